@@ -1,0 +1,245 @@
+//! The embedded topic: one folder on one machine, durable, opened by one process.
+//!
+//! The folder is a fjall database. An append waits a moment for company, is committed
+//! with one fsync together with all that came, and then acknowledged. Each day of a
+//! partition is a keyspace of its own; retention drops it whole. A store that fails is
+//! closed and opened again; meanwhile appends are refused with the reason.
+
+mod folder;
+mod group;
+mod reader;
+mod segment;
+mod store;
+mod stored;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytesize::ByteSize;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::clock::SharedClock;
+use crate::{
+    AppendError, Config, Identity, Offset, Open, Partition, ReadError, Reader, Record, Timestamp,
+    Topic, Watermarks, Writer,
+};
+use group::Group;
+use reader::Member;
+use segment::Limits;
+use store::{Settings, Store};
+use writer::{Appender, Placement};
+
+/// How many bytes a fetch brings at most, unless a single record is larger.
+const FETCH_BYTES: usize = 4 << 20;
+
+/// The embedded topic, open. It closes when it, its writer and its readers are dropped.
+pub struct Embedded {
+    identity: Identity,
+    shared: Arc<Shared>,
+    writer: Arc<Appender>,
+    groups: Mutex<HashMap<String, Arc<Group>>>,
+}
+
+/// What the topic, its writer's task and its readers share.
+struct Shared {
+    /// None while a failed store is being opened again.
+    store: RwLock<Option<Store>>,
+    folder: PathBuf,
+    settings: Settings,
+    retention: Duration,
+    clock: SharedClock,
+    placement: Placement,
+    /// Counts commits, and wakes the readers.
+    appended: watch::Sender<u64>,
+}
+
+/// Opens the topic in `folder`, or makes it where `with.create` says so.
+///
+/// # Errors
+/// [`ReadError::Unfit`] where there is no topic and none may be made, where the folder
+/// holds something else, and where another process has it open;
+/// [`ReadError::Unavailable`] where the disk does not answer.
+pub async fn open(config: &Config, folder: &Path, with: Open) -> Result<Arc<Embedded>, ReadError> {
+    if config.partitions == 0 {
+        return Err(ReadError::Unfit(
+            "topic.partitions is 0: a topic has at least 1".into(),
+        ));
+    }
+    let settings = Settings {
+        partitions: config.partitions,
+        retention_size: config.retention_size.as_u64(),
+        create: with.create,
+    };
+    let shared = Arc::new(Shared {
+        store: RwLock::new(None),
+        folder: folder.to_owned(),
+        settings,
+        retention: config.retention,
+        clock: with.clock,
+        placement: Placement::default(),
+        appended: watch::Sender::new(0),
+    });
+    let identity = {
+        let shared = Arc::clone(&shared);
+        blocking(move || shared.open()).await?
+    };
+    if let Err(reason) = shared.retain().await {
+        tracing::error!(reason, "retention could not drop old segments");
+    }
+    let size = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+    let limits = (size(config.queue), size(config.max_record), config.linger);
+    let writer = Arc::new(Appender::start(Arc::clone(&shared), limits));
+    Ok(Arc::new(Embedded {
+        identity,
+        shared,
+        writer,
+        groups: Mutex::default(),
+    }))
+}
+
+/// Runs what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(ReadError::Unavailable(
+            "the work on the store was cut short".into(),
+        ))
+    })
+}
+
+impl Shared {
+    /// Opens the store for the first time.
+    fn open(&self) -> Result<Identity, ReadError> {
+        let store = Store::open(&self.folder, self.settings, self.clock.now())?;
+        let identity = store.identity.clone();
+        *self.store.write() = Some(store);
+        Ok(identity)
+    }
+
+    /// Does something with the open store; blocks.
+    fn with<T>(&self, work: impl FnOnce(&Store) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        match &*self.store.read() {
+            Some(store) => work(store),
+            None => Err(ReadError::Unavailable(
+                "it is being opened again after a failure".into(),
+            )),
+        }
+    }
+
+    /// Does something with the open store on a thread that may block.
+    async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let shared = Arc::clone(self);
+        blocking(move || shared.with(work)).await
+    }
+
+    /// Closes a failed store and opens it again. While the disk takes nothing the
+    /// failed one stays, so that readers go on.
+    async fn reopen(self: &Arc<Self>) -> Result<(), String> {
+        let shared = Arc::clone(self);
+        let reopened = blocking(move || {
+            let full = |error: std::io::Error| ReadError::Unavailable(error.to_string());
+            folder::probe(&shared.folder).map_err(full)?;
+            let mut slot = shared.store.write();
+            // The lock goes with the old store, whose last pages the kernel may have
+            // given up: they are written anew before anything is built on them.
+            drop(slot.take());
+            folder::rewrite(&shared.folder).map_err(full)?;
+            let settings = Settings {
+                create: false,
+                ..shared.settings
+            };
+            *slot = Some(Store::open(&shared.folder, settings, shared.clock.now())?);
+            Ok(())
+        });
+        reopened.await.map_err(|error| error.to_string())?;
+        self.appended.send_modify(|commits| *commits += 1);
+        Ok(())
+    }
+
+    /// Drops what is older than the retention, or over its size.
+    async fn retain(self: &Arc<Self>) -> Result<(), String> {
+        let cutoff = self.clock.now().minus(self.retention);
+        let retained = self.run(move |store| {
+            store
+                .retain(cutoff)
+                .map_err(|error| ReadError::Unavailable(store::sentence(&error)))
+        });
+        retained.await.map_err(|error| error.to_string())
+    }
+}
+
+impl Embedded {
+    /// What the members of a group reported last; kept in memory only.
+    #[must_use]
+    pub fn reported(&self, group: &str) -> BTreeMap<Partition, Offset> {
+        self.groups
+            .lock()
+            .get(group)
+            .map(|group| group.reported())
+            .unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl Topic for Embedded {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    async fn watermarks(&self) -> Result<BTreeMap<Partition, Watermarks>, ReadError> {
+        self.shared.with(|store| {
+            let partitions = (0..store.count()).map(Partition);
+            partitions
+                .map(|partition| Ok((partition, store.watermarks(partition)?)))
+                .collect()
+        })
+    }
+
+    async fn offset_at(&self, partition: Partition, time: Timestamp) -> Result<Offset, ReadError> {
+        self.shared
+            .run(move |store| store.offset_at(partition, time))
+            .await
+    }
+
+    async fn fetch(
+        &self,
+        partition: Partition,
+        from: Offset,
+        limit: usize,
+    ) -> Result<Vec<Record>, ReadError> {
+        let limits = Limits {
+            records: limit.max(1),
+            bytes: FETCH_BYTES,
+        };
+        self.shared
+            .run(move |store| store.read(partition, from, limits))
+            .await
+    }
+
+    fn writer(&self) -> Result<Arc<dyn Writer>, AppendError> {
+        Ok(Arc::clone(&self.writer) as Arc<dyn Writer>)
+    }
+
+    fn reader(&self, group: &str) -> Result<Box<dyn Reader>, ReadError> {
+        let count = self.shared.with(|store| Ok(store.count()))?;
+        let group = Arc::clone(
+            self.groups
+                .lock()
+                .entry(group.to_owned())
+                .or_insert_with(|| Group::new(count)),
+        );
+        Ok(Box::new(Member::join(Arc::clone(&self.shared), group)))
+    }
+}

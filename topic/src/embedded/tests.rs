@@ -1,0 +1,154 @@
+//! The embedded topic against the suite, and what only it promises.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::*;
+use crate::clock::{Clock, SystemClock};
+use crate::conformance::{self, Fixture, append, drafts};
+
+/// A clock that a test moves; what it adds to the machine's clock, in microseconds.
+#[derive(Default)]
+pub(super) struct Shifted(AtomicI64);
+
+impl Shifted {
+    pub(super) fn shift(&self, micros: i64) {
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Shifted {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(SystemClock.now().micros() + self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(super) const DAY: i64 = 86_400_000_000;
+
+pub(super) fn config(partitions: u32) -> Config {
+    Config {
+        url: "file:unused".into(),
+        partitions,
+        retention: Duration::from_secs(7 * 86_400),
+        retention_size: ByteSize(0),
+        queue: ByteSize::kib(512),
+        max_record: ByteSize::kib(64),
+        append_timeout: Duration::from_secs(5),
+        linger: Duration::from_millis(2),
+        session_timeout: Duration::from_secs(10),
+        security: "plaintext".into(),
+        sasl_mechanism: String::new(),
+        sasl_username: String::new(),
+        sasl_password: String::new().into(),
+        ca: PathBuf::new(),
+    }
+}
+
+/// A folder of a test's own, the clock and the configuration of its topic.
+pub(super) struct Folder {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) clock: Arc<Shifted>,
+    pub(super) config: Config,
+    pub(super) open: std::sync::Weak<Embedded>,
+}
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::default(),
+            config: config(1),
+            open: std::sync::Weak::new(),
+        }
+    }
+
+    pub(super) async fn try_open(&mut self) -> Result<Arc<Embedded>, ReadError> {
+        let with = Open {
+            clock: self.clock.clone(),
+            create: true,
+        };
+        let topic = open(&self.config, self.folder.path(), with).await?;
+        self.open = Arc::downgrade(&topic);
+        Ok(topic)
+    }
+
+    pub(super) async fn topic(&mut self) -> Arc<Embedded> {
+        self.try_open().await.unwrap()
+    }
+}
+
+#[async_trait]
+impl Fixture for Folder {
+    async fn fresh(&mut self, partitions: u32) -> Arc<dyn Topic> {
+        self.config.partitions = partitions;
+        self.topic().await
+    }
+
+    async fn reopen(&mut self) -> Arc<dyn Topic> {
+        self.topic().await
+    }
+
+    async fn expire(&mut self, _: &Arc<dyn Topic>) -> bool {
+        self.clock.shift(9 * DAY);
+        self.open.upgrade().unwrap().shared.retain().await.unwrap();
+        true
+    }
+
+    fn queue(&self) -> usize {
+        512 << 10
+    }
+
+    fn max_record(&self) -> usize {
+        64 << 10
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_topic_conforms() {
+    let failed = conformance::run(Folder::new).await;
+    assert_eq!(failed, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_topic_that_does_not_exist_is_made_only_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = Open {
+        clock: crate::clock::system(),
+        create: false,
+    };
+    let error = open(&config(1), &folder.path().join("no"), with)
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        matches!(&error, ReadError::Unfit(said) if said.contains("there is no topic")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_second_open_is_told_who_has_it() {
+    let mut folder = Folder::new();
+    let _first = folder.topic().await;
+    let error = folder.try_open().await.err().unwrap();
+    assert!(
+        matches!(&error, ReadError::Unfit(said) if said.contains("another clickweir")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn fault_14_added_partitions_start_at_zero() {
+    let mut folder = Folder::new();
+    let topic: Arc<dyn Topic> = folder.topic().await;
+    append(&topic, drafts(0..10)).await;
+    let identity = topic.identity().clone();
+    drop(topic);
+    folder.config.partitions = 3;
+    let topic: Arc<dyn Topic> = folder.topic().await;
+    let marks = topic.watermarks().await.unwrap();
+    let highs: Vec<u64> = marks.values().map(|marks| marks.high.0).collect();
+    assert_eq!((highs, topic.identity()), (vec![10, 0, 0], &identity));
+    drop(topic);
+    folder.config.partitions = 2;
+    assert_eq!(folder.topic().await.watermarks().await.unwrap().len(), 3);
+}

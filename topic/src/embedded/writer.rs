@@ -1,0 +1,363 @@
+//! The writer: a queue bounded in bytes, and the task that commits what gathered in
+//! it with one fsync.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::Shared;
+use crate::{AppendError, Delivery, Draft, Partition, Placed, Writer};
+
+/// How many bytes of drafts one commit takes at most: a commit of that size still ends
+/// within a fraction of a second.
+const COMMIT_BYTES: usize = 8 << 20;
+/// How often retention looks.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// The first and the longest wait before a failed store is opened again.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+type Settle = oneshot::Sender<Result<Vec<Placed>, AppendError>>;
+
+/// One append that waits.
+struct Pending {
+    drafts: Vec<Draft>,
+    bytes: usize,
+    settle: Settle,
+}
+
+/// The queue between the appenders and the task.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Wakes the task.
+    arrived: Notify,
+    /// How many bytes are taken and not settled; zero means flushed.
+    unsettled: watch::Sender<usize>,
+    capacity: usize,
+    max_record: usize,
+    linger: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Pending>,
+    waiting_bytes: usize,
+    /// Why nothing can be written now.
+    down: Option<String>,
+    closed: bool,
+}
+
+/// The topic's writer. The task ends when the last one is dropped and the queue is empty.
+pub(super) struct Appender(Arc<Queue>);
+
+impl Appender {
+    /// Starts the task.
+    pub(super) fn start(shared: Arc<Shared>, limits: (usize, usize, Duration)) -> Self {
+        let (capacity, max_record, linger) = limits;
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            unsettled: watch::Sender::new(0),
+            capacity,
+            max_record,
+            linger,
+        });
+        tokio::spawn(run(Arc::clone(&queue), shared));
+        Self(queue)
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        self.0.state.lock().closed = true;
+        self.0.arrived.notify_one();
+    }
+}
+
+impl Writer for Appender {
+    fn append(&self, drafts: Vec<Draft>) -> Result<Delivery, AppendError> {
+        let queue = &self.0;
+        let limit = queue.max_record;
+        if let Some(size) = drafts.iter().map(Draft::size).find(|&size| size > limit) {
+            return Err(AppendError::TooLarge { size, limit });
+        }
+        let (settle, delivery) = Delivery::channel();
+        if drafts.is_empty() {
+            // Nobody can have dropped the receiver yet; were it so, nobody waits.
+            let _ = settle.send(Ok(Vec::new()));
+            return Ok(delivery);
+        }
+        let bytes = drafts.iter().map(weight).sum();
+        let mut state = queue.state.lock();
+        if let Some(reason) = &state.down {
+            return Err(AppendError::Closed(reason.clone()));
+        }
+        let unsettled = *queue.unsettled.borrow();
+        // A request larger than the whole queue is taken when it is the only one.
+        if unsettled > 0 && unsettled + bytes > queue.capacity {
+            return Err(AppendError::Full);
+        }
+        state.waiting.push_back(Pending {
+            drafts,
+            bytes,
+            settle,
+        });
+        state.waiting_bytes += bytes;
+        queue.unsettled.send_modify(|unsettled| *unsettled += bytes);
+        drop(state);
+        queue.arrived.notify_one();
+        Ok(delivery)
+    }
+
+    fn flush(&self, deadline: Duration) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        let mut unsettled = self.0.unsettled.subscribe();
+        Box::pin(async move {
+            let empty = unsettled.wait_for(|&bytes| bytes == 0);
+            tokio::time::timeout(deadline, empty).await.is_ok()
+        })
+    }
+
+    fn ready(&self) -> Result<(), AppendError> {
+        let state = self.0.state.lock();
+        match &state.down {
+            Some(reason) => Err(AppendError::Closed(reason.clone())),
+            None if *self.0.unsettled.borrow() >= self.0.capacity => Err(AppendError::Full),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a draft weighs in the queue, with its own fields.
+fn weight(draft: &Draft) -> usize {
+    draft.size() + size_of::<Draft>()
+}
+
+impl Queue {
+    /// The next group of appends, in order; empty when nothing waits.
+    fn take(&self) -> Vec<Pending> {
+        let mut state = self.state.lock();
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = state.waiting.front() {
+            if !group.is_empty() && bytes + next.bytes > COMMIT_BYTES {
+                break;
+            }
+            bytes += next.bytes;
+            group.extend(state.waiting.pop_front());
+        }
+        state.waiting_bytes -= bytes;
+        group
+    }
+
+    fn settle(&self, group: Vec<Settlement>) {
+        let mut bytes = 0;
+        for settlement in group {
+            bytes += settlement.bytes;
+            // The request may be gone: its client will try again and meet its twin.
+            let _ = settlement.settle.send(settlement.answer);
+        }
+        self.unsettled.send_modify(|unsettled| *unsettled -= bytes);
+    }
+
+    /// Answers everything that waits with `reason`, and everything that comes until
+    /// [`Queue::up`].
+    fn down(&self, reason: &str) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.down = Some(reason.into());
+            state.waiting_bytes = 0;
+            std::mem::take(&mut state.waiting)
+        };
+        self.settle(
+            waiting
+                .into_iter()
+                .map(|pending| pending.refuse(reason))
+                .collect(),
+        );
+    }
+
+    fn up(&self) {
+        self.state.lock().down = None;
+    }
+
+    fn idle(&self) -> (bool, bool) {
+        let state = self.state.lock();
+        (state.waiting.is_empty(), state.closed)
+    }
+}
+
+/// An answer to one append.
+struct Settlement {
+    bytes: usize,
+    settle: Settle,
+    answer: Result<Vec<Placed>, AppendError>,
+}
+
+impl Pending {
+    fn refuse(self, reason: &str) -> Settlement {
+        Settlement {
+            bytes: self.bytes,
+            settle: self.settle,
+            answer: Err(AppendError::Closed(reason.into())),
+        }
+    }
+}
+
+/// Commits until the last writer is dropped and nothing waits.
+async fn run(queue: Arc<Queue>, shared: Arc<Shared>) {
+    let mut retention = tokio::time::interval(RETENTION_EVERY);
+    retention.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let (empty, closed) = queue.idle();
+        if empty && closed {
+            return;
+        }
+        if empty {
+            tokio::select! {
+                () = queue.arrived.notified() => {}
+                _ = retention.tick() => {
+                    if let Err(reason) = shared.retain().await {
+                        tracing::error!(reason, "retention could not drop old segments");
+                    }
+                }
+            }
+            continue;
+        }
+        linger(&queue, closed).await;
+        let group = queue.take();
+        if let Err(reason) = commit(&queue, &shared, group).await {
+            tracing::error!(reason, "the topic was closed and will be opened again");
+            queue.down(&reason);
+            if !reopen(&queue, &shared).await {
+                return;
+            }
+            queue.up();
+        }
+    }
+}
+
+/// Waits for company, but no longer than the linger, and not for more than fits.
+async fn linger(queue: &Queue, closed: bool) {
+    if closed || queue.linger.is_zero() {
+        return;
+    }
+    let deadline = tokio::time::Instant::now() + queue.linger;
+    while queue.state.lock().waiting_bytes < COMMIT_BYTES {
+        if tokio::time::timeout_at(deadline, queue.arrived.notified())
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Commits one group and settles it.
+async fn commit(queue: &Queue, shared: &Arc<Shared>, group: Vec<Pending>) -> Result<(), String> {
+    let (settlements, result) = {
+        let shared = Arc::clone(shared);
+        let committed = tokio::task::spawn_blocking(move || append(&shared, group)).await;
+        committed.map_err(|_| String::from("the topic's writer stopped in a commit"))?
+    };
+    queue.settle(settlements);
+    result
+}
+
+/// Places the drafts, appends them and makes the answers. Blocks until the fsync.
+fn append(shared: &Shared, group: Vec<Pending>) -> (Vec<Settlement>, Result<(), String>) {
+    let mut drafts: BTreeMap<Partition, Vec<Draft>> = BTreeMap::new();
+    let mut placed: Vec<(usize, Settle, Vec<Placed>)> = Vec::with_capacity(group.len());
+    let outcome = shared.with(|store| {
+        let mut next = BTreeMap::new();
+        for pending in group {
+            let mut places = Vec::with_capacity(pending.drafts.len());
+            for draft in pending.drafts {
+                let partition = shared.placement.partition(&draft.key, store.count());
+                let high = match next.entry(partition) {
+                    std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                    std::collections::btree_map::Entry::Vacant(entry) => {
+                        entry.insert(store.watermarks(partition)?.high)
+                    }
+                };
+                places.push(Placed {
+                    partition,
+                    offset: *high,
+                });
+                *high = high.next();
+                drafts.entry(partition).or_default().push(draft);
+            }
+            placed.push((pending.bytes, pending.settle, places));
+        }
+        store
+            .append(&drafts, shared.clock.now())
+            .map_err(|error| crate::ReadError::Unavailable(super::store::sentence(&error)))
+    });
+    match outcome {
+        Ok(()) => {
+            shared.appended.send_modify(|commits| *commits += 1);
+            let answer = |(bytes, settle, places)| Settlement {
+                bytes,
+                settle,
+                answer: Ok(places),
+            };
+            (placed.into_iter().map(answer).collect(), Ok(()))
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            let answer = |(bytes, settle, _)| Settlement {
+                bytes,
+                settle,
+                answer: Err(AppendError::Closed(reason.clone())),
+            };
+            (
+                placed.into_iter().map(answer).collect(),
+                Err(reason.clone()),
+            )
+        }
+    }
+}
+
+/// Opens the store again, with back-off; false when nobody writes any more.
+async fn reopen(queue: &Queue, shared: &Arc<Shared>) -> bool {
+    let (mut wait, longest) = BACK_OFF;
+    loop {
+        if queue.idle().1 {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        match shared.reopen().await {
+            Ok(()) => {
+                tracing::info!("the topic is open again");
+                return true;
+            }
+            Err(reason) => {
+                tracing::warn!(reason, "the topic cannot be opened again yet");
+                wait = (wait * 2).min(longest);
+            }
+        }
+    }
+}
+
+/// Where a draft goes.
+#[derive(Default)]
+pub(super) struct Placement {
+    /// The next keyless draft's place.
+    turn: AtomicU32,
+}
+
+impl Placement {
+    /// As librdkafka's default partitioner places a key, so that both backends agree;
+    /// keyless drafts go round.
+    pub(super) fn partition(&self, key: &[u8], count: u32) -> Partition {
+        let place = if key.is_empty() {
+            self.turn.fetch_add(1, Ordering::Relaxed)
+        } else {
+            crc32fast::hash(key)
+        };
+        Partition(place % count)
+    }
+}
