@@ -1,0 +1,244 @@
+//! Opens a topic: finds or makes it, learns which one it is, and refuses one whose
+//! settings do not allow exactly-once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::time::Instant;
+
+use super::meter::{Meter, Shape};
+use super::settings::{self, ASK, Quiet, Settings};
+use super::{KafkaTopic, blocking};
+use crate::{Config, Identity, Open, ReadError};
+
+/// Opens `host:port[,host:port…]/topic`.
+///
+/// # Errors
+/// [`ReadError::Unfit`] for an address or settings that no retry mends,
+/// [`ReadError::Unavailable`] where no broker answers.
+pub async fn open(config: &Config, rest: &str, with: Open) -> Result<Arc<KafkaTopic>, ReadError> {
+    let settings = Settings::new(config, rest)?;
+    let meter = Arc::new(Meter::new(&settings)?);
+    let cluster = ask(&meter, Meter::cluster).await?;
+    let shape = match ask(&meter, Meter::shape).await? {
+        Some(shape) => shape,
+        None if with.create => make(&settings, &meter).await?,
+        None => {
+            let topic = &settings.address.topic;
+            return Err(ReadError::Unfit(format!(
+                "topic {topic} does not exist: make it with kafka-topics.sh --create --topic {topic} \
+                 --partitions {} --config message.timestamp.type=LogAppendTime, or start the edge, \
+                 which makes it",
+                config.partitions
+            )));
+        }
+    };
+    examine(&settings, &shape).await?;
+    let identity = Identity {
+        cluster,
+        topic: settings.address.topic.clone(),
+    };
+    Ok(Arc::new(KafkaTopic::new(settings, meter, identity)))
+}
+
+async fn ask<T: Send + 'static>(
+    meter: &Arc<Meter>,
+    question: impl FnOnce(&Meter) -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    let meter = Arc::clone(meter);
+    blocking(move || question(&meter)).await
+}
+
+fn admin(settings: &Settings) -> Result<AdminClient<Quiet>, ReadError> {
+    settings
+        .client()
+        .create_with_context(Quiet)
+        .map_err(|error| settings::unavailable(&error))
+}
+
+/// Makes the topic, and waits until every partition of it answers.
+async fn make(settings: &Settings, meter: &Arc<Meter>) -> Result<Shape, ReadError> {
+    let (config, topic) = (settings.config(), &settings.address.topic);
+    let partitions = i32::try_from(config.partitions.max(1)).unwrap_or(i32::MAX);
+    let retention = config.retention.as_millis().to_string();
+    let size = match config.retention_size.as_u64() {
+        0 => "-1".to_owned(),
+        bytes => bytes.to_string(),
+    };
+    let largest = settings.batch_limit().to_string();
+    // As many replicas as the brokers make by default.
+    let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))
+        .set("message.timestamp.type", "LogAppendTime")
+        .set("cleanup.policy", "delete")
+        .set("retention.ms", &retention)
+        .set("retention.bytes", &size)
+        .set("max.message.bytes", &largest);
+    let admin = admin(settings)?;
+    let options = AdminOptions::new()
+        .request_timeout(Some(ASK))
+        .operation_timeout(Some(ASK));
+    let made = admin.create_topics([&wanted], &options).await;
+    match made
+        .map_err(|error| settings::unavailable(&error))?
+        .into_iter()
+        .next()
+    {
+        // Somebody else was quicker: then theirs is examined.
+        None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
+        Some(Err((_, error))) => {
+            return Err(ReadError::Unfit(format!(
+                "topic {topic} could not be made: {error}"
+            )));
+        }
+    }
+    tracing::info!(topic, partitions, "made the topic");
+    let deadline = Instant::now() + ASK;
+    loop {
+        let answer = match ask(meter, Meter::watermarks).await {
+            Ok(_) => ask(meter, Meter::shape).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(Some(shape)) => return Ok(shape),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Ok(None) if Instant::now() >= deadline => {
+                return Err(ReadError::Unavailable(format!(
+                    "topic {topic} was made, but is not told"
+                )));
+            }
+            Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// Reads the topic's settings. Where that is not permitted, the timestamp type is
+/// checked of each record, and the rest is the operator's word.
+async fn examine(settings: &Settings, shape: &Shape) -> Result<(), ReadError> {
+    let topic = &settings.address.topic;
+    let admin = admin(settings)?;
+    let options = AdminOptions::new().request_timeout(Some(ASK));
+    let described = admin
+        .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
+        .await;
+    let resource = match described.map(|answers| answers.into_iter().next()) {
+        Ok(Some(Ok(resource))) => resource,
+        Ok(Some(Err(error))) => return unread(topic, &error.to_string()),
+        Ok(None) => return unread(topic, "no answer"),
+        Err(error @ KafkaError::AdminOp(_)) => return unread(topic, &error.to_string()),
+        Err(error) => return Err(settings::unavailable(&error)),
+    };
+    let said = |key: &str| resource.get(key).and_then(|entry| entry.value.as_deref());
+    let verdict = judge(topic, &said, shape.replicas, settings.batch_limit())?;
+    for warning in verdict {
+        tracing::warn!(topic, "{warning}");
+    }
+    Ok(())
+}
+
+fn unread(topic: &str, why: &str) -> Result<(), ReadError> {
+    tracing::info!(
+        topic,
+        why,
+        "the topic's settings cannot be read; every record is checked"
+    );
+    Ok(())
+}
+
+/// What a topic's settings mean: a refusal, or the sentences to warn with.
+fn judge<'s>(
+    topic: &str,
+    said: &impl Fn(&str) -> Option<&'s str>,
+    replicas: usize,
+    batch_limit: u64,
+) -> Result<Vec<String>, ReadError> {
+    let alter = |set: &str| {
+        format!(
+            "kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {set}"
+        )
+    };
+    if said("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+        return Err(ReadError::Unfit(format!(
+            "topic {topic} is compacted (cleanup.policy), so clicks would vanish: {}",
+            alter("cleanup.policy=delete")
+        )));
+    }
+    if let Some(kind) = said("message.timestamp.type")
+        && kind != "LogAppendTime"
+    {
+        return Err(ReadError::Unfit(format!(
+            "topic {topic} has message.timestamp.type={kind}, and the lake's hours need the \
+             brokers' time: {}",
+            alter("message.timestamp.type=LogAppendTime")
+        )));
+    }
+    let mut warnings = Vec::new();
+    if said("unclean.leader.election.enable") == Some("true") {
+        let set = alter("unclean.leader.election.enable=false");
+        warnings.push(format!(
+            "a leader that lags may be elected, and acknowledged clicks lost: {set}"
+        ));
+    }
+    let in_sync: Option<usize> = said("min.insync.replicas").and_then(|least| least.parse().ok());
+    if replicas > 1 && in_sync.is_some_and(|least| least < 2) {
+        let set = alter("min.insync.replicas=2");
+        warnings.push(format!(
+            "one broker alone may acknowledge, and then be lost: {set}"
+        ));
+    }
+    let largest: Option<u64> = said("max.message.bytes").and_then(|bytes| bytes.parse().ok());
+    if largest.is_some_and(|largest| largest < batch_limit) {
+        let set = alter(&format!("max.message.bytes={batch_limit}"));
+        warnings.push(format!(
+            "records up to topic.max_record will not fit: {set}"
+        ));
+    }
+    Ok(warnings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_judged_by_its_settings() {
+        let check = |settings: &[(&str, &str)], replicas: usize, expect: Result<usize, &str>| {
+            let said = |key: &str| settings.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
+            match (judge("t", &said, replicas, 1_048_588), expect) {
+                (Ok(warnings), Ok(count)) => assert_eq!(warnings.len(), count, "{warnings:?}"),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (got, expect) => panic!("{settings:?}: {got:?}, not {expect:?}"),
+            }
+        };
+        let time = ("message.timestamp.type", "LogAppendTime");
+        check(&[], 1, Ok(0));
+        check(
+            &[
+                time,
+                ("cleanup.policy", "delete"),
+                ("min.insync.replicas", "1"),
+            ],
+            1,
+            Ok(0),
+        );
+        check(&[time, ("min.insync.replicas", "1")], 3, Ok(1));
+        check(&[time, ("min.insync.replicas", "2")], 3, Ok(0));
+        check(
+            &[time, ("unclean.leader.election.enable", "true")],
+            1,
+            Ok(1),
+        );
+        check(&[time, ("max.message.bytes", "1000")], 1, Ok(1));
+        check(
+            &[("message.timestamp.type", "CreateTime")],
+            1,
+            Err("LogAppendTime"),
+        );
+        check(
+            &[time, ("cleanup.policy", "compact,delete")],
+            1,
+            Err("cleanup.policy=delete"),
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! One life of the idempotent producer: it polls on a thread of its own, settles what
+//! is delivered, and says when it is dead.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext, PurgeConfig};
+use tokio::time::Instant;
+
+use super::request::Waiting;
+use super::settings::{self, Settings};
+use crate::{AppendError, Offset, Partition, Placed};
+
+/// How often the thread looks whether it should end; deliveries wake it by themselves.
+const TURN: Duration = Duration::from_millis(50);
+
+/// How often silent brokers are asked for a sign of life, and how long that may hold
+/// the deliveries up.
+const KNOCK_EVERY: Duration = Duration::from_secs(1);
+const KNOCK: Duration = Duration::from_millis(200);
+
+/// What the producer's callbacks know.
+pub(super) struct Ledger {
+    /// Since when no broker answers; `None` while one does.
+    silent: Mutex<Option<Instant>>,
+    limit: usize,
+}
+
+/// One producer with its thread; dropped, it fails what is in flight and ends.
+pub(super) struct Live {
+    pub(super) producer: Arc<BaseProducer<Ledger>>,
+    pub(super) born: Instant,
+    dead: Arc<Mutex<Option<String>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Live {
+    pub(super) fn start(settings: &Settings) -> Result<Self, AppendError> {
+        let closed = |why: String| AppendError::Closed(why);
+        let limit = usize::try_from(settings.batch_limit()).unwrap_or(usize::MAX);
+        let ledger = Ledger {
+            silent: Mutex::default(),
+            limit,
+        };
+        let producer: BaseProducer<Ledger> = settings
+            .producer()
+            .create_with_context(ledger)
+            .map_err(|error| closed(error.to_string()))?;
+        let producer = Arc::new(producer);
+        let (dead, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let turning = Turning {
+            producer: Arc::clone(&producer),
+            topic: settings.address.topic.clone(),
+            dead: Arc::clone(&dead),
+            stop: Arc::clone(&stop),
+            knocked: Instant::now(),
+        };
+        std::thread::Builder::new()
+            .name("kafka-writer".into())
+            .spawn(move || turning.run())
+            .map_err(|error| closed(format!("no thread to write with: {error}")))?;
+        Ok(Self {
+            producer,
+            born: Instant::now(),
+            dead,
+            stop,
+        })
+    }
+
+    /// Why this producer will never write again, if so.
+    pub(super) fn dead(&self) -> Option<String> {
+        self.dead.lock().clone()
+    }
+
+    /// Since when no broker answers.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        *self.producer.context().silent.lock()
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// The polling thread's own things. It outlives its [`Live`] by a turn, so that the
+/// purge of what is in flight never blocks a caller.
+struct Turning {
+    producer: Arc<BaseProducer<Ledger>>,
+    topic: String,
+    dead: Arc<Mutex<Option<String>>>,
+    stop: Arc<AtomicBool>,
+    knocked: Instant,
+}
+
+impl Turning {
+    fn run(mut self) {
+        while !self.stop.load(Ordering::Acquire) {
+            self.producer.poll(TURN);
+            if let Some((code, why)) = self.producer.client().fatal_error()
+                && self.dead.lock().is_none()
+            {
+                *self.dead.lock() = Some(format!("{code}: {why}"));
+                // Perhaps written, never acknowledged: the client tries again.
+                self.producer
+                    .purge(PurgeConfig::default().queue().inflight());
+            }
+            self.knock();
+        }
+    }
+
+    /// Asks silent brokers for a sign of life. Without it a writer that nobody uses,
+    /// because it is not ready, would never be ready again.
+    fn knock(&mut self) {
+        let silent = self.producer.context().silent.lock().is_some();
+        if !silent || self.knocked.elapsed() < KNOCK_EVERY {
+            return;
+        }
+        self.knocked = Instant::now();
+        if self
+            .producer
+            .client()
+            .fetch_metadata(Some(&self.topic), KNOCK)
+            .is_ok()
+        {
+            *self.producer.context().silent.lock() = None;
+        }
+    }
+}
+
+impl Ledger {
+    fn fell_silent(&self) {
+        self.silent.lock().get_or_insert_with(Instant::now);
+    }
+}
+
+impl ClientContext for Ledger {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        settings::tell(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka writer");
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.fell_silent();
+        }
+    }
+}
+
+impl ProducerContext for Ledger {
+    type DeliveryOpaque = Box<Waiting>;
+
+    fn delivery(&self, delivered: &DeliveryResult<'_>, waiting: Box<Waiting>) {
+        let answer = match delivered {
+            Ok(message) => {
+                *self.silent.lock() = None;
+                placed(message.partition(), message.offset())
+            }
+            Err((error, _)) => Err(self.failed(error, waiting.size)),
+        };
+        waiting.settle(answer);
+    }
+}
+
+impl Ledger {
+    fn failed(&self, error: &KafkaError, size: usize) -> AppendError {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
+                AppendError::TooLarge {
+                    size,
+                    limit: self.limit,
+                }
+            }
+            Some(RDKafkaErrorCode::MessageTimedOut) => {
+                self.fell_silent();
+                AppendError::Closed("no broker acknowledged in time".into())
+            }
+            _ => AppendError::Closed(error.to_string()),
+        }
+    }
+}
+
+/// The place of an acknowledged record. A broker that says "I have that already" about
+/// a retry long past tells no offset; then the client's own retry meets its twin.
+fn placed(partition: i32, offset: i64) -> Result<Placed, AppendError> {
+    match (u32::try_from(partition), u64::try_from(offset)) {
+        (Ok(partition), Ok(offset)) => Ok(Placed {
+            partition: Partition(partition),
+            offset: Offset(offset),
+        }),
+        _ => Err(AppendError::Closed(
+            "the record was acknowledged without its offset".into(),
+        )),
+    }
+}

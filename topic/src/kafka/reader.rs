@@ -1,0 +1,89 @@
+//! A member of the consumer group: the [`Reader`] over Kafka.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::fetch::Fetchers;
+use super::handover::Handover;
+use super::member::Member;
+use super::poller::Poller;
+use super::settings::{self, Settings};
+use crate::{Event, Offset, Partition, ReadError, Reader};
+
+/// How long a reader that is dropped waits for the group to hear of it. Without the
+/// goodbye the group would keep its partitions until the session times out.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// One member of a group. A thread of its own polls Kafka, so a slow loop never costs
+/// the membership; what it reads waits in a [`Handover`].
+pub(super) struct KafkaReader {
+    handover: Arc<Handover>,
+    gone: Receiver<()>,
+}
+
+impl KafkaReader {
+    /// Joins `group`; returns at once, the assignment comes as an event.
+    pub(super) fn join(
+        settings: &Settings,
+        fetchers: Arc<Fetchers>,
+        group: &str,
+    ) -> Result<Self, ReadError> {
+        let handover = Arc::new(Handover::default());
+        let member = Member::new(Arc::clone(&handover));
+        let mut consumer: BaseConsumer<Member> = settings
+            .reader(group)
+            .create_with_context(member)
+            .map_err(|error| settings::unavailable(&error))?;
+        let bell = Arc::clone(&handover);
+        consumer.set_nonempty_callback(move || bell.wake());
+        consumer
+            .subscribe(&[&settings.address.topic])
+            .map_err(|error| settings::unavailable(&error))?;
+        let poller = Poller::new(consumer, settings.clone(), fetchers, Arc::clone(&handover));
+        let (leaving, gone) = sync_channel(1);
+        std::thread::Builder::new()
+            .name("kafka-reader".into())
+            .spawn(move || {
+                poller.run();
+                // Nobody waits any more once the goodbye took too long.
+                let _ = leaving.send(());
+            })
+            .map_err(|error| ReadError::Unavailable(format!("no thread to read with: {error}")))?;
+        Ok(Self { handover, gone })
+    }
+}
+
+#[async_trait]
+impl Reader for KafkaReader {
+    async fn next(&mut self) -> Result<Event, ReadError> {
+        self.handover.next().await
+    }
+
+    fn seek(&mut self, partition: Partition, offset: Offset) -> Result<(), ReadError> {
+        self.handover.seek(partition, offset)
+    }
+
+    fn pause(&mut self, partition: Partition) -> Result<(), ReadError> {
+        self.handover.pause(partition)
+    }
+
+    fn resume(&mut self, partition: Partition) -> Result<(), ReadError> {
+        self.handover.resume(partition)
+    }
+
+    fn report(&mut self, partition: Partition, end: Offset) {
+        self.handover.report(partition, end);
+    }
+}
+
+impl Drop for KafkaReader {
+    fn drop(&mut self) {
+        self.handover.leave();
+        // Past the bound the thread ends by itself, and the group by its time-out.
+        let _ = self.gone.recv_timeout(GOODBYE);
+    }
+}
