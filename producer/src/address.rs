@@ -1,0 +1,192 @@
+//! Whose click it is, as far as addresses tell: proxies that are believed, and what
+//! the privacy policy keeps.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::{Deserialize, de};
+
+use crate::config::IpPolicy;
+
+/// An address (`10.0.0.7`) or a CIDR network (`10.0.0.0/8`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    prefix: u32,
+}
+
+impl Network {
+    /// Whether `address` lies in this network.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(other)) => {
+                masked(base.to_bits().into(), self.prefix + 96)
+                    == masked(other.to_bits().into(), self.prefix + 96)
+            }
+            (IpAddr::V6(base), IpAddr::V6(other)) => {
+                masked(base.to_bits(), self.prefix) == masked(other.to_bits(), self.prefix)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no network: write 10.0.0.7 or 10.0.0.0/8");
+        let (base, prefix) = match text.split_once('/') {
+            Some((base, prefix)) => (base, Some(prefix.parse::<u32>().map_err(|_| wrong())?)),
+            None => (text, None),
+        };
+        let base: IpAddr = base.parse().map_err(|_| wrong())?;
+        let widest = if base.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.unwrap_or(widest);
+        if prefix > widest {
+            return Err(wrong());
+        }
+        Ok(Self { base, prefix })
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
+/// The client's address: the peer's own, unless the peer is a trusted proxy; then
+/// `X-Forwarded-For` is read right to left up to the first address that is not one.
+/// What is not an address ends the reading.
+pub(crate) fn client<'h>(
+    peer: IpAddr,
+    forwarded: impl DoubleEndedIterator<Item = &'h str>,
+    trusted: &[Network],
+) -> IpAddr {
+    let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
+    let mut nearest = peer.to_canonical();
+    if !is_trusted(nearest) {
+        return nearest;
+    }
+    for hop in forwarded.rev().flat_map(|header| header.rsplit(',')) {
+        let Some(address) = address(hop.trim()) else {
+            return nearest;
+        };
+        nearest = address.to_canonical();
+        if !is_trusted(nearest) {
+            return nearest;
+        }
+    }
+    nearest
+}
+
+/// An address as proxies write it: bare, with a port, or in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.parse::<IpAddr>().ok();
+    bare.or_else(|| {
+        text.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+    })
+    .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
+}
+
+/// What the policy keeps of an address, as text.
+pub(crate) fn kept(address: IpAddr, policy: IpPolicy) -> Option<String> {
+    match (policy, address.to_canonical()) {
+        (IpPolicy::None, _) => None,
+        (IpPolicy::Full, address) => Some(address.to_string()),
+        (IpPolicy::Truncate, IpAddr::V4(address)) => {
+            Some(Ipv4Addr::from_bits(address.to_bits() & 0xffff_ff00).to_string())
+        }
+        (IpPolicy::Truncate, IpAddr::V6(address)) => {
+            Some(Ipv6Addr::from_bits(masked(address.to_bits(), 48)).to_string())
+        }
+    }
+}
+
+/// The first `prefix` of 128 bits.
+fn masked(bits: u128, prefix: u32) -> u128 {
+    let rest = 128 - prefix;
+    bits.checked_shr(rest)
+        .and_then(|head| head.checked_shl(rest))
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_21_forwarded_for_is_read_right_to_left_from_trusted_peers_only() {
+        let check = |peer: &str, forwarded: &[&str], expect: &str| {
+            let trusted: Vec<Network> = ["10.0.0.0/8", "fd00::/16"]
+                .iter()
+                .map(|n| n.parse().unwrap())
+                .collect();
+            let found = client(peer.parse().unwrap(), forwarded.iter().copied(), &trusted);
+            assert_eq!(found.to_string(), expect, "{peer} {forwarded:?}");
+        };
+        check("203.0.113.9", &["198.51.100.1"], "203.0.113.9");
+        check("10.0.0.1", &["198.51.100.1"], "198.51.100.1");
+        check(
+            "10.0.0.1",
+            &["6.6.6.6, 198.51.100.1, 10.9.9.9"],
+            "198.51.100.1",
+        );
+        check(
+            "10.0.0.1",
+            &["6.6.6.6", "198.51.100.1:4711"],
+            "198.51.100.1",
+        );
+        check("10.0.0.1", &["6.6.6.6, unknown"], "10.0.0.1");
+        check("10.0.0.1", &[&"x".repeat(10_000)], "10.0.0.1");
+        check("::ffff:10.0.0.1", &["[2001:db8::1]"], "2001:db8::1");
+        check("fd00::1", &[], "fd00::1");
+        check("11.0.0.1", &["1.2.3.4"], "11.0.0.1");
+    }
+
+    #[test]
+    fn input_31_addresses_are_cut() {
+        let check = |address: &str, policy, expect: Option<&str>| {
+            assert_eq!(
+                kept(address.parse().unwrap(), policy).as_deref(),
+                expect,
+                "{address}"
+            );
+        };
+        check("203.0.113.9", IpPolicy::Truncate, Some("203.0.113.0"));
+        check(
+            "::ffff:203.0.113.9",
+            IpPolicy::Truncate,
+            Some("203.0.113.0"),
+        );
+        check("2001:db8:1:2::3", IpPolicy::Truncate, Some("2001:db8:1::"));
+        check("203.0.113.9", IpPolicy::Full, Some("203.0.113.9"));
+        check("203.0.113.9", IpPolicy::None, None);
+    }
+
+    #[test]
+    fn a_network_that_is_none_is_refused_in_words() {
+        for text in ["10.0.0.0/33", "ten", "10.0.0.0/x", ""] {
+            assert!(
+                text.parse::<Network>()
+                    .unwrap_err()
+                    .contains("is no network")
+            );
+        }
+        let all: Network = "0.0.0.0/0".parse().unwrap();
+        assert!(all.contains("9.9.9.9".parse().unwrap()));
+    }
+}

@@ -1,0 +1,203 @@
+//! A body as text: inflated within the cap, its mark stripped, checked to be UTF-8.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+
+use crate::Rejection;
+
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// The widest window that a zstd frame may ask for: 2^23 bytes, what the format's
+/// own documentation asks every decoder to support.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+enum Coding {
+    Plain,
+    Gzip,
+    Deflate,
+    Zstd,
+}
+
+/// The bytes of a body as its client wrote them. `encoding` is the request's
+/// `Content-Encoding`; where there is none the first bytes tell.
+pub(crate) fn inflate(body: Bytes, encoding: Option<&str>, cap: usize) -> Result<Bytes, Rejection> {
+    let inflated = match coding(&body, encoding)? {
+        Coding::Plain => return Ok(body),
+        Coding::Gzip => drain(MultiGzDecoder::new(&*body), cap, "gzip")?,
+        Coding::Deflate if is_zlib(&body) => drain(ZlibDecoder::new(&*body), cap, "deflate")?,
+        Coding::Deflate => drain(DeflateDecoder::new(&*body), cap, "deflate")?,
+        Coding::Zstd => {
+            let corrupt = |error| corrupt("zstd", &error);
+            let mut decoder = zstd::Decoder::with_buffer(&*body).map_err(corrupt)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(corrupt)?;
+            drain(decoder, cap, "zstd")?
+        }
+    };
+    if inflated.starts_with(GZIP) || inflated.starts_with(ZSTD) {
+        return Err(Rejection::Unsupported(
+            "the body is compressed twice".into(),
+        ));
+    }
+    Ok(inflated.into())
+}
+
+fn coding(body: &[u8], encoding: Option<&str>) -> Result<Coding, Rejection> {
+    let mut named = encoding
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"));
+    let first = named.next();
+    if named.next().is_some() {
+        return Err(Rejection::Unsupported(
+            "the body is compressed twice".into(),
+        ));
+    }
+    match first.map(str::to_ascii_lowercase).as_deref() {
+        Some("gzip" | "x-gzip") => Ok(Coding::Gzip),
+        Some("deflate") => Ok(Coding::Deflate),
+        Some("zstd") => Ok(Coding::Zstd),
+        Some(other) => {
+            let shown: String = other.chars().take(40).collect();
+            Err(Rejection::Unsupported(format!(
+                "the content encoding {shown:?} is not read here"
+            )))
+        }
+        None if body.starts_with(GZIP) => Ok(Coding::Gzip),
+        None if body.starts_with(ZSTD) => Ok(Coding::Zstd),
+        None => Ok(Coding::Plain),
+    }
+}
+
+/// `deflate` means zlib by the standard and raw deflate by some clients.
+fn is_zlib(body: &[u8]) -> bool {
+    matches!(body, [first, second, ..]
+        if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
+}
+
+fn drain(reader: impl Read, cap: usize, coding: &str) -> Result<Vec<u8>, Rejection> {
+    let mut inflated = Vec::new();
+    let limit = u64::try_from(cap).unwrap_or(u64::MAX).saturating_add(1);
+    reader
+        .take(limit)
+        .read_to_end(&mut inflated)
+        .map_err(|error| corrupt(coding, &error))?;
+    if inflated.len() > cap {
+        return Err(Rejection::TooLarge {
+            what: "the inflated body",
+            limit: format!("{cap} bytes"),
+        });
+    }
+    Ok(inflated)
+}
+
+fn corrupt(coding: &str, error: &std::io::Error) -> Rejection {
+    Rejection::malformed(format!("the body is not {coding} or is cut short: {error}"))
+}
+
+/// The body as text, and how many bytes of mark were stripped before it.
+pub(crate) fn text(body: &[u8]) -> Result<(&str, usize), Rejection> {
+    let wide = |sentence: &str| Err(Rejection::Unsupported(sentence.into()));
+    match body {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return wide("the body is UTF-16"),
+        [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, _, ..] => return wide("the body is UTF-32"),
+        // The first character of JSON is ASCII, so a NUL beside it is half of UTF-16.
+        [0, 1..=0x7f, ..] | [1..=0x7f, 0, ..] => return wide("the body is UTF-16"),
+        _ => {}
+    }
+    let stripped = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let mark = body.len() - stripped.len();
+    std::str::from_utf8(stripped)
+        .map(|text| (text, mark))
+        .map_err(|error| {
+            let position = mark + error.valid_up_to();
+            Rejection::Malformed {
+                reason: format!("the body is not UTF-8 at byte {position}"),
+                position: Some(position),
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+    use super::*;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn deflate(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zlib(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn input_13_compressed_bodies() {
+        let check = |body: Vec<u8>, encoding: Option<&str>, expect: Result<&[u8], u16>| {
+            let found = inflate(body.into(), encoding, 1_000);
+            let found = found.as_deref().map_err(Rejection::status);
+            assert_eq!(found, expect, "{encoding:?}");
+        };
+        let bomb = vec![b' '; 1_001];
+        check(b"{}".to_vec(), None, Ok(b"{}"));
+        check(b"{}".to_vec(), Some("identity"), Ok(b"{}"));
+        check(gzip(b"{}"), Some("gzip"), Ok(b"{}"));
+        check(gzip(b"{}"), Some("GZIP, identity"), Ok(b"{}"));
+        check(gzip(b"{}"), None, Ok(b"{}"));
+        check(zlib(b"{}"), Some("deflate"), Ok(b"{}"));
+        check(deflate(b"{}"), Some("deflate"), Ok(b"{}"));
+        check(
+            zstd::encode_all(&b"{}"[..], 1).unwrap(),
+            Some("zstd"),
+            Ok(b"{}"),
+        );
+        check(zstd::encode_all(&b"{}"[..], 1).unwrap(), None, Ok(b"{}"));
+        check(gzip(&bomb[1..]), None, Ok(&bomb[1..]));
+        check(gzip(&bomb), None, Err(413));
+        check(zstd::encode_all(&*bomb, 1).unwrap(), None, Err(413));
+        check(gzip(b"{}")[..12].to_vec(), Some("gzip"), Err(400));
+        check(b"{}".to_vec(), Some("gzip"), Err(400));
+        check(gzip(&gzip(b"{}")), Some("gzip"), Err(415));
+        check(gzip(b"{}"), Some("gzip, gzip"), Err(415));
+        check(b"{}".to_vec(), Some("lzma"), Err(415));
+    }
+
+    #[test]
+    fn input_10_text_that_is_not_utf_8() {
+        let check = |body: &[u8], expect: Result<(&str, usize), u16>| {
+            assert_eq!(
+                text(body).map_err(|rejection| rejection.status()),
+                expect,
+                "{body:?}"
+            );
+        };
+        check(b"{}", Ok(("{}", 0)));
+        check(b"\xef\xbb\xbf{}", Ok(("{}", 3)));
+        check(b"\xff\xfe{\0}\0", Err(415));
+        check(b"\xfe\xff\0{\0}", Err(415));
+        check(b"{\0}\0", Err(415));
+        check(b"\0{\0}", Err(415));
+        check(b"{\"a\":\"\xff\"}", Err(400));
+        check(b"{\"a\":\"\xed\xa0\x80\"}", Err(400));
+        let Err(Rejection::Malformed { position, .. }) = text(b"\xef\xbb\xbf{\"\xc0\xaf\"}") else {
+            panic!("overlong bytes are no UTF-8");
+        };
+        assert_eq!(position, Some(5));
+    }
+}

@@ -1,0 +1,265 @@
+use topic::clock;
+
+use super::*;
+use crate::stand_in::{self, StandIn};
+
+const FACTS: EdgeFacts<'_> = EdgeFacts {
+    format: "native",
+    source: "http",
+    ip: None,
+    user_agent: None,
+    content_encoding: None,
+};
+
+fn edge() -> (Edge, Arc<StandIn>) {
+    let topic = StandIn::new();
+    (
+        Edge::new(&stand_in::config(), topic.clone(), clock::system()),
+        topic,
+    )
+}
+
+/// What became of a body: the envelopes' ids and clicks, or the status.
+fn taken(body: &[u8]) -> Result<Vec<(String, String)>, u16> {
+    let (edge, topic) = edge();
+    let outcome = edge.accept(&FACTS, Bytes::copy_from_slice(body));
+    let Err(rejection) = outcome else {
+        let envelopes = topic.envelopes();
+        let read = |value: &String| {
+            let envelope = Envelope::decode(value.as_bytes()).unwrap();
+            (envelope.id.into_owned(), envelope.click.get().to_owned())
+        };
+        return Ok(envelopes.iter().map(read).collect());
+    };
+    assert!(
+        topic.drafts().is_empty(),
+        "a refused body leaves nothing in the topic"
+    );
+    Err(rejection.status())
+}
+
+#[test]
+fn input_01_a_click_is_kept_byte_for_byte() {
+    let body = r#" { "id" : "a" , "x":1.50,"x":1e999, "ü":"\u0041\u0000" } "#;
+    let expect = vec![("a".to_owned(), body.trim().to_owned())];
+    assert_eq!(taken(body.as_bytes()), Ok(expect));
+}
+
+#[test]
+fn the_key_is_the_visitor_else_the_id() {
+    let (edge, topic) = edge();
+    let body = r#"[{"id":"a","visitor_id":"v"},{"id":"b"},{"id":"c","visitor_id":17}]"#;
+    let accepted = edge
+        .accept(&FACTS, Bytes::from_static(body.as_bytes()))
+        .unwrap();
+    assert_eq!((accepted.accepted, accepted.rejected.len()), (3, 0));
+    let keys: Vec<_> = topic.drafts().into_iter().map(|draft| draft.key).collect();
+    assert_eq!(keys, ["v", "b", "17"]);
+}
+
+#[test]
+fn input_22_a_click_without_an_id_gets_a_flagged_one() {
+    let (edge, topic) = edge();
+    edge.accept(&FACTS, Bytes::from_static(b"{\"action\":\"view\"}"))
+        .unwrap();
+    let envelopes = topic.envelopes();
+    let envelope = Envelope::decode(envelopes[0].as_bytes()).unwrap();
+    assert!(envelope.id_generated);
+    assert_eq!(
+        uuid::Uuid::parse_str(&envelope.id)
+            .unwrap()
+            .get_version_num(),
+        7
+    );
+    assert_eq!(envelope.click.get(), "{\"action\":\"view\"}");
+}
+
+#[test]
+fn input_05_a_batch_partly_bad_keeps_both_parts() {
+    let (edge, topic) = edge();
+    let body = r#"[{"id":"a"},7,{"id":"b","id":"c"},{"id":"d"}]"#;
+    let accepted = edge
+        .accept(&FACTS, Bytes::from_static(body.as_bytes()))
+        .unwrap();
+    assert_eq!(accepted.accepted, 2);
+    let indices: Vec<_> = accepted
+        .rejected
+        .iter()
+        .map(|refused| refused.index)
+        .collect();
+    assert_eq!(indices, [1, 2]);
+    assert!(accepted.rejected[1].reason.contains("duplicate field `id`"));
+    let clicks: Vec<_> = topic
+        .envelopes()
+        .iter()
+        .map(|value| {
+            Envelope::decode(value.as_bytes())
+                .unwrap()
+                .click
+                .get()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(
+        clicks,
+        [
+            r#"{"id":"a"}"#,
+            "7",
+            r#""{\"id\":\"b\",\"id\":\"c\"}""#,
+            r#"{"id":"d"}"#
+        ]
+    );
+}
+
+#[test]
+fn input_08_and_12_limits_and_duplicate_keys() {
+    let check = |body: &str, expect: u16| {
+        assert_eq!(
+            taken(body.as_bytes()),
+            Err(expect),
+            "{}",
+            &body[..body.len().min(60)]
+        );
+    };
+    check(r#"{"id":"a","id":"b"}"#, 400);
+    check(&format!("{{\"a\":\"{}\"}}", "x".repeat(65_536)), 413);
+    check(&format!("[{}{{}}]", "{},".repeat(2_000)), 413);
+    check(&format!("[{{}},{}{}]", "[".repeat(17), "]".repeat(17)), 400);
+    let widest = format!("{{\"a\":\"{}\"}}", "x".repeat(65_536 - 8));
+    assert!(taken(widest.as_bytes()).is_ok());
+}
+
+#[test]
+fn input_10_a_mark_is_stripped() {
+    let expect = vec![("a".to_owned(), r#"{"id":"a"}"#.to_owned())];
+    assert_eq!(taken(b"\xef\xbb\xbf{\"id\":\"a\"}"), Ok(expect));
+}
+
+#[test]
+fn a_topic_that_is_full_or_away_is_503_and_a_record_too_large_413() {
+    let check = |fault: topic::AppendError, expect: u16| {
+        let (edge, topic) = edge();
+        topic.fail(Some(fault));
+        let rejection = edge.accept(&FACTS, Bytes::from_static(b"{}")).unwrap_err();
+        assert_eq!(rejection.status(), expect);
+    };
+    check(topic::AppendError::Full, 503);
+    check(topic::AppendError::Closed("the disk is full".into()), 503);
+    check(topic::AppendError::TooLarge { size: 9, limit: 8 }, 413);
+}
+
+#[test]
+fn what_is_known_of_the_client_is_bounded_and_cut() {
+    let (edge, topic) = edge();
+    let agent = "é".repeat(2_000);
+    let ip = Some("203.0.113.9".parse().unwrap());
+    let facts = EdgeFacts {
+        ip,
+        user_agent: Some(&agent),
+        ..FACTS
+    };
+    edge.accept(&facts, Bytes::from_static(b"{}")).unwrap();
+    let envelopes = topic.envelopes();
+    let envelope = Envelope::decode(envelopes[0].as_bytes()).unwrap();
+    assert_eq!(envelope.ip.as_deref(), Some("203.0.113.0"));
+    assert_eq!(envelope.user_agent.unwrap().len(), 1_024);
+}
+
+mod corpus {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// The shared data, where it is laid beside the workspace.
+    fn folder(name: &str) -> Option<PathBuf> {
+        let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test finds its data by CLICKWEIR_DATA"
+        )]
+        let root = std::env::var("CLICKWEIR_DATA").map_or(beside, PathBuf::from);
+        let found = root.join(name);
+        if !found.exists() {
+            #[expect(clippy::print_stderr, reason = "a test says what it leaves out")]
+            {
+                eprintln!("{} is not there: left out", found.display());
+            }
+            return None;
+        }
+        Some(found)
+    }
+
+    #[test]
+    fn input_04_the_json_test_suite() {
+        let Some(folder) = folder("badinput/jsontestsuite") else {
+            return;
+        };
+        let mut seen = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let body = std::fs::read(&path).unwrap();
+            let outcome = taken(&body);
+            seen += 1;
+            match name.get(..2) {
+                Some("n_") => assert!(outcome.is_err(), "{name} is accepted: {outcome:?}"),
+                Some("y_") => {
+                    let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                    let clicks = match &value {
+                        serde_json::Value::Object(_) => true,
+                        serde_json::Value::Array(items) => {
+                            items.iter().any(|item| item.is_object())
+                        }
+                        _ => false,
+                    };
+                    assert_eq!(outcome.is_ok(), clicks, "{name}: {outcome:?}");
+                }
+                _ => {}
+            }
+        }
+        assert!(seen > 100, "the suite has {seen} files");
+    }
+
+    #[test]
+    fn input_11_naughty_strings_go_through_byte_for_byte() {
+        let Some(file) = folder("badinput/blns.json") else {
+            return;
+        };
+        let strings: Vec<String> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        for naughty in strings {
+            let click =
+                serde_json::json!({"id": "a", "product_name": naughty, &naughty: 1}).to_string();
+            let expect = vec![("a".to_owned(), click.clone())];
+            assert_eq!(taken(click.as_bytes()), Ok(expect));
+        }
+    }
+
+    #[test]
+    fn real_clients_bodies_never_panic() {
+        let Some(folder) = folder("clients") else {
+            return;
+        };
+        let mut bodies = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path
+                .extension()
+                .is_none_or(|extension| extension != "jsonl")
+            {
+                continue;
+            }
+            for line in std::fs::read_to_string(path).unwrap().lines() {
+                let request: serde_json::Value = serde_json::from_str(line).unwrap();
+                let body = request["b"].as_str().unwrap_or_default();
+                let outcome = taken(body.as_bytes());
+                assert!(outcome.is_ok() || outcome == Err(400), "{body}");
+                // Every cut of it is refused or read, and nothing panics.
+                for cut in (0..body.len()).step_by(97) {
+                    let _ = taken(&body.as_bytes()[..cut]);
+                }
+                bodies += 1;
+            }
+        }
+        assert!(bodies > 0);
+    }
+}

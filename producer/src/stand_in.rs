@@ -1,0 +1,111 @@
+//! A topic in memory for this crate's tests: it can be full, closed or slow.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use topic::{AppendError, Delivery, Draft, Offset, Partition, Placed, Writer};
+
+/// What the tests look at and turn.
+#[derive(Default)]
+pub(crate) struct StandIn {
+    drafts: Mutex<Vec<Draft>>,
+    fault: Mutex<Option<AppendError>>,
+    held: Mutex<Vec<tokio::sync::oneshot::Sender<Result<Vec<Placed>, AppendError>>>>,
+    hold: AtomicBool,
+    pub(crate) flushed: AtomicBool,
+}
+
+impl StandIn {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    pub(crate) fn drafts(&self) -> Vec<Draft> {
+        self.drafts.lock().clone()
+    }
+
+    /// The envelopes, as the transformer would read them.
+    pub(crate) fn envelopes(&self) -> Vec<String> {
+        let text = |draft: Draft| String::from_utf8(draft.value.to_vec()).expect("JSON is UTF-8");
+        self.drafts().into_iter().map(text).collect()
+    }
+
+    /// Every append from now on fails like this, or succeeds again.
+    pub(crate) fn fail(&self, fault: Option<AppendError>) {
+        *self.fault.lock() = fault;
+    }
+
+    /// From now on deliveries stay open until [`StandIn::release`].
+    pub(crate) fn hold(&self) {
+        self.hold.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held.lock().len()
+    }
+
+    pub(crate) fn release(&self) {
+        self.hold.store(false, Ordering::SeqCst);
+        for sender in self.held.lock().drain(..) {
+            let _ = sender.send(Ok(Vec::new()));
+        }
+    }
+}
+
+impl Writer for StandIn {
+    fn append(&self, drafts: Vec<Draft>) -> Result<Delivery, AppendError> {
+        if let Some(fault) = self.fault.lock().clone() {
+            return Err(fault);
+        }
+        let mut kept = self.drafts.lock();
+        let first = kept.len() as u64;
+        let place = |n: usize| Placed {
+            partition: Partition(0),
+            offset: Offset(first + n as u64),
+        };
+        let placed = (0..drafts.len()).map(place).collect();
+        kept.extend(drafts);
+        let (sender, delivery) = Delivery::channel();
+        if self.hold.load(Ordering::SeqCst) {
+            self.held.lock().push(sender);
+        } else {
+            sender.send(Ok(placed)).expect("the delivery is still here");
+        }
+        Ok(delivery)
+    }
+
+    fn flush(&self, _deadline: Duration) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        self.flushed.store(true, Ordering::SeqCst);
+        Box::pin(async { true })
+    }
+
+    fn ready(&self) -> Result<(), AppendError> {
+        self.fault.lock().clone().map_or(Ok(()), Err)
+    }
+}
+
+/// The configuration that `compose/default.toml` has, on a free port.
+pub(crate) fn config() -> crate::Config {
+    toml::from_str(
+        r#"
+        listen = "127.0.0.1:0"
+        workers = 2
+        max_body = "1MiB"
+        max_inflated = "8MiB"
+        max_click = "64KiB"
+        max_clicks = 2000
+        max_held = "64MiB"
+        head_timeout = "5s"
+        body_timeout = "10s"
+        drain = "5s"
+        ip = "truncate"
+        trusted_proxies = []
+        origins = []
+        shop = true
+        "#,
+    )
+    .expect("the test's configuration is complete")
+}
