@@ -2,12 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a disk must have room for before a failed store is opened again.
 const PROBE: usize = 256 << 10;
 /// How much is copied at once.
 const CHUNK: usize = 64 << 10;
+/// What fjall writes after each batch of a journal.
+const TRAILER: &[u8] = b"FJL\x03";
 
 /// Whether the disk takes and syncs new bytes.
 pub(super) fn probe(folder: &Path) -> io::Result<()> {
@@ -36,6 +38,57 @@ pub(super) fn rewrite(folder: &Path) -> io::Result<()> {
             return Err(error);
         }
         fs::rename(&copy, &path)?;
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Cuts the last batch off the newest journal, whose bytes do not match their checksum:
+/// a machine that lost power in a write leaves such a tail, and nobody was answered for
+/// it. The journal as it was stays beside it under another name. False where there is
+/// no batch to cut.
+pub(super) fn cut_tail(folder: &Path) -> io::Result<bool> {
+    let mut newest: Option<(u64, PathBuf)> = None;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_suffix(".jnl"));
+        let number = number.and_then(|number| number.parse().ok());
+        newest = newest.max(number.map(|number| (number, path)));
+    }
+    let Some((_, path)) = newest else {
+        return Ok(false);
+    };
+    let bytes = fs::read(&path)?;
+    // The last trailer closes the batch that is damaged; the one before it closes a
+    // whole one, or lies by chance in the damaged one, which is then cut in two and
+    // dropped by the recovery.
+    let mut trailers = bytes
+        .windows(TRAILER.len())
+        .enumerate()
+        .rev()
+        .filter(|(_, window)| *window == TRAILER);
+    let Some(_) = trailers.next() else {
+        return Ok(false);
+    };
+    let end = trailers.next().map_or(0, |(at, _)| at + TRAILER.len());
+    copy_sparsely(&path, &path.with_extension("torn"))?;
+    let journal = File::options().write(true).open(&path)?;
+    journal.set_len(end as u64)?;
+    journal.sync_all()?;
+    Ok(true)
+}
+
+/// Puts the journal that [`cut_tail`] cut back as it was.
+pub(super) fn restore_tail(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "torn")
+        {
+            fs::rename(&path, path.with_extension("jnl"))?;
+        }
     }
     File::open(folder)?.sync_all()
 }

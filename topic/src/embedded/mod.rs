@@ -14,6 +14,8 @@ mod stored;
 mod writer;
 
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};

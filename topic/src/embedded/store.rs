@@ -64,6 +64,9 @@ pub(super) fn sentence(error: &fjall::Error) -> String {
         fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => io.to_string(),
         fjall::Error::Poisoned => "a write or an fsync failed before".into(),
         fjall::Error::Locked => "another clickweir has it open".into(),
+        fjall::Error::JournalRecovery(_) => {
+            "its journal is damaged before its end; restore the folder from a copy".into()
+        }
         other => other.to_string(),
     }
 }
@@ -88,11 +91,7 @@ impl Store {
             std::fs::create_dir_all(folder)
                 .map_err(|error| ReadError::Unavailable(format!("{at}: {error}")))?;
         }
-        let db = Database::builder(folder)
-            .worker_threads(1)
-            .max_journaling_size(JOURNALS)
-            .open()
-            .map_err(unavailable)?;
+        let db = database(folder).map_err(unavailable)?;
         let settings = db
             .keyspace("settings", KeyspaceCreateOptions::default)
             .map_err(unavailable)?;
@@ -375,6 +374,34 @@ impl Store {
         }
         count
     }
+}
+
+/// Opens the database; where the newest journal ends in a batch whose bytes do not match
+/// their checksum, without that batch.
+fn database(folder: &Path) -> Result<Database, fjall::Error> {
+    let open = || {
+        Database::builder(folder)
+            .worker_threads(1)
+            .max_journaling_size(JOURNALS)
+            .open()
+    };
+    let damaged = match open() {
+        Err(error @ fjall::Error::JournalRecovery(_)) => error,
+        opened => return opened,
+    };
+    if !super::folder::cut_tail(folder)? {
+        return Err(damaged);
+    }
+    let opened = open();
+    match &opened {
+        Ok(_) => tracing::warn!(
+            folder = %folder.display(),
+            "the journal's last batch was torn and is left out; the journal as it was ends in .torn"
+        ),
+        // Damage further up: acknowledged records may follow it, so nothing is cut.
+        Err(_) => super::folder::restore_tail(folder)?,
+    }
+    opened
 }
 
 fn unavailable(error: fjall::Error) -> ReadError {
