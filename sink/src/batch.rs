@@ -1,0 +1,253 @@
+//! A batch: open while records come, sealed when it is full, old or the hour turns, then
+//! encoded as the Parquet objects that the commit creates.
+
+use std::mem::size_of;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use object_store::path::Path;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+use sha2::{Digest, Sha256};
+use topic::{Identity, Offset, Partition, Timestamp};
+
+use crate::columns::Builders;
+use crate::footer::{self, FORMAT};
+use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row, letters};
+
+/// What a row weighs in the builders besides its texts: 16 bytes of id, eight fixed
+/// columns of 8, and an offset of 4 for each of some 25 texts.
+const ROW_BYTES: usize = 16 + 8 * 8 + 25 * 4;
+
+/// An open batch of one partition and one hour.
+pub struct Batch {
+    footer: Footer,
+    hour: Hour,
+    builders: Builders,
+    letters: Vec<DeadLetter>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// A batch that begins at `first`, in the hour of the first record at or after it.
+    /// `configuration` is the hash of what decides rows; `window_cut` says that retention
+    /// had cut the stretch in which duplicates are looked for.
+    #[must_use]
+    pub fn new(
+        topic: Identity,
+        configuration: String,
+        partition: Partition,
+        first: Offset,
+        hour: Hour,
+        window_cut: bool,
+    ) -> Self {
+        let footer = Footer {
+            format: FORMAT,
+            topic,
+            partition,
+            first,
+            end: first,
+            appended_at: Timestamp::default(),
+            counts: Counts::default(),
+            differing: 0,
+            letters: None,
+            occurred: None,
+            window_cut,
+            configuration,
+        };
+        Self { footer, hour, builders: Builders::new(), letters: Vec::new(), bytes: 0 }
+    }
+
+    /// The batch's hour.
+    #[must_use]
+    pub const fn hour(&self) -> Hour {
+        self.hour
+    }
+
+    /// Where the batch ends so far.
+    #[must_use]
+    pub const fn end(&self) -> Offset {
+        self.footer.end
+    }
+
+    /// How many offsets it covers.
+    #[must_use]
+    pub const fn offsets(&self) -> u64 {
+        self.footer.counts.total()
+    }
+
+    /// What it weighs in memory, in bytes, estimated.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes the row of the record at `row.offset`.
+    pub fn push(&mut self, row: &Row<'_>) {
+        self.advance(Offset(row.offset), row.appended_at);
+        self.footer.counts.rows += 1;
+        let (least, greatest) =
+            self.footer.occurred.unwrap_or((row.occurred_at, row.occurred_at));
+        self.footer.occurred = Some((least.min(row.occurred_at), greatest.max(row.occurred_at)));
+        self.bytes += ROW_BYTES + texts(row);
+        self.builders.push(row);
+    }
+
+    /// Takes a dead letter in the record's stead.
+    pub fn reject(&mut self, letter: DeadLetter) {
+        self.advance(letter.offset, letter.appended_at);
+        self.footer.counts.dead_letters += 1;
+        self.bytes += size_of::<DeadLetter>()
+            + letter.detail.len()
+            + letter.raw.as_ref().map_or(0, Bytes::len);
+        self.letters.push(letter);
+    }
+
+    /// Counts the record as a duplicate; `differs` where its content is not its twin's.
+    pub const fn duplicate(&mut self, offset: Offset, appended_at: Timestamp, differs: bool) {
+        self.advance(offset, appended_at);
+        self.footer.counts.duplicates += 1;
+        self.footer.differing += differs as u64;
+    }
+
+    /// Offsets grow; those that were passed over hold no record.
+    const fn advance(&mut self, offset: Offset, appended_at: Timestamp) {
+        debug_assert!(offset.0 >= self.footer.end.0, "records come in order");
+        self.footer.counts.absent += self.footer.end.distance(offset);
+        self.footer.end = offset.next();
+        self.footer.appended_at = appended_at;
+    }
+
+    /// Closes the batch.
+    #[must_use]
+    pub fn seal(self) -> SealedBatch {
+        let name = ObjectName {
+            hour: self.hour,
+            partition: self.footer.partition,
+            first: self.footer.first,
+        };
+        SealedBatch {
+            name,
+            footer: self.footer,
+            columns: self.builders.finish(),
+            letters: self.letters,
+            bytes: self.bytes,
+        }
+    }
+}
+
+/// A batch that nothing enters any more, on its way to the lake.
+pub struct SealedBatch {
+    name: ObjectName,
+    footer: Footer,
+    columns: Vec<ArrayRef>,
+    letters: Vec<DeadLetter>,
+    bytes: usize,
+}
+
+/// What the commit writes: bytes and names, the same at every try.
+pub(crate) struct Encoded {
+    pub(crate) name: ObjectName,
+    pub(crate) footer: Footer,
+    pub(crate) object: Bytes,
+    pub(crate) letters: Option<(Path, Bytes)>,
+}
+
+impl SealedBatch {
+    /// Its partition.
+    #[must_use]
+    pub const fn partition(&self) -> Partition {
+        self.footer.partition
+    }
+
+    /// Its name in the lake.
+    #[must_use]
+    pub const fn name(&self) -> ObjectName {
+        self.name
+    }
+
+    /// Where its range ends.
+    #[must_use]
+    pub const fn end(&self) -> Offset {
+        self.footer.end
+    }
+
+    /// What it weighs in memory, in bytes, estimated.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.bytes
+    }
+
+    /// Writes Parquet. Heavy: call it off the event loop.
+    pub(crate) fn encode(self) -> Encoded {
+        let Self { name, mut footer, columns, letters, .. } = self;
+        let letters = (!letters.is_empty()).then(|| {
+            let columns = letters::columns(footer.partition, &letters);
+            let bytes = parquet(letters::schema(), columns, Vec::new());
+            let digest = format!("{:x}", Sha256::digest(&bytes));
+            (name.letters(&digest[..32]), Bytes::from(bytes))
+        });
+        footer.letters = letters.as_ref().map(|(path, _)| path.to_string());
+        let mut object = parquet(crate::schema(), columns, footer.metadata());
+        footer::stamp(&mut object);
+        Encoded { name, footer, object: object.into(), letters }
+    }
+}
+
+/// One Parquet file of one row group: ZSTD(3), statistics, dictionaries where values repeat.
+fn parquet(schema: SchemaRef, columns: Vec<ArrayRef>, metadata: Vec<KeyValue>) -> Vec<u8> {
+    let level = ZstdLevel::try_new(3).expect("3 is a level of zstd");
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_created_by(concat!("clickweir ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
+        .set_max_row_group_row_count(None);
+    for column in COLUMNS {
+        properties = properties
+            .set_column_dictionary_enabled(ColumnPath::from(column.name), column.dictionary);
+    }
+    let batch = RecordBatch::try_new(schema.clone(), columns)
+        .expect("builders and schema come from one table");
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties.build()))
+        .expect("every column of the table has a Parquet type");
+    writer.write(&batch).expect("writing to memory");
+    writer.into_inner().expect("writing to memory")
+}
+
+/// The bytes of a row's texts.
+fn texts(row: &Row<'_>) -> usize {
+    let Row {
+        action,
+        product_id,
+        product_name,
+        category,
+        currency,
+        order_id,
+        visitor_id,
+        session_id,
+        user_id,
+        url,
+        path,
+        referrer,
+        user_agent,
+        browser,
+        os,
+        device,
+        ip,
+        country,
+        region,
+        city,
+        properties,
+        ..
+    } = row;
+    let optional = [
+        product_id, product_name, category, currency, order_id, visitor_id, session_id, user_id,
+        url, path, referrer, user_agent, browser, os, device, ip, country, region, city,
+        properties,
+    ];
+    action.len() + optional.iter().filter_map(|text| text.as_deref()).map(str::len).sum::<usize>()
+}

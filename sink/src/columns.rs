@@ -1,0 +1,255 @@
+//! The one table of columns. It drives the row, the Arrow schema, the builders, the
+//! catalog's view and the documentation.
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::extension;
+use topic::Timestamp;
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// 16 bytes, with Parquet's UUID logical type.
+    Uuid,
+    /// UTF-8 text.
+    Text,
+    /// True or false.
+    Bool,
+    /// A 32-bit count.
+    UInt32,
+    /// A 64-bit count.
+    UInt64,
+    /// A whole number, 64 bits.
+    Int64,
+    /// A number, 64-bit IEEE 754.
+    Float64,
+    /// A moment, microseconds of UTC.
+    Time,
+}
+
+impl Type {
+    /// The Arrow type.
+    #[must_use]
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Uuid => DataType::FixedSizeBinary(16),
+            Self::Text => DataType::Utf8,
+            Self::Bool => DataType::Boolean,
+            Self::UInt32 => DataType::UInt32,
+            Self::UInt64 => DataType::UInt64,
+            Self::Int64 => DataType::Int64,
+            Self::Float64 => DataType::Float64,
+            Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+
+    /// The type's name in DuckDB's SQL.
+    #[must_use]
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Self::Uuid => "UUID",
+            Self::Text => "VARCHAR",
+            Self::Bool => "BOOLEAN",
+            Self::UInt32 => "UINTEGER",
+            Self::UInt64 => "UBIGINT",
+            Self::Int64 => "BIGINT",
+            Self::Float64 => "DOUBLE",
+            Self::Time => "TIMESTAMP WITH TIME ZONE",
+        }
+    }
+}
+
+/// One column of the lake.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Its name, in every place.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Type,
+    /// Whether a row may leave it out.
+    pub nullable: bool,
+    /// Whether values repeat enough for a dictionary to pay.
+    pub dictionary: bool,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// An Arrow builder of one column, and how a row's value enters it.
+trait Append<V> {
+    fn append(&mut self, value: &V);
+}
+
+macro_rules! appends {
+    ($($builder:ty: $value:ty, |$b:ident, $v:ident| $body:expr;)*) => {
+        $(impl Append<$value> for $builder {
+            fn append(&mut self, $v: &$value) { let $b = self; $body }
+        })*
+    };
+}
+
+appends! {
+    FixedSizeBinaryBuilder: [u8; 16], |b, v| b.append_value(v).expect("an id has 16 bytes");
+    BooleanBuilder: bool, |b, v| b.append_value(*v);
+    UInt32Builder: u32, |b, v| b.append_value(*v);
+    UInt64Builder: u64, |b, v| b.append_value(*v);
+    Int64Builder: Option<i64>, |b, v| b.append_option(*v);
+    Float64Builder: Option<f64>, |b, v| b.append_option(*v);
+    TimestampMicrosecondBuilder: Timestamp, |b, v| b.append_value(v.micros());
+}
+
+impl<'r> Append<Cow<'r, str>> for StringBuilder {
+    fn append(&mut self, value: &Cow<'r, str>) {
+        self.append_value(value);
+    }
+}
+
+impl<'r> Append<Option<Cow<'r, str>>> for StringBuilder {
+    fn append(&mut self, value: &Option<Cow<'r, str>>) {
+        self.append_option(value.as_deref());
+    }
+}
+
+fn times() -> TimestampMicrosecondBuilder {
+    TimestampMicrosecondBuilder::new().with_timezone("UTC")
+}
+
+macro_rules! columns {
+    ($($name:ident: $value:ty, $kind:ident, $nullable:literal, $dictionary:literal, $builder:ty = $new:expr, $meaning:literal;)*) => {
+        /// One row of the lake, borrowed from the record where it can be.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Row<'r> {
+            $(#[doc = $meaning] pub $name: $value,)*
+        }
+
+        /// Every column, in the order of the schema.
+        pub const COLUMNS: &[Column] = &[
+            $(Column {
+                name: stringify!($name),
+                kind: Type::$kind,
+                nullable: $nullable,
+                dictionary: $dictionary,
+                meaning: $meaning,
+            },)*
+        ];
+
+        /// The builders of one open batch.
+        pub(crate) struct Builders { $($name: $builder,)* }
+
+        impl Builders {
+            pub(crate) fn new() -> Self {
+                Self { $($name: $new,)* }
+            }
+
+            pub(crate) fn push(&mut self, row: &Row<'_>) {
+                $(self.$name.append(&row.$name);)*
+            }
+
+            pub(crate) fn finish(mut self) -> Vec<ArrayRef> {
+                vec![$(Arc::new(self.$name.finish()) as ArrayRef,)*]
+            }
+        }
+    };
+}
+
+columns! {
+    event_id: [u8; 16], Uuid, false, false, FixedSizeBinaryBuilder = FixedSizeBinaryBuilder::new(16),
+        "the event's id: a UUID as it is, other text as the first 16 bytes of its SHA-256";
+    id_generated: bool, Bool, false, true, BooleanBuilder = BooleanBuilder::new(),
+        "whether the edge made the id, so that a client's retry could not be told from a new click";
+    partition: u32, UInt32, false, true, UInt32Builder = UInt32Builder::new(),
+        "the topic's partition";
+    offset: u64, UInt64, false, false, UInt64Builder = UInt64Builder::new(),
+        "the record's offset in its partition";
+    appended_at: Timestamp, Time, false, true, TimestampMicrosecondBuilder = times(),
+        "when the topic took the click; its hour names the partition path";
+    received_at: Timestamp, Time, false, true, TimestampMicrosecondBuilder = times(),
+        "when the edge had the click";
+    occurred_at: Timestamp, Time, false, false, TimestampMicrosecondBuilder = times(),
+        "when the client says it happened; received_at where it does not say";
+    occurred_at_given: bool, Bool, false, true, BooleanBuilder = BooleanBuilder::new(),
+        "whether the client said when";
+    action: Cow<'r, str>, Text, false, true, StringBuilder = StringBuilder::new(),
+        "what was done: view, buy, …; `unknown` where the click does not say";
+    product_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the product";
+    product_name: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the product's name as the client showed it";
+    category: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the product's category";
+    quantity: Option<i64>, Int64, true, true, Int64Builder = Int64Builder::new(),
+        "how many; negative for what came back";
+    price: Option<f64>, Float64, true, true, Float64Builder = Float64Builder::new(),
+        "the price of one";
+    currency: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the price's currency";
+    order_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the order or invoice";
+    visitor_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the visitor; one visitor's clicks keep their order";
+    session_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the visit";
+    user_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the account";
+    url: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the page's address, without user info";
+    path: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the address's path";
+    referrer: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the page before";
+    utm_source: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "campaign: where from";
+    utm_medium: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "campaign: by what";
+    utm_campaign: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "campaign: its name";
+    utm_term: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "campaign: the searched words";
+    utm_content: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "campaign: which variant";
+    user_agent: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "what the client calls itself";
+    browser: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the browser's family";
+    os: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the operating system";
+    device: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "pc, smartphone, mobilephone, appliance or crawler";
+    is_bot: bool, Bool, false, true, BooleanBuilder = BooleanBuilder::new(),
+        "whether the user agent is empty or a crawler's";
+    ip: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the address, cut to its network unless configured otherwise";
+    country: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the country";
+    region: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the region";
+    city: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+        "the city";
+    properties: Option<Cow<'r, str>>, Text, true, false, StringBuilder = StringBuilder::new(),
+        "everything else that the client sent, as a JSON object";
+}
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let fields: Vec<Field> = COLUMNS
+        .iter()
+        .map(|column| {
+            let field = Field::new(column.name, column.kind.arrow(), column.nullable);
+            match column.kind {
+                Type::Uuid => field.with_extension_type(extension::Uuid),
+                _ => field,
+            }
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+});
+
+/// The lake's Arrow schema.
+#[must_use]
+pub fn schema() -> SchemaRef {
+    SCHEMA.clone()
+}

@@ -1,0 +1,112 @@
+//! The commit: one conditional create, tried until it has an answer, and an answer that
+//! says "already there" is read and believed.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep};
+use topic::Identity;
+
+use crate::batch::Encoded;
+use crate::{Error, Footer, Lake, ObjectName, SealedBatch};
+
+/// What a commit came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The range is committed; this is its object.
+    Committed(Box<Footer>),
+    /// A range that begins here was committed before, by this object: drop what was read
+    /// after it, and continue at its end.
+    AlreadyCommitted(Box<Footer>),
+}
+
+/// The first wait between two tries, and the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+impl Lake {
+    /// Creates the batch's object, its dead letters first, trying the same names and bytes
+    /// until the lake answers.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] and [`Error::Unfit`] stop the partition; [`Error::AnotherTopic`]
+    /// where the name is taken by another topic's object; [`Error::Unavailable`] after
+    /// `max_silence` without an answer: drop all and start from the tips. Nothing was
+    /// skipped in any of them.
+    pub async fn commit(
+        &self,
+        sealed: SealedBatch,
+        max_silence: Duration,
+    ) -> Result<Outcome, Error> {
+        let encoded = tokio::task::spawn_blocking(move || sealed.encode())
+            .await
+            .map_err(|error| Error::Unfit(format!("encoding a batch failed: {error}")))?;
+        let mut silent_since = Instant::now();
+        let mut attempt = 0;
+        loop {
+            // A worker that slept too long must not create: what it holds may have been
+            // committed, compacted and deleted meanwhile.
+            if silent_since.elapsed() > max_silence {
+                return Err(Error::Unavailable(format!(
+                    "no answer for {}",
+                    humantime(silent_since.elapsed())
+                )));
+            }
+            match self.attempt(&encoded).await {
+                Ok(Some(outcome)) => return Ok(outcome),
+                // A conflict with nothing behind it is an answer too: again, soon.
+                Ok(None) => silent_since = Instant::now(),
+                Err(Error::Unavailable(why)) => {
+                    tracing::warn!(object = %encoded.name, attempt, "commit delayed: {why}");
+                }
+                Err(error) => return Err(error),
+            }
+            sleep(backoff(&encoded.name, attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    /// One try; none where the store spoke of a conflict and no object is there.
+    async fn attempt(&self, encoded: &Encoded) -> Result<Option<Outcome>, Error> {
+        if let Some((path, bytes)) = &encoded.letters {
+            // Their name holds their content's hash: what is there already is the same.
+            self.create(path, bytes.clone()).await?;
+        }
+        if self.create(&encoded.name.path(), encoded.object.clone()).await? {
+            return Ok(Some(Outcome::Committed(Box::new(encoded.footer.clone()))));
+        }
+        let there = self.committed(&encoded.name, &encoded.footer.topic).await?;
+        Ok(there.map(|footer| Outcome::AlreadyCommitted(Box::new(footer))))
+    }
+
+    /// The footer of the object of that name; none where it is not there.
+    ///
+    /// # Errors
+    /// [`Error::AnotherTopic`] where it is another topic's, else the store's.
+    pub async fn committed(
+        &self,
+        name: &ObjectName,
+        topic: &Identity,
+    ) -> Result<Option<Footer>, Error> {
+        match self.footer(name).await? {
+            None => Ok(None),
+            Some(footer) if footer.topic == *topic => Ok(Some(footer)),
+            Some(footer) => Err(Error::AnotherTopic {
+                lake: self.location().to_string(),
+                theirs: footer.topic,
+                ours: topic.clone(),
+            }),
+        }
+    }
+}
+
+/// Exponential, with a jitter that differs by object and attempt and needs no randomness.
+fn backoff(name: &ObjectName, attempt: u32) -> Duration {
+    let (least, most) = BACKOFF;
+    let whole = least.saturating_mul(1 << attempt.min(16)).min(most);
+    let digest = Sha256::digest(format!("{name}#{attempt}"));
+    whole.mul_f64(0.5 + f64::from(digest[0]) / 512.0)
+}
+
+fn humantime(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}

@@ -1,0 +1,45 @@
+//! `[sink]` and `[lake]`: where the lake is, and how large its objects get.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// The keys of `[sink]`; the defaults and their reasons stand in `compose/default.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// An open batch is sealed at this age, also when nothing comes.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    /// … or when it holds this much in memory.
+    pub max_bytes: ByteSize,
+    /// … or this many records.
+    pub max_rows: u64,
+    /// Open and sealed batches together: at this the largest is sealed, at twice this
+    /// reading pauses.
+    pub max_memory: ByteSize,
+    /// How long a revoke or a shutdown waits for creates under way.
+    #[serde(with = "humantime_serde")]
+    pub handover: Duration,
+    /// A worker that heard nothing from the lake for this long drops all it holds.
+    #[serde(with = "humantime_serde")]
+    pub max_silence: Duration,
+}
+
+/// The keys of `[lake]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    /// `file:FOLDER` or `s3://BUCKET/PREFIX`.
+    pub url: String,
+    /// The S3 server, `http://HOST:PORT`; empty for AWS itself.
+    pub endpoint: String,
+    /// The region.
+    pub region: String,
+    /// The access key; empty takes the machine's own role.
+    pub access_key: String,
+    /// The secret key.
+    pub secret_key: SecretString,
+}

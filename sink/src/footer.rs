@@ -1,0 +1,142 @@
+//! The footer of an object: what its range holds, and a hash of the whole object.
+//!
+//! It is one JSON value among Parquet's key-value metadata, so that any Parquet reader
+//! can show it. The hash covers the object with the hash's own digits as zeros.
+
+use object_store::path::Path;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use topic::{Identity, Offset, Partition, Timestamp};
+
+use crate::Error;
+
+/// The version of the lake's format that this code writes, and the newest that it reads.
+pub(crate) const FORMAT: u32 = 1;
+/// Parquet's metadata key of the footer.
+const FOOTER_KEY: &str = "clickweir";
+/// Parquet's metadata key of the object's hash.
+const HASH_KEY: &str = "clickweir.sha256";
+/// A hash's place before it is known.
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// What became of a range's offsets: `end - first` is their sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Offsets that are rows of this object.
+    pub rows: u64,
+    /// Offsets that are dead letters of the object's letters.
+    pub dead_letters: u64,
+    /// Offsets whose id was seen shortly before.
+    pub duplicates: u64,
+    /// Offsets that a rule left out.
+    pub dropped: u64,
+    /// Offsets that hold no record.
+    pub absent: u64,
+}
+
+impl Counts {
+    /// All offsets of the range.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.rows + self.dead_letters + self.duplicates + self.dropped + self.absent
+    }
+}
+
+/// What an object says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Footer {
+    /// The format's version.
+    pub format: u32,
+    /// Whose clicks these are.
+    pub topic: Identity,
+    /// The topic's partition.
+    pub partition: Partition,
+    /// Where the range begins.
+    pub first: Offset,
+    /// Where it ends (exclusive).
+    pub end: Offset,
+    /// The append time of the record at `end - 1`.
+    pub appended_at: Timestamp,
+    /// What became of the range's offsets.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// The duplicates among [`Counts::duplicates`] whose content differs from their twin's.
+    #[serde(default)]
+    pub differing: u64,
+    /// The object that holds the range's dead letters, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letters: Option<String>,
+    /// The least and the greatest `occurred_at` of the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred: Option<(Timestamp, Timestamp)>,
+    /// True where retention had cut the stretch in which duplicates are looked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub window_cut: bool,
+    /// The hash of the configuration that decided the rows.
+    pub configuration: String,
+}
+
+impl Footer {
+    /// Parquet's metadata for an object that is about to be written: the footer, and
+    /// zeros where the hash will be.
+    pub(crate) fn metadata(&self) -> Vec<KeyValue> {
+        let json = serde_json::to_string(self).expect("a footer is plain text and numbers");
+        vec![
+            KeyValue::new(FOOTER_KEY.to_owned(), json),
+            KeyValue::new(HASH_KEY.to_owned(), ZEROS.to_owned()),
+        ]
+    }
+
+    /// Reads the footer out of an object's Parquet metadata.
+    pub(crate) fn read(path: &Path, metadata: &ParquetMetaData) -> Result<Self, Error> {
+        let damaged = |detail: String| Error::Damaged { path: path.to_string(), detail };
+        let json = value(metadata, FOOTER_KEY)
+            .ok_or_else(|| damaged("it has no clickweir footer".into()))?;
+        let footer: Self =
+            serde_json::from_str(json).map_err(|error| damaged(format!("its footer: {error}")))?;
+        if footer.format > FORMAT {
+            return Err(Error::Unfit(format!(
+                "{path} is of format {}, this program reads up to {FORMAT}: use a newer clickweir",
+                footer.format
+            )));
+        }
+        if footer.first.distance(footer.end) != footer.counts.total() {
+            return Err(damaged("its counts do not add up to its range".into()));
+        }
+        Ok(footer)
+    }
+}
+
+fn value<'m>(metadata: &'m ParquetMetaData, key: &str) -> Option<&'m str> {
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
+}
+
+/// Where the hash's digits stand: the last place where the key is followed by 64 digits
+/// (Parquet writes its metadata at the end of the file).
+fn digits(object: &[u8]) -> Option<std::ops::Range<usize>> {
+    let at = object.windows(HASH_KEY.len()).rposition(|window| window == HASH_KEY.as_bytes())?;
+    let tail = at + HASH_KEY.len();
+    // Thrift's compact protocol puts a field header and a length between key and value.
+    (tail..tail + 8).map(|start| start..start + ZEROS.len()).find(|range| {
+        object.get(range.clone()).is_some_and(|text| text.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+/// Hashes the object and writes the digits into their place.
+pub(crate) fn stamp(object: &mut [u8]) {
+    let place = digits(object).expect("the metadata was written with a place for the hash");
+    let digest = format!("{:x}", Sha256::digest(&*object));
+    object[place].copy_from_slice(digest.as_bytes());
+}
+
+/// Whether the object's bytes are those that were written.
+pub(crate) fn intact(object: &[u8]) -> bool {
+    let Some(place) = digits(object) else { return false };
+    let mut hasher = Sha256::new();
+    hasher.update(&object[..place.start]);
+    hasher.update(ZEROS);
+    hasher.update(&object[place.end..]);
+    format!("{:x}", hasher.finalize()).as_bytes() == &object[place]
+}

@@ -1,0 +1,231 @@
+//! The lake at rest: a store, a place in it, and the few things that everybody does there.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig};
+use secrecy::ExposeSecret;
+
+use crate::names::CLICKS;
+use crate::{Error, Hour, ObjectName, S3};
+
+/// Where a lake is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A folder, as a canonical absolute path.
+    Folder(PathBuf),
+    /// A bucket, and the prefix in it (empty for the bucket itself; no slash at either end).
+    Bucket {
+        /// The bucket.
+        bucket: String,
+        /// The prefix.
+        prefix: String,
+    },
+}
+
+impl Location {
+    /// The absolute name of a lake's path: `/folder/clicks/…` or `s3://bucket/prefix/clicks/…`.
+    #[must_use]
+    pub fn absolute(&self, path: &str) -> String {
+        format!("{self}/{path}")
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Bucket { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Self::Bucket { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+/// The lake. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    store: Arc<dyn ObjectStore>,
+    location: Location,
+}
+
+impl Lake {
+    /// A lake over a store whose root is the lake's own place. Tests hand in decorated stores.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>, location: Location) -> Self {
+        Self { store, location }
+    }
+
+    /// Opens the lake that `config.url` names; a folder is made.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] for a URL of another kind, [`Error::Unavailable`] for a folder that
+    /// cannot be made.
+    pub fn open(config: &S3) -> Result<Self, Error> {
+        if let Some(folder) = config.url.strip_prefix("file:") {
+            let unusable = |error: &dyn fmt::Display| {
+                Error::Unfit(format!("the lake's folder {folder} cannot be used: {error}"))
+            };
+            std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+            let folder = std::fs::canonicalize(folder).map_err(|error| unusable(&error))?;
+            let store = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
+            return Ok(Self::new(Arc::new(store), Location::Folder(folder)));
+        }
+        let Some(rest) = config.url.strip_prefix("s3://") else {
+            return Err(Error::Unfit(format!(
+                "lake.url is {:?}: write file:FOLDER or s3://BUCKET/PREFIX",
+                config.url
+            )));
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = prefix.trim_matches('/');
+        let store = bucket_store(config, bucket)?;
+        let location = Location::Bucket { bucket: bucket.into(), prefix: prefix.into() };
+        let store: Arc<dyn ObjectStore> = if prefix.is_empty() {
+            Arc::new(store)
+        } else {
+            Arc::new(PrefixStore::new(store, prefix))
+        };
+        Ok(Self::new(store, location))
+    }
+
+    /// Where the lake is.
+    #[must_use]
+    pub const fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub(crate) fn store(&self) -> &dyn ObjectStore {
+        self.store.as_ref()
+    }
+
+    /// Creates an object; false where one of that name is there already.
+    pub(crate) async fn create(&self, path: &Path, bytes: Bytes) -> Result<bool, Error> {
+        let options = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(path, bytes.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(
+                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+            ) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes an object whole, whether or not it is there: for what is published, never for
+    /// what is committed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn replace(&self, path: &str, bytes: Bytes) -> Result<(), Error> {
+        self.store.put(&Path::from(path), bytes.into()).await?;
+        Ok(())
+    }
+
+    /// An object's bytes, none where it is not there.
+    pub(crate) async fn read_if_there(&self, path: &Path) -> Result<Option<Bytes>, Error> {
+        match self.store.get(path).await {
+            Ok(object) => Ok(Some(object.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The hours that hold objects, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn hours(&self) -> Result<Vec<Hour>, Error> {
+        self.hours_since(None).await
+    }
+
+    /// The hours from `since` on that hold objects, newest first; no folder of an earlier
+    /// day is looked into.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn hours_since(&self, since: Option<Hour>) -> Result<Vec<Hour>, Error> {
+        let least = since.map(|hour| format!("{CLICKS}/{hour}")).unwrap_or_default();
+        let mut folders = vec![Path::from(CLICKS)];
+        for _level in ["year", "month", "day", "hour"] {
+            let mut below = Vec::new();
+            for folder in &folders {
+                below.extend(self.store.list_with_delimiter(Some(folder)).await?.common_prefixes);
+            }
+            // Numbers in paths have leading zeros, so paths order as their times do.
+            below.retain(|folder| {
+                let path = folder.as_ref();
+                least.get(..path.len()).is_none_or(|least| path >= least)
+            });
+            folders = below;
+        }
+        let mut hours: Vec<Hour> = folders
+            .iter()
+            .filter_map(|folder| Hour::parse(folder.as_ref().strip_prefix(CLICKS)?.get(1..)?))
+            .collect();
+        hours.sort_unstable_by(|left, right| right.cmp(left));
+        Ok(hours)
+    }
+
+    /// The click objects of an hour and their sizes in bytes, in the order of their names.
+    /// What else lies there is passed over.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn objects(&self, hour: Hour) -> Result<Vec<(ObjectName, u64)>, Error> {
+        let listed = self.files(Some(hour)).await?;
+        let mut objects: Vec<(ObjectName, u64)> = listed
+            .iter()
+            .filter_map(|(path, size)| Some((ObjectName::parse(path)?, *size)))
+            .collect();
+        objects.sort_unstable();
+        Ok(objects)
+    }
+
+    /// Whatever lies in an hour's folder, or (none) in that of all click objects: paths in
+    /// the lake, and sizes in bytes, in no order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn files(&self, hour: Option<Hour>) -> Result<Vec<(String, u64)>, Error> {
+        let folder = hour.map_or_else(|| CLICKS.to_owned(), |hour| format!("{CLICKS}/{hour}"));
+        let folder = Path::from(folder);
+        let listed = self.store.list(Some(&folder));
+        let files = listed.map_ok(|meta| (meta.location.to_string(), meta.size));
+        Ok(files.try_collect().await?)
+    }
+}
+
+fn bucket_store(
+    config: &S3,
+    bucket: &str,
+) -> Result<object_store::aws::AmazonS3, object_store::Error> {
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(&config.region)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // The commit has its own patience; the client's only bridges a hiccup.
+        .with_retry(RetryConfig {
+            max_retries: 2,
+            retry_timeout: Duration::from_secs(10),
+            ..RetryConfig::default()
+        });
+    if !config.endpoint.is_empty() {
+        builder = builder
+            .with_endpoint(&config.endpoint)
+            .with_allow_http(config.endpoint.starts_with("http://"))
+            .with_virtual_hosted_style_request(false);
+    }
+    if !config.access_key.is_empty() {
+        builder = builder
+            .with_access_key_id(&config.access_key)
+            .with_secret_access_key(config.secret_key.expose_secret());
+    }
+    builder.build()
+}

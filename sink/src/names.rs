@@ -1,0 +1,133 @@
+//! The lake's names: hours and objects, written and read.
+
+use std::fmt;
+
+use chrono::{Datelike, NaiveDate, TimeZone, Timelike, Utc};
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use topic::{Offset, Partition, Timestamp};
+
+/// An hour of UTC: the unit of partition paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hour(pub i64);
+
+impl Hour {
+    /// The hour that holds a moment.
+    #[must_use]
+    pub const fn of(moment: Timestamp) -> Self {
+        Self(moment.hour())
+    }
+
+    /// The hour before.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0 - 1)
+    }
+
+    /// Reads `year=2026/month=11/day=22/hour=21`.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let mut parts = path.split('/');
+        let mut number = |name: &str| -> Option<u32> {
+            parts.next()?.strip_prefix(name)?.strip_prefix('=')?.parse().ok()
+        };
+        let (year, month, day, hour) =
+            (number("year")?, number("month")?, number("day")?, number("hour")?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+        let moment = Utc.from_utc_datetime(&date.and_hms_opt(hour, 0, 0)?);
+        Some(Self(moment.timestamp().div_euclid(3_600)))
+    }
+}
+
+impl fmt::Display for Hour {
+    /// The partition path, `year=2026/month=11/day=22/hour=21`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = Timestamp::from_micros(self.0.saturating_mul(3_600_000_000)).datetime();
+        let (year, month, day) = (moment.year(), moment.month(), moment.day());
+        write!(f, "year={year:04}/month={month:02}/day={day:02}/hour={:02}", moment.hour())
+    }
+}
+
+/// A click object's name: the hour of its first record, its partition, its first offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    /// The hour of the record at or after `first`.
+    pub hour: Hour,
+    /// The topic's partition.
+    pub partition: Partition,
+    /// Where the object's range begins.
+    pub first: Offset,
+}
+
+/// The folder of click objects.
+pub(crate) const CLICKS: &str = "clicks";
+/// The folder of dead letters.
+pub(crate) const LETTERS: &str = "dead_letters";
+/// The folder of the ledger.
+pub(crate) const LEDGER: &str = "_ledger";
+
+impl ObjectName {
+    /// The object's path in the lake.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        Path::from(self.to_string())
+    }
+
+    /// Reads a path; none where it is not a click object's.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let (folder, file) = path.strip_prefix(CLICKS)?.strip_prefix('/')?.rsplit_once('/')?;
+        let (partition, first) = file.strip_suffix(".parquet")?.split_once('-')?;
+        if partition.len() != 5 || first.len() != 20 {
+            return None;
+        }
+        Some(Self {
+            hour: Hour::parse(folder)?,
+            partition: Partition(partition.parse().ok()?),
+            first: Offset(first.parse().ok()?),
+        })
+    }
+
+    /// Where this object's dead letters go, `digest` being that of their content.
+    pub(crate) fn letters(&self, digest: &str) -> Path {
+        let (hour, partition, first) = (self.hour, self.partition.0, self.first.0);
+        Path::from(format!("{LETTERS}/{hour}/{partition:05}-{first:020}-{digest}.parquet"))
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{CLICKS}/{}/{:05}-{:020}.parquet", self.hour, self.partition.0, self.first.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_reads_as_it_was_written() {
+        let moment = Timestamp::parse_rfc3339("2026-11-22T21:59:59Z").unwrap();
+        let name =
+            ObjectName { hour: Hour::of(moment), partition: Partition(7), first: Offset(42) };
+        let path = "clicks/year=2026/month=11/day=22/hour=21/00007-00000000000000000042.parquet";
+        assert_eq!(name.to_string(), path);
+        assert_eq!(ObjectName::parse(path), Some(name));
+    }
+
+    #[test]
+    fn other_names_are_not_click_objects() {
+        for path in [
+            "clicks/year=2026/month=13/day=22/hour=21/00007-00000000000000000042.parquet",
+            "clicks/year=2026/month=11/day=22/hour=21/7-42.parquet",
+            "clicks/year=2026/month=11/day=22/00007-00000000000000000042.parquet",
+            "dead_letters/year=2026/month=11/day=22/hour=21/00007-00000000000000000042.parquet",
+        ] {
+            assert_eq!(ObjectName::parse(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The probe: a store that lets two creates of one name win cannot carry a lake.
+
+use futures::future::try_join_all;
+use futures::stream::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::ObjectStoreExt;
+
+use crate::{Error, Lake};
+
+/// How many names are fought over, and by how many.
+const ROUNDS: usize = 3;
+const RIVALS: usize = 8;
+
+impl Lake {
+    /// Lets rivals create one name at once, in the lake's own folder, a few times over.
+    /// `nonce` keeps two probes apart.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] where not exactly one of them won, else the store's.
+    pub async fn probe(&self, nonce: &str) -> Result<(), Error> {
+        for round in 0..ROUNDS {
+            let path = Path::from(format!("_probe/{nonce}-{round}"));
+            let rivals = (0..RIVALS).map(|rival| {
+                let path = &path;
+                async move { self.contend(path, rival).await }
+            });
+            let won = try_join_all(rivals).await?.into_iter().filter(|won| *won).count();
+            // The probe's own leftovers; a store that keeps them is no worse a lake.
+            if let Err(error) = self.store().delete(&path).await {
+                tracing::debug!(%path, "a probe's object stays: {error}");
+            }
+            if won != 1 {
+                return Err(Error::Unfit(format!(
+                    "the store at {} let {won} of {RIVALS} conditional creates of one name win: \
+                     it ignores If-None-Match and would double clicks; use another store or a \
+                     newer version of it",
+                    self.location()
+                )));
+            }
+        }
+        self.sweep_probes().await
+    }
+
+    /// A create that met a conflict with nothing behind it is tried again, as a commit would.
+    async fn contend(&self, path: &Path, rival: usize) -> Result<bool, Error> {
+        for _ in 0..10 {
+            if self.create(path, format!("rival {rival}").into()).await? {
+                return Ok(true);
+            }
+            if self.read_if_there(path).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn sweep_probes(&self) -> Result<(), Error> {
+        let folder = Path::from("_probe");
+        let stale: Vec<_> =
+            self.store().list(Some(&folder)).map_ok(|meta| meta.location).boxed().collect().await;
+        for path in stale.into_iter().flatten() {
+            if let Err(error) = self.store().delete(&path).await {
+                tracing::debug!(%path, "a probe's object stays: {error}");
+            }
+        }
+        Ok(())
+    }
+}

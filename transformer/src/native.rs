@@ -1,0 +1,167 @@
+//! The native click: a JSON object whose fields bear the columns' names. It is read once,
+//! borrowed from the record; what has no column goes to `properties`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::properties::Properties;
+
+/// A scalar as the client sent it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Scalar<'r> {
+    #[default]
+    Null,
+    Text(Cow<'r, str>),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Bool(bool),
+    /// An array or an object, where no column takes one.
+    Nested,
+}
+
+impl Scalar<'_> {
+    /// What this is, for a defect's sentence.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Text(_) => "text",
+            Self::Signed(_) | Self::Unsigned(_) | Self::Float(_) => "a number",
+            Self::Bool(_) => "a boolean",
+            Self::Nested => "an array or an object",
+        }
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Scalar::Signed(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(number).map_or(Scalar::Unsigned(number), Scalar::Signed))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Scalar::Float(number))
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
+        Ok(Scalar::Bool(truth))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Nested)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Nested)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// An object's key, borrowed where it holds no escape.
+struct Key<'r>(Cow<'r, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+macro_rules! native {
+    ($($field:ident),* $(,)?) => {
+        /// A native click, field by field.
+        #[derive(Debug, Default)]
+        pub(crate) struct NativeClick<'r> {
+            $(pub(crate) $field: Scalar<'r>,)*
+            pub(crate) properties: Properties<'r>,
+        }
+
+        impl<'r> NativeClick<'r> {
+            /// The place of a column's field.
+            fn field(&mut self, key: &str) -> Option<&mut Scalar<'r>> {
+                match key {
+                    $(stringify!($field) => Some(&mut self.$field),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+native! {
+    id, occurred_at, action, product_id, product_name, category, quantity, price, currency,
+    order_id, visitor_id, session_id, user_id, url, referrer, utm_source, utm_medium,
+    utm_campaign, utm_term, utm_content, user_agent, country, region, city,
+}
+
+impl<'de> Deserialize<'de> for NativeClick<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ClickVisitor;
+        impl<'de> Visitor<'de> for ClickVisitor {
+            type Value = NativeClick<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut click = NativeClick::default();
+                while let Some(Key(key)) = map.next_key()? {
+                    if let Some(field) = click.field(&key) {
+                        *field = map.next_value()?;
+                    } else if key == "properties" {
+                        let nested: &RawValue = map.next_value()?;
+                        click.properties.nest(nested).map_err(de::Error::custom)?;
+                    } else {
+                        click.properties.insert(key, map.next_value()?);
+                    }
+                }
+                Ok(click)
+            }
+        }
+        deserializer.deserialize_map(ClickVisitor)
+    }
+}

@@ -1,0 +1,119 @@
+//! One partition in a worker's hands: its window, its open batch, the sealed ones that wait
+//! for their turn. No input or output happens here.
+
+use std::collections::VecDeque;
+
+use sink::{Batch, Hour, SealedBatch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use topic::{Identity, Offset, Partition, Record};
+
+use crate::resume::Position;
+use crate::transform::{self, Enrichment, event_id};
+use crate::window::{Verdict, Window};
+
+/// What every partition of a worker shares.
+pub(crate) struct Shared {
+    pub(crate) topic: Identity,
+    pub(crate) configuration: String,
+    pub(crate) enrichment: Enrichment,
+}
+
+/// A partition that is being read.
+pub(crate) struct Active {
+    partition: Partition,
+    /// Where the next batch begins; what lies before it only fills the window.
+    next: Offset,
+    window: Window,
+    window_cut: bool,
+    open: Option<(Batch, Instant)>,
+    sealed: VecDeque<SealedBatch>,
+    /// The one create that has no answer yet, and what it holds in memory.
+    pub(crate) committing: Option<(AbortHandle, usize)>,
+}
+
+impl Active {
+    pub(crate) fn new(partition: Partition, position: Position, window: Window) -> Self {
+        Self {
+            partition,
+            next: position.next,
+            window,
+            window_cut: position.window_cut,
+            open: None,
+            sealed: VecDeque::new(),
+            committing: None,
+        }
+    }
+
+    /// Takes the next record, in order of offset.
+    pub(crate) fn take(&mut self, record: &Record, shared: &Shared) {
+        let opened = transform::open(record);
+        let id = match &opened {
+            Ok(envelope) => Some((event_id(&envelope.id), envelope.click.get().as_bytes())),
+            Err(defect) => defect.event_id.map(|id| (id, record.value.as_deref().unwrap_or(&[]))),
+        };
+        let verdict = id.map_or(Verdict::New, |(id, content)| {
+            let content = crc32fast::hash(content);
+            self.window.observe(id, record.offset, record.appended_at, content)
+        });
+        if record.offset < self.next {
+            return;
+        }
+        let hour = Hour::of(record.appended_at);
+        if self.open.as_ref().is_some_and(|(batch, _)| batch.hour() != hour) {
+            self.seal();
+        }
+        let (batch, _) = self.open.get_or_insert_with(|| {
+            let batch = Batch::new(
+                shared.topic.clone(),
+                shared.configuration.clone(),
+                self.partition,
+                self.next,
+                hour,
+                self.window_cut,
+            );
+            (batch, Instant::now())
+        });
+        if let Verdict::Duplicate { differs } = verdict {
+            batch.duplicate(record.offset, record.appended_at, differs);
+            return;
+        }
+        let row = opened.and_then(|envelope| {
+            transform::row(self.partition, record, &envelope, &shared.enrichment)
+        });
+        match row {
+            Ok(row) => batch.push(&row),
+            Err(defect) => batch.reject(defect.letter(record)),
+        }
+    }
+
+    /// The open batch's offsets, bytes and the moment it was opened.
+    pub(crate) fn open(&self) -> Option<(u64, usize, Instant)> {
+        self.open.as_ref().map(|(batch, since)| (batch.offsets(), batch.size(), *since))
+    }
+
+    /// Closes the open batch, where there is one.
+    pub(crate) fn seal(&mut self) {
+        if let Some((batch, _)) = self.open.take() {
+            self.next = batch.end();
+            self.sealed.push_back(batch.seal());
+        }
+    }
+
+    /// The next batch whose turn it is, while no create of this partition is unresolved.
+    pub(crate) fn due(&mut self) -> Option<SealedBatch> {
+        if self.committing.is_some() { None } else { self.sealed.pop_front() }
+    }
+
+    /// Whether nothing is open, sealed or unresolved.
+    pub(crate) fn idle(&self) -> bool {
+        self.open.is_none() && self.sealed.is_empty() && self.committing.is_none()
+    }
+
+    /// What it holds in memory, in bytes, estimated, without the window.
+    pub(crate) fn size(&self) -> usize {
+        let open = self.open.as_ref().map_or(0, |(batch, _)| batch.size());
+        let sealed: usize = self.sealed.iter().map(SealedBatch::size).sum();
+        open + sealed + self.committing.as_ref().map_or(0, |(_, size)| *size)
+    }
+}

@@ -1,0 +1,110 @@
+//! What the client sent and no column holds: one JSON object, values byte for byte, the
+//! last of two equal keys winning.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The entries, in the order in which their keys came first.
+#[derive(Debug, Default)]
+pub(crate) struct Properties<'r> {
+    entries: Vec<(Cow<'r, str>, Cow<'r, str>)>,
+}
+
+impl<'r> Properties<'r> {
+    /// Takes a value as the client wrote it.
+    pub(crate) fn insert(&mut self, key: Cow<'r, str>, value: &'r RawValue) {
+        self.put(key, Cow::Borrowed(value.get()));
+    }
+
+    /// Takes a text of ours.
+    pub(crate) fn insert_text(&mut self, key: &'static str, text: &str) {
+        let json = serde_json::to_string(text).expect("text is JSON");
+        self.put(Cow::Borrowed(key), Cow::Owned(json));
+    }
+
+    /// Takes the entries of the client's own `properties`.
+    ///
+    /// # Errors
+    /// A sentence where it is neither an object nor null.
+    pub(crate) fn nest(&mut self, properties: &'r RawValue) -> Result<(), String> {
+        if properties.get() == "null" {
+            return Ok(());
+        }
+        let mut reader = serde_json::Deserializer::from_str(properties.get());
+        let entries = reader
+            .deserialize_map(Entries)
+            .map_err(|_| "properties: not an object".to_owned())?;
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// Few entries: a list searched from the front beats a map.
+    fn put(&mut self, key: Cow<'r, str>, value: Cow<'r, str>) {
+        match self.entries.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, old)) => *old = value,
+            None => self.entries.push((key, value)),
+        }
+    }
+
+    /// The JSON object; none where there is nothing.
+    pub(crate) fn json(&self) -> Option<String> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let mut json = String::with_capacity(
+            self.entries.iter().map(|(key, value)| key.len() + value.len() + 6).sum(),
+        );
+        for (key, value) in &self.entries {
+            json.push(if json.is_empty() { '{' } else { ',' });
+            json.push_str(&serde_json::to_string(key).expect("text is JSON"));
+            json.push(':');
+            json.push_str(value);
+        }
+        json.push('}');
+        Some(json)
+    }
+}
+
+/// Reads an object's entries without reading its values.
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+            entries.push((Cow::Owned(key), value));
+        }
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_08_the_last_of_equal_keys_wins_and_values_stay_as_written() {
+        let nested: &RawValue =
+            serde_json::from_str(r#"{"a":1.50,"b":{"c" : 1e999},"a":123456789012345678901}"#)
+                .unwrap();
+        let mut properties = Properties::default();
+        properties.nest(nested).unwrap();
+        properties.insert_text("q", "\"");
+        assert_eq!(
+            properties.json().unwrap(),
+            r#"{"a":123456789012345678901,"b":{"c" : 1e999},"q":"\""}"#
+        );
+        assert!(Properties::default().json().is_none());
+    }
+}

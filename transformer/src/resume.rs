@@ -1,0 +1,132 @@
+//! Where a partition continues: the lake says it, the topic must agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sink::{Hour, Lake, Ledger, ObjectName};
+use topic::{Offset, Partition, Timestamp, Topic, Watermarks};
+
+use crate::{Config, Error};
+
+/// Where a partition continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Where the next batch begins.
+    pub(crate) next: Offset,
+    /// Where reading begins: what lies before `next` only fills the window.
+    pub(crate) from: Offset,
+    /// Whether retention has cut the window's stretch.
+    pub(crate) window_cut: bool,
+}
+
+/// A position for each partition, or why that partition must stop.
+pub(crate) type Positions = BTreeMap<Partition, Result<Position, Error>>;
+
+/// Asks the lake's tips where the partitions continue, and compares them with the topic.
+pub(crate) async fn resume(
+    lake: &Lake,
+    topic: &dyn Topic,
+    config: &Config,
+    partitions: &BTreeSet<Partition>,
+) -> Result<Positions, Error> {
+    let marks = topic.watermarks().await?;
+    let lows = marks.iter().map(|(partition, marks)| (*partition, marks.low)).collect();
+    let ledger = lake.found(topic.identity(), lows).await?;
+    let tips = lake.tips(ledger.clone(), partitions).await?;
+    let mut positions = Positions::new();
+    for &partition in partitions {
+        let Some(&marks) = marks.get(&partition) else { continue };
+        let place = Place { lake, topic, config, ledger: &ledger, partition, marks };
+        let position = match tips.check(partition, marks) {
+            Ok(end) => {
+                let tip = tips.tip(partition).map(|tip| (tip.end, tip.appended_at));
+                place.position(end, tip).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        positions.insert(partition, position);
+    }
+    Ok(positions)
+}
+
+/// Where a partition continues after the lake answered that an object ends at `end`.
+pub(crate) async fn after(
+    lake: &Lake,
+    topic: &dyn Topic,
+    config: &Config,
+    partition: Partition,
+    end: Offset,
+    appended_at: Timestamp,
+) -> Result<Position, Error> {
+    let watermarks = topic.watermarks().await?;
+    let marks = watermarks.get(&partition).copied().unwrap_or(Watermarks { low: end, high: end });
+    let ledger = lake.found(topic.identity(), BTreeMap::new()).await?;
+    let place = Place { lake, topic, config, ledger: &ledger, partition, marks };
+    place.position(ledger.past_gaps(partition, end), Some((end, appended_at))).await
+}
+
+struct Place<'a> {
+    lake: &'a Lake,
+    topic: &'a dyn Topic,
+    config: &'a Config,
+    ledger: &'a Ledger,
+    partition: Partition,
+    marks: Watermarks,
+}
+
+impl Place<'_> {
+    /// `tip` is the newest object's end and the append time of its last record.
+    async fn position(
+        &self,
+        end: Offset,
+        tip: Option<(Offset, Timestamp)>,
+    ) -> Result<Position, Error> {
+        if let Some((tip_end, appended_at)) = tip {
+            self.same_topic(tip_end, appended_at).await?;
+        }
+        let (mut next, mut seen) = (end, tip.map(|(_, appended_at)| appended_at));
+        // Lists may lag: an object that begins exactly here moves the position to its end.
+        while let Some(record) = self.topic.fetch(self.partition, next, 1).await?.first() {
+            let name = ObjectName {
+                hour: Hour::of(record.appended_at),
+                partition: self.partition,
+                first: next,
+            };
+            let Some(there) = self.lake.committed(&name, self.topic.identity()).await? else {
+                break;
+            };
+            (next, seen) = (there.end, Some(there.appended_at));
+        }
+        let Some(appended_at) = seen else {
+            return Ok(Position { next, from: next, window_cut: false });
+        };
+        let origin = self.ledger.first(self.partition);
+        let earliest = self.topic.offset_at(self.partition, appended_at.minus(self.config.window));
+        let by_time = earliest.await?;
+        let by_count = Offset(next.0.saturating_sub(self.config.window_records));
+        let wanted = by_time.max(by_count).max(origin);
+        let window_cut = wanted <= self.marks.low && self.marks.low > origin;
+        Ok(Position { next, from: wanted.max(self.marks.low).min(next), window_cut })
+    }
+
+    /// The record before the lake's end must be the one that the lake took.
+    async fn same_topic(&self, end: Offset, appended_at: Timestamp) -> Result<(), Error> {
+        let Some(last) = end.0.checked_sub(1).map(Offset) else { return Ok(()) };
+        if last < self.marks.low {
+            return Ok(());
+        }
+        let records = self.topic.fetch(self.partition, last, 1).await?;
+        match records.first() {
+            Some(record) if record.offset == last && record.appended_at != appended_at => {
+                Err(Error::Lake(sink::Error::Recreated {
+                    partition: self.partition,
+                    end,
+                    why: format!(
+                        "its record before that was appended at {}, the topic's at {}",
+                        appended_at, record.appended_at
+                    ),
+                }))
+            }
+            _ => Ok(()),
+        }
+    }
+}

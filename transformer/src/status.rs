@@ -1,0 +1,49 @@
+//! What a worker tells of itself: to `/metrics`, to the page, to a health check.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use topic::{Offset, Partition};
+
+/// A partition as its worker sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PartitionStatus {
+    /// Where the lake ends, by this worker's last commit or by the tips.
+    pub committed: Offset,
+    /// Why the partition is stopped, where it is.
+    pub stopped: Option<String>,
+}
+
+/// A worker's status, shared with who shows it.
+#[derive(Debug, Default)]
+pub struct Status {
+    partitions: Mutex<BTreeMap<Partition, PartitionStatus>>,
+}
+
+impl Status {
+    /// Every partition that the worker holds now.
+    #[must_use]
+    pub fn partitions(&self) -> BTreeMap<Partition, PartitionStatus> {
+        self.partitions.lock().clone()
+    }
+
+    pub(crate) fn committed(&self, partition: Partition, end: Offset) {
+        let status = PartitionStatus { committed: end, stopped: None };
+        self.partitions.lock().insert(partition, status);
+    }
+
+    pub(crate) fn stopped(&self, partition: Partition, why: String) {
+        self.partitions.lock().entry(partition).or_default().stopped = Some(why);
+    }
+
+    pub(crate) fn gone(&self, partition: Partition) {
+        self.partitions.lock().remove(&partition);
+    }
+
+    /// Whether no partition is stopped.
+    #[must_use]
+    pub fn healthy(&self) -> bool {
+        self.partitions.lock().values().all(|status| status.stopped.is_none())
+    }
+}

@@ -1,0 +1,305 @@
+//! A record becomes a row, or it has a defect. Pure: no clock, no chance, no state.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use sink::{DeadLetter, Reason, Row};
+use topic::{Envelope, Partition, Record, Timestamp};
+use url::Url;
+use uuid::Uuid;
+
+use crate::agent::{Agent, Agents};
+use crate::native::{NativeClick, Scalar};
+use crate::properties::Properties;
+
+/// What a click is enriched from.
+#[derive(Default)]
+pub struct Enrichment {
+    agents: Agents,
+}
+
+/// Why a record cannot become a row: a value, not an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defect {
+    /// The reason.
+    pub reason: Reason,
+    /// What exactly was wrong, and where.
+    pub detail: String,
+    /// The event's id, where it could be read.
+    pub event_id: Option<[u8; 16]>,
+}
+
+impl Defect {
+    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), event_id: None }
+    }
+
+    /// The dead letter that keeps the record.
+    #[must_use]
+    pub fn letter(self, record: &Record) -> DeadLetter {
+        DeadLetter {
+            offset: record.offset,
+            appended_at: record.appended_at,
+            event_id: self.event_id,
+            reason: self.reason,
+            detail: self.detail,
+            raw: record.value.clone(),
+        }
+    }
+}
+
+/// The first moment that a click may have occurred at: 2000-01-01.
+const EARLIEST: Timestamp = Timestamp::from_millis(946_684_800_000);
+/// How far after its receipt a click may say that it occurred: an hour.
+const AHEAD_MICROS: i64 = 3_600_000_000;
+
+/// An event's id as the lake keeps it, and whether the text was a UUID.
+fn id_bytes(text: &str) -> ([u8; 16], bool) {
+    if let Ok(uuid) = Uuid::try_parse(text) {
+        return (uuid.into_bytes(), true);
+    }
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    (id, false)
+}
+
+/// The lake's 16 bytes of an event's id: a UUID as it is, other text as the first 16 bytes
+/// of its SHA-256.
+#[must_use]
+pub fn event_id(text: &str) -> [u8; 16] {
+    id_bytes(text).0
+}
+
+/// Makes a row of a record.
+///
+/// # Errors
+/// A [`Defect`], also where the transform itself panics: that offset alone becomes a dead
+/// letter.
+pub fn transform<'r>(
+    partition: Partition,
+    record: &'r Record,
+    enrichment: &Enrichment,
+) -> Result<Row<'r>, Defect> {
+    let envelope = open(record)?;
+    row(partition, record, &envelope, enrichment)
+}
+
+/// Reads the record's envelope.
+pub(crate) fn open(record: &Record) -> Result<Envelope<'_>, Defect> {
+    let value = record
+        .value
+        .as_deref()
+        .ok_or_else(|| Defect::new(Reason::NoValue, "the record has no value"))?;
+    let envelope = Envelope::decode(value)
+        .map_err(|error| Defect::new(Reason::NotAnEnvelope, error.to_string()))?;
+    if envelope.v > topic::envelope::VERSION {
+        let detail = format!("envelope version {}", envelope.v);
+        let event_id = Some(event_id(&envelope.id));
+        return Err(Defect { event_id, ..Defect::new(Reason::UnknownVersion, detail) });
+    }
+    Ok(envelope)
+}
+
+/// Makes a row of an open envelope.
+pub(crate) fn row<'r>(
+    partition: Partition,
+    record: &'r Record,
+    envelope: &Envelope<'r>,
+    enrichment: &Enrichment,
+) -> Result<Row<'r>, Defect> {
+    let made = catch_unwind(AssertUnwindSafe(|| build(partition, record, envelope, enrichment)));
+    made.unwrap_or_else(|_| Err(Defect::new(Reason::Panic, "the transform panicked on this click")))
+        .map_err(|defect| Defect { event_id: Some(event_id(&envelope.id)), ..defect })
+}
+
+fn build<'r>(
+    partition: Partition,
+    record: &'r Record,
+    envelope: &Envelope<'r>,
+    enrichment: &Enrichment,
+) -> Result<Row<'r>, Defect> {
+    let (event_id, is_uuid) = id_bytes(&envelope.id);
+    let mut click = parse(envelope)?;
+    if !is_uuid {
+        click.properties.insert_text("id", &envelope.id);
+    }
+    let received_at = Timestamp::from_micros(envelope.received_at);
+    let given = moment(click.occurred_at, received_at)?;
+    let user_agent = text("user_agent", click.user_agent)?.or_else(|| envelope.user_agent.clone());
+    let Agent { browser, os, device, is_bot } = enrichment.agents.read(user_agent.as_deref());
+    let address = Address::of(text("url", click.url)?, &mut click.properties);
+    let utm = |name: &'static str, given: Scalar<'r>| -> Result<Option<Cow<'r, str>>, Defect> {
+        Ok(text(name, given)?.or_else(|| address.query(name)))
+    };
+    Ok(Row {
+        event_id,
+        id_generated: envelope.id_generated,
+        partition: partition.0,
+        offset: record.offset.0,
+        appended_at: record.appended_at,
+        received_at,
+        occurred_at: given.unwrap_or(received_at),
+        occurred_at_given: given.is_some(),
+        action: text("action", click.action)?.unwrap_or(Cow::Borrowed("unknown")),
+        product_id: text("product_id", click.product_id)?,
+        product_name: text("product_name", click.product_name)?,
+        category: text("category", click.category)?,
+        quantity: whole("quantity", &click.quantity)?,
+        price: number("price", &click.price)?,
+        currency: text("currency", click.currency)?,
+        order_id: text("order_id", click.order_id)?,
+        visitor_id: text("visitor_id", click.visitor_id)?,
+        session_id: text("session_id", click.session_id)?,
+        user_id: text("user_id", click.user_id)?,
+        utm_source: utm("utm_source", click.utm_source)?,
+        utm_medium: utm("utm_medium", click.utm_medium)?,
+        utm_campaign: utm("utm_campaign", click.utm_campaign)?,
+        utm_term: utm("utm_term", click.utm_term)?,
+        utm_content: utm("utm_content", click.utm_content)?,
+        path: address.path(),
+        url: address.text,
+        referrer: text("referrer", click.referrer)?,
+        user_agent,
+        browser: browser.map(Cow::Owned),
+        os: os.map(Cow::Owned),
+        device: device.map(Cow::Owned),
+        is_bot,
+        ip: envelope.ip.clone(),
+        country: text("country", click.country)?,
+        region: text("region", click.region)?,
+        city: text("city", click.city)?,
+        properties: click.properties.json().map(Cow::Owned),
+    })
+}
+
+/// Reads the click in its wire format. Import and pixel clicks are native ones that came
+/// another way.
+fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
+    if !matches!(&*envelope.format, "native" | "pixel" | "import") {
+        let detail = format!("wire format {:?}", envelope.format);
+        return Err(Defect::new(Reason::UnknownVersion, detail));
+    }
+    let click: &'r RawValue = envelope.click;
+    if !click.get().starts_with('{') {
+        return Err(Defect::new(Reason::NotAnObject, "the click is not a JSON object"));
+    }
+    serde_json::from_str(click.get()).map_err(|error| {
+        let detail = error.to_string();
+        let reason = if detail.contains("out of range") {
+            Reason::OutOfRange
+        } else {
+            Reason::WrongType
+        };
+        Defect::new(reason, detail)
+    })
+}
+
+fn wrong_type(name: &str, want: &str, found: &Scalar<'_>) -> Defect {
+    Defect::new(Reason::WrongType, format!("{name}: {} where {want} is due", found.kind()))
+}
+
+/// A text; whole numbers are taken as their digits, since ids often are numbers. An empty
+/// text is no value.
+fn text<'r>(name: &str, value: Scalar<'r>) -> Result<Option<Cow<'r, str>>, Defect> {
+    match value {
+        Scalar::Null => Ok(None),
+        Scalar::Text(text) if text.is_empty() => Ok(None),
+        Scalar::Text(text) => Ok(Some(text)),
+        Scalar::Signed(number) => Ok(Some(Cow::Owned(number.to_string()))),
+        Scalar::Unsigned(number) => Ok(Some(Cow::Owned(number.to_string()))),
+        other => Err(wrong_type(name, "text", &other)),
+    }
+}
+
+/// A whole number; `2.0` is one, `2.5` and what i64 cannot hold are defects.
+fn whole(name: &str, value: &Scalar<'_>) -> Result<Option<i64>, Defect> {
+    /// Beyond 2^53 a float no longer names one whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Scalar::Null => Ok(None),
+        Scalar::Signed(number) => Ok(Some(*number)),
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+        Scalar::Float(number) if number.fract() == 0.0 && number.abs() < EXACT => {
+            Ok(Some(*number as i64))
+        }
+        Scalar::Unsigned(_) | Scalar::Float(_) => {
+            Err(Defect::new(Reason::OutOfRange, format!("{name}: not a whole number of 64 bits")))
+        }
+        other => Err(wrong_type(name, "a number", other)),
+    }
+}
+
+/// A number.
+fn number(name: &str, value: &Scalar<'_>) -> Result<Option<f64>, Defect> {
+    #[expect(clippy::cast_precision_loss, reason = "prices of 2^53 and more are refused")]
+    let exact = |number: i64| (number.unsigned_abs() <= 1 << 53).then_some(number as f64);
+    let beyond = || Defect::new(Reason::OutOfRange, format!("{name}: beyond what a price holds"));
+    match value {
+        Scalar::Null => Ok(None),
+        Scalar::Float(number) => Ok(Some(*number)),
+        Scalar::Signed(number) => exact(*number).map(Some).ok_or_else(beyond),
+        Scalar::Unsigned(_) => Err(beyond()),
+        other => Err(wrong_type(name, "a number", other)),
+    }
+}
+
+/// `occurred_at`: RFC 3339 or epoch milliseconds, from 2000 to an hour after the receipt.
+fn moment(value: Scalar<'_>, received_at: Timestamp) -> Result<Option<Timestamp>, Defect> {
+    let bad = |why: &str| Defect::new(Reason::BadTime, format!("occurred_at: {why}"));
+    let given = match value {
+        Scalar::Null => return Ok(None),
+        Scalar::Text(text) => Timestamp::parse_rfc3339(&text)
+            .ok_or_else(|| bad("not RFC 3339, as 2026-11-22T21:00:00Z"))?,
+        Scalar::Signed(millis) => Timestamp::from_millis(millis),
+        #[expect(clippy::cast_possible_truncation, reason = "a float beyond i64 saturates")]
+        Scalar::Float(millis) => Timestamp::from_micros((millis * 1_000.0) as i64),
+        Scalar::Unsigned(_) => return Err(bad("beyond the calendar")),
+        other => return Err(wrong_type("occurred_at", "RFC 3339 or epoch milliseconds", &other)),
+    };
+    if given < EARLIEST {
+        return Err(bad("before 2000"));
+    }
+    if given.micros() > received_at.micros().saturating_add(AHEAD_MICROS) {
+        return Err(bad("over an hour after it was received"));
+    }
+    Ok(Some(given))
+}
+
+/// A page's address: its text, and its parts where it can be parsed.
+struct Address<'r> {
+    text: Option<Cow<'r, str>>,
+    parsed: Option<Url>,
+}
+
+impl<'r> Address<'r> {
+    /// User info is stripped; what does not parse as an address is kept raw, and flagged.
+    fn of(text: Option<Cow<'r, str>>, properties: &mut Properties<'r>) -> Self {
+        let Some(raw) = text else { return Self { text: None, parsed: None } };
+        let parsed = Url::parse(&raw).ok().filter(Url::has_host);
+        let Some(mut url) = parsed else {
+            properties.insert_text("url_defect", "not an address");
+            return Self { text: Some(raw), parsed: None };
+        };
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if has_user && url.set_username("").is_ok() && url.set_password(None).is_ok() {
+            return Self { text: Some(Cow::Owned(url.to_string())), parsed: Some(url) };
+        }
+        Self { text: Some(raw), parsed: Some(url) }
+    }
+
+    fn path(&self) -> Option<Cow<'r, str>> {
+        self.parsed.as_ref().map(|url| Cow::Owned(url.path().to_owned()))
+    }
+
+    fn query(&self, name: &str) -> Option<Cow<'r, str>> {
+        let url = self.parsed.as_ref()?;
+        let (_, value) = url.query_pairs().find(|(key, _)| key == name)?;
+        (!value.is_empty()).then(|| Cow::Owned(value.into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

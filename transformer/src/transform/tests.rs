@@ -1,0 +1,115 @@
+use bytes::Bytes;
+use topic::Offset;
+
+use super::*;
+
+fn record(click: &str, id: &str) -> Record {
+    let value = format!(
+        r#"{{"v":1,"id":{},"received_at":1795000000000000,"format":"native","source":"http","ip":"192.0.2.0","user_agent":"curl/8","click":{click}}}"#,
+        serde_json::to_string(id).unwrap()
+    );
+    Record {
+        offset: Offset(7),
+        appended_at: Timestamp::from_micros(1_795_000_000_500_000),
+        key: None,
+        value: Some(Bytes::from(value)),
+    }
+}
+
+fn check(click: &str, expect: impl Fn(Row<'_>)) {
+    let record = record(click, "019aab11-0000-7000-8000-000000000001");
+    expect(transform(Partition(3), &record, &Enrichment::default()).unwrap());
+}
+
+fn defect(click: &str, reason: Reason, detail: &str) {
+    let record = record(click, "a");
+    let defect = transform(Partition(3), &record, &Enrichment::default()).unwrap_err();
+    assert_eq!(defect.reason, reason, "{click}: {}", defect.detail);
+    assert!(defect.detail.contains(detail), "{click}: {}", defect.detail);
+    assert_eq!(defect.event_id, Some(event_id("a")), "{click}");
+}
+
+#[test]
+fn a_native_click_becomes_a_row() {
+    check(
+        r#"{"action":"buy","product_id":42,"quantity":2,"price":1.5,"visitor_id":"v","url":"https://u:p@shop.example/a/b?utm_source=news&x=1","occurred_at":"2026-11-01T00:00:00+01:00","colour":"red"}"#,
+        |row| {
+            assert_eq!(row.action, "buy");
+            assert_eq!(row.product_id.as_deref(), Some("42"));
+            assert_eq!((row.quantity, row.price), (Some(2), Some(1.5)));
+            assert_eq!(row.url.as_deref(), Some("https://shop.example/a/b?utm_source=news&x=1"));
+            assert_eq!(row.path.as_deref(), Some("/a/b"));
+            assert_eq!(row.utm_source.as_deref(), Some("news"));
+            assert_eq!(row.occurred_at, Timestamp::parse_rfc3339("2026-10-31T23:00:00Z").unwrap());
+            assert_eq!(row.properties.as_deref(), Some(r#"{"colour":"red"}"#));
+            assert_eq!(row.ip.as_deref(), Some("192.0.2.0"));
+        },
+    );
+}
+
+#[test]
+fn an_empty_click_is_a_row_with_what_the_edge_knows() {
+    check("{}", |row| {
+        assert_eq!(row.action, "unknown");
+        assert_eq!(row.occurred_at, row.received_at);
+        assert!(!row.occurred_at_given);
+    });
+}
+
+#[test]
+fn input_22_a_text_id_is_hashed_and_kept() {
+    let record = record("{}", "order-7");
+    let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
+    assert_eq!(row.event_id, event_id("order-7"));
+    assert_eq!(row.properties.as_deref(), Some(r#"{"id":"order-7"}"#));
+}
+
+#[test]
+fn input_23_times_that_cannot_be() {
+    for (time, why) in [
+        (r#""yesterday""#, "RFC 3339"),
+        ("946684799999", "before 2000"),
+        ("1795003600001", "an hour"),
+        ("18446744073709551615", "calendar"),
+    ] {
+        defect(&format!(r#"{{"occurred_at":{time}}}"#), Reason::BadTime, why);
+    }
+    check(r#"{"occurred_at":1795003600000}"#, |row| assert!(row.occurred_at_given));
+}
+
+#[test]
+fn input_24_a_field_of_another_type_names_its_path() {
+    defect(r#"{"action":["buy"]}"#, Reason::WrongType, "action");
+    defect(r#"{"quantity":"two"}"#, Reason::WrongType, "quantity");
+    defect(r#"{"price":true}"#, Reason::WrongType, "price");
+    defect(r#"{"properties":[1]}"#, Reason::WrongType, "properties");
+    defect(r#"{"product_id":1.5}"#, Reason::WrongType, "product_id");
+}
+
+#[test]
+fn input_09_numbers_are_never_rounded_in_silence() {
+    defect(r#"{"quantity":9223372036854775808}"#, Reason::OutOfRange, "quantity");
+    defect(r#"{"quantity":1.5}"#, Reason::OutOfRange, "quantity");
+    defect(r#"{"price":1e999}"#, Reason::OutOfRange, "number");
+    check(r#"{"big":1e999,"exact":123456789012345678901}"#, |row| {
+        assert_eq!(
+            row.properties.as_deref(),
+            Some(r#"{"big":1e999,"exact":123456789012345678901}"#)
+        );
+    });
+}
+
+#[test]
+fn input_32_records_that_are_not_ours() {
+    let mut foreign = record("{}", "a");
+    let enrichment = Enrichment::default();
+    let reason = |record: &Record| transform(Partition(0), record, &enrichment).unwrap_err().reason;
+    foreign.value = Some(Bytes::from_static(b"hello"));
+    assert_eq!(reason(&foreign), Reason::NotAnEnvelope);
+    foreign.value = None;
+    assert_eq!(reason(&foreign), Reason::NoValue);
+    let newer = String::from_utf8(record("{}", "a").value.unwrap().to_vec()).unwrap();
+    foreign.value = Some(Bytes::from(newer.replacen(r#""v":1"#, r#""v":2"#, 1)));
+    assert_eq!(reason(&foreign), Reason::UnknownVersion);
+    defect("42", Reason::NotAnObject, "object");
+}

@@ -1,0 +1,450 @@
+//! The loop that reads is the loop that commits: one member of the consumer group.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use sink::{Lake, Outcome};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use topic::{Event, Partition, ReadError, Reader, Record, Revocation, Topic};
+
+use crate::partition::{Active, Shared};
+use crate::resume::{self, Position, Positions};
+use crate::window::Window;
+use crate::{Config, Enrichment, Error, Status};
+
+/// How often a stopped partition or a silent lake is asked again.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often an idle worker shows that it lives.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// What a worker is made of.
+pub struct Components {
+    /// The topic.
+    pub topic: Arc<dyn Topic>,
+    /// A member of the group.
+    pub reader: Box<dyn Reader>,
+    /// The lake.
+    pub lake: Lake,
+    /// What clicks are enriched from.
+    pub enrichment: Enrichment,
+    /// Where the worker tells how it is.
+    pub status: Arc<Status>,
+    /// Called about every second while the worker makes progress.
+    pub pulse: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Reads, transforms, seals and commits until `shutdown`; then commits what is open, for at
+/// most `sink.handover`.
+///
+/// # Errors
+/// Where the topic cannot be read exactly once or is closed, and where the lake belongs to
+/// another topic. What can be waited out is waited out.
+pub async fn run(
+    config: Config,
+    sink: sink::Config,
+    components: Components,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let Components { topic, reader, lake, enrichment, status, pulse } = components;
+    let shared = Shared {
+        topic: topic.identity().clone(),
+        configuration: configuration(&config),
+        enrichment,
+    };
+    let mut worker = Worker {
+        config,
+        sink,
+        topic,
+        reader,
+        lake,
+        shared,
+        status,
+        partitions: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        epoch: 0,
+        paused: false,
+    };
+    loop {
+        let deadline = worker.deadline();
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Some(step) = worker.tasks.join_next() => worker.step(step.ok())?,
+            event = worker.reader.next() => match event {
+                Ok(event) => worker.event(event).await?,
+                Err(error) => worker.read_error(error).await?,
+            },
+            () = sleep_until(deadline) => {}
+        }
+        worker.turn();
+        if worker.status.healthy() {
+            pulse();
+        }
+    }
+    let held: Vec<Partition> = worker.partitions.keys().copied().collect();
+    worker.let_go(&held).await
+}
+
+/// The hash of all that decides rows.
+fn configuration(config: &Config) -> String {
+    let text = format!(
+        "{} window={} window_records={}",
+        env!("CARGO_PKG_VERSION"),
+        config.window.as_micros(),
+        config.window_records
+    );
+    format!("{:x}", Sha256::digest(text))[..16].to_owned()
+}
+
+/// A partition that this member holds.
+enum Held {
+    /// Its position is being asked for, by the task of this epoch.
+    Resuming(u64),
+    /// It is read; the epoch tells its commits from those of a former position.
+    Active(u64, Box<Active>),
+    /// It must not go on; it is asked again at the moment.
+    Stopped(Instant),
+}
+
+/// What a task of the worker came to.
+enum Step {
+    Resumed { partitions: BTreeSet<Partition>, epoch: u64, positions: Result<Positions, Error> },
+    Committed { partition: Partition, epoch: u64, outcome: Result<Outcome, sink::Error> },
+}
+
+struct Worker {
+    config: Config,
+    sink: sink::Config,
+    topic: Arc<dyn Topic>,
+    reader: Box<dyn Reader>,
+    lake: Lake,
+    shared: Shared,
+    status: Arc<Status>,
+    partitions: BTreeMap<Partition, Held>,
+    tasks: JoinSet<Step>,
+    epoch: u64,
+    paused: bool,
+}
+
+impl Worker {
+    /// When the loop must turn at the latest: a batch comes of age, a stopped partition is
+    /// asked again, or nothing happens at all.
+    fn deadline(&self) -> Instant {
+        let idle = Instant::now() + PULSE;
+        let due = self.partitions.values().filter_map(|held| match held {
+            Held::Active(_, active) => active.open().map(|(.., since)| since + self.sink.max_age),
+            Held::Stopped(again) => Some(*again),
+            Held::Resuming(_) => None,
+        });
+        due.min().map_or(idle, |due| due.min(idle))
+    }
+
+    async fn event(&mut self, event: Event) -> Result<(), Error> {
+        match event {
+            Event::Assigned { partitions } => self.resume(partitions.into_iter().collect()),
+            Event::Records { partition, records } => self.take(partition, &records),
+            Event::Revoked { partitions, ack } => return self.revoke(&partitions, ack).await,
+        }
+        Ok(())
+    }
+
+    async fn read_error(&mut self, error: ReadError) -> Result<(), Error> {
+        match error {
+            ReadError::OutOfRange { partition } => {
+                let again = match partition {
+                    Some(partition) => BTreeSet::from([partition]),
+                    None => self.partitions.keys().copied().collect(),
+                };
+                self.resume(again);
+            }
+            ReadError::Corrupt { partition, .. } => self.stop(partition, error.to_string()),
+            ReadError::Unavailable(why) => {
+                tracing::warn!("reading is delayed: {why}");
+                tokio::time::sleep(PULSE).await;
+            }
+            ReadError::Unfit(_) | ReadError::Closed => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Asks the lake where these partitions continue; until it answers, what they deliver is
+    /// passed over.
+    fn resume(&mut self, partitions: BTreeSet<Partition>) {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        for &partition in &partitions {
+            self.drop_work(partition);
+            self.partitions.insert(partition, Held::Resuming(epoch));
+        }
+        let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
+        self.tasks.spawn(async move {
+            let positions = resume::resume(&lake, topic.as_ref(), &config, &partitions).await;
+            Step::Resumed { partitions, epoch, positions }
+        });
+    }
+
+    /// Continues where an object of somebody's ends.
+    fn resume_after(&mut self, partition: Partition, there: sink::Footer) {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        self.drop_work(partition);
+        self.partitions.insert(partition, Held::Resuming(epoch));
+        let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
+        self.tasks.spawn(async move {
+            let (end, appended_at) = (there.end, there.appended_at);
+            let position =
+                resume::after(&lake, topic.as_ref(), &config, partition, end, appended_at).await;
+            let partitions = BTreeSet::from([partition]);
+            let positions = Ok(BTreeMap::from([(partition, position)]));
+            Step::Resumed { partitions, epoch, positions }
+        });
+    }
+
+    /// Forgets all that a partition holds; a create under way may still land, and is then met
+    /// as "already there".
+    fn drop_work(&mut self, partition: Partition) {
+        if let Some(Held::Active(_, active)) = self.partitions.remove(&partition)
+            && let Some((task, _)) = active.committing
+        {
+            task.abort();
+        }
+    }
+
+    fn take(&mut self, partition: Partition, records: &[Record]) {
+        let Some(Held::Active(_, active)) = self.partitions.get_mut(&partition) else { return };
+        for record in records {
+            active.take(record, &self.shared);
+            let full = active.open().is_some_and(|(offsets, bytes, _)| {
+                offsets >= self.sink.max_rows || bytes as u64 >= self.sink.max_bytes.as_u64()
+            });
+            if full {
+                active.seal();
+            }
+        }
+    }
+
+    /// What is due is sealed and committed; what is stopped is asked again.
+    fn turn(&mut self) {
+        let now = Instant::now();
+        let mut again = BTreeSet::new();
+        for (partition, held) in &mut self.partitions {
+            match held {
+                Held::Active(_, active)
+                    if active.open().is_some_and(|(.., since)| now >= since + self.sink.max_age) =>
+                {
+                    active.seal();
+                }
+                Held::Stopped(at) if now >= *at => {
+                    again.insert(*partition);
+                }
+                _ => {}
+            }
+        }
+        if !again.is_empty() {
+            self.resume(again);
+        }
+        self.keep_budget();
+        self.commit_due();
+    }
+
+    /// At the budget the largest open batch is sealed, at twice the budget reading pauses.
+    fn keep_budget(&mut self) {
+        let budget = usize::try_from(self.sink.max_memory.as_u64()).unwrap_or(usize::MAX);
+        let active = || self.partitions.values();
+        let held: usize = active().map(Held::size).sum();
+        if held >= budget {
+            let largest = self.partitions.values_mut().filter_map(Held::active);
+            let largest = largest.max_by_key(|active| active.open().map_or(0, |(_, size, _)| size));
+            if let Some(active) = largest {
+                active.seal();
+            }
+        }
+        let pause = if self.paused { held >= budget } else { held >= budget.saturating_mul(2) };
+        if pause == self.paused {
+            return;
+        }
+        self.paused = pause;
+        for &partition in self.partitions.keys() {
+            let told = if pause {
+                self.reader.pause(partition)
+            } else {
+                self.reader.resume(partition)
+            };
+            if let Err(error) = told {
+                tracing::debug!(%partition, pause, "{error}");
+            }
+        }
+    }
+
+    /// Starts the next create of each partition that has none unresolved.
+    fn commit_due(&mut self) {
+        for (&partition, held) in &mut self.partitions {
+            let Held::Active(epoch, active) = held else { continue };
+            let Some(sealed) = active.due() else { continue };
+            let (lake, patience, size) = (self.lake.clone(), self.sink.max_silence, sealed.size());
+            let epoch = *epoch;
+            let task = self.tasks.spawn(async move {
+                let outcome = lake.commit(sealed, patience).await;
+                Step::Committed { partition, epoch, outcome }
+            });
+            active.committing = Some((task, size));
+        }
+    }
+
+    /// Takes a task's result; an aborted task has none.
+    fn step(&mut self, step: Option<Step>) -> Result<(), Error> {
+        match step {
+            Some(Step::Resumed { partitions, epoch, positions }) => match positions {
+                Ok(positions) => {
+                    for (partition, position) in positions {
+                        self.resumed(partition, epoch, position)?;
+                    }
+                }
+                Err(error @ Error::Lake(sink::Error::AnotherTopic { .. } | sink::Error::Unfit(_))) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    for partition in partitions {
+                        if self.is_resuming(partition, epoch) {
+                            self.stop(partition, error.to_string());
+                        }
+                    }
+                }
+            },
+            Some(Step::Committed { partition, epoch, outcome }) => {
+                self.committed(partition, epoch, outcome);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn is_resuming(&self, partition: Partition, epoch: u64) -> bool {
+        matches!(self.partitions.get(&partition), Some(Held::Resuming(at)) if *at == epoch)
+    }
+
+    fn resumed(
+        &mut self,
+        partition: Partition,
+        epoch: u64,
+        position: Result<Position, Error>,
+    ) -> Result<(), Error> {
+        if !self.is_resuming(partition, epoch) {
+            return Ok(());
+        }
+        let position = match position {
+            Ok(position) => position,
+            Err(error) => {
+                self.stop(partition, error.to_string());
+                return Ok(());
+            }
+        };
+        let window = Window::new(self.config.window, self.config.window_records);
+        let active = Box::new(Active::new(partition, position, window));
+        self.partitions.insert(partition, Held::Active(epoch, active));
+        self.status.committed(partition, position.next);
+        if let Err(error) = self.reader.seek(partition, position.from) {
+            self.stop(partition, error.to_string());
+        }
+        if self.paused && let Err(error) = self.reader.pause(partition) {
+            tracing::debug!(%partition, "{error}");
+        }
+        Ok(())
+    }
+
+    fn committed(
+        &mut self,
+        partition: Partition,
+        epoch: u64,
+        outcome: Result<Outcome, sink::Error>,
+    ) {
+        let Some(Held::Active(at, active)) = self.partitions.get_mut(&partition) else { return };
+        if *at != epoch {
+            return;
+        }
+        active.committing = None;
+        match outcome {
+            Ok(Outcome::Committed(footer)) => {
+                self.reader.report(partition, footer.end);
+                self.status.committed(partition, footer.end);
+            }
+            Ok(Outcome::AlreadyCommitted(there)) => {
+                tracing::info!(%partition, end = %there.end, "already committed by another");
+                self.resume_after(partition, *there);
+            }
+            Err(sink::Error::Unavailable(why)) => {
+                tracing::error!(%partition, "starting again from the lake's tips: {why}");
+                self.resume(BTreeSet::from([partition]));
+            }
+            Err(error) => self.stop(partition, error.to_string()),
+        }
+    }
+
+    /// The partition goes no further until the lake and the topic agree again; nothing is
+    /// skipped meanwhile.
+    fn stop(&mut self, partition: Partition, why: String) {
+        self.drop_work(partition);
+        let known = self.status.partitions().get(&partition).and_then(|s| s.stopped.clone());
+        if known.as_ref() != Some(&why) {
+            tracing::error!(%partition, "stopped: {why}");
+        }
+        self.status.stopped(partition, why);
+        self.partitions.insert(partition, Held::Stopped(Instant::now() + RETRY));
+    }
+
+    async fn revoke(&mut self, partitions: &[Partition], ack: Revocation) -> Result<(), Error> {
+        let done = self.let_go(partitions).await;
+        ack.acknowledge();
+        done
+    }
+
+    /// Seals what these partitions hold and lets their creates finish, within the hand-over.
+    /// What is not committed then is still in the topic.
+    async fn let_go(&mut self, partitions: &[Partition]) -> Result<(), Error> {
+        let deadline = Instant::now() + self.sink.handover;
+        for partition in partitions {
+            if let Some(active) = self.partitions.get_mut(partition).and_then(Held::active) {
+                active.seal();
+            }
+        }
+        let busy = |worker: &Self| {
+            partitions.iter().any(|partition| match worker.partitions.get(partition) {
+                Some(Held::Active(_, active)) => !active.idle(),
+                _ => false,
+            })
+        };
+        self.commit_due();
+        while busy(self) {
+            let Ok(step) = timeout_at(deadline, self.tasks.join_next()).await else { break };
+            let Some(step) = step else { break };
+            self.step(step.ok())?;
+            self.commit_due();
+        }
+        for &partition in partitions {
+            self.drop_work(partition);
+            self.partitions.remove(&partition);
+            self.status.gone(partition);
+        }
+        Ok(())
+    }
+}
+
+impl Held {
+    fn active(&mut self) -> Option<&mut Active> {
+        match self {
+            Self::Active(_, active) => Some(active),
+            _ => None,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Active(_, active) => active.size(),
+            _ => 0,
+        }
+    }
+}
