@@ -1,0 +1,179 @@
+//! The pipeline's own numbers: what became of every offset, how fresh each partition is,
+//! and the crawler's history.
+
+use serde::Serialize;
+use sink::{Offset, Partition, Timestamp};
+
+use crate::{Catalog, Error};
+
+/// What became of the committed offsets of a partition, or of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// Offsets that are rows.
+    pub rows: u64,
+    /// Offsets that are dead letters.
+    pub dead_letters: u64,
+    /// Offsets whose id was seen shortly before.
+    pub duplicates: u64,
+    /// Duplicates whose content differs from their twin's (counted in `duplicates`, too).
+    pub differing: u64,
+    /// Offsets that a rule left out.
+    pub dropped: u64,
+    /// Offsets that hold no record.
+    pub absent: u64,
+}
+
+impl Account {
+    /// The offsets that hold a record: what the topic accepted.
+    #[must_use]
+    pub const fn accepted(&self) -> u64 {
+        self.rows + self.dead_letters + self.duplicates + self.dropped
+    }
+}
+
+/// The accounts of all partitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Accounting {
+    /// One account a partition, in the partitions' order.
+    pub partitions: Vec<(Partition, Account)>,
+    /// Their sum.
+    pub total: Account,
+}
+
+/// How far a partition is registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Freshness {
+    /// The partition.
+    pub partition: Partition,
+    /// Where its first registered object begins; `registered_end` where there is none.
+    pub registered_first: Offset,
+    /// Where its registered range ends (exclusive).
+    pub registered_end: Offset,
+    /// When the topic took the last record before that end; none before the first object.
+    pub appended_at: Option<Timestamp>,
+    /// Its registered objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// One run of the crawler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Whether it looked at the whole lake.
+    pub full: bool,
+    /// Objects it had not known.
+    pub found: u64,
+    /// Those that it registered.
+    pub registered: u64,
+    /// Those that wait for the one before them.
+    pub held: u64,
+    /// Those that are damaged or out of place.
+    pub refused: u64,
+    /// Files among the objects that are none.
+    pub foreign: u64,
+    /// What was held, refused or foreign, by name.
+    pub detail: String,
+}
+
+impl Catalog {
+    /// What became of every registered offset.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn accounting(&self) -> Result<Accounting, Error> {
+        self.read(|session| {
+            let mut statement = session.connection.prepare(
+                "SELECT partition, sum(\"rows\")::UBIGINT, sum(dead_letters)::UBIGINT,
+                    sum(duplicates)::UBIGINT, sum(differing)::UBIGINT, sum(dropped)::UBIGINT,
+                    sum(absent)::UBIGINT
+                 FROM objects GROUP BY partition ORDER BY partition",
+            )?;
+            let partitions = statement.query_map([], |row| {
+                let account = Account {
+                    rows: row.get(1)?,
+                    dead_letters: row.get(2)?,
+                    duplicates: row.get(3)?,
+                    differing: row.get(4)?,
+                    dropped: row.get(5)?,
+                    absent: row.get(6)?,
+                };
+                Ok((Partition(row.get(0)?), account))
+            })?;
+            let partitions: Vec<_> = partitions.collect::<Result<_, _>>()?;
+            let mut total = Account::default();
+            for (_, account) in &partitions {
+                total.rows += account.rows;
+                total.dead_letters += account.dead_letters;
+                total.duplicates += account.duplicates;
+                total.differing += account.differing;
+                total.dropped += account.dropped;
+                total.absent += account.absent;
+            }
+            Ok(Accounting { partitions, total })
+        })
+        .await
+    }
+
+    /// How far each partition is registered.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn freshness(&self) -> Result<Vec<Freshness>, Error> {
+        self.read(|session| {
+            let mut statement = session.connection.prepare(
+                "SELECT partition, registered_end, epoch_us(arg_max(appended_at, \"first\")),
+                    count(path)::UBIGINT, coalesce(sum(bytes), 0)::UBIGINT,
+                    coalesce(min(\"first\"), registered_end)
+                 FROM partitions LEFT JOIN objects USING (partition)
+                 GROUP BY partition, registered_end ORDER BY partition",
+            )?;
+            let partitions = statement.query_map([], |row| {
+                Ok(Freshness {
+                    partition: Partition(row.get(0)?),
+                    registered_end: Offset(row.get(1)?),
+                    appended_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros),
+                    objects: row.get(3)?,
+                    bytes: row.get(4)?,
+                    registered_first: Offset(row.get(5)?),
+                })
+            })?;
+            Ok(partitions.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The crawler's newest `n` runs, newest first. Of runs without any news only the
+    /// newest thousand are kept.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn crawls(&self, n: usize) -> Result<Vec<Run>, Error> {
+        self.read(move |session| {
+            let mut statement = session.connection.prepare(
+                "SELECT epoch_us(started_at), took_ms, \"full\", \"found\", registered, held,
+                    refused, \"foreign\", detail
+                 FROM crawls ORDER BY number DESC LIMIT ?",
+            )?;
+            let runs = statement.query_map([n as u64], |row| {
+                Ok(Run {
+                    started_at: Timestamp::from_micros(row.get(0)?),
+                    took_ms: row.get(1)?,
+                    full: row.get(2)?,
+                    found: row.get(3)?,
+                    registered: row.get(4)?,
+                    held: row.get(5)?,
+                    refused: row.get(6)?,
+                    foreign: row.get(7)?,
+                    detail: row.get(8)?,
+                })
+            })?;
+            Ok(runs.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}

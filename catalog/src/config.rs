@@ -1,0 +1,37 @@
+//! `[catalog]`: where the database is, how often the lake is crawled, and what a query may
+//! take.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+/// The keys of `[catalog]`; the defaults and their reasons stand in `compose/default.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The database's file. One process owns it.
+    pub path: PathBuf,
+    /// How often the lake's newest hours are crawled.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// How often the whole lake is.
+    #[serde(with = "humantime_serde")]
+    pub full_every: Duration,
+    /// What DuckDB may hold in memory; beyond that it spills beside its file, at most four
+    /// times as much.
+    pub memory: ByteSize,
+    /// DuckDB's threads.
+    pub threads: u32,
+    /// How long one query may run.
+    #[serde(with = "humantime_serde")]
+    pub query_timeout: Duration,
+    /// How many rows one query may answer; the rest is cut, and the answer says so.
+    pub query_rows: usize,
+    /// How often the published copy is renewed.
+    #[serde(with = "humantime_serde")]
+    pub publish_every: Duration,
+    /// The folder or file of DuckDB's `httpfs` extension, for a lake in a bucket.
+    pub httpfs: PathBuf,
+}

@@ -1,0 +1,250 @@
+//! One run of the crawler: list, read footers, see what chains, register it at once.
+
+use std::collections::BTreeSet;
+
+use futures::stream::{self, StreamExt};
+use serde::{Deserialize, Serialize};
+use sink::{Footer, Ledger, ObjectName, Timestamp};
+use tokio::time::Instant;
+
+use crate::accounting::Run;
+use crate::engine::Mode;
+use crate::marks::{Marks, Seen};
+use crate::open::{Inner, PATIENCE};
+use crate::{Catalog, Error, register};
+
+/// How many footers are read at once.
+const FOOTERS: usize = 16;
+/// How many names a run's row lists.
+const NAMED: usize = 20;
+
+/// What a run did. `found` counts the objects that it had not registered before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crawl {
+    /// Objects that were listed and not registered yet.
+    pub found: u64,
+    /// Those that this run registered.
+    pub registered: u64,
+    /// Those that wait for the object before them.
+    pub held: u64,
+    /// Those that are damaged, another topic's or out of place; they stay where they are.
+    pub refused: u64,
+    /// Files among the objects that are none by their name.
+    pub foreign: u64,
+    /// What was held, refused or foreign, and why.
+    pub detail: String,
+}
+
+impl Catalog {
+    /// Registers what the lake committed since the last run, in one transaction; the same
+    /// crawl again changes nothing. `full` looks at the whole lake, else at its newest hours.
+    ///
+    /// # Errors
+    /// The lake's and the database's; then nothing was registered.
+    pub async fn crawl(&self, full: bool) -> Result<Crawl, Error> {
+        let inner = &self.inner;
+        let mut slot = inner.marks.lock().await;
+        let started = (inner.clock.now(), Instant::now());
+        let known = slot.take();
+        let Some(ledger) = inner.lake.ledger().await? else {
+            *slot = known;
+            return Ok(Crawl::default());
+        };
+        let mut marks = match known {
+            Some(marks) => marks,
+            None => {
+                inner
+                    .engine
+                    .run(Mode::Read, PATIENCE, register::load)
+                    .await?
+            }
+        };
+        let topic = ledger.topic.to_string();
+        if marks.topic.as_ref().is_some_and(|known| *known != topic) {
+            tracing::warn!(%topic, "the lake has become another topic's; the catalog is built anew");
+            inner
+                .engine
+                .run(Mode::Write, PATIENCE, register::empty)
+                .await?;
+            marks = Marks::default();
+        }
+        // Should anything below fail, the marks are read from the database again.
+        let run = inner
+            .discover_and_register(&mut marks, &ledger, full, started)
+            .await?;
+        *slot = Some(marks);
+        Ok(run)
+    }
+}
+
+impl Inner {
+    async fn discover_and_register(
+        &self,
+        marks: &mut Marks,
+        ledger: &Ledger,
+        full: bool,
+        (started_at, clock): (Timestamp, Instant),
+    ) -> Result<Crawl, Error> {
+        let full = full || marks.ends.is_empty();
+        let listed = self.discover(marks, ledger, full).await?;
+        let moved = marks.pass_gaps(ledger);
+        loop {
+            let chained = marks.chain(ledger);
+            let crawl = listed.summary(marks, &chained);
+            let took_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let run = Run {
+                started_at,
+                took_ms,
+                full,
+                found: crawl.found,
+                registered: crawl.registered,
+                held: crawl.held,
+                refused: crawl.refused,
+                foreign: crawl.foreign,
+                detail: crawl.detail.clone(),
+            };
+            let batch = register::Batch {
+                topic: ledger.topic.to_string(),
+                objects: chained.clone(),
+                moved: moved.clone(),
+                location: self.lake.location().clone(),
+                run,
+            };
+            let register = move |session: &mut _| register::register(session, &batch);
+            match self.engine.run(Mode::Write, PATIENCE, register).await {
+                Ok(()) => {
+                    marks.topic = Some(ledger.topic.to_string());
+                    for seen in &chained {
+                        marks.register(seen);
+                    }
+                    return Ok(crawl);
+                }
+                // A footer may be whole and the rows behind it not.
+                Err(error) if self.refuse_damaged(marks, chained).await? == 0 => return Err(error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Lists, and reads the footer of what is new. What was found stands in `marks.held` or
+    /// `marks.refused` afterwards.
+    async fn discover(
+        &self,
+        marks: &mut Marks,
+        ledger: &Ledger,
+        full: bool,
+    ) -> Result<Listed, Error> {
+        let mut listed = Listed::default();
+        let mut files = Vec::new();
+        match marks.since().filter(|_| !full) {
+            None => files = self.lake.files(None).await?,
+            since => {
+                for hour in self.lake.hours_since(since).await? {
+                    files.extend(self.lake.files(Some(hour)).await?);
+                }
+            }
+        }
+        let mut fresh = Vec::new();
+        for (path, bytes) in files {
+            let Some(name) = ObjectName::parse(&path) else {
+                listed.foreign.push(path);
+                continue;
+            };
+            if marks.known.contains(&name) {
+                continue;
+            }
+            listed.found.insert(name);
+            // What was refused is looked at again when it has changed, and by a full pass.
+            let same = marks
+                .refused
+                .get(&name)
+                .is_some_and(|(size, _)| *size == bytes);
+            if !marks.held.contains_key(&name) && (full || !same) {
+                marks.refused.remove(&name);
+                fresh.push((name, bytes));
+            }
+        }
+        let mut footers = stream::iter(fresh)
+            .map(|(name, bytes)| async move { (name, bytes, self.lake.footer(&name).await) })
+            .buffer_unordered(FOOTERS);
+        while let Some((name, bytes, footer)) = footers.next().await {
+            match footer {
+                Ok(Some(footer)) => match unfit(&footer, ledger) {
+                    None => drop(marks.held.insert(
+                        name,
+                        Seen {
+                            name,
+                            bytes,
+                            footer,
+                        },
+                    )),
+                    Some(why) => drop(marks.refused.insert(name, (bytes, why))),
+                },
+                // It was deleted after the list was made.
+                Ok(None) => drop(listed.found.remove(&name)),
+                Err(sink::Error::Damaged { detail, .. } | sink::Error::Unfit(detail)) => {
+                    marks.refused.insert(name, (bytes, detail));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Puts the sound ones of `chained` back among the held and refuses the others. How many
+    /// were refused.
+    async fn refuse_damaged(&self, marks: &mut Marks, chained: Vec<Seen>) -> Result<usize, Error> {
+        let mut refused = 0;
+        for seen in chained {
+            if self.lake.intact(seen.name.path().as_ref()).await? {
+                marks.held.insert(seen.name, seen);
+            } else {
+                let why = "its bytes are not those that were written".to_owned();
+                marks.refused.insert(seen.name, (seen.bytes, why));
+                refused += 1;
+            }
+        }
+        Ok(refused)
+    }
+}
+
+fn unfit(footer: &Footer, ledger: &Ledger) -> Option<String> {
+    (footer.topic != ledger.topic).then(|| format!("it is of topic {}", footer.topic))
+}
+
+/// What a list showed that is not registered.
+#[derive(Debug, Default)]
+struct Listed {
+    found: BTreeSet<ObjectName>,
+    foreign: Vec<String>,
+}
+
+impl Listed {
+    fn summary(&self, marks: &Marks, chained: &[Seen]) -> Crawl {
+        let mut words = Vec::new();
+        let (mut held, mut refused) = (0, 0);
+        for name in &self.found {
+            if let Some((_, why)) = marks.refused.get(name) {
+                refused += 1;
+                words.push(format!("refused {name}: {why}"));
+            } else if marks.held.contains_key(name) {
+                held += 1;
+                words.push(format!("held {name}: the object before it is missing"));
+            }
+        }
+        words.extend(self.foreign.iter().map(|path| format!("foreign {path}")));
+        let more = words.len().saturating_sub(NAMED);
+        words.truncate(NAMED);
+        if more > 0 {
+            words.push(format!("and {more} more"));
+        }
+        Crawl {
+            found: self.found.len() as u64,
+            registered: chained.len() as u64,
+            held,
+            refused,
+            foreign: self.foreign.len() as u64,
+            detail: words.join("\n"),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The crawler and the query engine: a fold of the lake's objects and ledger in DuckDB.
+//!
+//! [`Catalog::crawl`] registers what the lake committed, and adds it to an hourly rollup;
+//! [`schedule::run`] does so on time. [`Catalog::query`] is free SQL in a sandbox; the
+//! panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only the
+//! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
+//!
+//! This crate knows no brokers and serves no HTTP. Its database is private to one process
+//! and holds nothing that the lake does not: delete it, and it is built again.
+//!
+//! Invariants (the numbers are DESIGN's):
+//! - 6: the catalog is a fold of the lake's objects and ledger; a crawl is one
+//!   transaction, and the same crawl again changes nothing.
+//! - 7: readers bind explicit lists of objects, taken in one snapshot; nothing globs.
+//! - 8: the partition path is the hour of arrival; what people ask by is `occurred_at`.
+//! - An object is registered only where its range begins at its partition's end.
+
+mod accounting;
+mod config;
+mod crawl;
+mod engine;
+mod error;
+mod holdings;
+mod marks;
+mod open;
+mod panels;
+mod publish;
+mod query;
+mod register;
+mod remote;
+mod rollup;
+mod rows;
+mod sandbox;
+pub mod schedule;
+mod schema;
+mod views;
+
+pub use accounting::{Account, Accounting, Freshness, Run};
+pub use config::Config;
+pub use crawl::Crawl;
+pub use error::Error;
+pub use holdings::Object;
+pub use open::Catalog;
+pub use panels::{Bucket, Country, Filter, Product, Step, Totals, TotalsCompared, Values};
+pub use publish::PUBLISHED;
+pub use rows::Rows;
+pub use sink::clock::SharedClock;
+pub use sink::{Identity, Offset, Partition, Timestamp};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! What the crawler knows between two runs: how far each partition is registered, which
+//! names it has seen, and which wait.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use sink::{Footer, Hour, Ledger, ObjectName, Offset, Partition};
+
+/// How far a partition is registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The registered end.
+    pub(crate) end: Offset,
+    /// The hour of the object that ends there.
+    pub(crate) hour: Hour,
+}
+
+/// An object that was seen: its name, its size in bytes, and what it says of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) name: ObjectName,
+    pub(crate) bytes: u64,
+    pub(crate) footer: Footer,
+}
+
+/// The crawler's memory. What is in the database is read from it; the rest is found again.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// Whose lake this was when the tables were filled.
+    pub(crate) topic: Option<String>,
+    /// The registered ends.
+    pub(crate) ends: BTreeMap<Partition, Mark>,
+    /// The registered objects.
+    pub(crate) known: HashSet<ObjectName>,
+    /// Objects that wait for the one before them.
+    pub(crate) held: HashMap<ObjectName, Seen>,
+    /// Objects that cannot be registered: their size when they were looked at, and why.
+    pub(crate) refused: HashMap<ObjectName, (u64, String)>,
+}
+
+impl Marks {
+    /// Where a partition's registered range ends, accepted losses included.
+    pub(crate) fn end(&self, partition: Partition, ledger: &Ledger) -> Offset {
+        let end = self
+            .ends
+            .get(&partition)
+            .map_or_else(|| ledger.first(partition), |mark| mark.end);
+        ledger.past_gaps(partition, end)
+    }
+
+    /// From which hour on a run must list: the one before the newest, and that before the
+    /// mark of a partition in which something is held. None asks for everything.
+    pub(crate) fn since(&self) -> Option<Hour> {
+        let newest = self.ends.values().map(|mark| mark.hour).max()?;
+        let mut since = newest.previous();
+        for name in self.held.keys() {
+            since = since.min(self.ends.get(&name.partition)?.hour.previous());
+        }
+        // A partition that lags behind the others is listed from its own mark, unless it has
+        // been silent for longer than a day; then a hold or the full pass finds it.
+        let recent = Hour(newest.0 - 24);
+        let lagging = self
+            .ends
+            .values()
+            .map(|mark| mark.hour)
+            .filter(|hour| *hour >= recent)
+            .min();
+        Some(since.min(lagging.unwrap_or(since)))
+    }
+
+    /// Moves the ends at which an accepted loss begins. Which, and to where.
+    pub(crate) fn pass_gaps(&mut self, ledger: &Ledger) -> Vec<(Partition, Offset)> {
+        let mut moved = Vec::new();
+        for (partition, mark) in &mut self.ends {
+            let end = ledger.past_gaps(*partition, mark.end);
+            if end != mark.end {
+                mark.end = end;
+                moved.push((*partition, end));
+            }
+        }
+        moved
+    }
+
+    /// Remembers that an object is registered.
+    pub(crate) fn register(&mut self, seen: &Seen) {
+        self.known.insert(seen.name);
+        let mark = Mark {
+            end: seen.footer.end,
+            hour: seen.name.hour,
+        };
+        self.ends.insert(seen.name.partition, mark);
+    }
+
+    /// Sorts what was seen into what continues its partition, in order, and what does not:
+    /// that is held, or refused where its range is registered already.
+    pub(crate) fn chain(&mut self, ledger: &Ledger) -> Vec<Seen> {
+        let mut waiting: Vec<Seen> = self.held.drain().map(|(_, seen)| seen).collect();
+        waiting.sort_unstable_by_key(|seen| (seen.name.partition, seen.name.first, seen.name.hour));
+        let mut ends: BTreeMap<Partition, Offset> = BTreeMap::new();
+        let mut chained = Vec::new();
+        for seen in waiting {
+            let (partition, first) = (seen.name.partition, seen.name.first);
+            let end = *ends
+                .entry(partition)
+                .or_insert_with(|| self.end(partition, ledger));
+            if first == end {
+                ends.insert(partition, ledger.past_gaps(partition, seen.footer.end));
+                chained.push(seen);
+            } else if first > end {
+                self.held.insert(seen.name, seen);
+            } else {
+                let why = format!("its range begins at {first}, {end} is the registered end");
+                self.refused.insert(seen.name, (seen.bytes, why));
+            }
+        }
+        chained
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sink::{Counts, Identity, Timestamp};
+
+    use super::*;
+
+    fn seen(first: u64, end: u64) -> Seen {
+        let name = ObjectName {
+            hour: Hour(10),
+            partition: Partition(0),
+            first: Offset(first),
+        };
+        let counts = Counts {
+            rows: end - first,
+            ..Counts::default()
+        };
+        let footer = Footer {
+            format: 1,
+            topic: Identity {
+                cluster: "c".into(),
+                topic: "t".into(),
+            },
+            partition: Partition(0),
+            first: Offset(first),
+            end: Offset(end),
+            appended_at: Timestamp::default(),
+            counts,
+            differing: 0,
+            letters: None,
+            occurred: None,
+            window_cut: false,
+            configuration: String::new(),
+        };
+        Seen {
+            name,
+            bytes: 1,
+            footer,
+        }
+    }
+
+    #[test]
+    fn invariant_3_only_what_chains_is_registered() {
+        let ledger = |gaps: &[(u64, u64)]| Ledger {
+            topic: Identity {
+                cluster: "c".into(),
+                topic: "t".into(),
+            },
+            firsts: BTreeMap::from([(Partition(0), Offset(5))]),
+            gaps: gaps
+                .iter()
+                .map(|&(f, e)| ((Partition(0), Offset(f)), Offset(e)))
+                .collect(),
+            next: 1,
+        };
+        let check = |ranges: &[(u64, u64)], gaps: &[(u64, u64)], chained: &[u64], held, refused| {
+            let mut marks = Marks::default();
+            for &(first, end) in ranges {
+                let seen = seen(first, end);
+                marks.held.insert(seen.name, seen);
+            }
+            let got: Vec<u64> = marks
+                .chain(&ledger(gaps))
+                .iter()
+                .map(|seen| seen.name.first.0)
+                .collect();
+            assert_eq!(got, chained, "{ranges:?} {gaps:?}");
+            assert_eq!(
+                (marks.held.len(), marks.refused.len()),
+                (held, refused),
+                "{ranges:?}"
+            );
+        };
+        check(&[(5, 7), (7, 9)], &[], &[5, 7], 0, 0);
+        check(&[(7, 9), (5, 7), (10, 11)], &[], &[5, 7], 1, 0);
+        check(&[(5, 7), (10, 11)], &[(7, 10)], &[5, 10], 0, 0);
+        check(&[(5, 9), (7, 9), (9, 12)], &[], &[5, 9], 0, 1);
+        check(&[(0, 5)], &[], &[], 0, 1);
+    }
+}

@@ -1,0 +1,96 @@
+//! The catalog's handle: one database, one lake, many readers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink::clock::SharedClock;
+use sink::{Lake, S3};
+
+use crate::engine::{Engine, Mode, Session};
+use crate::marks::Marks;
+use crate::{Config, Error, remote, schema};
+
+/// How long a statement of ours may run: it is bounded work, so this only ends what hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The catalog of one lake. Cheap to clone; its queries run side by side.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) lake: Lake,
+    pub(crate) s3: S3,
+    pub(crate) clock: SharedClock,
+    pub(crate) engine: Engine,
+    /// What the crawler knows; none until it has read it from the database. Whoever crawls
+    /// holds it, so crawls take turns.
+    pub(crate) marks: tokio::sync::Mutex<Option<Marks>>,
+    /// Held by whoever publishes.
+    pub(crate) publishing: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("path", &self.config.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    /// Opens the catalog's file, or makes it. A file that is damaged, of another version or
+    /// of another lake is moved aside and built anew by the next crawl.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] where another process has it, [`Error::Unavailable`] where the disk
+    /// or the `httpfs` extension fails.
+    pub async fn open(
+        config: Config,
+        lake: Lake,
+        s3: &S3,
+        clock: SharedClock,
+    ) -> Result<Self, Error> {
+        let settings = remote::settings(&config, lake.location(), s3)?;
+        let place = lake.location().to_string();
+        let published = lake.location().absolute(crate::PUBLISHED);
+        let (file, memory, threads) = (config.path.clone(), config.memory, config.threads);
+        let opening = move || schema::open(&file, memory, threads, &settings, &place, &published);
+        let root = tokio::task::spawn_blocking(opening)
+            .await
+            .expect("opening the database does not panic")?;
+        let inner = Inner {
+            config,
+            lake,
+            s3: s3.clone(),
+            clock,
+            engine: Engine::new(root),
+            marks: tokio::sync::Mutex::new(None),
+            publishing: tokio::sync::Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The settings that this catalog was opened with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Reads in one snapshot, within the time that a query may take.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Session) -> Result<T, Error> + Send + 'static,
+    {
+        self.inner
+            .engine
+            .run(Mode::Read, self.inner.config.query_timeout, work)
+            .await
+    }
+}

@@ -1,0 +1,99 @@
+//! Free SQL: one reading statement over the lake's views, in a sandbox, within limits.
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use tokio::time::Instant;
+
+use crate::engine::Session;
+use crate::error::sentence;
+use crate::{Catalog, Error, Rows, sandbox};
+
+/// What an answer may weigh in memory, in bytes.
+const ANSWER: usize = 64 << 20;
+
+impl Catalog {
+    /// Runs one statement that reads (`FROM clicks LIMIT 5`), in one snapshot. It sees
+    /// `clicks`, `dead_letters` and the catalog's own tables; it can neither write nor reach
+    /// a file outside of the lake.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a statement of another kind, [`Error::Invalid`] where DuckDB
+    /// does not understand it, [`Error::TimedOut`] and [`Error::TooLarge`] at the limits.
+    pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
+        let (sql, location) = (sql.to_owned(), self.inner.lake.location().clone());
+        let (most, limit) = (
+            self.inner.config.query_rows,
+            self.inner.config.query_timeout,
+        );
+        let work = move |session: &mut Session| {
+            let started = Instant::now();
+            sandbox::check(&session.connection, &sql)?;
+            // Binding the views opens objects, so only what is asked for is bound.
+            let text = sql.to_lowercase();
+            if text.contains("click") || text.contains("dead_letters") || text.contains("show") {
+                session.bind_views(&location)?;
+            }
+            answer(session, &sql, most, limit, started)
+        };
+        self.read(work).await
+    }
+}
+
+fn answer(
+    session: &Session,
+    sql: &str,
+    most: usize,
+    limit: Duration,
+    started: Instant,
+) -> Result<Rows, Error> {
+    let blame = |error: &duckdb::Error| blame(error, limit);
+    let mut statement = session
+        .connection
+        .prepare(sql)
+        .map_err(|error| blame(&error))?;
+    let schema = statement
+        .stream_arrow([])
+        .map_err(|error| blame(&error))?
+        .get_schema();
+    let (mut batches, mut rows, mut weight, mut truncated) = (Vec::new(), 0, 0, false);
+    while let Some(chunk) = statement.step().map_err(|error| blame(&error))? {
+        if session.is_stopped() {
+            return Err(Error::TimedOut(limit));
+        }
+        let batch = RecordBatch::from(&chunk);
+        weight += batch.get_array_memory_size();
+        if weight > ANSWER {
+            return Err(Error::TooLarge(format!(
+                "the answer is larger than {} MiB",
+                ANSWER >> 20
+            )));
+        }
+        let room = most - rows;
+        truncated = batch.num_rows() > room;
+        let batch = batch.slice(0, batch.num_rows().min(room));
+        rows += batch.num_rows();
+        batches.push(batch);
+        if truncated {
+            break;
+        }
+    }
+    Rows::new(&schema, &batches, truncated, started.elapsed())
+}
+
+/// Whose fault an error of somebody's SQL is.
+fn blame(error: &duckdb::Error, limit: Duration) -> Error {
+    let text = sentence(error);
+    let is = |kind: &str| text.starts_with(kind);
+    if is("INTERRUPT") {
+        Error::TimedOut(limit)
+    } else if is("Out of Memory") {
+        Error::TooLarge(text.lines().next().unwrap_or(&text).to_owned())
+    } else if is("Permission Error") {
+        Error::Refused(format!("{text}: only the lake's own objects can be read"))
+    } else if is("IO Error") || is("HTTP Error") || is("FATAL") {
+        Error::Unavailable(text)
+    } else {
+        Error::Invalid(text)
+    }
+}

@@ -1,0 +1,171 @@
+//! The transaction that registers objects: their list, the marks, the rollup and the run,
+//! all or nothing.
+
+use duckdb::{Connection, params};
+use sink::{Hour, Location, ObjectName, Offset, Partition};
+
+use crate::accounting::Run;
+use crate::engine::Session;
+use crate::marks::{Mark, Marks, Seen};
+use crate::views::{Table, list};
+use crate::{Error, rollup, schema};
+
+/// How many runs without any news are kept.
+const QUIET_RUNS: u64 = 1_000;
+
+/// What one run registers.
+pub(crate) struct Batch {
+    pub(crate) topic: String,
+    pub(crate) objects: Vec<Seen>,
+    /// Partitions whose registered end an accepted loss has moved, and to where.
+    pub(crate) moved: Vec<(Partition, Offset)>,
+    pub(crate) location: Location,
+    pub(crate) run: Run,
+}
+
+/// Reads what earlier runs registered.
+pub(crate) fn load(session: &mut Session) -> Result<Marks, Error> {
+    let connection = &session.connection;
+    let mut marks = Marks {
+        topic: connection.query_row("SELECT topic FROM meta", [], |row| row.get(0))?,
+        ..Marks::default()
+    };
+    let mut statement =
+        connection.prepare("SELECT partition, registered_end, hour FROM partitions")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let mark = Mark {
+            end: Offset(row.get(1)?),
+            hour: Hour(row.get(2)?),
+        };
+        marks.ends.insert(Partition(row.get(0)?), mark);
+    }
+    for path in session.paths("SELECT path FROM objects")? {
+        let name = ObjectName::parse(&path).ok_or_else(|| {
+            Error::Unavailable(format!("it lists {path}, which is no object's name"))
+        })?;
+        marks.known.insert(name);
+    }
+    Ok(marks)
+}
+
+/// Forgets everything.
+pub(crate) fn empty(session: &mut Session) -> Result<(), Error> {
+    Ok(schema::wipe(&session.connection)?)
+}
+
+/// Registers a run's objects and the run.
+pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error> {
+    let connection = &session.connection;
+    for (partition, end) in &batch.moved {
+        connection.execute(
+            "UPDATE partitions SET registered_end = ? WHERE partition = ?",
+            params![end.0, partition.0],
+        )?;
+    }
+    if !batch.objects.is_empty() {
+        insert_objects(connection, &batch.objects)?;
+        connection.execute(
+            "UPDATE meta SET topic = ?, revision = revision + 1",
+            params![batch.topic],
+        )?;
+        let filled = batch
+            .objects
+            .iter()
+            .filter(|seen| seen.footer.counts.rows > 0);
+        let paths: Vec<String> = filled.map(|seen| seen.name.to_string()).collect();
+        if !paths.is_empty() {
+            let list = list(&batch.location, paths.iter().map(String::as_str));
+            rollup::add(connection, &Table::Clicks.over(Some(&list)))?;
+        }
+    }
+    if batch.run.full {
+        rollup::compact(connection)?;
+    }
+    insert_run(connection, &batch.run)
+}
+
+fn insert_objects(connection: &Connection, objects: &[Seen]) -> Result<(), Error> {
+    connection.execute_batch(
+        "CREATE OR REPLACE TEMP TABLE arrived (
+            path VARCHAR, partition UINTEGER, first UBIGINT, \"end\" UBIGINT, appended_at BIGINT,
+            bytes UBIGINT, \"rows\" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT,
+            differing UBIGINT, dropped UBIGINT, absent UBIGINT, letters VARCHAR, least BIGINT,
+            greatest BIGINT, window_cut BOOLEAN, configuration VARCHAR, footer VARCHAR,
+            hour BIGINT)",
+    )?;
+    let mut appender = connection.appender("arrived")?;
+    for Seen {
+        name,
+        bytes,
+        footer,
+    } in objects
+    {
+        let counts = &footer.counts;
+        let json = serde_json::to_string(footer).expect("a footer is plain text and numbers");
+        appender.append_row(params![
+            name.to_string(),
+            footer.partition.0,
+            footer.first.0,
+            footer.end.0,
+            footer.appended_at.micros(),
+            bytes,
+            counts.rows,
+            counts.dead_letters,
+            counts.duplicates,
+            footer.differing,
+            counts.dropped,
+            counts.absent,
+            footer.letters,
+            footer.occurred.map(|(least, _)| least.micros()),
+            footer.occurred.map(|(_, greatest)| greatest.micros()),
+            footer.window_cut,
+            footer.configuration,
+            json,
+            name.hour.0,
+        ])?;
+    }
+    appender.flush()?;
+    drop(appender);
+    connection.execute_batch(
+        "INSERT INTO objects SELECT path, partition, first, \"end\", make_timestamptz(appended_at),
+            bytes, \"rows\", dead_letters, duplicates, differing, dropped, absent, letters,
+            make_timestamptz(least), make_timestamptz(greatest), window_cut, configuration, footer
+         FROM arrived;
+         INSERT INTO partitions
+         SELECT partition, max(\"end\"), arg_max(hour, first) FROM arrived GROUP BY partition
+         ON CONFLICT DO UPDATE SET registered_end = excluded.registered_end, hour = excluded.hour;
+         DROP TABLE arrived;",
+    )?;
+    Ok(())
+}
+
+fn insert_run(connection: &Connection, run: &Run) -> Result<(), Error> {
+    let number: u64 = connection.query_row(
+        "SELECT coalesce(max(number) + 1, 0) FROM crawls",
+        [],
+        |row| row.get(0),
+    )?;
+    connection.execute(
+        "INSERT INTO crawls VALUES (?, make_timestamptz(?), ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            number,
+            run.started_at.micros(),
+            run.took_ms,
+            run.full,
+            run.found,
+            run.registered,
+            run.held,
+            run.refused,
+            run.foreign,
+            run.detail
+        ],
+    )?;
+    if number % 100 == 0 {
+        connection.execute(
+            "DELETE FROM crawls WHERE \"found\" = 0 AND number + ? < ?",
+            params![QUIET_RUNS, number],
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The settings of a database that reads one lake and nothing else.
+//!
+//! They are put in force before anything runs, then locked: the files that DuckDB may
+//! touch are its own and the lake's, whatever SQL asks for.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+use sink::{Location, S3};
+use url::Url;
+
+use crate::{Config, Error};
+
+/// The extension's file name, as DuckDB wants it.
+const EXTENSION: &str = "httpfs.duckdb_extension";
+
+/// SQL that makes the lake readable.
+pub(crate) struct Access {
+    /// Loads the extension and makes the secret; empty for a folder.
+    pub(crate) reach: String,
+    /// Shuts everything else, for good.
+    pub(crate) shut: String,
+}
+
+/// The settings for a lake's place.
+///
+/// # Errors
+/// [`Error::Unavailable`] where a bucket's extension is not there.
+pub(crate) fn settings(config: &Config, location: &Location, s3: &S3) -> Result<Access, Error> {
+    let reach = match location {
+        Location::Folder(_) => String::new(),
+        Location::Bucket { .. } => {
+            let extension = extension(&config.httpfs)?;
+            let load = format!("LOAD {};", quoted(&extension.display().to_string()));
+            format!("{load}{}", secret(location, s3)?)
+        }
+    };
+    let shut = format!(
+        "SET allowed_directories = [{}]; SET enable_external_access = false; SET lock_configuration = true;",
+        quoted(&format!("{location}/"))
+    );
+    Ok(Access { reach, shut })
+}
+
+/// Where the extension is: as configured, else beside the program's libraries.
+fn extension(configured: &Path) -> Result<PathBuf, Error> {
+    let mut tried = Vec::new();
+    let mut places = Vec::new();
+    if configured.as_os_str().is_empty() {
+        let program = std::env::current_exe().unwrap_or_default();
+        for above in program.ancestors().skip(2).take(3) {
+            places.push(above.join("lib").join(EXTENSION));
+            places.push(above.join("vendor/extensions").join(EXTENSION));
+        }
+    } else {
+        places.push(configured.to_owned());
+        places.push(configured.join(EXTENSION));
+    }
+    for place in places {
+        if place.is_file() {
+            return Ok(place);
+        }
+        tried.push(place.display().to_string());
+    }
+    Err(Error::Unavailable(format!(
+        "a lake in a bucket needs DuckDB's httpfs extension, which is not at {}: run `make setup`, or set catalog.httpfs",
+        tried.join(", ")
+    )))
+}
+
+fn secret(location: &Location, s3: &S3) -> Result<String, Error> {
+    let mut clauses = vec![
+        "TYPE s3".to_owned(),
+        format!("REGION {}", quoted(&s3.region)),
+        format!("SCOPE {}", quoted(&format!("{location}/"))),
+    ];
+    if !s3.access_key.is_empty() {
+        clauses.push(format!("KEY_ID {}", quoted(&s3.access_key)));
+        clauses.push(format!("SECRET {}", quoted(s3.secret_key.expose_secret())));
+    }
+    if !s3.endpoint.is_empty() {
+        let endpoint = Url::parse(&s3.endpoint).ok();
+        let authority = endpoint
+            .as_ref()
+            .and_then(|url| Some((url, url.host_str()?)));
+        let Some((url, host)) = authority else {
+            return Err(Error::Invalid(format!(
+                "lake.endpoint is {:?}: write http://HOST:PORT",
+                s3.endpoint
+            )));
+        };
+        let port = url
+            .port()
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
+        clauses.push(format!("ENDPOINT {}", quoted(&format!("{host}{port}"))));
+        clauses.push(format!("USE_SSL {}", url.scheme() == "https"));
+        clauses.push("URL_STYLE 'path'".to_owned());
+    }
+    Ok(format!(
+        "CREATE OR REPLACE SECRET lake ({});",
+        clauses.join(", ")
+    ))
+}
+
+/// Text as an SQL literal.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_reached_by_a_secret_of_its_own_scope() {
+        let location = Location::Bucket {
+            bucket: "clicks".into(),
+            prefix: "lake".into(),
+        };
+        let s3 = S3 {
+            url: "s3://clicks/lake".into(),
+            endpoint: "http://localhost:8333".into(),
+            region: "us-east-1".into(),
+            access_key: "key".into(),
+            secret_key: "it's".into(),
+        };
+        let sql = secret(&location, &s3).unwrap();
+        for part in [
+            "SCOPE 's3://clicks/lake/'",
+            "KEY_ID 'key'",
+            "SECRET 'it''s'",
+            "ENDPOINT 'localhost:8333'",
+            "USE_SSL false",
+            "URL_STYLE 'path'",
+        ] {
+            assert!(sql.contains(part), "{part} in {sql}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The crawler on time: crawls, full passes and publications, until it is told to stop.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Catalog, Crawl};
+
+/// Crawls every `config.every`, the whole lake every `config.full_every`, and publishes
+/// every `config.publish_every`. An error is logged and the next turn tries again. `progress`
+/// is told of every run that succeeded. Ends with one last crawl, when `shutdown` says so.
+pub async fn run(
+    catalog: Catalog,
+    shutdown: CancellationToken,
+    mut progress: impl FnMut(&Crawl) + Send,
+) {
+    let config = catalog.config().clone();
+    let mut turns = interval(config.every.max(Duration::from_millis(10)));
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut full_at = Instant::now();
+    let mut publish_at = Instant::now();
+    loop {
+        let stopping = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => true,
+            _ = turns.tick() => false,
+        };
+        let now = Instant::now();
+        let full = now >= full_at && !stopping;
+        match catalog.crawl(full).await {
+            Ok(crawl) => {
+                if full {
+                    full_at = now + config.full_every;
+                }
+                progress(&crawl);
+            }
+            Err(error) => tracing::warn!(%error, "the lake could not be crawled"),
+        }
+        if stopping {
+            return;
+        }
+        if now >= publish_at {
+            match catalog.publish(None).await {
+                Ok(()) => publish_at = now + config.publish_every,
+                Err(error) => tracing::warn!(%error, "the catalog could not be published"),
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The catalog's file: its tables, and what happens when it cannot be used as it is.
+
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use duckdb::{Config, Connection};
+
+use crate::Error;
+use crate::error::sentence;
+use crate::remote::Access;
+
+/// The version of the tables; a file of another is built anew.
+const VERSION: u32 = 1;
+
+/// Everything below is a fold of the lake: a row of `partitions` is how far a partition is
+/// registered and in which hour its last object stands; `hourly` holds one row a crawl for
+/// each hour of `occurred_at`, action, product and country.
+const TABLES: &str = r#"
+CREATE TABLE meta (version UINTEGER, lake VARCHAR, topic VARCHAR, revision UBIGINT);
+CREATE TABLE partitions (partition UINTEGER PRIMARY KEY, registered_end UBIGINT, hour BIGINT);
+CREATE TABLE objects (
+    path VARCHAR PRIMARY KEY, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
+    appended_at TIMESTAMP WITH TIME ZONE, bytes UBIGINT,
+    "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
+    dropped UBIGINT, absent UBIGINT, letters VARCHAR,
+    occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
+    window_cut BOOLEAN, configuration VARCHAR, footer VARCHAR,
+    UNIQUE (partition, "first"));
+CREATE TABLE hourly (
+    hour TIMESTAMP WITH TIME ZONE, action VARCHAR, product_id VARCHAR, country VARCHAR,
+    clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4));
+CREATE TABLE products (
+    product_id VARCHAR PRIMARY KEY, name VARCHAR, named_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE crawls (
+    number UBIGINT PRIMARY KEY, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
+    "full" BOOLEAN, "found" UBIGINT, registered UBIGINT, held UBIGINT, refused UBIGINT,
+    "foreign" UBIGINT, detail VARCHAR);
+"#;
+
+/// The tables' names.
+pub(crate) const NAMES: [&str; 6] = [
+    "meta",
+    "partitions",
+    "objects",
+    "hourly",
+    "products",
+    "crawls",
+];
+
+/// Opens the file for `lake`, and makes it anew where it is damaged or another lake's.
+pub(crate) fn open(
+    path: &Path,
+    memory: ByteSize,
+    threads: u32,
+    access: &Access,
+    lake: &str,
+    published: &str,
+) -> Result<Connection, Error> {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::Unavailable(format!("{} cannot be made: {error}", folder.display()))
+        })?;
+    }
+    let fit = connect(path, memory, threads).and_then(|connection| {
+        let why = unfit(&connection, lake)?;
+        Ok((connection, why))
+    });
+    let (connection, why) = match fit {
+        Ok((connection, None)) => return ready(connection, access),
+        Ok((connection, Some(why))) => (Some(connection), why),
+        Err(error) => (None, sentence(&error)),
+    };
+    if why.contains("lock") {
+        return Err(Error::InUse {
+            path: path.to_owned(),
+            published: published.to_owned(),
+        });
+    }
+    if why.contains("Permission denied") || why.contains("No space left") {
+        return Err(Error::Unavailable(why));
+    }
+    // The owner's lock is let go before the file is moved.
+    drop(connection);
+    tracing::warn!(
+        catalog = %path.display(), reason = why,
+        "the catalog's file cannot be used; it is moved aside and built anew from the lake"
+    );
+    move_aside(path)?;
+    let connection = connect(path, memory, threads)?;
+    if let Some(why) = unfit(&connection, lake)? {
+        return Err(Error::Unavailable(why));
+    }
+    ready(connection, access)
+}
+
+fn connect(path: &Path, memory: ByteSize, threads: u32) -> Result<Connection, duckdb::Error> {
+    let config = Config::default()
+        .max_memory(&format!("{}B", memory.as_u64()))?
+        .threads(i64::from(threads.max(1)))?
+        .with(
+            "max_temp_directory_size",
+            format!("{}B", memory.as_u64().saturating_mul(4)),
+        )?
+        .with("autoinstall_known_extensions", "false")?
+        .with("autoload_known_extensions", "false")?;
+    Connection::open_with_flags(path, config)
+}
+
+/// Makes the tables in an empty file, and reads all of a full one. Why it cannot be used,
+/// if it cannot.
+fn unfit(connection: &Connection, lake: &str) -> Result<Option<String>, duckdb::Error> {
+    connection.execute_batch("SET TimeZone = 'UTC'")?;
+    let tables: u64 = connection.query_row(
+        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'meta'",
+        [],
+        |row| row.get(0),
+    )?;
+    if tables == 0 {
+        create(connection, lake)?;
+        return Ok(None);
+    }
+    let (version, theirs): (u32, String) =
+        connection.query_row("SELECT version, lake FROM meta", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if version != VERSION {
+        return Ok(Some(format!(
+            "it is of version {version}, this program writes {VERSION}"
+        )));
+    }
+    if theirs != lake {
+        return Ok(Some(format!("it is of the lake at {theirs}")));
+    }
+    for table in NAMES {
+        digest(connection, table)?;
+    }
+    Ok(None)
+}
+
+/// A hash over a table's rows, whatever their order. It reads every block.
+pub(crate) fn digest(connection: &Connection, table: &str) -> Result<String, duckdb::Error> {
+    let sql = format!(r#"SELECT concat(count(*), ':', bit_xor(hash(t))) FROM "{table}" t"#);
+    connection.query_row(&sql, [], |row| row.get(0))
+}
+
+fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
+    connection.execute_batch(TABLES)?;
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?, NULL, 0)",
+        duckdb::params![VERSION, lake],
+    )?;
+    Ok(())
+}
+
+/// Empties every table: the lake has become another topic's.
+pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
+    for table in NAMES {
+        if table != "meta" {
+            connection.execute_batch(&format!("DELETE FROM {table}"))?;
+        }
+    }
+    connection.execute_batch("UPDATE meta SET topic = NULL, revision = revision + 1")
+}
+
+fn ready(connection: Connection, access: &Access) -> Result<Connection, Error> {
+    connection.execute_batch(&access.reach)?;
+    connection.execute_batch("SET GLOBAL TimeZone = 'UTC'")?;
+    connection.execute_batch(&access.shut)?;
+    Ok(connection)
+}
+
+/// Moves the file, and what DuckDB keeps beside it, to `….damaged`; an older one goes.
+fn move_aside(path: &Path) -> Result<(), Error> {
+    let beside = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let moved = std::fs::rename(path, beside(".damaged"));
+    let log = std::fs::remove_file(beside(".wal"));
+    for result in [moved, log] {
+        match result {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Unavailable(format!(
+                    "{} cannot be moved aside: {error}",
+                    path.display()
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! What is registered, held and refused, and that it is a fold.
+
+use std::fs;
+use std::path::Path;
+
+use sink::{Entry, Offset, Partition};
+
+use super::{ARRIVAL, Shore, VIEW, lines, moment};
+use crate::engine::Mode;
+use crate::open::PATIENCE;
+use crate::{Catalog, Crawl, schema};
+
+/// Hashes of all that is a fold of the lake; the runs are not.
+async fn digests(catalog: &Catalog) -> Vec<String> {
+    let work = |session: &mut crate::engine::Session| {
+        ["partitions", "objects", "hourly", "products"]
+            .iter()
+            .map(|table| Ok(schema::digest(&session.connection, table)?))
+            .collect()
+    };
+    catalog
+        .inner
+        .engine
+        .run(Mode::Read, PATIENCE, work)
+        .await
+        .unwrap()
+}
+
+async fn count(catalog: &Catalog, table: &str) -> String {
+    lines(
+        &catalog
+            .query(&format!("SELECT count(*) FROM {table}"))
+            .await
+            .unwrap(),
+    )
+    .remove(0)
+}
+
+#[tokio::test]
+async fn fault_33_the_same_crawl_again_changes_nothing() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    assert_eq!(
+        catalog.crawl(false).await.unwrap(),
+        Crawl::default(),
+        "an empty lake"
+    );
+    shore.commit(0, 0, &[VIEW, VIEW]).await;
+    shore.commit(0, 2, &[VIEW]).await;
+    shore.commit_at(ARRIVAL, 1, 0, &[VIEW], 2).await;
+    let first = catalog.crawl(false).await.unwrap();
+    assert_eq!(
+        (first.found, first.registered, first.held),
+        (3, 3, 0),
+        "{first:?}"
+    );
+    assert_eq!(count(&catalog, "clicks").await, "4");
+    assert_eq!(count(&catalog, "dead_letters").await, "2");
+    let before = digests(&catalog).await;
+    for full in [false, true] {
+        assert_eq!(catalog.crawl(full).await.unwrap(), Crawl::default());
+        assert_eq!(digests(&catalog).await, before);
+    }
+    let runs = catalog.crawls(10).await.unwrap();
+    assert_eq!(runs.len(), 4, "{runs:?}");
+    assert_eq!(runs[2].registered, 3, "{runs:?}");
+    // A process that starts again knows what the last one registered.
+    drop(catalog);
+    let catalog = shore.catalog().await;
+    shore.commit(0, 3, &[VIEW]).await;
+    assert_eq!(catalog.crawl(false).await.unwrap().registered, 1);
+    assert_eq!(count(&catalog, "clicks").await, "5");
+}
+
+#[tokio::test]
+async fn invariant_6_a_catalog_that_grew_equals_one_that_was_built_at_once() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    for first in 0..6 {
+        let arrival = if first < 3 {
+            "2026-11-22T21:59:00Z"
+        } else {
+            "2026-11-22T22:01:00Z"
+        };
+        let late = super::Click {
+            occurred_at: "2026-11-20T08:30:00Z",
+            product: "p2",
+            ..VIEW
+        };
+        shore
+            .commit_at(arrival, 0, first * 2, &[VIEW, late], 0)
+            .await;
+        assert_eq!(catalog.crawl(false).await.unwrap().registered, 1);
+    }
+    catalog.crawl(true).await.unwrap();
+    let config = crate::Config {
+        path: shore.folder.path().join("other.duckdb"),
+        ..shore.config()
+    };
+    let other = shore.open(config).await.unwrap();
+    assert_eq!(other.crawl(false).await.unwrap().registered, 6);
+    assert_eq!(digests(&other).await, digests(&catalog).await);
+}
+
+#[tokio::test]
+async fn what_does_not_chain_is_held_until_it_does() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    shore
+        .commit_at("2026-11-22T21:00:00Z", 0, 0, &[VIEW], 0)
+        .await;
+    catalog.crawl(false).await.unwrap();
+    // The clock stepped back: the object between stands three hours before the others.
+    shore
+        .commit_at("2026-11-22T23:30:00Z", 0, 2, &[VIEW], 0)
+        .await;
+    let run = catalog.crawl(false).await.unwrap();
+    assert_eq!((run.registered, run.held), (0, 1), "{run:?}");
+    assert!(run.detail.contains("held clicks/year=2026"), "{run:?}");
+    assert_eq!(count(&catalog, "clicks").await, "1");
+    shore
+        .commit_at("2026-11-22T20:30:00Z", 0, 1, &[VIEW], 0)
+        .await;
+    let run = catalog.crawl(false).await.unwrap();
+    assert_eq!((run.registered, run.held), (2, 0), "{run:?}");
+    assert_eq!(count(&catalog, "clicks").await, "3");
+}
+
+#[tokio::test]
+async fn an_accepted_gap_moves_the_registered_end() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    shore.commit(0, 0, &[VIEW]).await;
+    shore.commit(0, 9, &[VIEW]).await;
+    assert_eq!(catalog.crawl(false).await.unwrap().held, 1);
+    let gap = Entry::Gap {
+        partition: Partition(0),
+        first: Offset(1),
+        end: Offset(9),
+        accepted_at: moment(ARRIVAL),
+    };
+    assert!(shore.lake.write_entry(1, &gap).await.unwrap());
+    assert_eq!(catalog.crawl(false).await.unwrap().registered, 1);
+    let freshness = catalog.freshness().await.unwrap();
+    assert_eq!(
+        (freshness[0].registered_end, freshness[0].objects),
+        (Offset(10), 2)
+    );
+}
+
+#[tokio::test]
+async fn fault_47_corrupt_objects_are_named_and_left_out() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    let name = shore.commit(0, 0, &[VIEW]).await;
+    let folder = shore.path(&name);
+    let folder = folder.parent().unwrap();
+    let corpus =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/badinput/bad_parquet");
+    let mut bad = 0;
+    for (number, entry) in fs::read_dir(&corpus).into_iter().flatten().enumerate() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+        fs::copy(
+            entry.path(),
+            folder.join(format!("00000-{:020}.parquet", 1 + number)),
+        )
+        .unwrap();
+        bad += 1;
+    }
+    fs::write(
+        folder.join("00007-00000000000000000000.parquet"),
+        b"PAR1 and no more",
+    )
+    .unwrap();
+    fs::write(folder.join("notes.txt"), b"hello").unwrap();
+    let run = catalog.crawl(false).await.unwrap();
+    assert_eq!(
+        (run.registered, run.refused, run.foreign),
+        (1, bad + 1, bad + 1),
+        "{run:?}"
+    );
+    assert!(run.detail.contains("refused clicks/"), "{run:?}");
+    assert!(run.detail.contains("foreign clicks/"), "{run:?}");
+    assert_eq!(catalog.crawls(1).await.unwrap()[0].refused, bad + 1);
+    assert_eq!(count(&catalog, "clicks").await, "1");
+}
+
+#[tokio::test]
+async fn fault_28_a_flipped_object_stops_its_partition_only() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    let name = shore.commit(0, 0, &[VIEW; 50]).await;
+    shore.commit(1, 0, &[VIEW]).await;
+    let mut bytes = fs::read(shore.path(&name)).unwrap();
+    // All pages, but not the footer.
+    let end = bytes.len() - 8;
+    let metadata = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap());
+    bytes[4..end - metadata as usize].fill(0xff);
+    fs::write(shore.path(&name), bytes).unwrap();
+    let run = catalog.crawl(false).await.unwrap();
+    assert_eq!((run.registered, run.refused), (1, 1), "{run:?}");
+    assert!(
+        run.detail.contains("not those that were written"),
+        "{run:?}"
+    );
+    assert_eq!(count(&catalog, "clicks").await, "1");
+}
+
+#[tokio::test]
+async fn numbers_beyond_all_measure_do_not_stop_the_crawl() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    let vast = super::Click {
+        action: "buy",
+        quantity: i64::MAX,
+        price: 1e308,
+        ..VIEW
+    };
+    shore.commit(0, 0, &[vast, vast, vast]).await;
+    assert_eq!(catalog.crawl(false).await.unwrap().registered, 1);
+    let all = crate::Filter {
+        to: moment("2030-01-01T00:00:00Z"),
+        ..crate::Filter::default()
+    };
+    let products = catalog.top_products(&all, "buy", 1).await.unwrap();
+    assert_eq!((products[0].quantity, products[0].revenue), (i64::MAX, 0.0));
+    assert_eq!(catalog.totals(&all).await.unwrap().now.revenue, 0.0);
+}
+
+#[tokio::test]
+async fn another_topics_objects_are_refused() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    let name = shore.commit(0, 0, &[VIEW]).await;
+    let ledger = shore.path("_ledger/0000000000.json");
+    let entry = fs::read_to_string(&ledger).unwrap();
+    fs::write(&ledger, entry.replace("\"clicks\"", "\"other\"")).unwrap();
+    let run = catalog.crawl(false).await.unwrap();
+    assert_eq!((run.registered, run.refused), (0, 1), "{run:?}");
+    assert!(
+        run.detail.contains("is of topic cluster/clicks"),
+        "{name}: {run:?}"
+    );
+}

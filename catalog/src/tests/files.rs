@@ -1,0 +1,141 @@
+//! The catalog's own file, and its published copy.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use duckdb::Connection;
+
+use super::{ARRIVAL, Shore, VIEW, lines};
+use crate::{Error, PUBLISHED};
+
+async fn clicks(catalog: &crate::Catalog) -> String {
+    lines(&catalog.query("SELECT count(*) FROM clicks").await.unwrap()).remove(0)
+}
+
+#[tokio::test]
+async fn fault_34_a_deleted_or_corrupt_catalog_is_built_anew() {
+    let shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW, VIEW]).await;
+    let path = shore.config().path;
+    let spoil: [&dyn Fn(); 4] = [
+        &|| fs::remove_file(&path).unwrap(),
+        &|| fs::write(&path, b"not a database").unwrap(),
+        &|| fs::write(&path, vec![7; 300_000]).unwrap(),
+        &|| {
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        },
+    ];
+    let catalog = shore.catalog().await;
+    catalog.crawl(false).await.unwrap();
+    drop(catalog);
+    for (number, spoil) in spoil.iter().enumerate() {
+        spoil();
+        let catalog = shore.catalog().await;
+        catalog.crawl(false).await.unwrap();
+        assert_eq!(clicks(&catalog).await, "2", "case {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_catalog_of_another_lake_is_built_anew() {
+    let shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW]).await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(false).await.unwrap();
+    drop(catalog);
+    let other = Shore::new().await;
+    other.commit(0, 0, &[VIEW, VIEW, VIEW]).await;
+    let config = crate::Config {
+        path: shore.config().path,
+        ..other.config()
+    };
+    let catalog = other.open(config).await.unwrap();
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(clicks(&catalog).await, "3");
+}
+
+#[tokio::test]
+async fn fault_35_a_second_process_is_told_of_the_published_copy() {
+    let shore = Shore::new().await;
+    drop(shore.catalog().await);
+    let path = shore.config().path;
+    // DuckDB's lock is the operating system's, so any process can hold it.
+    let holder = "import fcntl,sys\nf=open(sys.argv[1],'r+b')\nfcntl.lockf(f,fcntl.LOCK_EX)\nprint('held',flush=True)\nsys.stdin.readline()";
+    let mut child = Command::new("python3")
+        .args(["-c", holder])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut said)
+        .unwrap();
+    assert_eq!(said, "held\n");
+    let error = shore.open(shore.config()).await.unwrap_err();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    child.wait().unwrap();
+    assert!(matches!(error, Error::InUse { .. }), "{error:?}");
+    assert!(error.to_string().contains(PUBLISHED), "{error}");
+    drop(shore.catalog().await);
+}
+
+#[tokio::test]
+async fn the_published_copy_is_attached_and_read() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    let read = |sql: &str| -> u64 {
+        let connection = Connection::open_in_memory().unwrap();
+        let copy = shore.path(PUBLISHED);
+        let attach = format!("ATTACH '{}' AS shop (READ_ONLY)", copy.display());
+        connection.execute_batch(&attach).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    catalog.publish(None).await.unwrap();
+    assert_eq!(read("SELECT count(*) FROM shop.clicks"), 0);
+    shore.commit_at(ARRIVAL, 0, 0, &[VIEW; 3], 2).await;
+    shore.commit(1, 0, &[VIEW; 4]).await;
+    catalog.crawl(false).await.unwrap();
+    catalog.publish(None).await.unwrap();
+    assert_eq!(read("SELECT count(*) FROM shop.clicks"), 7);
+    assert_eq!(read("SELECT count(*) FROM shop.dead_letters"), 2);
+    assert_eq!(read("SELECT count(*) FROM shop.objects"), 2);
+    assert_eq!(
+        read("SELECT count(*) FROM shop.clicks WHERE action = 'view'"),
+        7
+    );
+    // The same copy for a reader who has the lake elsewhere.
+    let moved = shore.folder.path().join("moved");
+    catalog
+        .publish(Some(&format!("{}/", moved.display())))
+        .await
+        .unwrap();
+    let names = format!(
+        "SELECT count(*) FROM shop.objects WHERE path LIKE '{}/clicks/%'",
+        moved.display()
+    );
+    assert_eq!(read(&names), 2);
+    fs::create_dir(&moved).unwrap();
+    fs::rename(shore.path("clicks"), moved.join("clicks")).unwrap();
+    assert_eq!(read("SELECT count(*) FROM shop.clicks"), 7);
+}
+
+#[tokio::test]
+async fn fault_36_a_publication_that_was_cut_off_leaves_the_previous_copy() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    shore.commit(0, 0, &[VIEW]).await;
+    catalog.crawl(false).await.unwrap();
+    catalog.publish(None).await.unwrap();
+    let before = fs::read(shore.path(PUBLISHED)).unwrap();
+    // What a kill leaves behind: a half-written file beside the catalog.
+    let mut half = shore.config().path.into_os_string();
+    half.push(".publishing");
+    fs::write(&half, &before[..1_000]).unwrap();
+    assert_eq!(fs::read(shore.path(PUBLISHED)).unwrap(), before);
+    catalog.publish(None).await.unwrap();
+    assert!(!fs::exists(&half).unwrap());
+}

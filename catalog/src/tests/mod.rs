@@ -1,0 +1,199 @@
+//! A small lake of real objects, and a catalog over it.
+
+mod crawls;
+mod files;
+mod panels;
+mod queries;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytesize::ByteSize;
+use sink::clock::system;
+use sink::{
+    Batch, DeadLetter, Hour, Identity, Lake, Offset, Partition, Reason, Row, S3, Timestamp,
+};
+use tempfile::TempDir;
+
+use crate::{Catalog, Config, Rows};
+
+/// 2026-11-22T21:00:00Z, the hour in which the objects arrive unless a test says otherwise.
+pub(super) const ARRIVAL: &str = "2026-11-22T21:00:00Z";
+
+pub(super) fn moment(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
+}
+
+/// One click of a test, short.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Click {
+    pub(super) action: &'static str,
+    pub(super) product: &'static str,
+    pub(super) visitor: &'static str,
+    pub(super) country: &'static str,
+    pub(super) occurred_at: &'static str,
+    pub(super) quantity: i64,
+    pub(super) price: f64,
+}
+
+pub(super) const VIEW: Click = Click {
+    action: "view",
+    product: "p1",
+    visitor: "ann",
+    country: "DE",
+    occurred_at: ARRIVAL,
+    quantity: 1,
+    price: 10.0,
+};
+
+/// The id of the row at an offset.
+pub(super) fn id(partition: u32, offset: u64) -> [u8; 16] {
+    ((u128::from(partition) << 64) | u128::from(offset)).to_be_bytes()
+}
+
+pub(super) struct Shore {
+    pub(super) folder: TempDir,
+    pub(super) lake: Lake,
+    pub(super) s3: S3,
+}
+
+impl Shore {
+    pub(super) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let s3 = S3 {
+            url: format!("file:{}", folder.path().join("lake").display()),
+            endpoint: String::new(),
+            region: String::new(),
+            access_key: String::new(),
+            secret_key: String::new().into(),
+        };
+        let lake = Lake::open(&s3).unwrap();
+        lake.found(&Self::topic(), BTreeMap::new()).await.unwrap();
+        Self { folder, lake, s3 }
+    }
+
+    pub(super) fn topic() -> Identity {
+        Identity {
+            cluster: "cluster".into(),
+            topic: "clicks".into(),
+        }
+    }
+
+    pub(super) fn config(&self) -> Config {
+        Config {
+            path: self.folder.path().join("data/catalog.duckdb"),
+            every: Duration::from_millis(20),
+            full_every: Duration::from_secs(3_600),
+            memory: ByteSize::mib(512),
+            threads: 2,
+            query_timeout: Duration::from_secs(30),
+            query_rows: 10_000,
+            publish_every: Duration::from_secs(60),
+            httpfs: PathBuf::new(),
+        }
+    }
+
+    pub(super) async fn catalog(&self) -> Catalog {
+        self.open(self.config()).await.unwrap()
+    }
+
+    pub(super) async fn open(&self, config: Config) -> Result<Catalog, crate::Error> {
+        Catalog::open(config, self.lake.clone(), &self.s3, system()).await
+    }
+
+    /// Commits one object of `clicks` from `first` on, and its name.
+    pub(super) async fn commit(&self, partition: u32, first: u64, clicks: &[Click]) -> String {
+        self.commit_at(ARRIVAL, partition, first, clicks, 0).await
+    }
+
+    /// … that arrives at `arrival`, with so many dead letters after its rows.
+    pub(super) async fn commit_at(
+        &self,
+        arrival: &str,
+        partition: u32,
+        first: u64,
+        clicks: &[Click],
+        letters: u64,
+    ) -> String {
+        let appended_at = moment(arrival);
+        let hour = Hour::of(appended_at);
+        let begin = (Partition(partition), Offset(first));
+        let mut batch = Batch::new(Self::topic(), "c0".into(), begin.0, begin.1, hour, false);
+        for (offset, click) in (first..).zip(clicks) {
+            batch.push(&row(partition, offset, appended_at, click));
+        }
+        let letters_from = first + clicks.len() as u64;
+        for offset in letters_from..letters_from + letters {
+            batch.reject(DeadLetter {
+                offset: Offset(offset),
+                appended_at,
+                event_id: Some(id(partition, offset)),
+                reason: Reason::WrongType,
+                detail: "price is text".into(),
+                raw: Some(Bytes::from_static(b"{\"price\":\"x\"}")),
+            });
+        }
+        let sealed = batch.seal();
+        self.lake
+            .commit(sealed, Duration::from_secs(10))
+            .await
+            .unwrap();
+        format!("clicks/{hour}/{partition:05}-{first:020}.parquet")
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("lake").join(name)
+    }
+}
+
+fn row<'r>(partition: u32, offset: u64, appended_at: Timestamp, click: &Click) -> Row<'r> {
+    Row {
+        event_id: id(partition, offset),
+        id_generated: false,
+        partition,
+        offset,
+        appended_at,
+        received_at: appended_at,
+        occurred_at: moment(click.occurred_at),
+        occurred_at_given: true,
+        action: click.action.into(),
+        product_id: (!click.product.is_empty()).then(|| click.product.into()),
+        product_name: (!click.product.is_empty()).then(|| format!("The {}", click.product).into()),
+        category: None,
+        quantity: Some(click.quantity),
+        price: Some(click.price),
+        currency: None,
+        order_id: (click.action == "buy").then(|| format!("o{offset}").into()),
+        visitor_id: Some(click.visitor.into()),
+        session_id: None,
+        user_id: None,
+        url: None,
+        path: None,
+        referrer: None,
+        utm_source: None,
+        utm_medium: None,
+        utm_campaign: None,
+        utm_term: None,
+        utm_content: None,
+        user_agent: None,
+        browser: None,
+        os: None,
+        device: None,
+        is_bot: false,
+        ip: None,
+        country: (!click.country.is_empty()).then(|| click.country.into()),
+        region: None,
+        city: None,
+        properties: None,
+    }
+}
+
+/// An answer as lines of cells, NULL as a dash.
+pub(super) fn lines(rows: &Rows) -> Vec<String> {
+    let cell = |cell: Option<String>| cell.unwrap_or_else(|| "-".into());
+    rows.cells()
+        .map(|cells| cells.into_iter().map(cell).collect::<Vec<_>>().join(" "))
+        .collect()
+}
