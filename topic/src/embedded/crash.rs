@@ -38,7 +38,8 @@ fn number_of(record: &Record) -> usize {
 /// The child: appends one number after the other and says how each was answered.
 async fn append_for_ever() {
     let mut out = std::io::stdout();
-    out.write_all(format!("pid {}\n", std::process::id()).as_bytes()).unwrap();
+    out.write_all(format!("pid {}\n", std::process::id()).as_bytes())
+        .unwrap();
     let with = Open {
         clock: crate::clock::system(),
         create: true,
@@ -151,7 +152,10 @@ impl Answers {
     fn end(&mut self) {
         if let Some(process) = self.process.take() {
             // It may be gone already.
-            let _ = Command::new("kill").args(["-9", &process]).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .args(["-9", &process])
+                .stderr(Stdio::null())
+                .status();
         } else {
             let _ = self.child.kill();
         }

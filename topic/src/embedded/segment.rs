@@ -165,7 +165,8 @@ fn open(
         .map_err(|_| corrupt(near, format!("a batch's key of {} bytes", key.len())))?;
     let first = Offset(u64::from_be_bytes(key));
     let size = value.len() as u64;
-    let stored = Stored::open(Bytes::from_owner(value)).map_err(|detail| corrupt(first, detail))?;
+    let stored =
+        Stored::open(&Bytes::from_owner(value)).map_err(|detail| corrupt(first, detail))?;
     Ok((first, stored, size))
 }
 

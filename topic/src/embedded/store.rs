@@ -124,7 +124,7 @@ impl Store {
             let keyspace = self
                 .db
                 .keyspace(&name, segment::options)
-                .map_err(unavailable)?;
+                .map_err(|error| unavailable(&error))?;
             let latest = Timestamp::from_micros(i64::MIN);
             found.entry(partition).or_default().push(Segment {
                 first,
@@ -135,7 +135,10 @@ impl Store {
             });
         }
         for partition in (0..count).map(Partition) {
-            let low = self.settings.get(low_key(partition)).map_err(unavailable)?;
+            let low = self
+                .settings
+                .get(low_key(partition))
+                .map_err(|error| unavailable(&error))?;
             let mut low = Offset(low.map_or(0, |bytes| number(&bytes)));
             let mut high = low;
             let mut segments = found.remove(&partition).unwrap_or_default();
@@ -148,7 +151,7 @@ impl Store {
                 if end <= low || end == segment.first {
                     self.db
                         .delete_keyspace(segment.keyspace)
-                        .map_err(unavailable)?;
+                        .map_err(|error| unavailable(&error))?;
                     continue;
                 }
                 high = high.max(end);
@@ -404,8 +407,8 @@ fn database(folder: &Path) -> Result<Database, fjall::Error> {
     opened
 }
 
-fn unavailable(error: fjall::Error) -> ReadError {
-    ReadError::Unavailable(sentence(&error))
+fn unavailable(error: &fjall::Error) -> ReadError {
+    ReadError::Unavailable(sentence(error))
 }
 
 /// Cuts drafts into batches of at most [`BATCH_RECORDS`] and [`BATCH_BYTES`].

@@ -71,11 +71,11 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Checks version and crc and reads the header.
-    pub(super) fn open(value: Bytes) -> Result<Self, String> {
+    pub(super) fn open(value: &Bytes) -> Result<Self, String> {
         if value.len() < HEADER {
             return Err(format!("a batch of {} bytes is too short", value.len()));
         }
-        let mut fields = Fields(&value);
+        let mut fields = Fields(value);
         let version = fields.take::<1>()[0];
         if version != VERSION {
             return Err(format!(
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_batch_reads_as_it_was_written() {
         let (header, drafts) = batch();
-        let stored = Stored::open(encode(&header, &drafts).into()).unwrap();
+        let stored = Stored::open(&encode(&header, &drafts).into()).unwrap();
         assert_eq!(stored.header, header);
         let records = stored.records(Offset(5), Offset(6)).unwrap();
         assert_eq!(records.len(), 2);
@@ -182,11 +182,11 @@ mod tests {
         for bit in 0..whole.len() * 8 {
             let mut garbled = whole.clone();
             garbled[bit / 8] ^= 1 << (bit % 8);
-            assert!(Stored::open(garbled.into()).is_err(), "bit {bit}");
+            assert!(Stored::open(&garbled.into()).is_err(), "bit {bit}");
         }
         for end in 0..whole.len() {
             assert!(
-                Stored::open(Bytes::copy_from_slice(&whole[..end])).is_err(),
+                Stored::open(&Bytes::copy_from_slice(&whole[..end])).is_err(),
                 "cut at {end}"
             );
         }
