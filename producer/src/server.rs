@@ -75,11 +75,11 @@ pub async fn run(
 
 fn serve(door: Data<Door>, listener: TcpListener) -> io::Result<Server> {
     let config = door.config.clone();
-    let accounts = Data::new(shop::Accounts::default());
+    let shop = Data::new(shop::Shop::default());
     let app = move || {
         App::new()
             .app_data(door.clone())
-            .app_data(accounts.clone())
+            .app_data(shop.clone())
             .wrap(from_fn(door::watch))
             .configure(|app| shop::routes(app, door.config.shop))
             .configure(door::routes)

@@ -1,0 +1,141 @@
+//! A click that a page shows: to the script as data, to a browser without scripts
+//! as a pixel.
+
+use serde::Serialize;
+use topic::clock::SharedClock;
+use url::form_urlencoded::Serializer;
+
+use super::account::Account;
+use super::goods::Good;
+use crate::identity;
+
+/// The fields of a click that the server knows; the rest is the browser's to tell.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Click {
+    /// The pixel's id; the script makes its own.
+    #[serde(skip)]
+    id: String,
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_name: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+}
+
+impl Click {
+    pub(super) fn new(action: &'static str, clock: &SharedClock) -> Self {
+        Self {
+            id: identity::made(&**clock).to_string(),
+            action,
+            product_id: None,
+            product_name: None,
+            category: None,
+            price: None,
+            currency: None,
+            quantity: None,
+            order_id: None,
+            user_id: None,
+        }
+    }
+
+    pub(super) fn of(self, good: &Good) -> Self {
+        Self {
+            product_id: Some(good.id),
+            product_name: Some(good.name),
+            category: Some(good.category),
+            price: Some(good.price()),
+            currency: Some(super::goods::CURRENCY),
+            ..self
+        }
+    }
+
+    pub(super) fn bought(self, quantity: u32, order: String) -> Self {
+        Self {
+            quantity: Some(quantity),
+            order_id: Some(order),
+            ..self
+        }
+    }
+
+    pub(super) fn by(self, account: Option<&Account>) -> Self {
+        Self {
+            user_id: account.map(|account| account.id.clone()).or(self.user_id),
+            ..self
+        }
+    }
+
+    /// What was bought, for the page to say thanks.
+    pub(super) fn order(&self) -> Option<(&str, u32, &str)> {
+        Some((
+            self.order_id.as_deref()?,
+            self.quantity?,
+            self.product_name?,
+        ))
+    }
+
+    /// As data for the script.
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers")
+    }
+
+    /// As a picture's address, with what else the server knows of the page.
+    pub(super) fn pixel(&self, page: &[(&str, &str)]) -> String {
+        let mut query = Serializer::new(String::from("/pixel.gif?"));
+        query
+            .append_pair("id", &self.id)
+            .append_pair("action", self.action);
+        let price = self.price.map(|price| format!("{price:.2}"));
+        let quantity = self.quantity.map(|quantity| quantity.to_string());
+        let fields = [
+            ("product_id", self.product_id),
+            ("product_name", self.product_name),
+            ("category", self.category),
+            ("price", price.as_deref()),
+            ("currency", self.currency),
+            ("quantity", quantity.as_deref()),
+            ("order_id", self.order_id.as_deref()),
+            ("user_id", self.user_id.as_deref()),
+        ];
+        for (name, value) in fields {
+            query.extend_pairs(value.map(|value| (name, value)));
+        }
+        query.extend_pairs(page.iter().filter(|(_, value)| !value.is_empty()));
+        query.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shop::goods;
+
+    #[test]
+    fn both_ways_tell_the_same_click() {
+        let good = &goods::all()[0];
+        let click = Click::new("buy", &topic::clock::system())
+            .of(good)
+            .bought(2, "W-1".into());
+        let query = click.pixel(&[("visitor_id", "v & w"), ("referrer", "")]);
+        let query = query.strip_prefix("/pixel.gif?").unwrap();
+        let by_pixel: serde_json::Value =
+            serde_json::from_slice(&crate::pixel::click(query).unwrap()).unwrap();
+        let by_script: serde_json::Value = serde_json::from_str(&click.json()).unwrap();
+        for (field, value) in by_script.as_object().unwrap() {
+            assert_eq!(by_pixel[field], *value, "{field}");
+        }
+        assert_eq!(by_pixel["visitor_id"], "v & w");
+        assert_eq!(by_pixel.get("referrer"), None);
+    }
+}

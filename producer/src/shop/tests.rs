@@ -1,0 +1,241 @@
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use topic::{Envelope, clock};
+
+use crate::stand_in::{self, StandIn};
+
+/// A browser without scripts: it keeps cookies, follows redirects and loads pixels.
+struct Browser {
+    base: String,
+    client: reqwest::Client,
+    cookies: String,
+    topic: Arc<StandIn>,
+}
+
+struct Page {
+    status: u16,
+    html: String,
+}
+
+impl Browser {
+    fn open() -> Self {
+        let config = stand_in::config();
+        let listener = std::net::TcpListener::bind(config.listen).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let topic = StandIn::new();
+        let stop = CancellationToken::new();
+        tokio::spawn(crate::run(
+            config,
+            listener,
+            topic.clone(),
+            clock::system(),
+            stop,
+        ));
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            base,
+            client,
+            cookies: String::new(),
+            topic,
+        }
+    }
+
+    async fn fetch(&mut self, path: &str, form: Option<&str>) -> Page {
+        let url = format!("{}{path}", self.base);
+        let request = match form {
+            Some(fields) => self
+                .client
+                .post(url)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(fields.to_owned()),
+            None => self.client.get(url),
+        };
+        let response = request
+            .header("cookie", &self.cookies)
+            .send()
+            .await
+            .unwrap();
+        let cookies: Vec<_> = response
+            .headers()
+            .get_all("set-cookie")
+            .iter()
+            .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+            .map(str::to_owned)
+            .collect();
+        if !cookies.is_empty() {
+            self.cookies = cookies.join("; ");
+        }
+        let status = response.status().as_u16();
+        let next = response
+            .headers()
+            .get("location")
+            .map(|to| to.to_str().unwrap().to_owned());
+        match next {
+            Some(next) => Box::pin(self.fetch(&next, None)).await,
+            None => Page {
+                status,
+                html: response.text().await.unwrap(),
+            },
+        }
+    }
+
+    /// Loads a page's pixels and tells what the clicks were.
+    async fn look(&mut self, page: &Page) -> Vec<serde_json::Value> {
+        let before = self.topic.drafts().len();
+        for part in page.html.split("<noscript><img src=\"").skip(1) {
+            let address = part.split('"').next().unwrap().replace("&#38;", "&");
+            let address = address.replace("&amp;", "&");
+            assert_eq!(self.fetch(&address, None).await.status, 200, "{address}");
+        }
+        let envelopes = self.topic.envelopes();
+        let clicks = envelopes[before..].iter().map(|value| {
+            let envelope = Envelope::decode(value.as_bytes()).unwrap();
+            assert!(!envelope.id_generated, "the page made an id");
+            serde_json::from_str(envelope.click.get()).unwrap()
+        });
+        clicks.collect()
+    }
+
+    async fn actions(&mut self, path: &str, form: Option<&str>) -> Vec<String> {
+        let page = self.fetch(path, form).await;
+        let clicks = self.look(&page).await;
+        clicks
+            .iter()
+            .map(|click| click["action"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step_is_one_click_without_scripts() {
+    let mut browser = Browser::open();
+    let account = "name=Ada&password=sluice";
+    assert_eq!(browser.actions("/", None).await, ["browse"]);
+    assert_eq!(browser.actions("/product/tea", None).await, ["view"]);
+    assert_eq!(
+        browser.actions("/sign-up", Some(account)).await,
+        ["sign_up", "browse"]
+    );
+    assert_eq!(
+        browser
+            .actions("/buy", Some("product_id=tea&quantity=2"))
+            .await,
+        ["buy"]
+    );
+    assert!(
+        browser.actions("/thanks", None).await.is_empty(),
+        "a reload buys nothing"
+    );
+    assert_eq!(
+        browser.actions("/log-out", Some("")).await,
+        ["log_out", "browse"]
+    );
+    assert_eq!(browser.actions("/log-out", Some("")).await, ["browse"]);
+    assert!(
+        browser
+            .actions("/log-in", Some("name=Ada&password=wrong"))
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        browser.actions("/log-in", Some(account)).await,
+        ["log_in", "browse"]
+    );
+
+    let keys: std::collections::BTreeSet<_> = browser
+        .topic
+        .drafts()
+        .into_iter()
+        .map(|draft| draft.key)
+        .collect();
+    assert_eq!(keys.len(), 1, "one visitor, one key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_tells_what_was_bought_by_whom() {
+    let mut browser = Browser::open();
+    browser
+        .actions("/sign-up", Some("name=Ada&password=sluice"))
+        .await;
+    let page = browser
+        .fetch("/buy", Some("product_id=tea&quantity=2"))
+        .await;
+    let click = browser.look(&page).await.remove(0);
+    assert_eq!(click["product_name"], "Towpath Tea");
+    assert_eq!(
+        (&click["price"], &click["quantity"]),
+        (&8.9.into(), &2.into())
+    );
+    assert!(click["user_id"].as_str().unwrap().starts_with("u-"));
+    assert!(click["url"].as_str().unwrap().ends_with("/thanks"));
+    assert!(page.html.contains(click["order_id"].as_str().unwrap()));
+    let session = browser.cookies.split(['=', ';']).nth(1).unwrap();
+    assert!(
+        !page.html.contains(session),
+        "the session's secret is on no page"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_is_a_new_click() {
+    let mut browser = Browser::open();
+    for _ in 0..2 {
+        browser.actions("/product/mug", None).await;
+    }
+    let ids = browser.topic.envelopes();
+    let ids: Vec<_> = ids
+        .iter()
+        .map(|v| Envelope::decode(v.as_bytes()).unwrap().id)
+        .collect();
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn input_29_what_a_visitor_wrote_is_escaped() {
+    let mut browser = Browser::open();
+    let form = "name=%3Cscript%3Ealert(1)%3C/script%3E%22&password=sluice";
+    let page = browser.fetch("/sign-up", Some(form)).await;
+    assert!(
+        page.html.contains("alert(1)") && !page.html.contains("<script>alert"),
+        "{}",
+        page.html
+    );
+    let page = browser
+        .fetch("/?utm_source=%22%3E%3Cscript%3Ealert(2)%3C/script%3E", None)
+        .await;
+    assert!(!page.html.contains("<script>alert"));
+    assert_eq!(
+        browser.look(&page).await[0]["utm_source"],
+        "\"><script>alert(2)</script>"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_shop_does_not_have_is_said() {
+    let mut browser = Browser::open();
+    assert_eq!(browser.fetch("/product/none", None).await.status, 404);
+    assert_eq!(
+        browser
+            .fetch("/buy", Some("product_id=tea&quantity=99"))
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        browser
+            .fetch("/sign-up", Some("name=&password="))
+            .await
+            .status,
+        422
+    );
+    assert_eq!(browser.fetch("/buy", None).await.status, 405);
+    for asset in ["/shop.css", "/shop.js", "/clickweir.js"] {
+        assert_eq!(browser.fetch(asset, None).await.status, 200);
+    }
+    assert!(browser.topic.drafts().is_empty());
+}
