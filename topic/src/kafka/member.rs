@@ -57,20 +57,27 @@ impl Member {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, came: &TopicPartitionList) {
-        // At the beginning, since an assignment without an offset never starts to
-        // fetch under `auto.offset.reset=error`, and a seek would then fail; and
-        // paused, so that nothing is read before the loop has said where.
-        let mut at_beginning = TopicPartitionList::new();
+        // At an offset, since an assignment without one never starts to fetch under
+        // `auto.offset.reset=error`, and a seek would then fail. At a number and not
+        // at "the beginning": that is a question to the broker, which the pause makes
+        // outdated, and which librdkafka then asks again half a second later and obeys,
+        // whatever was sought meanwhile. Paused, before and after, so that nothing is
+        // read before the loop has said where.
+        let mut at_zero = TopicPartitionList::new();
         for element in came.elements() {
-            at_beginning
-                .add_partition_offset(element.topic(), element.partition(), KafkaOffset::Beginning)
-                .expect("the beginning is an offset that librdkafka knows");
+            at_zero
+                .add_partition_offset(element.topic(), element.partition(), KafkaOffset::Offset(0))
+                .expect("zero is an offset that librdkafka knows");
         }
-        let assigned = consumer.incremental_assign(&at_beginning).and_then(|()| {
+        if came.count() > 0 {
+            // A partition that this client has never seen cannot be paused yet.
+            let _ = consumer.pause(&at_zero);
+        }
+        let assigned = consumer.incremental_assign(&at_zero).and_then(|()| {
             if came.count() == 0 {
                 Ok(())
             } else {
-                consumer.pause(&at_beginning)
+                consumer.pause(&at_zero)
             }
         });
         if let Err(error) = assigned {

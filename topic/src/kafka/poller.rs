@@ -34,7 +34,7 @@ const NAP: Duration = Duration::from_millis(20);
 /// How long a seek may find the partition's fetch not started before the partition is
 /// assigned anew at the position (after `auto.offset.reset=error` it never restarts by
 /// itself), and how long before the loop is told.
-const SEEK_STUCK: Duration = Duration::from_secs(1);
+const SEEK_STUCK: Duration = Duration::from_millis(300);
 const SEEK_FAILED: Duration = Duration::from_secs(15);
 
 /// A seek that is not carried out yet.
@@ -294,6 +294,9 @@ impl Poller {
         match error {
             KafkaError::MessageConsumptionFatal(_) => return Err(settings::unavailable(error)),
             KafkaError::MessageConsumption(code) => match code {
+                // A partition that was assigned at zero, which retention has passed, may
+                // say so before it is paused; nothing is sought there.
+                Code::AutoOffsetReset | Code::OffsetOutOfRange if !self.any_running() => {}
                 Code::AutoOffsetReset | Code::OffsetOutOfRange => {
                     self.handover
                         .fail(ReadError::OutOfRange { partition: None });
@@ -354,6 +357,15 @@ impl Poller {
         if let Some(seat) = self.consumer.context().seats.lock().get_mut(&partition) {
             change(seat);
         }
+    }
+
+    fn any_running(&self) -> bool {
+        self.consumer
+            .context()
+            .seats
+            .lock()
+            .values()
+            .any(|seat| seat.running)
     }
 
     fn running(&self) -> Vec<Partition> {

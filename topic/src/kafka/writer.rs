@@ -131,3 +131,113 @@ fn refused(error: &KafkaError, draft: &Draft, limit: usize) -> AppendError {
 fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::bindings::rd_kafka_resp_err_t as Code;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaApiKey;
+
+    use super::*;
+    use crate::Config;
+
+    fn settings(cluster: &str) -> Settings {
+        let config = Config {
+            url: String::new(),
+            partitions: 1,
+            retention: Duration::from_secs(60),
+            retention_size: ByteSize(0),
+            queue: ByteSize::kib(64),
+            max_record: ByteSize::kib(16),
+            append_timeout: Duration::from_secs(2),
+            linger: Duration::from_millis(1),
+            session_timeout: Duration::from_secs(6),
+            security: "plaintext".into(),
+            sasl_mechanism: String::new(),
+            sasl_username: String::new(),
+            sasl_password: String::new().into(),
+            ca: std::path::PathBuf::new(),
+        };
+        Settings::new(&config, &format!("{cluster}/clicks")).unwrap()
+    }
+
+    fn draft() -> Vec<Draft> {
+        vec![Draft {
+            key: "k".into(),
+            value: "v".into(),
+        }]
+    }
+
+    async fn until<T>(what: &str, mut tried: impl AsyncFnMut() -> Option<T>) -> T {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(found) = tried().await {
+                return found;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "in time: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn cluster() -> MockCluster<'static, rdkafka::producer::DefaultProducerContext> {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("clicks", 1, 1).unwrap();
+        cluster
+    }
+
+    /// librdkafka's own cluster in memory says what no real broker says on demand.
+    #[tokio::test]
+    async fn fault_07_a_dead_producer_is_replaced() {
+        let cluster = cluster().await;
+        cluster.request_errors(
+            RDKafkaApiKey::InitProducerId,
+            &[Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED],
+        );
+        let writer = KafkaWriter::new(&settings(&cluster.bootstrap_servers())).unwrap();
+        // What was taken before the producer died is answered, and not acknowledged.
+        match writer.append(draft()) {
+            Ok(delivery) => assert!(matches!(delivery.await, Err(AppendError::Closed(_)))),
+            Err(error) => assert!(matches!(error, AppendError::Closed(_)), "{error}"),
+        }
+        until("the producer dies", async || writer.live.read().dead()).await;
+        assert!(
+            writer.flush(Duration::from_secs(5)).await,
+            "nothing waits for the dead"
+        );
+        // Its successor writes.
+        let placed = until("an append is acknowledged", async || {
+            writer.append(draft()).ok()?.await.ok()
+        });
+        assert_eq!(placed.await.len(), 1);
+        assert!(writer.ready().is_ok());
+    }
+
+    #[tokio::test]
+    async fn fault_05_silent_brokers_are_told_and_found_again() {
+        let cluster = cluster().await;
+        let writer = KafkaWriter::new(&settings(&cluster.bootstrap_servers())).unwrap();
+        until("the first append", async || {
+            writer.append(draft()).ok()?.await.ok()
+        })
+        .await;
+        cluster.broker_down(1).unwrap();
+        let delivery = writer.append(draft()).unwrap();
+        assert!(
+            matches!(delivery.await, Err(AppendError::Closed(_))),
+            "it is answered in time"
+        );
+        until("the silence is told", async || writer.ready().err()).await;
+        until(
+            "past its patience an append is refused at once",
+            async || writer.append(draft()).err(),
+        )
+        .await;
+        cluster.broker_up(1).unwrap();
+        // Nobody writes meanwhile: readiness must come back by itself.
+        until("the writer is ready again", async || writer.ready().ok()).await;
+        until("an append is acknowledged", async || {
+            writer.append(draft()).ok()?.await.ok()
+        })
+        .await;
+    }
+}
