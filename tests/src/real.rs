@@ -1,0 +1,24 @@
+//! Real parts (Kafka, an object store, a browser) that a machine may lack.
+
+use std::io::Write;
+
+/// Whether a test may use a real part. Where `why_not` says what is missing, the test
+/// tells it in one line and goes on without; under CI that is a failure.
+///
+/// # Panics
+/// Where a part is missing and `CI=true`.
+#[must_use]
+pub fn have(part: &str, why_not: Option<String>) -> bool {
+    let Some(why_not) = why_not else { return true };
+    assert!(env("CI").as_deref() != Some("true"), "no {part}: {why_not}");
+    // Written past the test harness's capture, so that a run says what it left out.
+    let _ = writeln!(std::io::stderr(), "skipped, no {part}: {why_not}");
+    false
+}
+
+/// A variable of the environment that a person runs the tests with.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the tests are started by a person or CI, not by compose")]
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
