@@ -11,8 +11,8 @@ use rdkafka::message::Message;
 use tokio::time::Instant;
 
 use super::meter::Meter;
-use super::poller::{kafka_offset, list, record};
 use super::settings::{self, ASK, Quiet, Settings};
+use super::wire::{kafka_offset, list, record};
 use crate::{Offset, Partition, ReadError, Record};
 
 /// How many consumers are kept; each has a few threads and a connection per broker.

@@ -8,8 +8,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::poller::list;
 use super::settings::{self, ASK, Quiet, Settings};
+use super::wire::list;
 use crate::{Offset, Partition, ReadError, Timestamp, Watermarks};
 
 /// Asks.

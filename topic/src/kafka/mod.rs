@@ -18,6 +18,7 @@ mod producer;
 mod reader;
 mod request;
 mod settings;
+mod wire;
 mod writer;
 
 use std::collections::BTreeMap;
