@@ -1,0 +1,145 @@
+//! How numbers, amounts and times are written for people.
+
+use std::time::Duration;
+
+use catalog::{Step, Timestamp};
+
+/// `12,345`.
+pub(crate) fn count(number: u64) -> String {
+    grouped(&number.to_string())
+}
+
+/// `−12,345`.
+pub(crate) fn whole(number: i64) -> String {
+    signed(number < 0, &count(number.unsigned_abs()))
+}
+
+/// `12,345.60`, without a currency: clicks may bear several.
+pub(crate) fn money(amount: f64) -> String {
+    let text = cents(amount.abs());
+    let (units, rest) = text.split_once('.').unwrap_or((&text, "00"));
+    signed(
+        amount < 0.0 && text != "0.00",
+        &format!("{}.{rest}", grouped(units)),
+    )
+}
+
+/// `12345.60`, for programs.
+pub(crate) fn cents(amount: f64) -> String {
+    // Adding zero turns -0.0 into 0.0.
+    format!("{:.2}", (amount * 100.0).round() / 100.0 + 0.0)
+}
+
+/// `2026-11-22 21:00:03`, in UTC.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.datetime().format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A step's begin, as fine as the step.
+pub(crate) fn begin(at: Timestamp, step: Step) -> String {
+    let form = match step {
+        Step::Hour => "%Y-%m-%d %H:%M",
+        Step::Day => "%Y-%m-%d",
+        Step::Month => "%Y-%m",
+    };
+    at.datetime().format(form).to_string()
+}
+
+/// `850 ms`, `12 s`, `3 min`, `5 h`, `9 days`: one unit is enough to see whether it is well.
+pub(crate) fn lasting(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.as_millis()),
+        1..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// `1.5 MiB`.
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+pub(crate) fn size(bytes: u64) -> String {
+    let mut scaled = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB", "GiB"] {
+        if scaled < 1024.0 {
+            return if unit == "bytes" {
+                format!("{bytes} bytes")
+            } else {
+                format!("{scaled:.1} {unit}")
+            };
+        }
+        scaled /= 1024.0;
+    }
+    format!("{scaled:.1} TiB")
+}
+
+/// A change in words, `+12.5 %` or `×64`; none where there was nothing before.
+pub(crate) fn change(now: f64, before: f64) -> Option<String> {
+    if before == 0.0 {
+        return None;
+    }
+    let percent = (now - before) / before.abs() * 100.0;
+    let text = format!("{:.1} %", percent.abs());
+    Some(match percent {
+        percent if percent >= 1_000.0 => format!("×{:.0}", now / before),
+        _ if text == "0.0 %" => "±0 %".to_owned(),
+        percent if percent < 0.0 => format!("−{text}"),
+        _ => format!("+{text}"),
+    })
+}
+
+fn signed(negative: bool, text: &str) -> String {
+    if negative {
+        format!("−{text}")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn grouped(digits: &str) -> String {
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        let check = |text: String, expect: &str| assert_eq!(text, expect);
+        check(count(0), "0");
+        check(count(999), "999");
+        check(count(541_909), "541,909");
+        check(whole(-1_000), "−1,000");
+        check(money(9_747_747.934), "9,747,747.93");
+        check(money(-0.001), "0.00");
+        check(cents(-0.001), "0.00");
+        check(money(-12.5), "−12.50");
+        check(size(512), "512 bytes");
+        check(size(1_572_864), "1.5 MiB");
+        check(lasting(Duration::from_millis(850)), "850 ms");
+        check(lasting(Duration::from_secs(200)), "3 min");
+        check(lasting(Duration::from_secs(9 * 86_400)), "9 days");
+    }
+
+    #[test]
+    fn a_change_from_nothing_is_not_a_percentage() {
+        let check = |now: f64, before: f64, expect: Option<&str>| {
+            assert_eq!(change(now, before).as_deref(), expect);
+        };
+        check(3.0, 0.0, None);
+        check(112.5, 100.0, Some("+12.5 %"));
+        check(50.0, 100.0, Some("−50.0 %"));
+        check(100.0, 100.0, Some("±0 %"));
+        check(5.0, -10.0, Some("+150.0 %"));
+        check(6_400.0, 100.0, Some("×64"));
+    }
+}

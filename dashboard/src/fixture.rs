@@ -1,0 +1,302 @@
+//! A small real lake with a catalog over it, and the dashboard served on a free port.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use catalog::{Catalog, Identity, Offset, Partition, Timestamp};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::json;
+use sink::clock::Clock;
+use sink::{Batch, DeadLetter, Hour, Lake, Reason, Row, S3};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{CommandError, Commands, Config, Error, Sources, Span};
+
+/// The fixture's present.
+pub(crate) const NOW: &str = "2026-11-22T21:30:00Z";
+/// The owner's token.
+pub(crate) const TOKEN: &str = "a-token-of-the-owner";
+/// A product name that means harm.
+pub(crate) const HARM: &str = "=cmd()<script>alert('x')</script>";
+
+struct Fixed(Timestamp);
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
+}
+
+/// A served dashboard; it ends when it is dropped.
+pub(crate) struct Served {
+    base: String,
+    client: Client,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) ended: JoinHandle<Result<(), Error>>,
+    pub(crate) catalog: Catalog,
+    _folder: TempDir,
+}
+
+impl Served {
+    /// Over the lake of [`fill`].
+    pub(crate) async fn full() -> Self {
+        Self::over(
+            true,
+            Commands::new(TOKEN).with("echo", |request| async move {
+                match request.get("fail") {
+                    Some(why) => Err(CommandError::Unavailable(why.to_string())),
+                    None => Ok(json!({ "heard": request })),
+                }
+            }),
+        )
+        .await
+    }
+
+    /// Over a lake without any click.
+    pub(crate) async fn empty() -> Self {
+        Self::over(false, Commands::new(TOKEN)).await
+    }
+
+    async fn over(filled: bool, commands: Commands) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let lake_folder = folder.path().join("lake");
+        let s3 = S3 {
+            url: format!("file:{}", lake_folder.display()),
+            endpoint: String::new(),
+            region: String::new(),
+            access_key: String::new(),
+            secret_key: String::new().into(),
+        };
+        let lake = Lake::open(&s3).unwrap();
+        let topic = Identity {
+            cluster: "c".into(),
+            topic: "clicks".into(),
+        };
+        let firsts = BTreeMap::from([(Partition(0), Offset(0)), (Partition(1), Offset(100))]);
+        lake.found(&topic, firsts).await.unwrap();
+        if filled {
+            fill(&lake, &topic).await;
+        }
+        let config = catalog::Config {
+            path: folder.path().join("catalog.duckdb"),
+            every: Duration::from_secs(1),
+            full_every: Duration::from_secs(3_600),
+            memory: ByteSize::mib(256),
+            threads: 1,
+            query_timeout: Duration::from_secs(2),
+            query_rows: 1_000,
+            publish_every: Duration::from_secs(60),
+            httpfs: "".into(),
+        };
+        let clock = Arc::new(Fixed(at(NOW)));
+        let catalog = Catalog::open(config, lake, &s3, clock.clone())
+            .await
+            .unwrap();
+        catalog.crawl(true).await.unwrap();
+        let spans = vec![
+            Span {
+                partition: 0,
+                low: 0,
+                high: 13,
+            },
+            Span {
+                partition: 1,
+                low: 100,
+                high: 103,
+            },
+        ];
+        let spans = if filled { spans } else { Vec::new() };
+        let sources = Sources {
+            watermarks: Some(Arc::new(move || {
+                let spans = spans.clone();
+                Box::pin(async move { Ok(spans) })
+            })),
+            commands,
+        };
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            workers: 1,
+            stale_after: Duration::from_secs(60),
+        };
+        let listener = std::net::TcpListener::bind(config.listen).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let shutdown = CancellationToken::new();
+        let ended = tokio::spawn(crate::run(
+            config,
+            listener,
+            catalog.clone(),
+            sources,
+            clock,
+            shutdown.clone(),
+        ));
+        Self {
+            base,
+            client: Client::new(),
+            shutdown,
+            ended,
+            catalog,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base))
+    }
+
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.base))
+    }
+
+    pub(crate) fn other(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// The status and the text of a page.
+    pub(crate) async fn read(&self, path: &str) -> (u16, String) {
+        told(self.get(path)).await
+    }
+
+    /// The JSON of a path.
+    pub(crate) async fn json(&self, path: &str) -> serde_json::Value {
+        let (status, text) = self.read(path).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// The status and the text of an answer.
+pub(crate) async fn told(request: RequestBuilder) -> (u16, String) {
+    let response: Response = request.send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// Partition 0: eight rows, a dead letter and a duplicate; partition 1, from offset 100: two
+/// rows of the day before.
+async fn fill(lake: &Lake, topic: &Identity) {
+    let appended = at("2026-11-22T21:00:00Z");
+    let hour = Hour(appended.hour());
+    let batch = |partition: u32, first: u64| {
+        let configuration = "configuration".to_owned();
+        Batch::new(
+            topic.clone(),
+            configuration,
+            Partition(partition),
+            Offset(first),
+            hour,
+            false,
+        )
+    };
+    let mut first = batch(0, 0);
+    let clicks = [
+        ("view", "p1", "Teapot", "ada", Some("Germany"), 19),
+        ("view", "p1", "Teapot", "bob", Some("France"), 19),
+        ("view", "p2", HARM, "ada", Some("Germany"), 20),
+        ("buy", "p1", "Teapot", "ada", Some("Germany"), 20),
+        ("view", "p1", "Teapot", "cy", None, 20),
+        ("buy", "p2", HARM, "bob", Some("France"), 20),
+        ("login", "", "", "cy", None, 20),
+        ("view", "p3", "", "cy", None, 20),
+    ];
+    for (offset, &(action, product, name, visitor, country, hour)) in (0..).zip(&clicks) {
+        let occurred = at(&format!("2026-11-22T{hour}:15:00Z"));
+        let mut row = row(0, offset, appended, occurred, action, visitor);
+        row.product_id = given(product);
+        row.product_name = given(name);
+        row.country = country.map(Cow::Borrowed);
+        if action == "buy" {
+            row.order_id = Some(format!("order{offset}").into());
+            (row.price, row.quantity) = (Some(12.5), Some(2));
+        }
+        first.push(&row);
+    }
+    first.reject(DeadLetter {
+        offset: Offset(8),
+        appended_at: appended,
+        event_id: None,
+        reason: Reason::WrongType,
+        detail: "price: a text".into(),
+        raw: Some(b"{\"price\":\"dear\"}".as_slice().into()),
+    });
+    first.duplicate(Offset(9), appended, false);
+    let mut second = batch(1, 100);
+    for offset in [100, 101] {
+        let occurred = at("2026-11-21T12:00:00Z");
+        second.push(&row(1, offset, appended, occurred, "view", "eve"));
+    }
+    for batch in [first, second] {
+        lake.commit(batch.seal(), Duration::from_secs(10))
+            .await
+            .unwrap();
+    }
+}
+
+fn given(text: &str) -> Option<Cow<'_, str>> {
+    Some(Cow::Borrowed(text)).filter(|text| !text.is_empty())
+}
+
+fn row<'r>(
+    partition: u32,
+    offset: u64,
+    appended_at: Timestamp,
+    occurred_at: Timestamp,
+    action: &'r str,
+    visitor: &'r str,
+) -> Row<'r> {
+    let mut event_id = [0; 16];
+    event_id[..8].copy_from_slice(&offset.to_be_bytes());
+    event_id[8] = u8::try_from(partition).unwrap();
+    Row {
+        event_id,
+        id_generated: false,
+        partition,
+        offset,
+        appended_at,
+        received_at: appended_at,
+        occurred_at,
+        occurred_at_given: true,
+        action: action.into(),
+        product_id: None,
+        product_name: None,
+        category: None,
+        quantity: None,
+        price: None,
+        currency: None,
+        order_id: None,
+        visitor_id: Some(visitor.into()),
+        session_id: None,
+        user_id: None,
+        url: None,
+        path: None,
+        referrer: None,
+        utm_source: None,
+        utm_medium: None,
+        utm_campaign: None,
+        utm_term: None,
+        utm_content: None,
+        user_agent: None,
+        browser: None,
+        os: None,
+        device: None,
+        is_bot: false,
+        ip: None,
+        country: None,
+        region: None,
+        city: None,
+        properties: None,
+    }
+}

@@ -1,0 +1,191 @@
+//! The server: its routes, its limits, its end.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Handler;
+use actix_web::error::{JsonPayloadError, QueryPayloadError};
+use actix_web::guard::{Any, Get, Head, Post};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::from_fn;
+use actix_web::{
+    App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource, Responder, web,
+};
+use catalog::{Catalog, SharedClock};
+use tokio_util::sync::CancellationToken;
+
+use crate::guard::{Loopback, guard, told};
+use crate::reply::Problem;
+use crate::site::{Site, Sources};
+use crate::{Config, api, assets, health, page, sql};
+
+/// What a query or a command may weigh, in bytes: a list of ids is the largest.
+const BODY: usize = 8 << 20;
+/// How long a client may take over its request's head.
+const HEAD: Duration = Duration::from_secs(5);
+/// Connections a worker holds.
+const CONNECTIONS: usize = 1024;
+/// How long open requests may go on after the shutdown, in seconds.
+const DRAIN: u64 = 3;
+
+/// Why the dashboard ended without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The listener cannot be used.
+    #[error("the dashboard cannot listen: {0}; set dashboard.listen to a free address")]
+    Listen(#[source] std::io::Error),
+    /// The server broke.
+    #[error("the dashboard's server failed: {0}")]
+    Serve(#[source] std::io::Error),
+}
+
+/// Serves the dashboard on `listener` until `shutdown`; requests that are open then get three
+/// seconds. The listener's own address decides who may ask, not [`Config::listen`].
+///
+/// # Errors
+/// [`Error::Listen`] where the listener cannot be used, [`Error::Serve`] when serving breaks.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    catalog: Catalog,
+    sources: Sources,
+    clock: SharedClock,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let loopback = listener
+        .local_addr()
+        .map_err(Error::Listen)?
+        .ip()
+        .is_loopback();
+    let site = web::Data::new(Site {
+        catalog,
+        sources,
+        clock,
+        stale_after: config.stale_after,
+    });
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(site.clone())
+            .app_data(web::Data::new(Loopback(loopback)))
+            .configure(routes)
+            .wrap(from_fn(guard))
+    })
+    .workers(config.workers.max(1))
+    .client_request_timeout(HEAD)
+    .max_connections(CONNECTIONS)
+    .shutdown_timeout(DRAIN)
+    .disable_signals()
+    .listen(listener)
+    .map_err(Error::Listen)?
+    .run();
+
+    let handle = server.handle();
+    let stop = async {
+        shutdown.cancelled().await;
+        handle.stop(true).await;
+        // What serves ends by this; the other branch says how.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = server => served.map_err(Error::Serve),
+        () = stop => Ok(()),
+    }
+}
+
+fn routes(service: &mut web::ServiceConfig) {
+    service
+        .app_data(
+            web::JsonConfig::default()
+                .limit(BODY)
+                .content_type_required(false)
+                .content_type(|_| true)
+                .error_handler(body_refused),
+        )
+        .app_data(web::QueryConfig::default().error_handler(query_refused))
+        .service(read("/", page::page))
+        .service(read("/panels", page::fragment))
+        .service(read("/sql", sql::page))
+        .service(read("/sql.csv", sql::csv))
+        .service(read("/assets/{file}", assets::asset))
+        .service(read("/healthz", health::healthz))
+        .service(read("/readyz", health::readyz))
+        .service(read("/metrics", health::metrics))
+        .service(write("/api/query", api::query))
+        .service(write("/api/crawl", api::crawl))
+        .service(read("/api/{panel}", api::panel))
+        .service(write("/command/{name}", api::command))
+        .default_service(web::to(missing));
+}
+
+/// A resource that is read; another method is told so.
+fn read<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::route().guard(Any(Get()).or(Head())).to(handler))
+        .default_service(web::to(|request: HttpRequest| {
+            not_allowed(request, "GET, HEAD")
+        }))
+}
+
+/// A resource that takes a POST.
+fn write<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::route().guard(Post()).to(handler))
+        .default_service(web::to(|request: HttpRequest| not_allowed(request, "POST")))
+}
+
+async fn missing(request: HttpRequest) -> HttpResponse {
+    told(request.path(), Problem::missing(request.path()))
+}
+
+fn not_allowed(request: HttpRequest, allowed: &'static str) -> impl Future<Output = HttpResponse> {
+    let error = format!("{} does not take {}", request.path(), request.method());
+    let remedy = format!("use {allowed}");
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, error, &remedy);
+    let mut response = told(request.path(), problem);
+    response
+        .headers_mut()
+        .insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+    std::future::ready(response)
+}
+
+fn query_refused(error: QueryPayloadError, request: &HttpRequest) -> actix_web::Error {
+    let text = match error {
+        QueryPayloadError::Deserialize(error) => error.to_string(),
+        other => other.to_string(),
+    };
+    let remedy = "known are range, from, to, step, action, product, country and format, each once";
+    refused(Problem::invalid(text, remedy), request)
+}
+
+fn body_refused(error: JsonPayloadError, request: &HttpRequest) -> actix_web::Error {
+    let problem = match error {
+        JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => {
+            let error = format!("the body is over {BODY} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error, "send less at once")
+        }
+        error => Problem::invalid(
+            error,
+            "send one JSON value, such as {\"sql\": \"FROM clicks LIMIT 5\"}",
+        ),
+    };
+    refused(problem, request)
+}
+
+fn refused(problem: Problem, request: &HttpRequest) -> actix_web::Error {
+    let text = problem.error.clone();
+    actix_web::error::InternalError::from_response(text, told(request.path(), problem)).into()
+}
+
+#[cfg(test)]
+mod tests;

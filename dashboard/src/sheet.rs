@@ -1,0 +1,258 @@
+//! A table on its way out: one shape that becomes HTML, CSV (safe to open in a spreadsheet)
+//! or JSON.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use catalog::{Step, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::figures;
+
+/// One value of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    /// There is none.
+    Empty,
+    /// Text of anybody's.
+    Text(String),
+    /// How many.
+    Count(u64),
+    /// A whole number that may be negative.
+    Whole(i64),
+    /// An amount of money, shown with two decimals.
+    Money(f64),
+    /// A moment.
+    Time(Timestamp),
+    /// How long; in seconds for programs.
+    Lasting(Duration),
+    /// Bytes.
+    Size(u64),
+    /// The begin of a step of a time axis.
+    Begin(Timestamp, Step),
+    /// A number as free SQL answered it.
+    Number(String),
+}
+
+impl Cell {
+    /// Text, where there is some.
+    pub(crate) fn text(text: Option<String>) -> Self {
+        text.map_or(Self::Empty, Self::Text)
+    }
+
+    /// Whether the value stands at the right.
+    pub(crate) fn numeric(&self) -> bool {
+        matches!(
+            self,
+            Self::Count(_)
+                | Self::Whole(_)
+                | Self::Money(_)
+                | Self::Lasting(_)
+                | Self::Size(_)
+                | Self::Number(_)
+        )
+    }
+
+    /// Whether there is no value at all.
+    pub(crate) const fn absent(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// Whether it is better kept on one line.
+    pub(crate) fn short(&self) -> bool {
+        self.shown().chars().take(41).count() <= 40
+    }
+
+    /// As people read it; not yet escaped.
+    pub(crate) fn shown(&self) -> Cow<'_, str> {
+        match self {
+            Self::Count(count) => figures::count(*count).into(),
+            Self::Whole(number) => figures::whole(*number).into(),
+            Self::Money(amount) => figures::money(*amount).into(),
+            Self::Time(at) => figures::time(*at).into(),
+            Self::Lasting(time) => figures::lasting(*time).into(),
+            Self::Size(bytes) => figures::size(*bytes).into(),
+            Self::Begin(at, step) => figures::begin(*at, *step).into(),
+            plain => plain.plain(),
+        }
+    }
+
+    /// As programs read it.
+    fn plain(&self) -> Cow<'_, str> {
+        match self {
+            Self::Empty => "".into(),
+            Self::Text(text) | Self::Number(text) => text.into(),
+            Self::Count(count) | Self::Size(count) => count.to_string().into(),
+            Self::Lasting(time) => format!("{:.3}", time.as_secs_f64()).into(),
+            Self::Whole(number) => number.to_string().into(),
+            Self::Money(amount) => figures::cents(*amount).into(),
+            Self::Time(at) | Self::Begin(at, _) => at.to_string().into(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Empty => Value::Null,
+            Self::Count(count) | Self::Size(count) => (*count).into(),
+            Self::Lasting(time) => time.as_secs_f64().into(),
+            Self::Whole(number) => (*number).into(),
+            Self::Money(amount) => (*amount).into(),
+            Self::Text(_) | Self::Number(_) | Self::Time(_) | Self::Begin(..) => {
+                self.plain().into()
+            }
+        }
+    }
+}
+
+/// A table: columns by name, rows of the same width.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Sheet {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Cell>>,
+    /// Whether the columns' names are somebody's own words, shown as they are.
+    verbatim: bool,
+}
+
+impl Sheet {
+    /// A table of these columns.
+    pub(crate) fn new<S: Into<String>>(
+        columns: impl IntoIterator<Item = S>,
+        rows: Vec<Vec<Cell>>,
+    ) -> Self {
+        Self {
+            columns: columns.into_iter().map(Into::into).collect(),
+            rows,
+            verbatim: false,
+        }
+    }
+
+    /// The same table, its columns' names shown as they are.
+    pub(crate) fn verbatim(self) -> Self {
+        Self {
+            verbatim: true,
+            ..self
+        }
+    }
+
+    /// The columns' headings, `dead_letters` as "Dead letters", and whether they stand at the
+    /// right, as the first row that has a value does.
+    pub(crate) fn headed(&self) -> Vec<(String, bool)> {
+        let heading = |(place, name): (usize, &String)| {
+            let first = self
+                .rows
+                .iter()
+                .map(|row| &row[place])
+                .find(|cell| !cell.absent());
+            let text = if self.verbatim {
+                name.clone()
+            } else {
+                sentence(name)
+            };
+            (text, first.is_some_and(Cell::numeric))
+        };
+        self.columns.iter().enumerate().map(heading).collect()
+    }
+
+    /// RFC 4180 text. What a spreadsheet would run as a formula gets a quote before it.
+    pub(crate) fn csv(&self) -> Vec<u8> {
+        let mut writer = csv::WriterBuilder::new()
+            .terminator(csv::Terminator::CRLF)
+            .from_writer(Vec::with_capacity(1024));
+        let header: Vec<_> = self
+            .columns
+            .iter()
+            .map(|name| neutral(name.into()))
+            .collect();
+        let rows = self.rows.iter().map(|row| {
+            row.iter()
+                .map(|cell| neutral(cell.plain()))
+                .collect::<Vec<_>>()
+        });
+        for line in std::iter::once(header).chain(rows) {
+            writer
+                .write_record(line.iter().map(|field| field.as_bytes()))
+                .expect("a sheet's rows are as wide as its header, and memory takes all");
+        }
+        writer.into_inner().expect("memory takes all")
+    }
+
+    /// A list of objects, one a row.
+    pub(crate) fn json(&self) -> Value {
+        let object = |row: &Vec<Cell>| {
+            let pairs = self.columns.iter().cloned().zip(row.iter().map(Cell::json));
+            Value::Object(pairs.collect::<Map<_, _>>())
+        };
+        self.rows.iter().map(object).collect()
+    }
+}
+
+fn sentence(name: &str) -> String {
+    // A time is shown with its unit; its column's name says seconds, for programs.
+    let words = name.strip_suffix("_s").unwrap_or(name).replace('_', " ");
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// A field that no spreadsheet runs: one that begins like a formula and is not a plain number
+/// gets an apostrophe.
+fn neutral(field: Cow<'_, str>) -> Cow<'_, str> {
+    let formula = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    if field.starts_with(formula) && field.parse::<f64>().is_err() {
+        Cow::Owned(format!("'{field}"))
+    } else {
+        field
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn input_29_a_formula_leaves_as_text_and_a_number_as_a_number() {
+        let check = |field: &str, expect: &str| assert_eq!(neutral(field.into()), expect);
+        check("=1+1", "'=1+1");
+        check("=HYPERLINK(\"http://a\")", "'=HYPERLINK(\"http://a\")");
+        check("+49 30 1234", "'+49 30 1234");
+        check("@SUM(A1)", "'@SUM(A1)");
+        check("-cmd|' /C calc'!A0", "'-cmd|' /C calc'!A0");
+        check("\t=1", "'\t=1");
+        check("＝1+1", "'＝1+1");
+        check("-12.5", "-12.5");
+        check("a=b", "a=b");
+        check("", "");
+    }
+
+    #[test]
+    fn one_table_has_three_faces() {
+        let row = vec![
+            Cell::Text("x,\"y\"\n=z".into()),
+            Cell::Count(12_345),
+            Cell::Money(-1234.5),
+            Cell::Empty,
+            Cell::Time(Timestamp::from_micros(1_500_000)),
+        ];
+        let sheet = Sheet::new(["a_name", "n", "=m", "none", "at"], vec![row]);
+        assert_eq!(
+            String::from_utf8(sheet.csv()).unwrap(),
+            "a_name,n,'=m,none,at\r\n\"x,\"\"y\"\"\n=z\",12345,-1234.50,,1970-01-01T00:00:01.500000Z\r\n"
+        );
+        assert_eq!(
+            sheet.json(),
+            json!([{"a_name": "x,\"y\"\n=z", "n": 12345, "=m": -1234.5, "none": null, "at": "1970-01-01T00:00:01.500000Z"}])
+        );
+        let shown: Vec<_> = sheet.rows[0].iter().map(Cell::shown).collect();
+        assert_eq!(
+            shown[1..],
+            ["12,345", "−1,234.50", "", "1970-01-01 00:00:01"]
+        );
+        assert_eq!(
+            sheet.headed()[..2],
+            [("A name".to_owned(), false), ("N".to_owned(), true)]
+        );
+        assert_eq!(sheet.verbatim().headed()[0].0, "a_name");
+    }
+}

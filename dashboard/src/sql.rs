@@ -1,0 +1,170 @@
+//! Free SQL: the page, the download, and the one way in which both and the API ask.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Query};
+use askama::Template;
+use catalog::{Error, Rows};
+use serde::Deserialize;
+
+use crate::figures;
+use crate::reply::{self, PageProblem, Problem};
+use crate::selection::percent;
+use crate::sheet::{Cell, Sheet};
+use crate::site::Site;
+
+/// Rows that the page shows; the download holds all that the query answered.
+const SHOWN: usize = 500;
+
+/// Queries to begin with.
+const EXAMPLES: [(&str, &str); 6] = [
+    (
+        "The newest clicks",
+        "SELECT occurred_at, action, product_name, visitor_id, country\nFROM clicks\nORDER BY occurred_at DESC\nLIMIT 20",
+    ),
+    (
+        "Clicks by hour and action",
+        "SELECT date_trunc('hour', occurred_at) AS hour, action, count(*) AS clicks\nFROM clicks\nGROUP BY ALL\nORDER BY hour DESC, clicks DESC\nLIMIT 100",
+    ),
+    (
+        "Products that are viewed much and bought little",
+        "SELECT product_id, any_value(product_name) AS name,\n       count(*) FILTER (action = 'view') AS views,\n       count(*) FILTER (action = 'buy') AS buys,\n       round(100 * buys / views, 1) AS percent\nFROM clicks\nGROUP BY product_id\nHAVING views > 0\nORDER BY views - 10 * buys DESC\nLIMIT 20",
+    ),
+    (
+        "From the first view to the buy, by visitor",
+        "SELECT visitor_id, min(occurred_at) FILTER (action = 'view') AS viewed,\n       min(occurred_at) FILTER (action = 'buy') AS bought, bought - viewed AS took\nFROM clicks\nGROUP BY visitor_id\nHAVING bought > viewed\nORDER BY took\nLIMIT 20",
+    ),
+    (
+        "Dead letters by reason",
+        "SELECT reason, count(*) AS letters, any_value(detail) AS example\nFROM dead_letters\nGROUP BY reason\nORDER BY letters DESC",
+    ),
+    ("The columns of the table", "DESCRIBE clicks"),
+];
+
+/// The query of `/sql` and `/sql.csv`.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Question {
+    #[serde(default)]
+    sql: String,
+}
+
+/// Asks the catalog; its bounds on time, memory and rows hold for everybody.
+pub(crate) async fn ask(site: &Site, sql: &str) -> Result<Rows, Problem> {
+    if sql.trim().is_empty() {
+        return Err(Problem::invalid(
+            "there is no SQL",
+            "write one SELECT, such as FROM clicks LIMIT 5",
+        ));
+    }
+    Ok(site.catalog.query(sql).await?)
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let (status, remedy) = match &error {
+            Error::Refused(_) => (
+                StatusCode::FORBIDDEN,
+                "write one SELECT that reads the catalog's own tables",
+            ),
+            Error::Invalid(_) => (StatusCode::BAD_REQUEST, "mend the query"),
+            Error::TimedOut(_) => (StatusCode::REQUEST_TIMEOUT, "narrow the query"),
+            Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "narrow the query"),
+            _ => {
+                tracing::error!(%error, "the catalog does not answer the dashboard");
+                (StatusCode::SERVICE_UNAVAILABLE, "try again in a moment")
+            }
+        };
+        Self::new(status, error, remedy)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sql.html")]
+struct SqlPage {
+    sql: String,
+    problem: Option<Problem>,
+    answer: Option<Shown>,
+    examples: Vec<(&'static str, String)>,
+}
+
+struct Shown {
+    note: String,
+    encoded: String,
+    sheet: Sheet,
+}
+
+/// `GET /sql`
+pub(crate) async fn page(site: Data<Site>, question: Query<Question>) -> HttpResponse {
+    let sql = question.into_inner().sql;
+    let (status, problem, answer) = if sql.trim().is_empty() {
+        (StatusCode::OK, None, None)
+    } else {
+        match ask(&site, &sql).await {
+            Ok(rows) => (StatusCode::OK, None, Some(shown(&rows, &sql))),
+            Err(problem) => (problem.status, Some(problem), None),
+        }
+    };
+    let examples = EXAMPLES.map(|(label, sql)| (label, percent(sql))).into();
+    let sql = if sql.is_empty() {
+        EXAMPLES[0].1.to_owned()
+    } else {
+        sql
+    };
+    reply::html(
+        status,
+        &SqlPage {
+            sql,
+            problem,
+            answer,
+            examples,
+        },
+    )
+}
+
+/// `GET /sql.csv`
+pub(crate) async fn csv(
+    site: Data<Site>,
+    question: Query<Question>,
+) -> Result<HttpResponse, PageProblem> {
+    let rows = ask(&site, &question.sql).await?;
+    Ok(reply::csv("query", rows.csv()))
+}
+
+fn shown(rows: &Rows, sql: &str) -> Shown {
+    let columns = rows.columns();
+    let numeric: Vec<bool> = columns.iter().map(|(_, kind)| is_numeric(kind)).collect();
+    let cell = |(place, text): (usize, Option<String>)| match text {
+        Some(text) if numeric[place] => Cell::Number(text),
+        text => Cell::text(text),
+    };
+    let cells = rows.cells().take(SHOWN);
+    let cells = cells
+        .map(|row| row.into_iter().enumerate().map(cell).collect())
+        .collect();
+    let sheet = Sheet::new(columns.into_iter().map(|(name, _)| name), cells).verbatim();
+    let count = rows.len();
+    let mut note = match count {
+        1 => "1 row".to_owned(),
+        count => format!("{} rows", figures::count(count as u64)),
+    };
+    if rows.truncated {
+        note.insert_str(0, "the first ");
+        note.push_str(" (catalog.query_rows)");
+    }
+    note.push_str(&format!(" in {}", figures::lasting(rows.took)));
+    if count > SHOWN {
+        note.push_str(&format!("; {SHOWN} are shown, the CSV holds all"));
+    }
+    Shown {
+        note,
+        encoded: percent(sql),
+        sheet,
+    }
+}
+
+/// Whether a column's Arrow type is one of numbers.
+fn is_numeric(kind: &str) -> bool {
+    ["Int", "UInt", "Float", "Decimal"]
+        .iter()
+        .any(|number| kind.starts_with(number))
+}
