@@ -1,0 +1,60 @@
+# Every task of the project; CI calls the same ones.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# The libraries are built once for the demo and the tests, so both select the whole workspace.
+BUILD := cargo build --locked --workspace --bins
+COMPOSE := docker compose -f compose/compose.yaml
+VISITORS ?= 200
+
+.PHONY: help setup test-setup build demo test lint fmt up down fresh test-containers notebook
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
+
+setup: ## fetch what the build needs (again: nothing happens)
+	@compose/setup.sh build
+
+test-setup: setup ## fetch the real parts that the tests start: browser, JDK, object store
+	@compose/setup.sh tests
+
+build: setup ## build the binary, target/debug/clickweir
+	@if [ ! -x target/debug/clickweir ]; then echo "build: the first time takes about 6 minutes on two cores"; fi
+	$(BUILD)
+
+demo: build ## everything in one process, with visitors who browse and buy (ONCE=1 ends after the summary)
+	@exec target/debug/clickweir up --visitors $(VISITORS) --set sink.max_age=1s --set catalog.every=1s $(if $(ONCE),--once)
+
+test: test-setup build ## every test, on a real Kafka, a real object store and a real browser
+	cargo test --locked --workspace
+
+lint: setup ## format, clippy, and licences and advisories where cargo-deny is there
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	if command -v cargo-deny >/dev/null; then cargo deny --workspace check; \
+	else echo "lint: cargo-deny is not installed; the licences are checked by the tests, advisories are not"; fi
+
+fmt: ## format the code
+	cargo fmt --all
+
+up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one dashboard
+	$(COMPOSE) up --detach --build --wait
+
+down: ## stop the containers; their volumes stay
+	$(COMPOSE) down
+
+test-containers: setup ## the topic's promises on the containers' Redpanda (needs an engine)
+	@docker info >/dev/null 2>&1 || { echo "there is no container engine here: docker info does not answer" >&2; exit 1; }
+	$(COMPOSE) up --detach --build --wait
+	CLICKWEIR_TEST_KAFKA=127.0.0.1:19092 cargo test --locked --package tests
+
+fresh: ## README's commands in a new Debian, as a stranger would type them (root; needs debootstrap)
+	@compose/fresh.sh
+
+notebook: setup ## run the notebook on the lake of the demo, into data/clicks.ipynb
+	@compose/setup.sh notebook
+	CLICKWEIR_PUBLISHED=$(CURDIR)/data/lake/published/clickweir.duckdb \
+	vendor/notebook/bin/jupyter execute catalog/notebook/clicks.ipynb --output=$(CURDIR)/data/clicks.ipynb
+	@echo "the notebook with its figures: data/clicks.ipynb"
