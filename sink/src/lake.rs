@@ -202,7 +202,7 @@ impl Lake {
     }
 }
 
-fn bucket_store(
+pub(crate) fn bucket_store(
     config: &S3,
     bucket: &str,
 ) -> Result<object_store::aws::AmazonS3, object_store::Error> {

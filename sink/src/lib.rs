@@ -16,6 +16,7 @@
 
 pub mod audit;
 mod batch;
+mod bucket;
 mod columns;
 mod commit;
 mod config;
