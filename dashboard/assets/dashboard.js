@@ -5,6 +5,8 @@
 (() => {
   const EVERY = 5000;
   let chart = null;
+  // Actions that somebody took out of the chart stay out when it is drawn again.
+  const hidden = new Set();
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const number = new Intl.NumberFormat("en");
@@ -29,7 +31,7 @@
     if (!place || !source || typeof uPlot === "undefined") return;
     const { step, times, series } = JSON.parse(source.textContent);
     if (times.length === 0) return;
-    const shown = series.map(() => true);
+    const shown = series.map((one) => !hidden.has(one.action));
     const ink = color("--soft");
     const axis = { stroke: ink, grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), width: 1 } };
     const half = { hour: 1800, day: 43200, month: 1296000 }[step];
@@ -50,7 +52,7 @@
         y: { range: (u, low, high) => [0, Math.max(high, 1) * 1.05] },
       },
       axes: [
-        { ...axis, space: 70, values: (u, ticks) => ticks.map((tick, i) => written(tick, i === 0)) },
+        { ...axis, space: step === "day" ? 95 : 70, values: (u, ticks) => ticks.map((tick, i) => written(tick, i === 0)) },
         { ...axis, size: 64, values: (u, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? number.format(tick) : "")) },
       ],
       cursor: { drag: { x: false, y: false } },
@@ -58,6 +60,7 @@
         { label: "UTC", value: (u, seconds) => (seconds == null ? "–" : utc(seconds, length)) },
         ...series.map((one, s) => ({
           label: one.action,
+          show: shown[s],
           fill: color(`--s${s % 8}`),
           stroke: color(`--s${s % 8}`),
           width: 0,
@@ -71,6 +74,7 @@
           (u, index, change) => {
             if (index == null || change.show == null) return;
             shown[index - 1] = change.show;
+            hidden[change.show ? "delete" : "add"](series[index - 1].action);
             u.setData(stacked(times, series, shown));
           },
         ],
@@ -98,7 +102,6 @@
         received.set(name, text);
         const old = document.querySelector(`[data-panel="${CSS.escape(name)}"]`);
         if (before === text || !old) continue;
-        if (before === undefined && old.innerHTML === panel.innerHTML) continue;
         const open = [...old.querySelectorAll("details[open]")].map((details) => details.id);
         const top = [...old.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop]);
         old.replaceWith(document.adoptNode(panel));
@@ -120,6 +123,10 @@
     }, EVERY);
   }
 
+  // What the page came with, before the chart changes it.
+  for (const panel of document.querySelectorAll("[data-panel]")) {
+    received.set(panel.dataset.panel, panel.outerHTML);
+  }
   draw();
   loop();
   document.addEventListener("visibilitychange", refresh);

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use catalog::{Catalog, Identity, Offset, Partition, Timestamp};
+use futures::FutureExt;
 use reqwest::{Client, RequestBuilder, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use sink::clock::Clock;
 use sink::{Batch, DeadLetter, Hour, Lake, Reason, Row, S3};
 use tempfile::TempDir;
@@ -24,11 +27,20 @@ pub(crate) const TOKEN: &str = "a-token-of-the-owner";
 /// A product name that means harm.
 pub(crate) const HARM: &str = "=cmd()<script>alert('x')</script>";
 
-struct Fixed(Timestamp);
+/// A clock that stands until it is set.
+pub(crate) struct Set(AtomicI64);
 
-impl Clock for Fixed {
-    fn now(&self) -> Timestamp {
+impl Set {
+    /// Moves it on.
+    pub(crate) fn pass(&self, time: Duration) {
         self.0
+            .fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for Set {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -43,30 +55,37 @@ pub(crate) struct Served {
     pub(crate) shutdown: CancellationToken,
     pub(crate) ended: JoinHandle<Result<(), Error>>,
     pub(crate) catalog: Catalog,
+    pub(crate) clock: Arc<Set>,
     _folder: TempDir,
 }
 
 impl Served {
-    /// Over the lake of [`fill`].
+    /// Over the lake of [`fill`], with a topic that is a little ahead of it.
     pub(crate) async fn full() -> Self {
+        let spans = [(0, 0, 13), (1, 100, 103)];
+        let spans = spans.map(|(partition, low, high)| Span {
+            partition,
+            low,
+            high,
+        });
+        Self::over(true, Ok(spans.to_vec())).await
+    }
+
+    /// The same, with a topic that does not answer.
+    pub(crate) async fn silent() -> Self {
         Self::over(
             true,
-            Commands::new(TOKEN).with("echo", |request| async move {
-                match request.get("fail") {
-                    Some(why) => Err(CommandError::Unavailable(why.to_string())),
-                    None => Ok(json!({ "heard": request })),
-                }
-            }),
+            Err(CommandError::Unavailable("the broker is away".into())),
         )
         .await
     }
 
     /// Over a lake without any click.
     pub(crate) async fn empty() -> Self {
-        Self::over(false, Commands::new(TOKEN)).await
+        Self::over(false, Ok(Vec::new())).await
     }
 
-    async fn over(filled: bool, commands: Commands) -> Self {
+    async fn over(filled: bool, topic_says: Result<Vec<Span>, CommandError>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lake_folder = folder.path().join("lake");
         let s3 = S3 {
@@ -97,30 +116,15 @@ impl Served {
             publish_every: Duration::from_secs(60),
             httpfs: "".into(),
         };
-        let clock = Arc::new(Fixed(at(NOW)));
+        let clock = Arc::new(Set(AtomicI64::new(at(NOW).micros())));
         let catalog = Catalog::open(config, lake, &s3, clock.clone())
             .await
             .unwrap();
         catalog.crawl(true).await.unwrap();
-        let spans = vec![
-            Span {
-                partition: 0,
-                low: 0,
-                high: 13,
-            },
-            Span {
-                partition: 1,
-                low: 100,
-                high: 103,
-            },
-        ];
-        let spans = if filled { spans } else { Vec::new() };
         let sources = Sources {
-            watermarks: Some(Arc::new(move || {
-                let spans = spans.clone();
-                Box::pin(async move { Ok(spans) })
-            })),
-            commands,
+            watermarks: Some(Arc::new(move || ready(topic_says.clone()).boxed())),
+            commands: Commands::new(TOKEN).with("echo", echo),
+            edge: "http://127.0.0.1:8080".into(),
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -135,7 +139,7 @@ impl Served {
             listener,
             catalog.clone(),
             sources,
-            clock,
+            clock.clone(),
             shutdown.clone(),
         ));
         Self {
@@ -144,6 +148,7 @@ impl Served {
             shutdown,
             ended,
             catalog,
+            clock,
             _folder: folder,
         }
     }
@@ -166,7 +171,7 @@ impl Served {
     }
 
     /// The JSON of a path.
-    pub(crate) async fn json(&self, path: &str) -> serde_json::Value {
+    pub(crate) async fn json(&self, path: &str) -> Value {
         let (status, text) = self.read(path).await;
         assert_eq!(status, 200, "{path}: {text}");
         serde_json::from_str(&text).unwrap()
@@ -176,6 +181,14 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         self.shutdown.cancel();
+    }
+}
+
+/// A command that answers what it heard, or fails when it is told to.
+async fn echo(request: Value) -> Result<Value, CommandError> {
+    match request.get("fail") {
+        Some(why) => Err(CommandError::Unavailable(why.to_string())),
+        None => Ok(json!({ "heard": request })),
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::Authority;
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, ResponseError, web};
@@ -66,7 +67,7 @@ pub(crate) fn told(path: &str, problem: Problem) -> HttpResponse {
 fn foreign(method: &Method, uri: &Uri, headers: &HeaderMap, loopback: bool) -> Option<Problem> {
     let host = uri
         .authority()
-        .map(|authority| authority.as_str())
+        .map(Authority::as_str)
         .or_else(|| headers.get(header::HOST)?.to_str().ok())
         .unwrap_or_default();
     if loopback && !names_this_machine(host) {

@@ -12,14 +12,18 @@ use crate::balance::Balance;
 use crate::figures;
 use crate::panels::{self, Bar, Figure, LISTED, RUNS};
 use crate::reply::{PageProblem, Problem, html};
-use crate::selection::{Asked, Range, Selection, Window, word};
+use crate::selection::{Asked, Selection, Window, word};
 use crate::sheet::Sheet;
 use crate::site::Site;
 
-/// What sends a first click to an edge on its default address.
-const FIRST_CLICK: &str = r#"curl -i http://127.0.0.1:8080/v1/events \
+/// What sends a first click to the edge at `edge`.
+fn first_click(edge: &str) -> String {
+    format!(
+        r#"curl -i {edge}/v1/events \
   -H 'content-type: application/json' \
-  -d '{"id":"first","action":"view","product_id":"p1","visitor_id":"me"}'"#;
+  -d '{{"id":"first","action":"view","product_id":"p1","visitor_id":"me"}}'"#
+    )
+}
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
@@ -45,7 +49,7 @@ struct Panels {
     /// When this was read.
     as_of: Timestamp,
     hint: Option<Hint>,
-    first_click: &'static str,
+    first_click: String,
     range_text: String,
     /// The query of the page, with its question mark; empty for the default.
     mark: String,
@@ -163,12 +167,7 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
         Some((least, greatest)) if totals.now.clicks == 0 => Some(Hint::Elsewhere {
             least: figures::time(least),
             greatest: figures::time(greatest),
-            all: Selection {
-                range: Range::All,
-                step: None,
-                ..selection.clone()
-            }
-            .query(),
+            all: selection.wider().query(),
         }),
         Some(_) => None,
     };
@@ -183,7 +182,7 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
     Ok(Panels {
         as_of: now,
         hint,
-        first_click: FIRST_CLICK,
+        first_click: first_click(&site.sources.edge),
         range_text: range_text(&window),
         mark: if query.is_empty() {
             query

@@ -79,6 +79,31 @@ impl From<CommandError> for Problem {
     }
 }
 
+impl From<catalog::Error> for Problem {
+    /// What the asker can mend is told in full; what only an operator can is logged.
+    fn from(error: catalog::Error) -> Self {
+        use catalog::Error;
+        let (status, remedy) = match &error {
+            Error::Refused(_) => (
+                StatusCode::FORBIDDEN,
+                "write one statement that reads the catalog's own tables",
+            ),
+            Error::Invalid(_) => (StatusCode::BAD_REQUEST, "mend the query"),
+            Error::TimedOut(_) => (StatusCode::REQUEST_TIMEOUT, "narrow the query"),
+            Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "narrow the query"),
+            Error::InUse { .. } | Error::Lake(_) | Error::Unavailable(_) => {
+                tracing::error!(%error, "the catalog does not answer the dashboard");
+                return Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the catalog does not answer just now",
+                    "try again in a moment; the log says why",
+                );
+            }
+        };
+        Self::new(status, error, remedy)
+    }
+}
+
 /// The same, told as a page.
 #[derive(Debug)]
 pub(crate) struct PageProblem(pub(crate) Problem);

@@ -136,6 +136,24 @@ impl Selection {
         }
     }
 
+    /// The next wider selection: the same of all times, else everything.
+    pub(crate) fn wider(&self) -> Self {
+        let all = Self {
+            range: Range::All,
+            step: None,
+            ..self.clone()
+        };
+        if self.range != Range::All {
+            return all;
+        }
+        Self {
+            action: None,
+            product: None,
+            country: None,
+            ..all
+        }
+    }
+
     /// The URL's query that asks for this again; empty for the default.
     pub(crate) fn query(&self) -> String {
         let mut query = String::new();

@@ -1,6 +1,6 @@
 //! The server: its routes, its limits, its end.
 
-use std::future::Future;
+use std::future::{Ready, pending, ready};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ pub async fn run(
         shutdown.cancelled().await;
         handle.stop(true).await;
         // What serves ends by this; the other branch says how.
-        std::future::pending::<()>().await;
+        pending::<()>().await;
     };
     tokio::select! {
         served = server => served.map_err(Error::Serve),
@@ -128,7 +128,7 @@ where
     web::resource(path)
         .route(web::route().guard(Any(Get()).or(Head())).to(handler))
         .default_service(web::to(|request: HttpRequest| {
-            not_allowed(request, "GET, HEAD")
+            not_allowed(&request, "GET, HEAD")
         }))
 }
 
@@ -141,14 +141,16 @@ where
 {
     web::resource(path)
         .route(web::route().guard(Post()).to(handler))
-        .default_service(web::to(|request: HttpRequest| not_allowed(request, "POST")))
+        .default_service(web::to(|request: HttpRequest| {
+            not_allowed(&request, "POST")
+        }))
 }
 
 async fn missing(request: HttpRequest) -> HttpResponse {
     told(request.path(), Problem::missing(request.path()))
 }
 
-fn not_allowed(request: HttpRequest, allowed: &'static str) -> impl Future<Output = HttpResponse> {
+fn not_allowed(request: &HttpRequest, allowed: &'static str) -> Ready<HttpResponse> {
     let error = format!("{} does not take {}", request.path(), request.method());
     let remedy = format!("use {allowed}");
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, error, &remedy);
@@ -156,7 +158,7 @@ fn not_allowed(request: HttpRequest, allowed: &'static str) -> impl Future<Outpu
     response
         .headers_mut()
         .insert(header::ALLOW, header::HeaderValue::from_static(allowed));
-    std::future::ready(response)
+    ready(response)
 }
 
 fn query_refused(error: QueryPayloadError, request: &HttpRequest) -> actix_web::Error {

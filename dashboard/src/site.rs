@@ -22,6 +22,8 @@ pub struct Sources {
     pub watermarks: Option<Watermarks>,
     /// What a shell may ask of this process.
     pub commands: Commands,
+    /// Where the edge takes clicks, as an empty page names it: `http://127.0.0.1:8080`.
+    pub edge: String,
 }
 
 impl std::fmt::Debug for Sources {
@@ -29,6 +31,7 @@ impl std::fmt::Debug for Sources {
         f.debug_struct("Sources")
             .field("watermarks", &self.watermarks.is_some())
             .field("commands", &self.commands)
+            .field("edge", &self.edge)
             .finish()
     }
 }

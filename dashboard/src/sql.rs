@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
 use askama::Template;
-use catalog::{Error, Rows};
+use catalog::Rows;
 use serde::Deserialize;
 
 use crate::figures;
@@ -57,25 +57,6 @@ pub(crate) async fn ask(site: &Site, sql: &str) -> Result<Rows, Problem> {
         ));
     }
     Ok(site.catalog.query(sql).await?)
-}
-
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        let (status, remedy) = match &error {
-            Error::Refused(_) => (
-                StatusCode::FORBIDDEN,
-                "write one SELECT that reads the catalog's own tables",
-            ),
-            Error::Invalid(_) => (StatusCode::BAD_REQUEST, "mend the query"),
-            Error::TimedOut(_) => (StatusCode::REQUEST_TIMEOUT, "narrow the query"),
-            Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "narrow the query"),
-            _ => {
-                tracing::error!(%error, "the catalog does not answer the dashboard");
-                (StatusCode::SERVICE_UNAVAILABLE, "try again in a moment")
-            }
-        };
-        Self::new(status, error, remedy)
-    }
 }
 
 #[derive(Template)]

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -88,7 +90,9 @@ async fn a_filter_narrows_every_panel() {
     assert_eq!(products.as_array().map(Vec::len), Some(2), "{products}");
     let (_, page) = served.read("/?range=1h").await;
     assert!(page.contains("No click in this range matches"), "{page}");
-    assert!(page.contains("href=\"/?range=all\""), "{page}");
+    assert!(page.contains("href=\"/?range=all\">look there"), "{page}");
+    let (_, page) = served.read("/?range=all&country=Mars").await;
+    assert!(page.contains("href=\"/?range=all\">look there"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,6 +371,42 @@ async fn machines_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stale_catalog_is_not_ready() {
+    let served = Served::full().await;
+    served.clock.pass(Duration::from_secs(59));
+    assert_eq!(served.read("/readyz").await.0, 200);
+    served.clock.pass(Duration::from_secs(200));
+    let (status, page) = served.read("/readyz").await;
+    assert!(
+        status == 503 && page.contains("the last crawl ended 4 min ago"),
+        "{page}"
+    );
+    assert_eq!(served.read("/healthz").await.0, 200);
+    assert_eq!(told(served.post("/api/crawl")).await.0, 200);
+    assert_eq!(served.read("/readyz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_05_a_topic_that_is_away_hides_no_page() {
+    let served = Served::silent().await;
+    let (status, page) = served.read("/").await;
+    assert_eq!(status, 200, "{page}");
+    assert!(
+        page.contains("The topic’s own numbers are missing: the broker is away."),
+        "{page}"
+    );
+    assert!(
+        page.contains("12 accepted = 10 rows + 1 dead letters + 1 duplicates"),
+        "{page}"
+    );
+    let (_, text) = served.read("/metrics").await;
+    assert!(
+        !text.contains("clickweir_lag_records{"),
+        "a lag that is not known is not 0: {text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_lake_says_how_to_begin() {
     let served = Served::empty().await;
     for query in ["", "?range=all", "?from=2026-01-01", "?action=buy"] {
@@ -396,7 +436,7 @@ async fn an_empty_lake_says_how_to_begin() {
 async fn it_ends_when_it_is_told_to() {
     let mut served = Served::empty().await;
     served.shutdown.cancel();
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), &mut served.ended).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), &mut served.ended).await;
     ended
         .expect("it ends within its deadline")
         .unwrap()
