@@ -38,7 +38,7 @@ pub(crate) fn of(click: &RawValue) -> Result<Identity<'_>, String> {
 
 /// A field's text: a string's own, a number's digits, anything else as it was written.
 /// An empty text names nothing.
-fn spoken(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn spoken(raw: &RawValue) -> Option<Cow<'_, str>> {
     let written = raw.get();
     let Some(quoted) = written
         .strip_prefix('"')

@@ -6,7 +6,7 @@
 
 mod account;
 mod click;
-mod goods;
+pub(crate) mod goods;
 mod page;
 mod session;
 

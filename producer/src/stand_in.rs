@@ -1,5 +1,6 @@
 //! A topic in memory for this crate's tests: it can be full, closed or slow.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,4 +109,23 @@ pub(crate) fn config() -> crate::Config {
         "#,
     )
     .expect("the test's configuration is complete")
+}
+
+/// A part of the shared data: beside the workspace, or where `CLICKWEIR_DATA` says.
+pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test finds its data by CLICKWEIR_DATA"
+    )]
+    let root = std::env::var("CLICKWEIR_DATA").map_or(beside, PathBuf::from);
+    let found = root.join(name);
+    if !found.exists() {
+        #[expect(clippy::print_stderr, reason = "a test says what it leaves out")]
+        {
+            eprintln!("{} is not there: left out", found.display());
+        }
+        return None;
+    }
+    Some(found)
 }

@@ -166,28 +166,8 @@ fn what_is_known_of_the_client_is_bounded_and_cut() {
 }
 
 mod corpus {
-    use std::path::PathBuf;
-
     use super::*;
-
-    /// The shared data, where it is laid beside the workspace.
-    fn folder(name: &str) -> Option<PathBuf> {
-        let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a test finds its data by CLICKWEIR_DATA"
-        )]
-        let root = std::env::var("CLICKWEIR_DATA").map_or(beside, PathBuf::from);
-        let found = root.join(name);
-        if !found.exists() {
-            #[expect(clippy::print_stderr, reason = "a test says what it leaves out")]
-            {
-                eprintln!("{} is not there: left out", found.display());
-            }
-            return None;
-        }
-        Some(found)
-    }
+    use crate::stand_in::shared_data as folder;
 
     #[test]
     fn input_04_the_json_test_suite() {

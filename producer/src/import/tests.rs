@@ -1,0 +1,308 @@
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use topic::{AppendError, Envelope, clock};
+
+use super::*;
+use crate::stand_in::{self, StandIn};
+
+/// A lake and a topic that know what the stand-in holds.
+struct Known<'t>(&'t StandIn);
+
+#[async_trait]
+impl Lookup for Known<'_> {
+    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError> {
+        let held: HashSet<String> = ids_of(self.0).into_iter().collect();
+        Ok(ids.iter().map(|id| held.contains(id)).collect())
+    }
+}
+
+fn ids_of(topic: &StandIn) -> Vec<String> {
+    let drafts = topic.drafts();
+    let id = |draft: &topic::Draft| Envelope::decode(&draft.value).unwrap().id.into_owned();
+    drafts.iter().map(id).collect()
+}
+
+fn clicks_of(topic: &StandIn) -> Vec<String> {
+    let drafts = topic.drafts();
+    let click = |draft: &topic::Draft| {
+        Envelope::decode(&draft.value)
+            .unwrap()
+            .click
+            .get()
+            .to_owned()
+    };
+    drafts.iter().map(click).collect()
+}
+
+fn edge(topic: &Arc<StandIn>) -> Arc<Edge> {
+    Arc::new(Edge::new(
+        &stand_in::config(),
+        topic.clone(),
+        clock::system(),
+    ))
+}
+
+fn import(file: &Path, format: Format, map: Option<&str>, state: &Path) -> Import {
+    Import {
+        source: Source::File(file.to_owned()),
+        format,
+        map: map.map(|map| Map::parse(map).unwrap()),
+        state: state.to_owned(),
+    }
+}
+
+async fn imported(import: Import, topic: &Arc<StandIn>) -> Result<Report, Error> {
+    run(
+        import,
+        edge(topic),
+        &Known(topic),
+        CancellationToken::new(),
+        &mut |_| (),
+    )
+    .await
+}
+
+const MAP: &str = "[columns.product_id]\nfrom = \"p\"\n[columns.visitor_id]\nfrom = \"v\"";
+
+#[tokio::test]
+async fn twins_stay_and_repeats_meet() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clicks.csv");
+    std::fs::write(&file, "p,v\ntea,ada\ntea,ada\ntorn\nmug,\n").unwrap();
+    let topic = StandIn::new();
+    let job = import(&file, Format::Csv, Some(MAP), &folder.path().join("state"));
+
+    let first = imported(job.clone(), &topic).await.unwrap();
+    assert_eq!(
+        (first.lines, first.sent, first.skipped, first.rejected),
+        (4, 4, 0, 1)
+    );
+    assert_eq!(first.first_rejected[0].0, 4);
+    assert!(first.complete);
+    let expect = [
+        r#"{"product_id":"tea","visitor_id":"ada"}"#,
+        r#"{"product_id":"tea","visitor_id":"ada"}"#,
+        "\"torn\"",
+        r#"{"product_id":"mug"}"#,
+    ];
+    assert_eq!(clicks_of(&topic), expect);
+    let ids: HashSet<_> = ids_of(&topic).into_iter().collect();
+    assert_eq!(ids.len(), 4, "twins have ids of their own");
+    let drafts = topic.drafts();
+    assert_eq!(
+        (&*drafts[0].key, &*drafts[1].key),
+        (&b"ada"[..], &b"ada"[..])
+    );
+    assert_eq!(drafts[3].key, ids_of(&topic)[3]);
+
+    // Again, again without its state, and again compressed: nothing new.
+    let again = imported(job.clone(), &topic).await.unwrap();
+    assert_eq!(again.sent, 0);
+    std::fs::remove_dir_all(folder.path().join("state")).unwrap();
+    let again = imported(job, &topic).await.unwrap();
+    assert_eq!((again.sent, again.skipped, again.rejected), (0, 4, 0));
+    let packed = folder.path().join("clicks.csv.zst");
+    std::fs::write(
+        &packed,
+        zstd::encode_all(std::fs::File::open(&file).unwrap(), 1).unwrap(),
+    )
+    .unwrap();
+    let other = import(
+        &packed,
+        Format::Csv,
+        Some(MAP),
+        &folder.path().join("other"),
+    );
+    assert_eq!(imported(other, &topic).await.unwrap().sent, 0);
+    assert_eq!(topic.drafts().len(), 4);
+}
+
+#[tokio::test]
+async fn ndjson_goes_as_it_is_or_by_a_mapping() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clicks.ndjson");
+    let mut text = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    text.write_all(b"{\"p\" : \"tea\", \"v\":7, \"n\":[1]}\n\nnope\n{\"p\":{}}")
+        .unwrap();
+    std::fs::write(&file, text.finish().unwrap()).unwrap();
+
+    let topic = StandIn::new();
+    let report = imported(import(&file, Format::Ndjson, None, folder.path()), &topic)
+        .await
+        .unwrap();
+    assert_eq!(
+        (report.sent, report.rejected, report.first_rejected[0].0),
+        (3, 1, 3)
+    );
+    let expect = [
+        r#"{"p" : "tea", "v":7, "n":[1]}"#,
+        "\"nope\"",
+        r#"{"p":{}}"#,
+    ];
+    assert_eq!(clicks_of(&topic), expect);
+
+    let topic = StandIn::new();
+    let job = import(&file, Format::Ndjson, Some(MAP), folder.path());
+    imported(job, &topic).await.unwrap();
+    let expect = r#"{"product_id":"tea","visitor_id":"7","properties":{"n":[1]}}"#;
+    assert_eq!(clicks_of(&topic)[0], expect);
+}
+
+#[tokio::test]
+async fn an_import_that_stopped_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clicks.csv");
+    let lines: String = (0..30_000).map(|n| format!("tea,{n}\n")).collect();
+    std::fs::write(&file, format!("p,v\n{lines}")).unwrap();
+    let topic = StandIn::new();
+    let job = import(&file, Format::Csv, Some(MAP), folder.path());
+
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    let mut progress = move |progress: Progress| {
+        if progress.lines >= 3_000 {
+            stop.cancel();
+        }
+    };
+    let known = Known(&topic);
+    let stopped = run(job.clone(), edge(&topic), &known, shutdown, &mut progress)
+        .await
+        .unwrap();
+    assert!(
+        !stopped.complete && stopped.sent >= 3_000 && stopped.sent < 30_000,
+        "{stopped:?}"
+    );
+
+    // The topic goes away and comes back; then the rest arrives, and each line once.
+    topic.fail(Some(AppendError::Closed("the broker is away".into())));
+    let job_again = job.clone();
+    let (failing, mending) = (imported(job_again, &topic), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        topic.fail(None);
+    });
+    let (resumed, ()) = tokio::join!(failing, mending);
+    let resumed = resumed.unwrap();
+    assert!(resumed.complete);
+    assert_eq!(resumed.sent + stopped.sent, 30_000);
+    let ids: HashSet<_> = ids_of(&topic).into_iter().collect();
+    assert_eq!((ids.len(), topic.drafts().len()), (30_000, 30_000));
+
+    // A state that tells of another lake is not believed.
+    let empty = StandIn::new();
+    assert_eq!(imported(job, &empty).await.unwrap().sent, 30_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_stays_away_ends_the_import_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clicks.csv");
+    std::fs::write(&file, "p,v\ntea,ada\n").unwrap();
+    let topic = StandIn::new();
+    topic.fail(Some(AppendError::Closed("the disk is full".into())));
+    let error = imported(import(&file, Format::Csv, Some(MAP), folder.path()), &topic).await;
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("run the same import again")
+    );
+    let absent = import(
+        &folder.path().join("no"),
+        Format::Csv,
+        Some(MAP),
+        folder.path(),
+    );
+    assert!(
+        imported(absent, &topic)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be read")
+    );
+    let unfit = import(
+        &file,
+        Format::Csv,
+        Some("[columns.x]\nfrom = \"q\""),
+        folder.path(),
+    );
+    assert!(
+        imported(unfit, &topic)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("\"q\"")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_invoices_arrive_whole() {
+    let Some(file) = stand_in::shared_data("online_retail/online_retail.csv.zst") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let topic = StandIn::new();
+    let map = include_str!("../../maps/online_retail.toml");
+    let job = import(&file, Format::Csv, Some(map), folder.path());
+    let none = Nothing;
+    let shutdown = CancellationToken::new();
+    let report = run(job, edge(&topic), &none, shutdown, &mut |_| ())
+        .await
+        .unwrap();
+    assert_eq!(
+        (report.lines, report.sent, report.rejected),
+        (541_909, 541_909, 0)
+    );
+    assert!(
+        report.digest.starts_with("c35975c40d0e1e10"),
+        "{}",
+        report.digest
+    );
+    let drafts = topic.drafts();
+    let (mut customers, mut cancelled, mut kingdom) = (HashSet::new(), 0, 0);
+    for draft in &drafts {
+        let envelope = Envelope::decode(&draft.value).unwrap();
+        let click = envelope.click.get();
+        cancelled += usize::from(click.contains(r#""action":"cancel""#));
+        kingdom += usize::from(click.contains(r#""country":"United Kingdom""#));
+        if *draft.key != *envelope.id.as_bytes() {
+            customers.insert(draft.key.clone());
+        }
+    }
+    assert_eq!(
+        (customers.len(), cancelled, kingdom),
+        (4_372, 9_288, 495_478)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_impressions_arrive_with_no_change_of_code() {
+    let Some(file) = stand_in::shared_data("open_bandit/random-all.csv.zst") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let topic = StandIn::new();
+    let map = include_str!("../../maps/open_bandit.toml");
+    let report = imported(import(&file, Format::Csv, Some(map), folder.path()), &topic).await;
+    assert_eq!(report.unwrap().sent, 10_000);
+    let clicks = clicks_of(&topic);
+    assert_eq!(
+        clicks
+            .iter()
+            .filter(|click| click.contains(r#""action":"click""#))
+            .count(),
+        38
+    );
+}
+
+/// A lake and a topic that are new.
+struct Nothing;
+
+#[async_trait]
+impl Lookup for Nothing {
+    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError> {
+        Ok(vec![false; ids.len()])
+    }
+}

@@ -1,0 +1,221 @@
+//! As much of a browser as a visitor needs: cookies, redirects, and the clicks that a
+//! page shows.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE, USER_AGENT};
+use reqwest::{Client, RequestBuilder, Response};
+use tokio::time::sleep;
+
+use super::Error;
+
+/// How often a request that got a 503 is sent again, as the page's script does.
+const TRIES: u32 = 20;
+
+/// One visitor's browser.
+pub(super) struct Browser {
+    client: Client,
+    base_url: String,
+    cookies: Vec<(String, String)>,
+    pub(super) agent: &'static str,
+    /// The address of the page that is open, after which the next one is asked for.
+    pub(super) address: String,
+}
+
+/// A page that was opened.
+pub(super) struct Page {
+    html: String,
+    /// Where it stands.
+    pub(super) url: String,
+    /// From where it was reached; empty where nobody says.
+    pub(super) referrer: String,
+}
+
+impl Browser {
+    pub(super) fn new(client: Client, base_url: &str) -> Self {
+        let base_url = base_url.to_owned();
+        Self {
+            client,
+            base_url,
+            cookies: Vec::new(),
+            agent: "",
+            address: String::new(),
+        }
+    }
+
+    /// Opens a page by its path.
+    pub(super) async fn open(&mut self, path: &str) -> Result<Page, Error> {
+        let request = self.client.get(format!("{}{path}", self.base_url));
+        let answer = self.ask(request, path).await?;
+        self.page(answer, path).await
+    }
+
+    /// Sends a form and opens the page to which the shop leads.
+    pub(super) async fn submit(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Page, Error> {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let request = self
+            .client
+            .post(format!("{}{path}", self.base_url))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form);
+        let answer = self.ask(request, path).await?;
+        let next = answer
+            .headers()
+            .get(LOCATION)
+            .and_then(|to| to.to_str().ok());
+        match next.map(str::to_owned) {
+            Some(next) => self.open(&next).await,
+            None => Err(Error::Refused {
+                status: answer.status().as_u16(),
+                path: path.into(),
+            }),
+        }
+    }
+
+    /// Posts clicks as they are; true once they are durable.
+    pub(super) async fn post(&mut self, body: &str) -> Result<(), Error> {
+        let path = "/v1/events";
+        let request = self.client.post(format!("{}{path}", self.base_url));
+        let request = request
+            .header(CONTENT_TYPE, "text/plain")
+            .body(body.to_owned());
+        let answer = self.ask(request, path).await?;
+        match answer.status().as_u16() {
+            202 => Ok(()),
+            status => Err(Error::Refused {
+                status,
+                path: path.into(),
+            }),
+        }
+    }
+
+    /// Loads a picture; the answer says that its click is durable.
+    pub(super) async fn load(&mut self, path: &str) -> Result<(), Error> {
+        let request = self.client.get(format!("{}{path}", self.base_url));
+        let answer = self.ask(request, path).await?;
+        match answer.status().as_u16() {
+            200 => Ok(()),
+            status => Err(Error::Refused {
+                status,
+                path: path.into(),
+            }),
+        }
+    }
+
+    async fn ask(&mut self, request: RequestBuilder, path: &str) -> Result<Response, Error> {
+        let away = |error| Error::Away {
+            base_url: self.base_url.clone(),
+            error,
+        };
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let mut request = request.header(USER_AGENT, self.agent);
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies.join("; "));
+        }
+        if !self.address.is_empty() {
+            request = request.header(REFERER, &self.address);
+        }
+        let request = request.build().map_err(away)?;
+        for _ in 0..TRIES {
+            let again = request
+                .try_clone()
+                .expect("a body of text can be sent again");
+            let answer = self.client.execute(again).await.map_err(away)?;
+            if answer.status() != 503 {
+                self.remember(&answer);
+                return Ok(answer);
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        Err(Error::Refused {
+            status: 503,
+            path: path.into(),
+        })
+    }
+
+    fn remember(&mut self, answer: &Response) {
+        for cookie in answer.headers().get_all(SET_COOKIE) {
+            let pair = cookie
+                .to_str()
+                .ok()
+                .and_then(|text| text.split(';').next()?.split_once('='));
+            let Some((name, value)) = pair else { continue };
+            self.cookies.retain(|(known, _)| known != name);
+            self.cookies.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    async fn page(&mut self, answer: Response, path: &str) -> Result<Page, Error> {
+        let status = answer.status().as_u16();
+        if status != 200 {
+            return Err(Error::Refused {
+                status,
+                path: path.into(),
+            });
+        }
+        let base_url = self.base_url.clone();
+        let html = answer
+            .text()
+            .await
+            .map_err(|error| Error::Away { base_url, error })?;
+        let url = format!("{}{path}", self.base_url);
+        let referrer = std::mem::replace(&mut self.address, url.clone());
+        Ok(Page {
+            html,
+            url,
+            referrer,
+        })
+    }
+}
+
+impl Page {
+    /// The clicks that the page shows to its script, as JSON.
+    pub(super) fn clicks(&self) -> Vec<String> {
+        self.all("data-click=\"").collect()
+    }
+
+    /// The addresses of the pixels that the page shows to a browser without scripts.
+    pub(super) fn pixels(&self) -> Vec<String> {
+        self.all("<noscript><img src=\"").collect()
+    }
+
+    /// What `<body>` says: `visitor`, `session` or `user`.
+    pub(super) fn said(&self, what: &str) -> String {
+        self.all(&format!("data-{what}=\""))
+            .next()
+            .unwrap_or_default()
+    }
+
+    fn all(&self, before: &str) -> impl Iterator<Item = String> {
+        let parts = self.html.split(before).skip(1);
+        parts
+            .filter_map(|part| part.split('"').next())
+            .map(plain)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+}
+
+/// An attribute's text without its escapes, as the shop's templates write them.
+fn plain(text: &str) -> String {
+    let escapes = [
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#38;", "&"),
+    ];
+    escapes
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}

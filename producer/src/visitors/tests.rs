@@ -1,0 +1,92 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use topic::{Envelope, Timestamp, clock};
+
+use super::*;
+use crate::stand_in::{self, StandIn};
+
+async fn walked(seed: u64, visitors: u64) -> (Summary, Arc<StandIn>) {
+    let config = stand_in::config();
+    let listener = std::net::TcpListener::bind(config.listen).unwrap();
+    let base_url = format!("http://{}/", listener.local_addr().unwrap());
+    let (topic, stop) = (StandIn::new(), CancellationToken::new());
+    tokio::spawn(crate::run(
+        config,
+        listener,
+        topic.clone(),
+        clock::system(),
+        stop,
+    ));
+    let mut told = 0;
+    let mut progress = |progress: Progress| told = progress.visitors;
+    let summary = simulate(&base_url, seed, visitors, clock::system(), &mut progress)
+        .await
+        .unwrap();
+    assert_eq!(told, visitors);
+    (summary, topic)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_click_of_a_visitor_is_in_the_topic_once() {
+    let (summary, topic) = walked(7, 60).await;
+    let drafts = topic.drafts();
+    let mut ids = BTreeSet::new();
+    let (mut formats, mut times, mut countries) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    for draft in &drafts {
+        let envelope = Envelope::decode(&draft.value).unwrap();
+        assert!(!envelope.id_generated && !envelope.user_agent.unwrap().is_empty());
+        let click: serde_json::Value = serde_json::from_str(envelope.click.get()).unwrap();
+        let at = &click["occurred_at"];
+        times.push(
+            at.as_i64()
+                .map(Timestamp::from_millis)
+                .unwrap_or_else(|| Timestamp::parse_rfc3339(at.as_str().unwrap()).unwrap()),
+        );
+        countries.insert(click["country"].as_str().unwrap().to_owned());
+        assert_eq!(draft.key, click["visitor_id"].as_str().unwrap());
+        formats.insert(envelope.format.into_owned());
+        ids.insert(envelope.id.into_owned());
+    }
+    assert_eq!(
+        (ids.len(), drafts.len() as u64),
+        (drafts.len(), summary.sent)
+    );
+    let acknowledged: BTreeSet<_> = summary.acknowledged.iter().cloned().collect();
+    assert_eq!(acknowledged, ids);
+    for action in ["browse", "view", "buy", "sign_up", "log_in", "log_out"] {
+        assert!(
+            summary.actions.get(action).is_some_and(|count| *count > 0),
+            "{action}: {summary:?}"
+        );
+    }
+    assert_eq!(formats.into_iter().collect::<Vec<_>>(), ["native", "pixel"]);
+    assert!(countries.len() > 4);
+    let now = clock::system().now();
+    let oldest = now.since(*times.iter().min().unwrap());
+    assert!(
+        oldest < std::time::Duration::from_secs(7 * 3_600) && times.iter().all(|at| *at <= now)
+    );
+    assert!(
+        oldest > std::time::Duration::from_secs(3_600),
+        "the walks are spread over hours"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_makes_the_same_choices() {
+    let ((first, _), (second, _)) = (walked(3, 12).await, walked(3, 12).await);
+    assert_eq!((first.actions, first.sent), (second.actions, second.sent));
+}
+
+#[tokio::test]
+async fn a_shop_that_is_not_there_is_said() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = simulate(&base_url, 1, 1, clock::system(), &mut |_| ())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("does not answer"), "{error}");
+}

@@ -1,0 +1,285 @@
+//! One visitor's walk: who it is, what it chooses, and what it tells.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, RngCore};
+use serde_json::{Map, Value};
+use topic::Timestamp;
+
+use super::Error;
+use super::browser::{Browser, Page};
+use crate::shop::goods;
+
+/// How far back the walks begin.
+const SPREAD: Duration = Duration::from_secs(6 * 3_600);
+
+/// Browsers, the more common ones more often; one of them is a crawler.
+const AGENTS: [&str; 8] = [
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+];
+
+/// Where visitors live, and how many of a hundred.
+const PLACES: [(&str, &str, u32); 9] = [
+    ("DE", "Hamburg", 26),
+    ("GB", "Leeds", 18),
+    ("FR", "Lyon", 13),
+    ("NL", "Utrecht", 11),
+    ("US", "Portland", 10),
+    ("AT", "Graz", 8),
+    ("SE", "Uppsala", 6),
+    ("PL", "Gdańsk", 5),
+    ("JP", "Kyoto", 3),
+];
+
+/// From where visitors come: the referrer, and the query that a campaign adds.
+const ORIGINS: [(&str, &str); 6] = [
+    ("", ""),
+    ("", ""),
+    ("https://www.google.com/", ""),
+    ("https://duckduckgo.com/", ""),
+    (
+        "https://mail.example/",
+        "?utm_source=newsletter&utm_medium=email&utm_campaign=autumn",
+    ),
+    (
+        "https://social.example/feed",
+        "?utm_source=social&utm_medium=post&utm_campaign=launch",
+    ),
+];
+
+/// What became of a walk.
+#[derive(Default)]
+pub(super) struct Walked {
+    pub(super) sent: u64,
+    pub(super) acknowledged: Vec<String>,
+    pub(super) actions: BTreeMap<String, u64>,
+}
+
+/// How a visitor tells its clicks.
+#[derive(Clone, Copy)]
+enum Way {
+    /// One array per page.
+    Batch,
+    /// One click a line.
+    Lines,
+    /// The pixels of each page.
+    Pixel,
+}
+
+pub(super) struct Walk {
+    browser: Browser,
+    choices: StdRng,
+    /// The moment of the visitor's next step, and the last that may be.
+    at: Timestamp,
+    now: Timestamp,
+    name: String,
+    way: Way,
+    place: (&'static str, &'static str),
+    referrer: &'static str,
+    walked: Walked,
+}
+
+impl Walk {
+    pub(super) fn new(
+        mut browser: Browser,
+        mut choices: StdRng,
+        now: Timestamp,
+        visitor: u64,
+        seed: u64,
+    ) -> Self {
+        browser.agent = AGENTS.choose(&mut choices).expect("there are browsers");
+        // More visitors came lately than hours ago.
+        let back = SPREAD.mul_f64(choices.random::<f64>().powi(2));
+        let place = PLACES.choose_weighted(&mut choices, |place| place.2);
+        let place = place.expect("some weights are above zero");
+        let way = match choices.random_range(0..10) {
+            0 => Way::Pixel,
+            1 | 2 => Way::Lines,
+            _ => Way::Batch,
+        };
+        Self {
+            browser,
+            at: now.minus(back),
+            now,
+            // The shop keeps accounts while it runs: a second walk of one seed needs others.
+            name: format!("visitor {seed}-{visitor}-{:08x}", rand::random::<u32>()),
+            way,
+            place: (place.0, place.1),
+            referrer: "",
+            walked: Walked::default(),
+            choices,
+        }
+    }
+
+    /// The whole walk.
+    pub(super) async fn run(mut self) -> Result<Walked, Error> {
+        let (referrer, campaign) = *ORIGINS
+            .choose(&mut self.choices)
+            .expect("there are origins");
+        self.referrer = referrer;
+        self.open(&format!("/{campaign}")).await?;
+        self.referrer = "";
+        let password = format!("{:016x}", self.choices.next_u64());
+        let is_known = self.choices.random_bool(0.45);
+        if is_known {
+            let account = [("name", &*self.name.clone()), ("password", &*password)];
+            self.submit("/sign-up", &account).await?;
+            if self.choices.random_bool(0.3) {
+                self.submit("/log-out", &[]).await?;
+                self.submit("/log-in", &account).await?;
+            }
+        }
+        for _ in 0..self.choices.random_range(1..=5) {
+            self.look().await?;
+            if self.choices.random_bool(0.3) {
+                self.open("/").await?;
+            }
+        }
+        if is_known && self.choices.random_bool(0.5) {
+            self.submit("/log-out", &[]).await?;
+        }
+        Ok(self.walked)
+    }
+
+    /// Looks at a good, and sometimes buys it. The first goods are liked better.
+    async fn look(&mut self) -> Result<(), Error> {
+        let goods = goods::all();
+        let liked = self.choices.random::<f64>().powf(1.7);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 <= liked < 1"
+        )]
+        let good = &goods[(liked * goods.len() as f64) as usize];
+        self.open(&format!("/product/{}", good.id)).await?;
+        if self.choices.random_bool(0.22) {
+            let quantity = self.choices.random_range(1..=3).to_string();
+            self.submit("/buy", &[("product_id", good.id), ("quantity", &quantity)])
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self, path: &str) -> Result<(), Error> {
+        let page = self.browser.open(path).await?;
+        self.tell(&page).await
+    }
+
+    async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<(), Error> {
+        let page = self.browser.submit(path, fields).await?;
+        self.tell(&page).await
+    }
+
+    /// Sends the clicks of a page, then lets some time pass.
+    async fn tell(&mut self, page: &Page) -> Result<(), Error> {
+        let clicks: Vec<_> = page
+            .clicks()
+            .iter()
+            .map(|shown| self.click(page, shown))
+            .collect();
+        match self.way {
+            _ if clicks.is_empty() => {}
+            Way::Pixel => {
+                for (pixel, click) in page.pixels().iter().zip(&clicks) {
+                    let (path, id) = self.pixel(pixel);
+                    self.walked.sent += 1;
+                    self.browser.load(&path).await?;
+                    self.acknowledged(id, click);
+                }
+            }
+            Way::Batch | Way::Lines => {
+                let lines: Vec<_> = clicks
+                    .iter()
+                    .map(|click| Value::Object(click.clone()).to_string())
+                    .collect();
+                let body = match self.way {
+                    Way::Lines => lines.join("\n"),
+                    Way::Batch | Way::Pixel => format!("[{}]", lines.join(",")),
+                };
+                self.walked.sent += clicks.len() as u64;
+                self.browser.post(&body).await?;
+                for click in &clicks {
+                    self.acknowledged(text(click, "id").to_owned(), click);
+                }
+            }
+        }
+        let pause = Duration::from_secs(self.choices.random_range(4..180));
+        let next = Timestamp::from_micros(
+            self.at.micros() + i64::try_from(pause.as_micros()).unwrap_or(0),
+        );
+        self.at = next.min(self.now);
+        Ok(())
+    }
+
+    /// The click that the page's script makes of what the page shows.
+    fn click(&mut self, page: &Page, shown: &str) -> Map<String, Value> {
+        let mut click: Map<String, Value> = serde_json::from_str(shown).unwrap_or_default();
+        let millis = u64::try_from(self.at.millis()).unwrap_or(0);
+        let mut noise = [0; 10];
+        rand::rng().fill_bytes(&mut noise);
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &noise).into_uuid();
+        let referrer = if page.referrer.is_empty() {
+            self.referrer
+        } else {
+            &page.referrer
+        };
+        let mut say = |field: &str, value: &str| {
+            if !value.is_empty() && !click.contains_key(field) {
+                click.insert(field.to_owned(), Value::from(value));
+            }
+        };
+        say("id", &id.to_string());
+        say("occurred_at", &self.at.to_string());
+        say("visitor_id", &page.said("visitor"));
+        say("session_id", &page.said("session"));
+        say("user_id", &page.said("user"));
+        say("url", &page.url);
+        say("referrer", referrer);
+        say("country", self.place.0);
+        say("city", self.place.1);
+        if let Some((_, query)) = page.url.split_once('?') {
+            for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+                say(&name, &value);
+            }
+        }
+        click
+    }
+
+    /// A pixel's path with the visitor's own time and place, and the id in it.
+    fn pixel(&self, shown: &str) -> (String, String) {
+        let query = shown.split_once('?').map_or("", |(_, query)| query);
+        let id = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "id");
+        let more = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("occurred_at", &self.at.millis().to_string())
+            .append_pair("country", self.place.0)
+            .append_pair("city", self.place.1)
+            .finish();
+        (
+            format!("{shown}&{more}"),
+            id.map(|(_, id)| id.into_owned()).unwrap_or_default(),
+        )
+    }
+
+    fn acknowledged(&mut self, id: String, click: &Map<String, Value>) {
+        self.walked.acknowledged.push(id);
+        *self
+            .walked
+            .actions
+            .entry(text(click, "action").to_owned())
+            .or_default() += 1;
+    }
+}
+
+fn text<'c>(click: &'c Map<String, Value>, field: &str) -> &'c str {
+    click.get(field).and_then(Value::as_str).unwrap_or_default()
+}
