@@ -55,6 +55,8 @@ fresh: ## README's commands in a new Debian, as a stranger would type them (root
 
 notebook: setup ## run the notebook on the lake of the demo, into data/clicks.ipynb
 	@compose/setup.sh notebook
+	@test -e data/lake/published/clickweir.duckdb || { echo "nothing is published yet: make demo first" >&2; exit 1; }
+	cp catalog/notebook/clicks.ipynb data/clicks.ipynb
 	CLICKWEIR_PUBLISHED=$(CURDIR)/data/lake/published/clickweir.duckdb \
-	vendor/notebook/bin/jupyter execute catalog/notebook/clicks.ipynb --output=$(CURDIR)/data/clicks.ipynb
+	vendor/notebook/bin/jupyter execute --inplace data/clicks.ipynb
 	@echo "the notebook with its figures: data/clicks.ipynb"

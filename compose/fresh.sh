@@ -38,25 +38,29 @@ mkdir -p "$folder/opt/rust" "$folder/opt/npm"
 mount --rbind "$toolchain" "$folder/opt/rust"
 mount -o remount,bind,ro "$folder/opt/rust"
 cp "$(node -p process.execPath)" "$folder/usr/local/bin/node"
-mount --rbind "$(npm root --global)/npm" "$folder/opt/npm"
+mount --rbind "$(npm root --global 2>/dev/null)/npm" "$folder/opt/npm"
 mount -o remount,bind,ro "$folder/opt/npm"
 ln -s /opt/npm/bin/npm-cli.js "$folder/usr/local/bin/npm"
 
 # The way to the network is the machine's, not the project's.
 for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt /etc/apt/sources.list \
   /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/pip.conf /root/.config/pip/pip.conf /root/.npmrc \
-  /root/.cargo/config.toml /root/.m2/settings.xml; do
+  /usr/local/share/ca-certificates /root/.cargo/config.toml /root/.m2/settings.xml; do
   [ -e "$file" ] || continue
   mkdir -p "$folder$(dirname "$file")"
   rm -rf "${folder:?}$file"
   cp -rL "$file" "$folder$file"
 done
 
+chroot "$folder" update-ca-certificates >/dev/null 2>&1
+# Where its programs look for certificates and proxies, as name=value.
+mapfile -t way < <(env | grep -E '^[A-Za-z_]*(CERT|_CA_BUNDLE|CAINFO|CA_CERTS|_proxy|_PROXY)[A-Z_]*=' || true)
+
 git clone --quiet --no-hardlinks . "$folder/root/clickweir"
 for command in "$@"; do
   echo "fresh: $command"
   SECONDS=0
-  chroot "$folder" /usr/bin/env -i HOME=/root LANG=C.UTF-8 CI=true TERM=dumb \
+  chroot "$folder" /usr/bin/env -i HOME=/root LANG=C.UTF-8 CI=true TERM=dumb "${way[@]}" \
     PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     bash -c "cd /root/clickweir && $command" </dev/null
   echo "fresh: $command: $SECONDS s"

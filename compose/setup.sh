@@ -219,13 +219,11 @@ case "${1:-}" in
     extension
     ;;
   tests)
-    toolchain
     optional browser_and_tools
     optional object_store
     optional notebook
     ;;
   notebook)
-    toolchain
     notebook
     ;;
   part) "$2" ;;
