@@ -1,17 +1,16 @@
 //! The arithmetic audit: does every acknowledged click stand in the lake, once?
 //!
-//! Watermarks come from the topic, the list of objects from the catalog; both are handed
-//! in. What the catalog lists is compared with what lies in the lake, object by object,
-//! hash by hash.
+//! Watermarks come from the topic, the list of registered objects from the catalog; both are
+//! handed in. What lies in the lake is read object by object, hash by hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use topic::{Offset, Partition, Watermarks};
+use topic::{Partition, Watermarks};
 
 use crate::{Error, Footer, Lake, Ledger, ObjectName};
 
@@ -54,45 +53,56 @@ impl Audit {
     }
 }
 
-/// Audits the listed objects against the ledger and the topic's watermarks. `doubled` is the
-/// number of rows beyond the first of their partition and offset, as the query engine counts
-/// them; `progress` is told of every object.
+/// An object as the audit found it.
+struct Inspected {
+    footer: Option<Footer>,
+    fault: Option<String>,
+}
+
+/// Audits the lake against its ledger and the topic's watermarks: the objects that lie there
+/// and those that the catalog has `registered`, so that one that went missing is missed.
+/// `progress` is told of every object, and of how many there are.
 ///
 /// # Errors
 /// The store's. What is wrong with the lake is no error but a finding.
 pub async fn audit(
     lake: &Lake,
     ledger: &Ledger,
-    objects: &[Footer],
-    names: &[ObjectName],
+    registered: &[ObjectName],
     watermarks: &BTreeMap<Partition, Watermarks>,
-    doubled: u64,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Audit, Error> {
-    let mut audit = Audit { doubled, ..Audit::default() };
-    let mut chains: BTreeMap<Partition, Vec<(&Footer, bool)>> = BTreeMap::new();
-    let done = AtomicU64::new(0);
-    let checked: Vec<Result<Option<String>, Error>> =
-        stream::iter(objects.iter().zip(names).map(|(footer, name)| {
-            let done = &done;
-            async move {
-                let fault = lake.fault(footer, name).await;
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                fault
+    let mut names: BTreeSet<ObjectName> = registered.iter().copied().collect();
+    for hour in lake.hours().await? {
+        names.extend(lake.objects(hour).await?.into_iter().map(|(name, _)| name));
+    }
+    let (done, total) = (AtomicU64::new(0), names.len() as u64);
+    let inspected: Vec<Inspected> = stream::iter(names.into_iter().map(|name| {
+        let done = &done;
+        async move {
+            let inspected = lake.inspect(name).await;
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+            inspected
+        }
+    }))
+    .buffered(READERS)
+    .try_collect()
+    .await?;
+    let mut audit = Audit { objects: total, ..Audit::default() };
+    let mut chains: BTreeMap<Partition, Vec<(Footer, bool)>> = BTreeMap::new();
+    for Inspected { footer, fault } in inspected {
+        if let Some(footer) = footer {
+            if footer.topic == ledger.topic {
+                chains.entry(footer.partition).or_default().push((footer, fault.is_none()));
+            } else {
+                audit.findings.push(format!("an object of topic {} lies here", footer.topic));
             }
-        }))
-        .buffered(READERS)
-        .collect()
-        .await;
-    for (footer, fault) in objects.iter().zip(checked) {
-        let fault = fault?;
-        chains.entry(footer.partition).or_default().push((footer, fault.is_none()));
+        }
         audit.findings.extend(fault);
     }
-    audit.objects = objects.len() as u64;
     for (partition, marks) in watermarks {
         let chain = chains.remove(partition).unwrap_or_default();
-        audit.partition(ledger, *partition, *marks, &chain);
+        audit.partition(ledger, *partition, *marks, chain);
     }
     for partition in chains.keys() {
         audit.findings.push(format!("the lake holds partition {partition}, the topic does not"));
@@ -106,9 +116,8 @@ impl Audit {
         ledger: &Ledger,
         partition: Partition,
         marks: Watermarks,
-        chain: &[(&Footer, bool)],
+        mut chain: Vec<(Footer, bool)>,
     ) {
-        let mut chain = chain.to_vec();
         chain.sort_by_key(|(footer, _)| footer.first);
         let mut at = ledger.first(partition);
         let mut accepted = 0;
@@ -171,38 +180,28 @@ impl Audit {
 }
 
 impl Lake {
-    /// What is wrong with an object or its letters, in a sentence.
-    async fn fault(&self, footer: &Footer, name: &ObjectName) -> Result<Option<String>, Error> {
+    /// Reads an object whole: its footer, and what is wrong with it or its letters.
+    async fn inspect(&self, name: ObjectName) -> Result<Inspected, Error> {
         let path = name.to_string();
-        match self.intact(&path).await {
-            Ok(true) => {}
-            Ok(false) => return Ok(Some(format!("{path} is damaged: its hash does not fit"))),
-            Err(Error::Damaged { detail, .. }) => {
-                return Ok(Some(format!("{path} is damaged: {detail}")));
-            }
+        let fault = |footer, why: String| Ok(Inspected { footer, fault: Some(why) });
+        let footer = match self.footer(&name).await {
+            Ok(Some(footer)) => footer,
+            Ok(None) => return fault(None, format!("{path} is registered and is not there")),
+            Err(error @ Error::Damaged { .. }) => return fault(None, error.to_string()),
             Err(error) => return Err(error),
+        };
+        if !self.intact(&path).await? {
+            return fault(Some(footer), format!("{path} is damaged: its hash does not fit"));
         }
-        match self.footer(name).await? {
-            Some(found) if found == *footer => {}
-            _ => return Ok(Some(format!("{path} is not the object that the catalog registered"))),
-        }
-        let Some(letters) = &footer.letters else { return Ok(None) };
+        let Some(letters) = footer.letters.clone() else {
+            return Ok(Inspected { footer: Some(footer), fault: None });
+        };
         let Some(bytes) = self.read_if_there(&Path::from(letters.as_str())).await? else {
-            return Ok(Some(format!("{letters} is missing, and {path} names it")));
+            return fault(Some(footer), format!("{letters} is not there, and {path} names it"));
         };
         let digest = format!("{:x}", Sha256::digest(&bytes));
         let whole = letters.ends_with(&format!("-{}.parquet", &digest[..32]));
-        Ok((!whole).then(|| format!("{letters} is damaged: its hash does not fit its name")))
+        let why = format!("{letters} is damaged: its hash does not fit its name");
+        Ok(Inspected { footer: Some(footer), fault: (!whole).then_some(why) })
     }
-}
-
-/// Where the lake ends, by its list of objects: the greatest end of each partition.
-#[must_use]
-pub fn ends(objects: &[Footer]) -> BTreeMap<Partition, Offset> {
-    let mut ends = BTreeMap::new();
-    for footer in objects {
-        let end = ends.entry(footer.partition).or_insert(footer.end);
-        *end = (*end).max(footer.end);
-    }
-    ends
 }

@@ -1,17 +1,28 @@
 //! Reading objects: a footer from the end of the object, and the whole of it to check
 //! its hash.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::schema::types::SchemaDescriptor;
 
 use crate::{Error, Footer, Lake, ObjectName, footer};
 
 /// How much of an object's end is fetched at first: larger than the metadata of any
 /// object of one row group.
 const TAIL: u64 = 64 << 10;
+
+/// The Parquet schema of the objects that this program writes.
+static CURRENT: LazyLock<SchemaDescriptor> = LazyLock::new(|| {
+    ArrowSchemaConverter::new()
+        .convert(&crate::schema())
+        .expect("the lake's Arrow schema has a Parquet one: objects are written by it")
+});
 
 impl Lake {
     /// The footer of an object; none where there is no such object. The name and the
@@ -20,6 +31,15 @@ impl Lake {
     /// # Errors
     /// [`Error::Damaged`] for what is not an object of ours, else the store's.
     pub async fn footer(&self, name: &ObjectName) -> Result<Option<Footer>, Error> {
+        Ok(self.described(name).await?.map(|(footer, _)| footer))
+    }
+
+    /// As [`Lake::footer`], and whether the object's columns are exactly those that this
+    /// program writes, so that it can be read together with others of them.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for what is not an object of ours, else the store's.
+    pub async fn described(&self, name: &ObjectName) -> Result<Option<(Footer, bool)>, Error> {
         let path = name.path();
         let Some(metadata) = self.metadata(&path).await? else { return Ok(None) };
         let footer = Footer::read(&path, &metadata)?;
@@ -29,7 +49,8 @@ impl Lake {
                 detail: "its name and its footer disagree".into(),
             });
         }
-        Ok(Some(footer))
+        let columns = metadata.file_metadata().schema_descr().root_schema();
+        Ok(Some((footer, *columns == *CURRENT.root_schema())))
     }
 
     /// Whether the object's bytes are those that were written, by the hash in its footer.

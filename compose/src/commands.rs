@@ -1,0 +1,250 @@
+//! What a shell may ask of a node, and how the answers are printed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use dashboard::{CommandError, Commands};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use sink::Entry;
+use topic::{Offset, Partition, Record};
+
+use crate::against::Verdict;
+use crate::cli::{RowFormat, TopicTask};
+use crate::node::Node;
+use crate::owner::Door;
+use crate::print;
+use crate::settings::Settings;
+
+/// The commands' names, as the owner serves them.
+const NAMES: [&str; 8] = [
+    "query", "audit", "topic_describe", "topic_read", "accept_gap", "publish", "import_start",
+    "import_progress",
+];
+/// How many records one answer holds.
+const RECORDS: usize = 1_000;
+
+/// A node's commands, for the dashboard to serve.
+pub(crate) fn served(node: &Arc<Node>, token: &str) -> Commands {
+    NAMES.iter().fold(Commands::new(token), |commands, name| {
+        let node = node.clone();
+        commands.with(name, move |request| {
+            let node = node.clone();
+            async move {
+                let answer = node.execute(name, request).await;
+                answer.map_err(|error| CommandError::Failed(print::sentence(&error)))
+            }
+        })
+    })
+}
+
+impl Node {
+    /// Runs a command by its name.
+    pub(crate) async fn execute(
+        self: &Arc<Self>,
+        name: &str,
+        request: Value,
+    ) -> anyhow::Result<Value> {
+        match name {
+            "query" => {
+                let catalog = self.catalog().await?;
+                catalog.crawl(false).await?;
+                let rows = catalog.query(request["sql"].as_str().unwrap_or_default()).await?;
+                let csv = request["csv"].as_bool().unwrap_or_default();
+                if csv {
+                    return Ok(json!({ "csv": rows.csv(), "truncated": rows.truncated }));
+                }
+                Ok(serde_json::from_str(&rows.json())?)
+            }
+            "audit" => {
+                let against = request["against"].as_str().map(PathBuf::from);
+                Ok(serde_json::to_value(self.audit(against.as_deref()).await?)?)
+            }
+            "topic_describe" => self.describe().await,
+            "topic_read" => self.read(&request).await,
+            "accept_gap" => self.accept_gap(&request).await,
+            "publish" => {
+                let catalog = self.catalog().await?;
+                catalog.crawl(true).await?;
+                catalog.publish(request["base"].as_str()).await?;
+                let place = self.lake().await?.location().absolute(catalog::PUBLISHED);
+                Ok(json!({ "published": place }))
+            }
+            "import_start" => self.import_start(&request).await,
+            "import_progress" => Ok(self.import_progress()),
+            other => bail!("there is no command {other}"),
+        }
+    }
+
+    async fn describe(&self) -> anyhow::Result<Value> {
+        let topic = self.topic().await?;
+        let marks = topic.watermarks().await?;
+        let partitions: Vec<Value> = marks
+            .iter()
+            .map(|(partition, marks)| {
+                json!({ "partition": partition, "low": marks.low, "high": marks.high })
+            })
+            .collect();
+        Ok(json!({ "topic": topic.identity().to_string(), "partitions": partitions }))
+    }
+
+    async fn read(&self, request: &Value) -> anyhow::Result<Value> {
+        let number = |key: &str| request[key].as_u64();
+        let partition = u32::try_from(number("partition").context("partition is due")?)?;
+        let partition = Partition(partition);
+        let from = Offset(number("from").unwrap_or_default());
+        let topic = self.topic().await?;
+        let marks = topic.watermarks().await?;
+        let marks = marks.get(&partition).with_context(|| {
+            format!("there is no partition {partition}, but 0 to {}", marks.len().saturating_sub(1))
+        })?;
+        let to = number("to").map_or(marks.high, Offset).min(marks.high);
+        let records = topic.fetch(partition, from, RECORDS).await?;
+        let within: Vec<&Record> = records.iter().take_while(|r| r.offset < to).collect();
+        let lines: Vec<String> =
+            within.iter().map(|record| shown(partition, record)).collect::<Result<_, _>>()?;
+        let next = within.last().map(|record| record.offset.next()).filter(|next| *next < to);
+        Ok(json!({ "lines": lines, "next": next }))
+    }
+
+    async fn accept_gap(&self, request: &Value) -> anyhow::Result<Value> {
+        let partition = u32::try_from(request["partition"].as_u64().context("partition is due")?)?;
+        let partition = Partition(partition);
+        let (topic, lake) = (self.topic().await?, self.lake().await?);
+        let ledger = lake.ledger().await?.context("the lake has no origin yet, so nothing is lost")?;
+        let marks = topic.watermarks().await?;
+        let low = marks.get(&partition).context("the topic has no such partition")?.low;
+        let tips = lake.tips(ledger.clone(), &[partition].into()).await?;
+        let first = tips.resume(partition);
+        if low <= first {
+            bail!("partition {partition}: nothing is lost, the topic still holds offset {first}");
+        }
+        let accepted_at = self.clock.now();
+        let entry = Entry::Gap { partition, first, end: low, accepted_at };
+        if !lake.write_entry(ledger.next, &entry).await? {
+            bail!("somebody else wrote the ledger meanwhile; look, and try again");
+        }
+        Ok(json!({ "partition": partition, "first": first, "end": low }))
+    }
+}
+
+/// A record as a person reads it: its value as it is where that is JSON, else as text.
+fn shown(partition: Partition, record: &Record) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        partition: Partition,
+        offset: Offset,
+        appended_at: String,
+        key: Option<String>,
+        value: Option<Box<RawValue>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+    }
+    let bytes = record.value.as_deref().map(String::from_utf8_lossy);
+    let value = bytes.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let text = if value.is_none() { bytes.as_deref() } else { None };
+    serde_json::to_string(&Shown {
+        partition,
+        offset: record.offset,
+        appended_at: record.appended_at.to_string(),
+        key: record.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()),
+        value,
+        text,
+    })
+}
+
+/// `clickweir query`.
+pub(crate) async fn query(
+    settings: Settings,
+    sql: &str,
+    format: RowFormat,
+) -> anyhow::Result<ExitCode> {
+    let csv = format == RowFormat::Csv;
+    let answer = Door::find(settings).await?.ask("query", json!({ "sql": sql, "csv": csv })).await?;
+    match format {
+        RowFormat::Csv => print::line(answer["csv"].as_str().unwrap_or_default().trim_end()),
+        RowFormat::Json => print::line(&answer.to_string()),
+        RowFormat::Table => print::line(&rows(&answer)),
+    }
+    if answer["truncated"].as_bool().unwrap_or_default() {
+        print::note("there are more rows; catalog.query_rows is the limit");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rows(answer: &Value) -> String {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let header: Vec<String> =
+        list(&answer["columns"]).iter().map(|column| text(&column["name"])).collect();
+    let rows: Vec<Vec<String>> =
+        list(&answer["rows"]).iter().map(|row| list(row).iter().map(text).collect()).collect();
+    print::table(&header, &rows)
+}
+
+/// `clickweir audit`.
+pub(crate) async fn audit(
+    settings: Settings,
+    as_json: bool,
+    against: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let against = against.map(std::path::absolute).transpose()?;
+    let door = Door::find(settings).await?;
+    let answer = door.ask("audit", json!({ "against": against })).await?;
+    let verdict: Verdict = serde_json::from_value(answer)?;
+    if as_json {
+        print::line(&serde_json::to_string_pretty(&verdict)?);
+    } else {
+        print::lines(&verdict.sentences());
+    }
+    Ok(if verdict.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `clickweir topic`.
+pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow::Result<ExitCode> {
+    let door = Door::find(settings).await?;
+    match task.unwrap_or(TopicTask::Describe) {
+        TopicTask::Describe => {
+            let answer = door.ask("topic_describe", json!({})).await?;
+            print::line(&format!("topic {}", answer["topic"].as_str().unwrap_or_default()));
+            for partition in answer["partitions"].as_array().into_iter().flatten() {
+                let (number, low, high) =
+                    (&partition["partition"], &partition["low"], &partition["high"]);
+                print::line(&format!("partition {number}: offsets {low}..{high}"));
+            }
+        }
+        TopicTask::Read { partition, from_offset, to_offset } => {
+            let mut next = Some(from_offset);
+            while let Some(from) = next {
+                let request = json!({ "partition": partition, "from": from, "to": to_offset });
+                let answer = door.ask("topic_read", request).await?;
+                for line in answer["lines"].as_array().into_iter().flatten() {
+                    print::line(line.as_str().unwrap_or_default());
+                }
+                next = answer["next"].as_u64();
+            }
+        }
+        TopicTask::AcceptGap { partition } => {
+            let answer = door.ask("accept_gap", json!({ "partition": partition })).await?;
+            let (first, end) = (&answer["first"], &answer["end"]);
+            print::line(&format!(
+                "partition {partition}: the loss of {first}..{end} is accepted and in the ledger"
+            ));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `clickweir publish`.
+pub(crate) async fn publish(settings: Settings, base: Option<String>) -> anyhow::Result<ExitCode> {
+    let answer = Door::find(settings).await?.ask("publish", json!({ "base": base })).await?;
+    print::line(&format!("published {}", answer["published"].as_str().unwrap_or_default()));
+    Ok(ExitCode::SUCCESS)
+}

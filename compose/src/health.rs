@@ -1,0 +1,87 @@
+//! `clickweir health ROLE`: what containers run. A role with HTTP is asked; one without shows
+//! that it makes progress by a file that it renews.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use topic::Timestamp;
+use topic::clock::{Clock, SharedClock, SystemClock};
+
+use crate::cli::Role;
+use crate::print;
+use crate::settings::Settings;
+
+/// How old a pulse may be.
+const STALE: Duration = Duration::from_secs(20);
+/// How often it is renewed at most.
+const RENEW: Duration = Duration::from_secs(1);
+
+fn file(settings: &Settings, role: Role) -> PathBuf {
+    settings.folder().join(match role {
+        Role::Transformer => "transformer.alive",
+        _ => "crawl.alive",
+    })
+}
+
+/// What a role calls while it makes progress.
+pub(crate) fn pulse(settings: &Settings, role: Role, clock: SharedClock) -> impl Fn() + Send + Sync + use<> {
+    let file = file(settings, role);
+    let last = Mutex::new(Timestamp::default());
+    move || {
+        let now = clock.now();
+        let mut last = last.lock();
+        if now.since(*last) < RENEW {
+            return;
+        }
+        *last = now;
+        if let Err(error) = std::fs::write(&file, now.micros().to_string()) {
+            tracing::warn!("{} cannot be written: {error}", file.display());
+        }
+    }
+}
+
+/// Whether the role is well.
+pub(crate) async fn ask(settings: Settings, role: Role) -> anyhow::Result<ExitCode> {
+    let well = match role {
+        Role::Producer => ready(settings.sections.producer.listen).await,
+        Role::Dashboard => ready(settings.sections.dashboard.listen).await,
+        Role::Transformer | Role::Crawl => fresh(&settings, role),
+    };
+    match well {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(why) => {
+            print::note(&why);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn ready(listen: SocketAddr) -> Result<(), String> {
+    let ip = if listen.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen.ip() };
+    let url = format!("http://{}/readyz", SocketAddr::new(ip, listen.port()));
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .map_err(|error| error.to_string())?;
+    let answer = client.get(&url).send().await.map_err(|error| format!("{url}: {error}"))?;
+    if answer.status().is_success() {
+        return Ok(());
+    }
+    Err(format!("{url} says {}", answer.status()))
+}
+
+fn fresh(settings: &Settings, role: Role) -> Result<(), String> {
+    let file = file(settings, role);
+    let text = std::fs::read_to_string(&file)
+        .map_err(|_| format!("{} is not there: the role never made progress", file.display()))?;
+    let at = Timestamp::from_micros(text.trim().parse().unwrap_or_default());
+    let age = SystemClock.now().since(at);
+    if age <= STALE {
+        return Ok(());
+    }
+    Err(format!("no progress for {} s", age.as_secs()))
+}

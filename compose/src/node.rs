@@ -1,0 +1,87 @@
+//! A node: topic, lake and catalog, each opened when a command first needs it.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use catalog::Catalog;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use sink::Lake;
+use tokio::sync::OnceCell;
+use topic::clock::{self, SharedClock};
+use topic::{Open, Topic};
+
+use crate::importing::Importing;
+use crate::settings::Settings;
+
+/// What a process holds of the two places where data rests.
+pub(crate) struct Node {
+    pub(crate) settings: Settings,
+    pub(crate) clock: SharedClock,
+    topic: OnceCell<Arc<dyn Topic>>,
+    lake: OnceCell<Lake>,
+    catalog: OnceCell<Catalog>,
+    /// The import that runs or ran here last.
+    pub(crate) importing: Mutex<Option<Arc<Importing>>>,
+}
+
+impl Node {
+    /// Opens nothing yet.
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            clock: clock::system(),
+            topic: OnceCell::new(),
+            lake: OnceCell::new(),
+            catalog: OnceCell::new(),
+            importing: Mutex::new(None),
+        })
+    }
+
+    /// The topic; it is made where it is not there yet.
+    pub(crate) async fn topic(&self) -> anyhow::Result<Arc<dyn Topic>> {
+        let open = || async {
+            let with = Open { clock: self.clock.clone(), create: true };
+            let config = &self.settings.sections.topic;
+            topic::open(config, with)
+                .await
+                .with_context(|| format!("the topic at {} cannot be opened", config.url))
+        };
+        self.topic.get_or_try_init(open).await.cloned()
+    }
+
+    /// The lake.
+    pub(crate) async fn lake(&self) -> anyhow::Result<Lake> {
+        let open = || async { Ok::<_, anyhow::Error>(Lake::open(&self.settings.sections.lake)?) };
+        self.lake.get_or_try_init(open).await.cloned()
+    }
+
+    /// The catalog, crawled by whoever asks for it.
+    pub(crate) async fn catalog(&self) -> anyhow::Result<Catalog> {
+        let open = || async {
+            let sections = &self.settings.sections;
+            let lake = self.lake().await?;
+            let config = sections.catalog.clone();
+            Ok::<_, anyhow::Error>(
+                Catalog::open(config, lake, &sections.lake, self.clock.clone()).await?,
+            )
+        };
+        self.catalog.get_or_try_init(open).await.cloned()
+    }
+
+    /// Lets the store show that a conditional create is one.
+    pub(crate) async fn probe(&self) -> anyhow::Result<()> {
+        let nonce = format!("{}-{}", self.clock.now().micros(), std::process::id());
+        Ok(self.lake().await?.probe(&nonce).await?)
+    }
+
+    /// The consumer group: two lakes on one topic never share one.
+    pub(crate) async fn group(&self) -> anyhow::Result<String> {
+        let given = &self.settings.sections.transformer.group;
+        if !given.is_empty() {
+            return Ok(given.clone());
+        }
+        let digest = Sha256::digest(self.lake().await?.location().to_string());
+        Ok(format!("clickweir-{}", &format!("{digest:x}")[..12]))
+    }
+}

@@ -1,0 +1,127 @@
+//! The configuration: defaults, a file, the environment, flags, in this order.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::Value;
+use serde::Deserialize;
+
+/// Every section, each owned by its crate.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sections {
+    pub(crate) topic: topic::Config,
+    pub(crate) lake: sink::S3,
+    pub(crate) sink: sink::Config,
+    pub(crate) transformer: transformer::Config,
+    pub(crate) producer: producer::Config,
+    pub(crate) catalog: catalog::Config,
+    pub(crate) dashboard: dashboard::Config,
+}
+
+/// The configuration, and where each value of it comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) sections: Sections,
+    figment: Figment,
+}
+
+const DEFAULTS: &str = include_str!("default.toml");
+/// Taken from the working directory where no file is named.
+const FILE: &str = "clickweir.toml";
+/// Keys whose values are never shown.
+const SECRETS: [&str; 2] = ["topic.sasl_password", "lake.secret_key"];
+
+impl Settings {
+    /// Reads the configuration.
+    pub(crate) fn load(file: Option<&Path>, set: &[String]) -> anyhow::Result<Self> {
+        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        let file = match file {
+            Some(file) if !file.exists() => bail!("{}: no such file", file.display()),
+            Some(file) => file.to_owned(),
+            None => PathBuf::from(FILE),
+        };
+        figment = figment
+            .merge(Toml::file(file))
+            .merge(Env::prefixed("CLICKWEIR__").split("__"));
+        for pair in set {
+            let (key, value) = pair
+                .split_once('=')
+                .with_context(|| format!("--set {pair}: write SECTION.KEY=VALUE"))?;
+            let value: Value = value.parse().expect("every text is a value to figment");
+            figment = figment.merge(Serialized::default(key, value));
+        }
+        let mut sections: Sections = figment.extract().map_err(|error| {
+            let place = error.path.join(".");
+            anyhow::anyhow!("configuration {place}: {error}; `clickweir config show` lists every key")
+        })?;
+        if sections.catalog.httpfs.as_os_str().is_empty() {
+            sections.catalog.httpfs = extension();
+        }
+        Ok(Self { sections, figment })
+    }
+
+    /// One line a key: its name, its value, where that comes from.
+    pub(crate) fn sources(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let Ok(all) = self.figment.extract::<figment::value::Dict>() else { return lines };
+        for (section, keys) in &all {
+            for key in keys.as_dict().map(|dict| dict.keys()).into_iter().flatten() {
+                let name = format!("{section}.{key}");
+                let value = match self.figment.find_value(&name) {
+                    Ok(_) if SECRETS.contains(&name.as_str()) => "(secret)".to_owned(),
+                    Ok(value) => shown(&value),
+                    Err(_) => continue,
+                };
+                let source = self.figment.find_metadata(&name).map_or("default", |metadata| {
+                    match &*metadata.name {
+                        "TOML source string" => "default",
+                        name if name.starts_with("TOML") => "file",
+                        name if name.contains("environment") => "environment",
+                        _ => "flag",
+                    }
+                });
+                lines.push(format!("{name} = {value}  # {source}"));
+            }
+        }
+        lines
+    }
+
+    /// The folder of the catalog: where the owner's file and the pulses are.
+    pub(crate) fn folder(&self) -> PathBuf {
+        match self.sections.catalog.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => format!("{text:?}"),
+        Value::Bool(_, truth) => truth.to_string(),
+        Value::Num(_, number) => number
+            .to_i128()
+            .map_or_else(|| number.to_f64().unwrap_or_default().to_string(), |n| n.to_string()),
+        Value::Array(_, items) => {
+            format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// DuckDB's `httpfs` extension: in `lib/` beside the binary's folder, else where a checkout
+/// keeps it.
+fn extension() -> PathBuf {
+    const NAME: &str = "httpfs.duckdb_extension";
+    let beside = std::env::current_exe().ok().and_then(|binary| {
+        let bin = binary.parent()?;
+        [bin.join("../lib"), bin.join("../../vendor/lib"), bin.join("../../../vendor/lib")]
+            .into_iter()
+            .map(|folder| folder.join(NAME))
+            .find(|file| file.exists())
+    });
+    beside.unwrap_or_else(|| PathBuf::from("vendor/lib").join(NAME))
+}
