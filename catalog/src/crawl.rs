@@ -165,19 +165,22 @@ impl Inner {
             }
         }
         let mut footers = stream::iter(fresh)
-            .map(|(name, bytes)| async move { (name, bytes, self.lake.footer(&name).await) })
+            .map(|(name, bytes)| async move { (name, bytes, self.lake.described(&name).await) })
             .buffer_unordered(FOOTERS);
         while let Some((name, bytes, footer)) = footers.next().await {
             match footer {
-                Ok(Some(footer)) => match unfit(&footer, ledger) {
-                    None => drop(marks.held.insert(
-                        name,
-                        Seen {
+                Ok(Some((footer, current))) => match unfit(&footer, ledger) {
+                    None => {
+                        marks.held.insert(
                             name,
-                            bytes,
-                            footer,
-                        },
-                    )),
+                            Seen {
+                                name,
+                                bytes,
+                                footer,
+                                current,
+                            },
+                        );
+                    }
                     Some(why) => drop(marks.refused.insert(name, (bytes, why))),
                 },
                 // It was deleted after the list was made.

@@ -38,8 +38,8 @@ pub(crate) struct Session {
     pub(crate) connection: Connection,
     /// The catalog's revision that the views of this connection list; none before the first.
     pub(crate) revision: Option<u64>,
-    /// Whether the views were made over objects (else they are the typed empty ones).
-    pub(crate) viewed: (bool, bool),
+    /// Which lists its views are made over; none before they were made.
+    pub(crate) shapes: Option<[[bool; 2]; 2]>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -131,9 +131,14 @@ impl Engine {
             },
         };
         let timed_out = stop.stopped.load(Ordering::Relaxed);
-        match joined.expect("work on the database does not panic") {
-            Err(_) if timed_out => Err(Error::TimedOut(limit)),
-            result => result,
+        match joined {
+            Ok(Err(_)) | Err(_) if timed_out => Err(Error::TimedOut(limit)),
+            Ok(result) => result,
+            // The client panics on what it cannot turn into Arrow; that connection is gone.
+            Err(_) => Err(Error::Invalid(
+                "the answer cannot be carried out of the database: cast its columns to VARCHAR"
+                    .into(),
+            )),
         }
     }
 
@@ -145,7 +150,7 @@ impl Engine {
         Ok(Session {
             connection,
             revision: None,
-            viewed: (false, false),
+            shapes: None,
             stopped: Arc::default(),
         })
     }
@@ -167,7 +172,7 @@ fn transact<T>(
     if done.is_err() {
         // What the views were is rolled back as well.
         session.revision = None;
-        session.viewed = (false, false);
+        session.shapes = None;
         if let Err(error) = session.connection.execute_batch("ROLLBACK") {
             tracing::debug!(error = %sentence(&error), "nothing was left to roll back");
         }

@@ -15,6 +15,8 @@ pub struct Object {
     pub name: ObjectName,
     /// Its size in bytes.
     pub bytes: u64,
+    /// Whether its columns are exactly those that this program writes.
+    pub current: bool,
     /// What it says of itself.
     pub footer: Footer,
 }
@@ -26,9 +28,9 @@ impl Catalog {
     /// The database's.
     pub async fn objects(&self) -> Result<Vec<Object>, Error> {
         let work = |session: &mut Session| {
-            let mut statement = session
-                .connection
-                .prepare("SELECT path, bytes, footer FROM objects ORDER BY partition, \"first\"")?;
+            let mut statement = session.connection.prepare(
+                "SELECT path, bytes, footer, current FROM objects ORDER BY partition, \"first\"",
+            )?;
             let mut rows = statement.query([])?;
             let mut objects = Vec::new();
             while let Some(row) = rows.next()? {
@@ -37,6 +39,7 @@ impl Catalog {
                 objects.push(Object {
                     name: ObjectName::parse(&path).ok_or_else(|| damaged("under no name"))?,
                     bytes: row.get(1)?,
+                    current: row.get(3)?,
                     footer: serde_json::from_str(&footer)
                         .map_err(|_| damaged("with a footer that cannot be read"))?,
                 });

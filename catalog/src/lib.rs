@@ -33,6 +33,7 @@ mod rows;
 mod sandbox;
 pub mod schedule;
 mod schema;
+mod source;
 mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};

@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) name: ObjectName,
     pub(crate) bytes: u64,
     pub(crate) footer: Footer,
+    /// Whether its columns are exactly those that this program writes.
+    pub(crate) current: bool,
 }
 
 /// The crawler's memory. What is in the database is read from it; the rest is found again.
@@ -153,6 +155,7 @@ mod tests {
             name,
             bytes: 1,
             footer,
+            current: true,
         }
     }
 

@@ -5,7 +5,7 @@ use duckdb::{Connection, params};
 use sink::Location;
 
 use crate::remote::{self, Access};
-use crate::views::{Table, list};
+use crate::views::{Lists, View};
 use crate::{Catalog, Error, Object};
 
 /// The copy's place in the lake.
@@ -70,26 +70,14 @@ fn write(
     let filled = objects
         .iter()
         .filter(|object| object.footer.counts.rows > 0);
-    let clicks: Vec<String> = filled.map(|object| object.name.to_string()).collect();
+    let clicks = Lists::of(filled.map(|object| (object.name.to_string(), object.current)));
     let letters: Vec<String> = objects
         .iter()
         .filter_map(|object| object.footer.letters.clone())
         .collect();
-    for (table, paths) in [(Table::Clicks, clicks), (Table::Letters, letters)] {
-        let name = table.name();
-        let named = |location: &Location, paths: &[String]| {
-            let list = list(location, paths.iter().map(String::as_str));
-            format!("CREATE OR REPLACE MACRO {name}_objects() AS {list};")
-        };
-        let call = format!("{name}_objects()");
-        let over = paths.first().map(|_| call.as_str());
-        if let [first, ..] = paths.as_slice() {
-            connection.execute_batch(&named(here, std::slice::from_ref(first)))?;
-        }
-        connection.execute_batch(&format!("CREATE VIEW {name} AS FROM {};", table.over(over)))?;
-        if !paths.is_empty() {
-            connection.execute_batch(&named(base, &paths))?;
-        }
+    for view in [View::clicks(&clicks), View::letters(&letters)] {
+        connection.execute_batch(&view.create("", here))?;
+        connection.execute_batch(&view.objects("", base))?;
     }
     connection.execute_batch(
         "CREATE TABLE objects (
@@ -101,6 +89,7 @@ fn write(
         name,
         bytes,
         footer,
+        ..
     } in objects
     {
         appender.append_row(params![

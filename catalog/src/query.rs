@@ -90,7 +90,10 @@ fn blame(error: &duckdb::Error, limit: Duration) -> Error {
     } else if is("Out of Memory") {
         Error::TooLarge(text.lines().next().unwrap_or(&text).to_owned())
     } else if is("Permission Error") {
-        Error::Refused(format!("{text}: only the lake's own objects can be read"))
+        Error::Refused(format!(
+            "{}: only the lake's own objects can be read",
+            text.lines().next().unwrap_or(&text)
+        ))
     } else if is("IO Error") || is("HTTP Error") || is("FATAL") {
         Error::Unavailable(text)
     } else {

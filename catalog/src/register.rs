@@ -7,7 +7,7 @@ use sink::{Hour, Location, ObjectName, Offset, Partition};
 use crate::accounting::Run;
 use crate::engine::Session;
 use crate::marks::{Mark, Marks, Seen};
-use crate::views::{Table, list};
+use crate::views::Lists;
 use crate::{Error, rollup, schema};
 
 /// How many runs without any news are kept.
@@ -73,10 +73,9 @@ pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error
             .objects
             .iter()
             .filter(|seen| seen.footer.counts.rows > 0);
-        let paths: Vec<String> = filled.map(|seen| seen.name.to_string()).collect();
-        if !paths.is_empty() {
-            let list = list(&batch.location, paths.iter().map(String::as_str));
-            rollup::add(connection, &Table::Clicks.over(Some(&list)))?;
+        let lists = Lists::of(filled.map(|seen| (seen.name.to_string(), seen.current)));
+        if !lists.is_empty() {
+            rollup::add(connection, &lists.table(&batch.location))?;
         }
     }
     if batch.run.full {
@@ -91,14 +90,15 @@ fn insert_objects(connection: &Connection, objects: &[Seen]) -> Result<(), Error
             path VARCHAR, partition UINTEGER, first UBIGINT, \"end\" UBIGINT, appended_at BIGINT,
             bytes UBIGINT, \"rows\" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT,
             differing UBIGINT, dropped UBIGINT, absent UBIGINT, letters VARCHAR, least BIGINT,
-            greatest BIGINT, window_cut BOOLEAN, configuration VARCHAR, footer VARCHAR,
-            hour BIGINT)",
+            greatest BIGINT, window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN,
+            footer VARCHAR, hour BIGINT)",
     )?;
     let mut appender = connection.appender("arrived")?;
     for Seen {
         name,
         bytes,
         footer,
+        current,
     } in objects
     {
         let counts = &footer.counts;
@@ -121,6 +121,7 @@ fn insert_objects(connection: &Connection, objects: &[Seen]) -> Result<(), Error
             footer.occurred.map(|(_, greatest)| greatest.micros()),
             footer.window_cut,
             footer.configuration,
+            current,
             json,
             name.hour.0,
         ])?;
@@ -130,7 +131,8 @@ fn insert_objects(connection: &Connection, objects: &[Seen]) -> Result<(), Error
     connection.execute_batch(
         "INSERT INTO objects SELECT path, partition, first, \"end\", make_timestamptz(appended_at),
             bytes, \"rows\", dead_letters, duplicates, differing, dropped, absent, letters,
-            make_timestamptz(least), make_timestamptz(greatest), window_cut, configuration, footer
+            make_timestamptz(least), make_timestamptz(greatest), window_cut, configuration,
+            current, footer
          FROM arrived;
          INSERT INTO partitions
          SELECT partition, max(\"end\"), arg_max(hour, first) FROM arrived GROUP BY partition
@@ -161,7 +163,7 @@ fn insert_run(connection: &Connection, run: &Run) -> Result<(), Error> {
             run.detail
         ],
     )?;
-    if number % 100 == 0 {
+    if number.is_multiple_of(100) {
         connection.execute(
             "DELETE FROM crawls WHERE \"found\" = 0 AND number + ? < ?",
             params![QUIET_RUNS, number],

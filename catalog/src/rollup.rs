@@ -24,22 +24,23 @@ pub(crate) fn fold(rows: &str, condition: &str) -> String {
     )
 }
 
-/// Adds the rows of new objects.
+/// Adds the rows of new objects, which are read once.
 pub(crate) fn add(connection: &Connection, rows: &str) -> Result<(), Error> {
-    connection.execute_batch(&format!(
-        "INSERT INTO hourly BY NAME {}",
-        fold(rows, "true")
-    ))?;
+    let named = "max({'named_at': occurred_at, 'name': product_name})
+        FILTER (product_id IS NOT NULL AND product_name IS NOT NULL) AS newest";
+    let folded = fold(rows, "true").replacen("SELECT", &format!("SELECT {named},"), 1);
+    connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE fresh AS {folded}"))?;
     // The newest name wins, and of two as new the greater: whatever the order of crawls.
-    connection.execute_batch(&format!(
-        "INSERT INTO products BY NAME
+    connection.execute_batch(
+        "INSERT INTO hourly BY NAME SELECT * EXCLUDE (newest) FROM fresh;
+         INSERT INTO products BY NAME
          SELECT product_id, newest.name AS name, newest.named_at AS named_at FROM (
-            SELECT product_id, max({{'named_at': occurred_at, 'name': product_name}}) AS newest
-            FROM {rows} WHERE product_id IS NOT NULL AND product_name IS NOT NULL
-            GROUP BY product_id)
+            SELECT product_id, max(newest) AS newest FROM fresh
+            WHERE newest IS NOT NULL GROUP BY product_id)
          ON CONFLICT DO UPDATE SET name = excluded.name, named_at = excluded.named_at
-         WHERE (excluded.named_at, excluded.name) > (products.named_at, products.name)"
-    ))?;
+         WHERE (excluded.named_at, excluded.name) > (products.named_at, products.name);
+         DROP TABLE fresh;",
+    )?;
     Ok(())
 }
 

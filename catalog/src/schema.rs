@@ -24,7 +24,7 @@ CREATE TABLE objects (
     "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
     dropped UBIGINT, absent UBIGINT, letters VARCHAR,
     occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
-    window_cut BOOLEAN, configuration VARCHAR, footer VARCHAR,
+    window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN, footer VARCHAR,
     UNIQUE (partition, "first"));
 CREATE TABLE hourly (
     hour TIMESTAMP WITH TIME ZONE, action VARCHAR, product_id VARCHAR, country VARCHAR,

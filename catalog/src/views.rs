@@ -43,35 +43,145 @@ impl Table {
         }
     }
 
-    /// The table over the objects that the SQL expression `list` gives; empty, with its
-    /// types, where there is none.
-    pub(crate) fn over(self, list: Option<&str>) -> String {
+    /// The table over the objects that two SQL expressions list: those with exactly this
+    /// program's columns, which are opened as they are read, and those of other versions,
+    /// whose columns are looked up in each. Empty, with its types, where there is neither.
+    pub(crate) fn over(self, current: Option<&str>, others: Option<&str>) -> String {
         let columns = self.columns();
         let typed: Vec<String> = columns
             .iter()
             .map(|(name, kind)| format!(r#"NULL::{kind} AS "{name}""#))
             .collect();
-        let empty = format!("SELECT {} WHERE false", typed.join(", "));
-        let Some(list) = list else {
-            return format!("({empty})");
-        };
-        // The empty table lends its columns to objects that lack them.
         let names: Vec<String> = columns
             .iter()
             .map(|(name, _)| format!(r#""{name}""#))
             .collect();
-        format!(
-            "(SELECT {} FROM ({empty} UNION ALL BY NAME SELECT * FROM \
-             read_parquet({list}, union_by_name = true, hive_partitioning = false)))",
-            names.join(", ")
-        )
+        let names = names.join(", ");
+        let empty = format!("SELECT {} WHERE false", typed.join(", "));
+        let mut parts = Vec::new();
+        if let Some(list) = current {
+            parts.push(format!(
+                "SELECT {names} FROM read_parquet({list}, hive_partitioning = false)"
+            ));
+        }
+        if let Some(list) = others {
+            // The empty table lends its columns to objects that lack them.
+            parts.push(format!(
+                "SELECT {names} FROM ({empty} UNION ALL BY NAME SELECT * FROM \
+                 read_parquet({list}, union_by_name = true, hive_partitioning = false))"
+            ));
+        }
+        if parts.is_empty() {
+            parts.push(empty);
+        }
+        format!("({})", parts.join(" UNION ALL "))
     }
+}
+
+/// Paths of click objects, apart by whether their columns are this program's.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    current: Vec<String>,
+    others: Vec<String>,
+}
+
+impl Lists {
+    pub(crate) fn of(objects: impl IntoIterator<Item = (String, bool)>) -> Self {
+        let mut lists = Self::default();
+        for (path, current) in objects {
+            if current {
+                &mut lists.current
+            } else {
+                &mut lists.others
+            }
+            .push(path);
+        }
+        lists
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.current.is_empty() && self.others.is_empty()
+    }
+
+    /// The clicks of the listed objects, as an SQL table.
+    pub(crate) fn table(&self, location: &Location) -> String {
+        let list = |paths: &[String]| (!paths.is_empty()).then(|| list(location, paths));
+        let (current, others) = (list(&self.current), list(&self.others));
+        Table::Clicks.over(current.as_deref(), others.as_deref())
+    }
+}
+
+/// The macros through which a view names its objects, and the view. So a view is bound when
+/// it is read, and a longer list needs no new view.
+pub(crate) struct View<'p> {
+    table: Table,
+    lists: [(&'static str, &'p [String]); 2],
+}
+
+impl<'p> View<'p> {
+    pub(crate) fn clicks(lists: &'p Lists) -> Self {
+        let lists = [
+            ("clicks_objects", &*lists.current),
+            ("clicks_older_objects", &*lists.others),
+        ];
+        Self {
+            table: Table::Clicks,
+            lists,
+        }
+    }
+
+    /// Dead letters are few: their columns are looked up in each object.
+    pub(crate) fn letters(letters: &'p [String]) -> Self {
+        Self {
+            table: Table::Letters,
+            lists: [("no_objects", &[]), ("dead_letters_objects", letters)],
+        }
+    }
+
+    /// Which of the lists hold anything: views of one shape have one text.
+    pub(crate) fn shape(&self) -> [bool; 2] {
+        self.lists.map(|(_, paths)| !paths.is_empty())
+    }
+
+    /// SQL that makes the macros list the objects.
+    pub(crate) fn objects(&self, temp: &str, location: &Location) -> String {
+        let filled = self.lists.iter().filter(|(_, paths)| !paths.is_empty());
+        let macros = filled.map(|(name, paths)| {
+            format!(
+                "CREATE OR REPLACE {temp} MACRO {name}() AS {};",
+                list(location, *paths)
+            )
+        });
+        macros.collect()
+    }
+
+    /// SQL that makes the view. Making it opens one object of each list, which is why the
+    /// macros list only that one meanwhile.
+    pub(crate) fn create(&self, temp: &str, location: &Location) -> String {
+        let first = Self {
+            lists: self.lists.map(|(name, paths)| (name, first(paths))),
+            ..*self
+        };
+        let calls = self
+            .lists
+            .map(|(name, paths)| (!paths.is_empty()).then(|| format!("{name}()")));
+        let over = self.table.over(calls[0].as_deref(), calls[1].as_deref());
+        let view = format!(
+            "CREATE OR REPLACE {temp} VIEW {} AS FROM {over};",
+            self.table.name()
+        );
+        format!("{}{view}", first.objects(temp, location))
+    }
+}
+
+fn first(paths: &[String]) -> &[String] {
+    paths.get(..1).unwrap_or_default()
 }
 
 /// Absolute names of the lake's paths, as a list in SQL. What a pattern could mean is
 /// written so that it means itself.
-pub(crate) fn list<'p>(location: &Location, paths: impl IntoIterator<Item = &'p str>) -> String {
-    let quote = |path: &str| {
+fn list(location: &Location, paths: &[String]) -> String {
+    let quote = |path: &String| {
         let absolute = location.absolute(path);
         let mut plain = String::with_capacity(absolute.len());
         for letter in absolute.chars() {
@@ -82,7 +192,7 @@ pub(crate) fn list<'p>(location: &Location, paths: impl IntoIterator<Item = &'p 
         }
         quoted(&plain)
     };
-    let quoted: Vec<String> = paths.into_iter().map(quote).collect();
+    let quoted: Vec<String> = paths.iter().map(quote).collect();
     format!("[{}]", quoted.join(", "))
 }
 
@@ -95,55 +205,36 @@ impl Session {
         if self.revision == Some(revision) {
             return Ok(());
         }
-        let clicks =
-            self.paths(r#"SELECT path FROM objects WHERE "rows" > 0 ORDER BY partition, "first""#)?;
+        let clicks = self.lists("true")?;
         let letters = self.paths(
             r#"SELECT letters FROM objects WHERE letters IS NOT NULL ORDER BY partition, "first""#,
         )?;
-        let viewed = self.viewed;
-        self.viewed = (
-            self.bind_view(Table::Clicks, &clicks, viewed.0, location)?,
-            self.bind_view(Table::Letters, &letters, viewed.1, location)?,
-        );
+        let views = [View::clicks(&clicks), View::letters(&letters)];
+        let shapes = views.each_ref().map(View::shape);
+        for (place, view) in views.iter().enumerate() {
+            if self
+                .shapes
+                .is_none_or(|known| known[place] != shapes[place])
+            {
+                self.connection
+                    .execute_batch(&view.create("TEMP", location))?;
+            }
+            self.connection
+                .execute_batch(&view.objects("TEMP", location))?;
+        }
+        self.shapes = Some(shapes);
         self.revision = Some(revision);
         Ok(())
     }
 
-    /// A view names its objects through a macro, so that it is bound once (which opens every
-    /// object) when it is read, and not also when it is made.
-    fn bind_view(
-        &self,
-        table: Table,
-        paths: &[String],
-        viewed: bool,
-        location: &Location,
-    ) -> Result<bool, Error> {
-        let name = table.name();
-        let objects = |paths: &[String]| {
-            let list = list(location, paths.iter().map(String::as_str));
-            format!("CREATE OR REPLACE TEMP MACRO {name}_objects() AS {list};")
-        };
-        let call = format!("{name}_objects()");
-        let view = |list| {
-            format!(
-                "CREATE OR REPLACE TEMP VIEW {name} AS FROM {};",
-                table.over(list)
-            )
-        };
-        let sql = match paths {
-            [] => view(None),
-            _ if viewed => objects(paths),
-            [first, ..] => {
-                format!(
-                    "{}{}{}",
-                    objects(std::slice::from_ref(first)),
-                    view(Some(&call)),
-                    objects(paths)
-                )
-            }
-        };
-        self.connection.execute_batch(&sql)?;
-        Ok(!paths.is_empty())
+    /// The objects with rows for which an SQL condition holds.
+    pub(crate) fn lists(&self, condition: &str) -> Result<Lists, Error> {
+        let mut statement = self.connection.prepare(&format!(
+            r#"SELECT path, current FROM objects WHERE "rows" > 0 AND ({condition})
+               ORDER BY partition, "first""#
+        ))?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Lists::of(rows.collect::<Result<Vec<_>, _>>()?))
     }
 
     /// A column of text.
@@ -162,7 +253,7 @@ mod tests {
     fn invariant_7_a_list_means_what_it_says() {
         let folder = Location::Folder("/a [b]/it's*".into());
         assert_eq!(
-            list(&folder, ["x?.parquet"]),
+            list(&folder, &["x?.parquet".to_owned()]),
             "['/a [[]b]/it''s[*]/x[?].parquet']"
         );
     }

@@ -243,3 +243,91 @@ async fn another_topics_objects_are_refused() {
         "{name}: {run:?}"
     );
 }
+
+#[tokio::test]
+async fn objects_of_other_versions_are_read_together() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    let name = shore.commit(0, 0, &[VIEW, VIEW]).await;
+    catalog.crawl(false).await.unwrap();
+    let mut footer = catalog.objects().await.unwrap().remove(0).footer;
+    for (first, columns) in [
+        (2, "* EXCLUDE (city, utm_term) REPLACE ({} AS \"offset\")"),
+        (4, "* REPLACE ({} AS \"offset\"), 'rain' AS weather"),
+    ] {
+        (footer.first, footer.end) = (Offset(first), Offset(first + 2));
+        let json = serde_json::to_string(&footer).unwrap();
+        let (from, to) = (
+            shore.path(&name),
+            name.replace("-00000000000000000000", &format!("-{first:020}")),
+        );
+        let copy = format!(
+            "COPY (SELECT {} FROM '{}') TO '{}' (FORMAT parquet, KV_METADATA {{clickweir: '{json}'}})",
+            columns.replace("{}", &format!("(\"offset\" + {first})::UBIGINT")),
+            from.display(),
+            shore.path(&to).display()
+        );
+        duckdb::Connection::open_in_memory()
+            .unwrap()
+            .execute_batch(&copy)
+            .unwrap();
+        assert_eq!(catalog.crawl(false).await.unwrap().registered, 1);
+        let seen = catalog
+            .query("SELECT count(*), count(city), max(\"offset\") FROM clicks")
+            .await;
+        assert_eq!(
+            lines(&seen.unwrap()),
+            [format!("{0} 0 {1}", first + 2, first + 1)]
+        );
+    }
+    let current: Vec<_> = catalog
+        .objects()
+        .await
+        .unwrap()
+        .iter()
+        .map(|one| one.current)
+        .collect();
+    assert_eq!(current, [true, false, false]);
+    let all = crate::Filter {
+        to: moment("2030-01-01T00:00:00Z"),
+        ..crate::Filter::default()
+    };
+    assert_eq!(catalog.totals(&all).await.unwrap().now.clicks, 6);
+    catalog.publish(None).await.unwrap();
+    let attach = format!(
+        "ATTACH '{}' AS shop (READ_ONLY)",
+        shore.path(crate::PUBLISHED).display()
+    );
+    let reader = duckdb::Connection::open_in_memory().unwrap();
+    reader.execute_batch(&attach).unwrap();
+    let rows: u64 = reader
+        .query_row("SELECT count(*) FROM shop.clicks", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 6);
+}
+
+#[tokio::test]
+async fn the_schedule_crawls_publishes_and_ends_with_a_crawl() {
+    let shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW]).await;
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let (told, mut runs) = tokio::sync::mpsc::channel(1_000);
+    let progress = move |crawl: &Crawl| drop(told.try_send(crawl.clone()));
+    let running = tokio::spawn(crate::schedule::run(
+        shore.catalog().await,
+        shutdown.clone(),
+        progress,
+    ));
+    assert_eq!(runs.recv().await.unwrap().registered, 1);
+    // The second run comes after the first publication.
+    assert_eq!(runs.recv().await.unwrap().registered, 0);
+    assert!(fs::exists(shore.path(crate::PUBLISHED)).unwrap());
+    shore.commit(0, 1, &[VIEW]).await;
+    shutdown.cancel();
+    running.await.unwrap();
+    let mut last = 0;
+    while let Some(run) = runs.recv().await {
+        last += run.registered;
+    }
+    assert_eq!(last, 1, "what was committed before the end is registered");
+}

@@ -239,3 +239,49 @@ async fn input_29_formulas_are_neutralised_in_csv() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn every_type_is_shown_or_refused_and_the_next_query_is_served() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    for value in [
+        "'101'::BIT",
+        "'12:00:00+01'::TIMETZ",
+        "'12:00:00'::TIME",
+        "INTERVAL 3 DAY",
+        "'a'::ENUM('a', 'b')",
+        "union_value(num := 2)",
+        "'2026-11-22 21:00:00.123456789'::TIMESTAMP_NS",
+        "'2026-11-22'::DATE",
+        "170141183460469231731687303715884105727::HUGEINT",
+        "340282366920938463463374607431768211455::UHUGEINT",
+        "12345678901234567890123456789012345678901234567890::BIGNUM",
+        "MAP {'a': now()}",
+        "[['a'], NULL]",
+        "{'a': 1, 'b': uuid()}",
+        "'x'::BLOB",
+        "'{}'::JSON",
+        "NULL",
+        "1.5::DECIMAL(4, 2)",
+        "array_value(1, 2)",
+        "now()",
+        "'infinity'::TIMESTAMP",
+    ] {
+        match catalog.query(&format!("SELECT {value} AS x")).await {
+            Ok(rows) => {
+                assert_eq!(rows.len(), 1, "{value}");
+                let json: serde_json::Value = serde_json::from_str(&rows.json())
+                    .unwrap_or_else(|error| panic!("{value}: {error}: {}", rows.json()));
+                assert_eq!(json["rows"].as_array().unwrap().len(), 1, "{value}");
+                assert!(rows.csv().starts_with("x\r\n"), "{value}");
+            }
+            Err(Error::Invalid(_)) => {}
+            Err(other) => panic!("{value}: {other:?}"),
+        }
+        assert_eq!(
+            lines(&catalog.query("SELECT 1").await.unwrap()),
+            ["1"],
+            "after {value}"
+        );
+    }
+}
