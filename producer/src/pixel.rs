@@ -15,7 +15,9 @@ const NUMBERS: [&str; 3] = ["quantity", "price", "occurred_at"];
 /// The native click that a query string says, each parameter a field.
 pub(crate) fn click(query: &str) -> Result<Vec<u8>, Rejection> {
     let mut json = serde_json::Serializer::new(Vec::with_capacity(query.len() + 64));
-    let mut click = json.serialize_map(None).map_err(unwritable)?;
+    let mut click = json
+        .serialize_map(None)
+        .map_err(|error| unwritable(&error))?;
     let mut fields = 0;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -28,9 +30,9 @@ pub(crate) fn click(query: &str) -> Result<Vec<u8>, Rejection> {
             Some(raw) => click.serialize_entry(&name, raw),
             None => click.serialize_entry(&name, &value),
         }
-        .map_err(unwritable)?;
+        .map_err(|error| unwritable(&error))?;
     }
-    click.end().map_err(unwritable)?;
+    click.end().map_err(|error| unwritable(&error))?;
     match fields {
         0 => Err(Rejection::malformed(
             "the pixel's query names no field of a click",
@@ -51,7 +53,7 @@ fn raw<'v>(name: &str, value: &'v str) -> Option<&'v RawValue> {
         .flatten()
 }
 
-fn unwritable(error: serde_json::Error) -> Rejection {
+fn unwritable(error: &serde_json::Error) -> Rejection {
     Rejection::malformed(format!("the pixel's query cannot be read: {error}"))
 }
 

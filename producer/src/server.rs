@@ -52,7 +52,9 @@ pub async fn run(
     let drain = config.drain;
     let edge = Edge::new(&config, writer.clone(), clock);
     let door = Data::new(Door::new(config, edge));
+    let address = listener.local_addr()?;
     let server = serve(door.clone(), listener)?;
+    tracing::info!(%address, "the edge listens");
     let handle = server.handle();
     let mut serving = tokio::spawn(server);
     tokio::select! {
@@ -61,6 +63,10 @@ pub async fn run(
         }
         () = shutdown.cancelled() => {}
     }
+    tracing::info!(
+        in_flight = door.flight.len(),
+        "the edge stops: it accepts no more and drains"
+    );
     door.draining.store(true, Ordering::Relaxed);
     handle.pause().await;
     door.flight.close();

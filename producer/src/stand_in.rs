@@ -9,12 +9,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use topic::{AppendError, Delivery, Draft, Offset, Partition, Placed, Writer};
 
+/// A delivery that is not settled.
+type Open = tokio::sync::oneshot::Sender<Result<Vec<Placed>, AppendError>>;
+
 /// What the tests look at and turn.
 #[derive(Default)]
 pub(crate) struct StandIn {
     drafts: Mutex<Vec<Draft>>,
     fault: Mutex<Option<AppendError>>,
-    held: Mutex<Vec<tokio::sync::oneshot::Sender<Result<Vec<Placed>, AppendError>>>>,
+    held: Mutex<Vec<Open>>,
     hold: AtomicBool,
     pub(crate) flushed: AtomicBool,
 }

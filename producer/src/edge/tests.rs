@@ -188,7 +188,7 @@ mod corpus {
                     let clicks = match &value {
                         serde_json::Value::Object(_) => true,
                         serde_json::Value::Array(items) => {
-                            items.iter().any(|item| item.is_object())
+                            items.iter().any(serde_json::Value::is_object)
                         }
                         _ => false,
                     };

@@ -47,7 +47,7 @@ impl<R: BufRead> Lines<R> {
 
     /// The next line that is not empty, without its break: its number, and its text
     /// or why it is none.
-    pub(super) fn next_text(&mut self) -> io::Result<Option<(u64, Result<String, Torn>)>> {
+    pub(super) fn next_text(&mut self) -> io::Result<Option<Numbered<String>>> {
         loop {
             let Some(line) = self.next()? else {
                 return Ok(None);
@@ -99,6 +99,9 @@ impl<R: BufRead> Lines<R> {
         }
     }
 }
+
+/// The number of a record's first line, and what stands there.
+pub(super) type Numbered<T> = (u64, Result<T, Torn>);
 
 /// What stood where a record was to be.
 #[derive(Debug, PartialEq, Eq)]
@@ -166,7 +169,7 @@ impl<R: BufRead> Csv<R> {
     }
 
     /// The next record: the number of its first line, and its fields or why it is none.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Result<Vec<String>, Torn>)>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Numbered<Vec<String>>>> {
         let mut taken: Vec<Line> = Vec::new();
         let mut size = 0;
         let (mut written, mut ended) = (0, 0);
@@ -253,7 +256,7 @@ impl<R: BufRead> Csv<R> {
     }
 
     /// A quote that nobody closed: its first line is torn, the others are read again.
-    fn unclosed(&mut self, taken: Vec<Line>) -> (u64, Result<Vec<String>, Torn>) {
+    fn unclosed(&mut self, taken: Vec<Line>) -> Numbered<Vec<String>> {
         let mut taken = taken.into_iter();
         let first = taken.next().expect("a record has a first line");
         self.lines.give_back(taken);

@@ -199,7 +199,7 @@ pub(super) fn read(
             let mut lines = lines;
             while let Some((line, text)) = lines.next_text().map_err(unreadable)? {
                 let text = if line > from { text } else { continue };
-                let made = text.and_then(|text| object(map.as_ref(), text));
+                let made = text.and_then(|text| object(map.as_ref(), &text));
                 if !desk.lay(line, lines.consumed(), made) {
                     return Ok(());
                 }
@@ -226,15 +226,15 @@ fn raw(mapped: super::map::Mapped) -> Made {
     (click, mapped.visitor)
 }
 
-fn object(map: Option<&Map>, text: String) -> Result<Made, Torn> {
+fn object(map: Option<&Map>, text: &str) -> Result<Made, Torn> {
     let torn = |reason: String| Torn::new(reason, text.as_bytes());
     if !text.starts_with('{') {
         return Err(torn("the line is no object".into()));
     }
-    scan::end(&text, MAX_DEPTH).map_err(|fault| torn(fault.reason))?;
+    scan::end(text, MAX_DEPTH).map_err(|fault| torn(fault.reason))?;
     let Some(map) = map else {
         let click: &RawValue =
-            serde_json::from_str(&text).map_err(|error| torn(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| torn(error.to_string()))?;
         let visitor = identity::of(click)
             .map_err(torn)?
             .visitor
@@ -242,7 +242,7 @@ fn object(map: Option<&Map>, text: String) -> Result<Made, Torn> {
         return Ok((click.to_owned(), visitor));
     };
     let fields: BTreeMap<String, &RawValue> =
-        serde_json::from_str(&text).map_err(|error| torn(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| torn(error.to_string()))?;
     let cells = fields.iter().map(|(name, raw)| {
         (
             name.as_str(),

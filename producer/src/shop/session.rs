@@ -131,7 +131,7 @@ mod tests {
         let first = sessions.visit("", &SystemClock, true);
         let clock = topic::clock::system();
         sessions.change(&first.token, |session| {
-            session.wait(Click::new("buy", &clock))
+            session.wait(Click::new("buy", &clock));
         });
         let cookies = format!(
             "a=b; {SESSION}={}; {VISITOR}={}",
