@@ -147,8 +147,8 @@ impl Catalog {
         .await
     }
 
-    /// The crawler's newest `n` runs, newest first. Of runs without any news only the
-    /// newest thousand are kept.
+    /// The crawler's newest `n` runs, newest first. Of runs that registered nothing
+    /// only those of the newest thousand are kept.
     ///
     /// # Errors
     /// The database's.

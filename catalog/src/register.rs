@@ -10,7 +10,7 @@ use crate::marks::{Mark, Marks, Seen};
 use crate::views::Lists;
 use crate::{Error, rollup, schema};
 
-/// How many runs without any news are kept.
+/// How many runs that registered nothing are kept.
 const QUIET_RUNS: u64 = 1_000;
 
 /// What one run registers.
@@ -165,7 +165,7 @@ fn insert_run(connection: &Connection, run: &Run) -> Result<(), Error> {
     )?;
     if number.is_multiple_of(100) {
         connection.execute(
-            "DELETE FROM crawls WHERE \"found\" = 0 AND number + ? < ?",
+            "DELETE FROM crawls WHERE registered = 0 AND number + ? < ?",
             params![QUIET_RUNS, number],
         )?;
     }

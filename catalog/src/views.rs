@@ -149,7 +149,7 @@ impl<'p> View<'p> {
         let macros = filled.map(|(name, paths)| {
             format!(
                 "CREATE OR REPLACE {temp} MACRO {name}() AS {};",
-                list(location, *paths)
+                list(location, paths)
             )
         });
         macros.collect()
