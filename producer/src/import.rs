@@ -85,7 +85,8 @@ pub struct Report {
     pub lines: u64,
     /// Lines sent and acknowledged now, the rejected ones among them.
     pub sent: u64,
-    /// Lines that the lake or the topic had already.
+    /// Lines that the lake or the topic had already, those up to the kept position
+    /// among them.
     pub skipped: u64,
     /// Lines sent now that are no row: they will be dead letters.
     pub rejected: u64,
@@ -154,8 +155,11 @@ pub async fn run(
     let sent = sending.run(batches, shutdown, progress).await;
     // The reader ends when nobody takes its batches; its own error comes first, for
     // the sender then saw nothing but an early end.
-    reading.await.expect("reading a file does not panic")?;
-    sent
+    let passed = reading.await.expect("reading a file does not panic")?;
+    let mut report = sent?;
+    report.lines += passed;
+    report.skipped += passed;
+    Ok(report)
 }
 
 #[cfg(test)]

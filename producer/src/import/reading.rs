@@ -158,18 +158,20 @@ fn spooled() -> io::Result<fs::File> {
 }
 
 /// Reads the file after line `from` and sends its batches, until nobody takes them.
+/// Tells how many records stood up to that line.
 pub(super) fn read(
     file: &File,
     import: &Import,
     from: u64,
     edge: &Edge,
     batches: &Sender<Batch>,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let unreadable = |error| Error::Read {
         path: file.path.clone(),
         error,
     };
     let lines = Lines::new(file.inflated()?);
+    let mut passed = 0;
     let mut desk = Desk {
         file,
         edge,
@@ -181,31 +183,37 @@ pub(super) fn read(
         (Format::Csv, Some(map)) => {
             let mut csv = Csv::new(lines);
             let Some(header) = csv.header().map_err(unreadable)? else {
-                return Ok(());
+                return Ok(0);
             };
             map.fits(&header)?;
             while let Some((line, record)) = csv.next().map_err(unreadable)? {
-                let record = if line > from { record } else { continue };
+                if line <= from {
+                    passed += 1;
+                    continue;
+                }
                 let end = csv.lines().consumed();
                 let made = record.map(|fields| mapped(map, &header, &fields));
                 if !desk.lay(line, end, made) {
-                    return Ok(());
+                    return Ok(passed);
                 }
             }
             desk.push();
-            Ok(())
+            Ok(passed)
         }
         (Format::Ndjson, map) => {
             let mut lines = lines;
             while let Some((line, text)) = lines.next_text().map_err(unreadable)? {
-                let text = if line > from { text } else { continue };
+                if line <= from {
+                    passed += 1;
+                    continue;
+                }
                 let made = text.and_then(|text| object(map.as_ref(), &text));
                 if !desk.lay(line, lines.consumed(), made) {
-                    return Ok(());
+                    return Ok(passed);
                 }
             }
             desk.push();
-            Ok(())
+            Ok(passed)
         }
     }
 }
