@@ -207,7 +207,7 @@ optional() {
   local code=0
   "$BASH" compose/setup.sh part "$1" || code=$?
   [ "$code" -eq 0 ] && return
-  say "setup: no $1; the tests that need it say what they leave out"
+  say "setup: no ${1//_/ }; the tests that need it say what they leave out"
   [ "${CI:-}" != true ] || return "$code"
 }
 

@@ -10,12 +10,26 @@ use std::path::{Path, PathBuf};
 /// The workspace's folder.
 fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().expect("tests is a folder of the workspace").to_owned()
+    tests
+        .parent()
+        .expect("tests is a folder of the workspace")
+        .to_owned()
 }
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A file of TOML: a manifest, the lock, the list of licences.
+fn table(path: impl AsRef<Path>) -> toml::Table {
+    read(path).parse().expect("the workspace's TOML parses")
+}
+
+/// An array of texts.
+fn texts(value: &toml::Value) -> Vec<String> {
+    let texts = value.clone().try_into();
+    texts.expect("the value is an array of texts")
 }
 
 /// A source file: its path from the root, with `/`, and its text.
@@ -26,19 +40,23 @@ struct Source {
 
 /// Every Rust file of the workspace's crates, in the order of their paths.
 fn sources() -> Vec<Source> {
-    let mut folders: Vec<PathBuf> = depends::members().iter().map(|name| root().join(name)).collect();
+    let mut folders: Vec<PathBuf> = depends::members()
+        .iter()
+        .map(|name| root().join(name))
+        .collect();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(&folder).expect("a crate is a folder") {
+            let path = entry.expect("a folder can be listed").path();
             if path.is_dir() {
-                if path.file_name().unwrap() != "node_modules" {
+                if !path.ends_with("node_modules") {
                     folders.push(path);
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(root()).unwrap();
-                found.push(Source { path: path.to_str().unwrap().replace('\\', "/"), text });
+                let below = path.strip_prefix(root()).expect("it is in the workspace");
+                let path = below.to_string_lossy().replace('\\', "/");
+                let text = read(&path);
+                found.push(Source { path, text });
             }
         }
     }
@@ -56,7 +74,9 @@ fn findings(sources: &[Source], words: &[&str], exceptions: &[(&str, &str)]) -> 
         for (number, line) in source.text.lines().enumerate() {
             let code = line.split("//").next().expect("a split has a first part");
             for word in words.iter().filter(|word| code.contains(**word)) {
-                let exception = exceptions.iter().position(|(path, _)| source.path.starts_with(path));
+                let exception = exceptions
+                    .iter()
+                    .position(|(path, _)| source.path.starts_with(path));
                 match exception {
                     Some(at) => met[at] = true,
                     None => found.push(format!("{}:{}: {word}", source.path, number + 1)),
@@ -79,12 +99,24 @@ fn none(what: &str, findings: &[String]) {
 #[test]
 fn findings_name_the_line_and_the_idle_exception() {
     let planted = [
-        Source { path: "sink/src/a.rs".into(), text: "fn a() {\n    bad!(); // worse!\n}\n".into() },
-        Source { path: "topic/src/b.rs".into(), text: "bad!()".into() },
+        Source {
+            path: "sink/src/a.rs".into(),
+            text: "fn a() {\n    bad!(); // worse!\n}\n".into(),
+        },
+        Source {
+            path: "topic/src/b.rs".into(),
+            text: "bad!()".into(),
+        },
     ];
     let exceptions = [("topic/", "it may"), ("catalog/", "it might")];
     let found = findings(&planted, &["bad!", "worse!"], &exceptions);
-    assert_eq!(found, ["sink/src/a.rs:2: bad!", "catalog/ is excepted (it might) and need not be"]);
+    assert_eq!(
+        found,
+        [
+            "sink/src/a.rs:2: bad!",
+            "catalog/ is excepted (it might) and need not be"
+        ]
+    );
 }
 
 #[test]
@@ -92,7 +124,11 @@ fn a_file_is_one_noun_of_at_most_500_lines_and_250_in_compose() {
     let long: Vec<String> = sources()
         .iter()
         .filter_map(|source| {
-            let most = if source.path.starts_with("compose/") { 250 } else { 500 };
+            let most = if source.path.starts_with("compose/") {
+                250
+            } else {
+                500
+            };
             let lines = source.text.lines().count();
             (lines > most).then(|| format!("{}: {lines} lines", source.path))
         })
@@ -111,7 +147,10 @@ fn nothing_is_unfinished_or_left_out() {
         concat!("#![all", "ow("),
         concat!("un", "safe {"),
     ];
-    none("finish these, or leave them out whole", &findings(&sources(), &words, &[]));
+    none(
+        "finish these, or leave them out whole",
+        &findings(&sources(), &words, &[]),
+    );
 }
 
 #[test]
@@ -145,11 +184,23 @@ fn invariant_11_only_compose_reads_the_environment_and_the_arguments() {
     ];
     let exceptions = [
         ("compose/src", "it is the one that may"),
-        ("catalog/build.rs", "cargo configures a build script by variables"),
-        ("producer/src/stand_in.rs", "compiled for tests only: where the shared data are"),
-        ("tests/src/real.rs", "a person or CI says which real parts there are"),
+        (
+            "catalog/build.rs",
+            "cargo configures a build script by variables",
+        ),
+        (
+            "producer/src/stand_in.rs",
+            "compiled for tests only: where the shared data are",
+        ),
+        (
+            "tests/src/real.rs",
+            "a person or CI says which real parts there are",
+        ),
     ];
-    none("take it as a parameter", &findings(&sources(), &words, &exceptions));
+    none(
+        "take it as a parameter",
+        &findings(&sources(), &words, &exceptions),
+    );
 }
 
 #[test]
@@ -161,5 +212,8 @@ fn invariant_12_no_clock_but_the_topics() {
         concat!("std::time::", "Instant"),
     ];
     let exceptions = [("topic/src/clock.rs", "it is the clock")];
-    none("take a SharedClock", &findings(&sources(), &words, &exceptions));
+    none(
+        "take a SharedClock",
+        &findings(&sources(), &words, &exceptions),
+    );
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::{none, read, root};
+use super::{none, root, table, texts};
 
 /// Which crate of ours may depend on which; what is not here is forbidden. Dev-dependencies
 /// are excepted, since a test may stand further away than the code that it tests.
@@ -16,15 +16,66 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sink", &["topic"]),
     ("catalog", &["sink"]),
     ("dashboard", &["catalog"]),
-    ("compose", &["topic", "producer", "transformer", "sink", "catalog", "dashboard"]),
-    ("tests", &["topic", "producer", "transformer", "sink", "catalog", "dashboard", "compose"]),
+    (
+        "compose",
+        &[
+            "topic",
+            "producer",
+            "transformer",
+            "sink",
+            "catalog",
+            "dashboard",
+        ],
+    ),
+    (
+        "tests",
+        &[
+            "topic",
+            "producer",
+            "transformer",
+            "sink",
+            "catalog",
+            "dashboard",
+            "compose",
+        ],
+    ),
 ];
 
 /// The libraries that a crate must never know; only what it names itself counts.
 const STRANGERS: &[(&str, &[&str])] = &[
-    ("topic", &["arrow", "arrow-schema", "parquet", "duckdb", "actix-web", "object_store"]),
-    ("producer", &["rdkafka", "fjall", "arrow", "parquet", "duckdb", "object_store"]),
-    ("transformer", &["rdkafka", "fjall", "parquet", "duckdb", "actix-web", "object_store"]),
+    (
+        "topic",
+        &[
+            "arrow",
+            "arrow-schema",
+            "parquet",
+            "duckdb",
+            "actix-web",
+            "object_store",
+        ],
+    ),
+    (
+        "producer",
+        &[
+            "rdkafka",
+            "fjall",
+            "arrow",
+            "parquet",
+            "duckdb",
+            "object_store",
+        ],
+    ),
+    (
+        "transformer",
+        &[
+            "rdkafka",
+            "fjall",
+            "parquet",
+            "duckdb",
+            "actix-web",
+            "object_store",
+        ],
+    ),
     ("sink", &["rdkafka", "fjall", "duckdb", "actix-web"]),
     ("catalog", &["rdkafka", "fjall", "actix-web"]),
     ("dashboard", &["rdkafka", "fjall", "duckdb", "object_store"]),
@@ -58,7 +109,10 @@ struct Dependency {
 /// The packages that are built on this machine.
 pub(super) static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
     let host = cargo(&["--version", "--verbose"]);
-    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo has a host");
+    let host = host
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .expect("cargo has a host");
     let text = cargo(&[
         "metadata",
         "--format-version=1",
@@ -72,16 +126,22 @@ pub(super) static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
 
 fn cargo(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO"));
-    let output = command.args(arguments).current_dir(root()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let output = command
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("cargo writes UTF-8")
 }
 
 /// Our crates, which are folders of the same names.
 pub(super) fn members() -> Vec<String> {
-    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
-    let members = manifest["workspace"]["members"].as_array().unwrap();
-    members.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    texts(&table("Cargo.toml")["workspace"]["members"])
 }
 
 /// `crate → crate` for each dependency that is not drawn.
@@ -110,7 +170,10 @@ fn undrawn(ours: &[&str], packages: &[&Package]) -> Vec<String> {
 fn the_crate_graph_is_the_drawn_one() {
     let members = members();
     let drawn: Vec<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(members, drawn, "the workspace's crates, and those that are drawn");
+    assert_eq!(
+        members, drawn,
+        "the workspace's crates, and those that are drawn"
+    );
     let packages: Vec<&Package> = METADATA
         .packages
         .iter()
@@ -135,8 +198,10 @@ fn an_arrow_that_is_not_drawn_is_found() {
             })
             .collect(),
     };
-    let dashboard =
-        package("dashboard", &[("catalog", None), ("topic", None), ("sink", Some("dev"))]);
+    let dashboard = package(
+        "dashboard",
+        &[("catalog", None), ("topic", None), ("sink", Some("dev"))],
+    );
     let transformer = package("transformer", &[("sink", None), ("parquet", Some("build"))]);
     let ours = ["topic", "sink", "catalog"];
     let found = undrawn(&ours, &[&dashboard, &transformer]);
@@ -148,8 +213,10 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     let lax: Vec<String> = members()
         .into_iter()
         .filter(|name| {
-            let manifest: toml::Table = read(format!("{name}/Cargo.toml")).parse().unwrap();
-            let lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
+            let manifest = table(format!("{name}/Cargo.toml"));
+            let lints = manifest
+                .get("lints")
+                .and_then(|lints| lints.get("workspace"));
             lints.and_then(toml::Value::as_bool) != Some(true)
         })
         .collect();
@@ -158,10 +225,17 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 
 #[test]
 fn one_arrow_and_one_parquet_are_in_the_tree() {
-    let lock: toml::Table = read("Cargo.lock").parse().unwrap();
+    let lock = table("Cargo.lock");
     let packages = lock["package"].as_array().unwrap();
     let version = |package: &toml::Value| package["version"].as_str().unwrap().to_owned();
-    for name in ["arrow", "arrow-array", "arrow-schema", "parquet", "duckdb", "object_store"] {
+    for name in [
+        "arrow",
+        "arrow-array",
+        "arrow-schema",
+        "parquet",
+        "duckdb",
+        "object_store",
+    ] {
         let found: Vec<String> = packages
             .iter()
             .filter(|package| package["name"].as_str() == Some(name))

@@ -1,19 +1,20 @@
 //! What the licences of the dependencies ask, held against the list in `deny.toml`.
 
 use super::depends::METADATA;
-use super::{none, read};
+use super::{none, read, table, texts};
 
 /// The licences that a dependency may have.
 fn allowed() -> Vec<String> {
-    let deny: toml::Table = read("deny.toml").parse().unwrap();
-    let allow = deny["licenses"]["allow"].as_array().unwrap();
-    allow.iter().map(|licence| licence.as_str().unwrap().to_owned()).collect()
+    texts(&table("deny.toml")["licenses"]["allow"])
 }
 
 /// Whether an SPDX expression can be met with the allowed licences: of an OR one side, of an
 /// AND both. `/` is how OR was written once.
 fn met(expression: &str, allowed: &[String]) -> bool {
-    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let spaced = expression
+        .replace('/', " OR ")
+        .replace('(', " ( ")
+        .replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut rest = words.as_slice();
     let met = either(&mut rest, allowed);
@@ -45,7 +46,9 @@ fn one(rest: &mut &[&str], allowed: &[String]) -> bool {
         ["(", after @ ..] => {
             *rest = after;
             let met = either(rest, allowed);
-            let [")", after @ ..] = *rest else { panic!("a bracket is not closed") };
+            let [")", after @ ..] = *rest else {
+                panic!("a bracket is not closed")
+            };
             *rest = after;
             met
         }
@@ -104,5 +107,8 @@ fn no_licence_of_the_list_is_copyleft() {
             assert!(!licence.contains(refused), "{licence}");
         }
     }
-    assert!(read("LICENSE").contains("Apache License"), "and ours is there");
+    assert!(
+        read("LICENSE").contains("Apache License"),
+        "and ours is there"
+    );
 }

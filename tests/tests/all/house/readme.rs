@@ -20,19 +20,49 @@ const COMMANDS: &[(&str, Tried)] = &[
     ("make test", Tried::ByCi("test")),
     ("make notebook", Tried::ByTest("clicks.ipynb")),
     ("make up", Tried::ByTest("compose.yaml")),
-    ("make down", Tried::Not("not run here: there was no container engine")),
-    ("curl -i http://127.0.0.1:8080/v1/events", Tried::ByTest("/v1/events")),
-    ("export CLICKWEIR__TOPIC__URL", Tried::ByTest("CLICKWEIR__TOPIC__URL")),
-    ("export CLICKWEIR__LAKE__URL", Tried::ByTest("CLICKWEIR__LAKE__URL")),
-    ("export CLICKWEIR__LAKE__ACCESS_KEY", Tried::ByTest("CLICKWEIR__LAKE__ACCESS_KEY")),
+    (
+        "make down",
+        Tried::Not("not run here: there was no container engine"),
+    ),
+    (
+        "curl -i http://127.0.0.1:8080/v1/events",
+        Tried::ByTest("/v1/events"),
+    ),
+    (
+        "export CLICKWEIR__TOPIC__URL",
+        Tried::ByTest("CLICKWEIR__TOPIC__URL"),
+    ),
+    (
+        "export CLICKWEIR__LAKE__URL",
+        Tried::ByTest("CLICKWEIR__LAKE__URL"),
+    ),
+    (
+        "export CLICKWEIR__LAKE__ACCESS_KEY",
+        Tried::ByTest("CLICKWEIR__LAKE__ACCESS_KEY"),
+    ),
     ("target/debug/clickweir query", Tried::ByTest("\"query\"")),
     ("target/debug/clickweir audit", Tried::ByTest("\"audit\"")),
     ("target/debug/clickweir topic", Tried::ByTest("\"topic\"")),
-    ("target/debug/clickweir prepare", Tried::ByTest("\"prepare\"")),
-    ("target/debug/clickweir producer", Tried::ByTest("\"producer\"")),
-    ("target/debug/clickweir transformer", Tried::ByTest("\"transformer\"")),
-    ("target/debug/clickweir dashboard", Tried::ByTest("\"dashboard\"")),
-    ("target/debug/clickweir config show", Tried::ByTest("\"config\"")),
+    (
+        "target/debug/clickweir prepare",
+        Tried::ByTest("\"prepare\""),
+    ),
+    (
+        "target/debug/clickweir producer",
+        Tried::ByTest("\"producer\""),
+    ),
+    (
+        "target/debug/clickweir transformer",
+        Tried::ByTest("\"transformer\""),
+    ),
+    (
+        "target/debug/clickweir dashboard",
+        Tried::ByTest("\"dashboard\""),
+    ),
+    (
+        "target/debug/clickweir config show",
+        Tried::ByTest("\"config\""),
+    ),
     ("target/debug/clickweir import", Tried::ByTest("\"import\"")),
 ];
 
@@ -45,7 +75,11 @@ fn commands(page: &str) -> Vec<String> {
             "```sh" => inside = true,
             "```" => inside = false,
             line if inside => {
-                let command = line.split("  #").next().expect("a split has a first part").trim();
+                let command = line
+                    .split("  #")
+                    .next()
+                    .expect("a split has a first part")
+                    .trim();
                 if !command.is_empty() && !command.starts_with('#') {
                     found.push(command.to_owned());
                 }
@@ -58,7 +92,9 @@ fn commands(page: &str) -> Vec<String> {
 
 /// Whether `command` is `known`, perhaps with arguments.
 fn begins(command: &str, known: &str) -> bool {
-    command.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '=']))
+    command
+        .strip_prefix(known)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '=']))
 }
 
 #[test]
@@ -74,8 +110,11 @@ fn every_command_of_the_readme_is_in_the_table_and_the_table_holds_no_other() {
     let commands = commands(&read("README.md"));
     assert!(commands.len() > 10, "the page has commands");
     let known = |command: &String| COMMANDS.iter().any(|(known, _)| begins(command, known));
-    let untried: Vec<String> =
-        commands.iter().filter(|command| !known(command)).cloned().collect();
+    let untried: Vec<String> = commands
+        .iter()
+        .filter(|command| !known(command))
+        .cloned()
+        .collect();
     none("nobody tries these", &untried);
     let stale: Vec<String> = COMMANDS
         .iter()
