@@ -7,6 +7,7 @@
 mod certificate;
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -40,15 +41,22 @@ struct Own {
     process: Option<Process>,
 }
 
-/// A shell that runs the broker and kills it when its own input ends: so a test that
-/// is killed leaves no broker behind.
+/// A shell that runs the broker, and kills it when its own input ends: so a test that
+/// is killed leaves no broker behind, and no folder either. Told to `keep`, it leaves
+/// the folder for the next start.
 struct Process {
     shell: Child,
 }
 
+const HOLD: &str = r#"folder=$1; shift; "$@" </dev/null & broker=$!
+read -r word; kill -9 $broker; wait $broker; [ "$word" = keep ] || rm -rf "$folder""#;
+
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.shell.stdin.take());
+        if let Some(mut input) = self.shell.stdin.take() {
+            // A shell that is gone has nothing to keep.
+            let _ = input.write_all(b"keep\n");
+        }
         // The shell ends as soon as it has killed the broker.
         let _ = self.shell.wait();
     }
@@ -58,7 +66,10 @@ impl Drop for Process {
 /// had, which [`real::have`] has then told.
 pub async fn shared() -> Option<&'static Kafka> {
     static SHARED: OnceCell<Option<Kafka>> = OnceCell::const_new();
-    SHARED.get_or_init(|| async { start().await }).await.as_ref()
+    SHARED
+        .get_or_init(|| async { start().await })
+        .await
+        .as_ref()
 }
 
 /// A broker of the test's own; `None` as with [`shared`].
@@ -80,7 +91,10 @@ impl Kafka {
         }
         tokio::task::spawn_blocking(class_path).await??;
         let own = Own::format().await?;
-        let mut kafka = Self { brokers: format!("127.0.0.1:{}", own.ports[0]), own: Some(own) };
+        let mut kafka = Self {
+            brokers: format!("127.0.0.1:{}", own.ports[0]),
+            own: Some(own),
+        };
         kafka.revive().await?;
         Ok(kafka)
     }
@@ -117,6 +131,19 @@ impl Kafka {
         self.own.is_some()
     }
 
+    /// The file that holds a partition's first records; `None` with a broker that is
+    /// not ours.
+    #[must_use]
+    pub fn segment(&self, topic: &str, partition: u32) -> Option<PathBuf> {
+        let own = self.own.as_ref()?;
+        let folder = own
+            .folder
+            .path()
+            .join("data")
+            .join(format!("{topic}-{partition}"));
+        Some(folder.join("00000000000000000000.log"))
+    }
+
     /// Kills the broker as a crash would; it does not say goodbye.
     pub fn kill(&mut self) {
         if let Some(own) = &mut self.own {
@@ -135,7 +162,10 @@ impl Kafka {
         if let Err(error) = answers(&brokers).await {
             let log = std::fs::read_to_string(own.log()).unwrap_or_default();
             let end: Vec<_> = log.lines().rev().take(20).collect();
-            bail!("{error:#}; the broker's log ends, backwards: {}", end.join(" | "));
+            bail!(
+                "{error:#}; the broker's log ends, backwards: {}",
+                end.join(" | ")
+            );
         }
         Ok(())
     }
@@ -147,17 +177,30 @@ impl Own {
         let folder = tempfile::tempdir()?;
         let ports = free_ports()?;
         certificate::make(folder.path())?;
-        std::fs::write(folder.path().join("server.properties"), properties(folder.path(), ports))?;
-        let own = Self { folder, ports, process: None };
+        std::fs::write(
+            folder.path().join("server.properties"),
+            properties(folder.path(), ports),
+        )?;
+        let own = Self {
+            folder,
+            ports,
+            process: None,
+        };
         let mut format = own.java("kafka.tools.StorageTool", &[]);
         format
             .args(["format", "--cluster-id", &cluster_id(ports), "--config"])
             .arg(own.folder.path().join("server.properties"))
             .arg("--add-scram")
-            .arg(format!("SCRAM-SHA-512=[name={},password={}]", USER.0, USER.1));
+            .arg(format!(
+                "SCRAM-SHA-512=[name={},password={}]",
+                USER.0, USER.1
+            ));
         let output = tokio::task::spawn_blocking(move || format.output()).await??;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "kafka's storage could not be formatted: {said}");
+        ensure!(
+            output.status.success(),
+            "kafka's storage could not be formatted: {said}"
+        );
         Ok(own)
     }
 
@@ -167,22 +210,29 @@ impl Own {
 
     fn java(&self, main: &str, options: &[&str]) -> Command {
         let mut java = Command::new("java");
-        java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"])
-            .args(options)
-            .arg("-cp")
-            .arg(vendor().join("*"))
-            .arg(main)
-            .current_dir(self.folder.path());
+        java.args([
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+        ])
+        .args(options)
+        .arg("-cp")
+        .arg(vendor().join("*"))
+        .arg(main)
+        .current_dir(self.folder.path());
         java
     }
 
     fn run(&self) -> Result<Process> {
         let java = self.java("kafka.Kafka", &["-Xms128m", "-Xmx512m"]);
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log())?;
         let mut shell = Command::new("sh");
         shell
-            .args(["-c", r#""$@" </dev/null & broker=$!; cat >/dev/null; kill -9 $broker; wait $broker"#])
-            .arg("kafka-for-tests")
+            .args(["-c", HOLD, "kafka-for-tests"])
+            .arg(self.folder.path())
             .arg(java.get_program())
             .args(java.get_args())
             .arg("server.properties")
@@ -190,7 +240,9 @@ impl Own {
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log);
-        Ok(Process { shell: shell.spawn().context("no shell to run kafka in")? })
+        Ok(Process {
+            shell: shell.spawn().context("no shell to run kafka in")?,
+        })
     }
 }
 
@@ -206,7 +258,7 @@ fn config(url: &str) -> Config {
         max_record = "64KiB"
         append_timeout = "10s"
         linger = "1ms"
-        session_timeout = "6s"
+        session_timeout = "3s"
         security = "plaintext"
         sasl_mechanism = ""
         sasl_username = ""
@@ -224,9 +276,15 @@ fn properties(folder: &Path, [plain, secure, controller]: [u16; 3]) -> String {
     };
     set("process.roles", "broker,controller");
     set("node.id", "1");
-    set("controller.quorum.voters", &format!("1@127.0.0.1:{controller}"));
+    set(
+        "controller.quorum.voters",
+        &format!("1@127.0.0.1:{controller}"),
+    );
     let listeners = format!("PLAINTEXT://127.0.0.1:{plain},SASL_SSL://localhost:{secure}");
-    set("listeners", &format!("{listeners},CONTROLLER://127.0.0.1:{controller}"));
+    set(
+        "listeners",
+        &format!("{listeners},CONTROLLER://127.0.0.1:{controller}"),
+    );
     set("advertised.listeners", &listeners);
     set("controller.listener.names", "CONTROLLER");
     set(
@@ -272,8 +330,9 @@ fn properties(folder: &Path, [plain, secure, controller]: [u16; 3]) -> String {
 
 /// Three ports that were free a moment ago.
 fn free_ports() -> Result<[u16; 3]> {
-    let bound: Vec<_> =
-        (0..3).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
+    let bound: Vec<_> = (0..3)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect::<std::io::Result<_>>()?;
     let mut ports = [0; 3];
     for (port, listener) in ports.iter_mut().zip(&bound) {
         *port = listener.local_addr()?.port();
@@ -301,7 +360,10 @@ async fn answers(brokers: &str) -> Result<()> {
             if metadata.is_ok_and(|metadata| !metadata.brokers().is_empty()) {
                 return Ok(());
             }
-            ensure!(tokio::time::Instant::now() < deadline, "{brokers} did not answer in time");
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "{brokers} did not answer in time"
+            );
         }
     });
     asked.await?
@@ -314,7 +376,10 @@ fn vendor() -> PathBuf {
 /// Fetches the server, unless it is there.
 fn class_path() -> Result<()> {
     let java = Command::new("java").arg("-version").output();
-    ensure!(java.is_ok_and(|java| java.status.success()), "java is not there");
+    ensure!(
+        java.is_ok_and(|java| java.status.success()),
+        "java is not there"
+    );
     if vendor().join("fetched").is_file() {
         return Ok(());
     }

@@ -18,7 +18,10 @@ pub fn have(part: &str, why_not: Option<String>) -> bool {
 
 /// A variable of the environment that a person runs the tests with.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the tests are started by a person or CI, not by compose")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests are started by a person or CI, not by compose"
+)]
 pub fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -23,7 +23,14 @@ pub(super) fn make(folder: &Path) -> Result<()> {
     let tool = |arguments: &[&str]| -> Result<()> {
         let made = Command::new("keytool")
             .args(arguments)
-            .args(["-alias", "broker", "-storetype", "PKCS12", "-storepass", PASSWORD])
+            .args([
+                "-alias",
+                "broker",
+                "-storetype",
+                "PKCS12",
+                "-storepass",
+                PASSWORD,
+            ])
             .arg("-keystore")
             .arg(keys(folder))
             .output()
@@ -34,8 +41,19 @@ pub(super) fn make(folder: &Path) -> Result<()> {
     };
     let names = "SAN=dns:localhost,ip:127.0.0.1";
     tool(&[
-        "-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "2", "-dname",
-        "CN=localhost", "-ext", names, "-ext", "BC=ca:true",
+        "-genkeypair",
+        "-keyalg",
+        "EC",
+        "-groupname",
+        "secp256r1",
+        "-validity",
+        "2",
+        "-dname",
+        "CN=localhost",
+        "-ext",
+        names,
+        "-ext",
+        "BC=ca:true",
     ])?;
     let pem = authority(folder);
     tool(&["-exportcert", "-rfc", "-file", &pem.to_string_lossy()])

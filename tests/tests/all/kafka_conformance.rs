@@ -14,7 +14,10 @@ use topic::{Config, Open, Topic, clock};
 
 /// Opens the topic of `config`, making it where it is not there.
 pub(crate) async fn open(config: &Config) -> Arc<dyn Topic> {
-    let with = Open { clock: clock::system(), create: true };
+    let with = Open {
+        clock: clock::system(),
+        create: true,
+    };
     topic::open(config, with).await.expect("the topic opens")
 }
 
@@ -23,7 +26,10 @@ pub(crate) fn fresh(kafka: &Kafka, partitions: u32) -> Config {
     static USED: AtomicUsize = AtomicUsize::new(0);
     let number = USED.fetch_add(1, Ordering::Relaxed);
     let name = format!("clicks-{}-{number}", std::process::id());
-    Config { partitions, ..kafka.config(&name) }
+    Config {
+        partitions,
+        ..kafka.config(&name)
+    }
 }
 
 struct OnKafka {
@@ -37,16 +43,29 @@ impl Fixture for OnKafka {
     async fn fresh(&mut self, partitions: u32) -> Arc<dyn Topic> {
         let mut config = fresh(self.kafka, partitions);
         if self.secure {
-            let name = config.url.rsplit('/').next().expect("a url ends with its topic").to_owned();
+            let name = config
+                .url
+                .rsplit('/')
+                .next()
+                .expect("a url ends with its topic")
+                .to_owned();
             let secure = self.kafka.secure_config(&name).expect("the broker is ours");
-            config = Config { partitions, ..secure };
+            config = Config {
+                partitions,
+                ..secure
+            };
         }
         self.config = Some(config.clone());
         open(&config).await
     }
 
     async fn reopen(&mut self) -> Arc<dyn Topic> {
-        open(self.config.as_ref().expect("a topic is opened before it is opened again")).await
+        open(
+            self.config
+                .as_ref()
+                .expect("a topic is opened before it is opened again"),
+        )
+        .await
     }
 
     async fn expire(&mut self, topic: &Arc<dyn Topic>) -> bool {
@@ -60,7 +79,10 @@ impl Fixture for OnKafka {
             .add_partition_offset(&topic.identity().topic, 0, KafkaOffset::Offset(20))
             .expect("an offset");
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
-        admin.delete_records(&before, &options).await.expect("records go");
+        admin
+            .delete_records(&before, &options)
+            .await
+            .expect("records go");
         true
     }
 
@@ -75,17 +97,31 @@ impl Fixture for OnKafka {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kafka_passes_the_suite_of_the_topic() {
-    let Some(kafka) = kafka::shared().await else { return };
-    let failed = conformance::run(|| OnKafka { kafka, secure: false, config: None }).await;
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
+    let failed = conformance::run(|| OnKafka {
+        kafka,
+        secure: false,
+        config: None,
+    })
+    .await;
     assert_eq!(failed, Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kafka_passes_the_suite_over_tls_and_scram() {
-    let Some(kafka) = kafka::shared().await else { return };
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
     if !kafka.is_own() {
         return;
     }
-    let failed = conformance::run(|| OnKafka { kafka, secure: true, config: None }).await;
+    let failed = conformance::run(|| OnKafka {
+        kafka,
+        secure: true,
+        config: None,
+    })
+    .await;
     assert_eq!(failed, Vec::<&str>::new());
 }

@@ -13,7 +13,10 @@ use crate::kafka_conformance::{fresh, open};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn draft(key: &str, value: usize) -> Draft {
-    Draft { key: key.to_owned().into(), value: value.to_string().into() }
+    Draft {
+        key: key.to_owned().into(),
+        value: value.to_string().into(),
+    }
 }
 
 /// The client's part: tries until it is acknowledged.
@@ -29,8 +32,14 @@ async fn acknowledged(topic: &Arc<dyn Topic>, drafts: &[Draft]) -> usize {
             },
             Err(error) => error,
         };
-        assert!(matches!(error, AppendError::Full | AppendError::Closed(_)), "{error}");
-        assert!(Instant::now() < deadline, "an append is acknowledged in time: {error}");
+        assert!(
+            matches!(error, AppendError::Full | AppendError::Closed(_)),
+            "{error}"
+        );
+        assert!(
+            Instant::now() < deadline,
+            "an append is acknowledged in time: {error}"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -45,7 +54,9 @@ async fn read_on(
     let deadline = Instant::now() + PATIENCE;
     while !enough(&all, owned) {
         let left = deadline.saturating_duration_since(Instant::now());
-        let event = tokio::time::timeout(left, reader.next()).await.expect("in time");
+        let event = tokio::time::timeout(left, reader.next())
+            .await
+            .expect("in time");
         match event {
             Ok(Event::Assigned { partitions }) => {
                 for partition in partitions {
@@ -62,7 +73,8 @@ async fn read_on(
                 }
             }
             Ok(Event::Revoked { partitions, ack }) => {
-                owned -= partitions.len();
+                // Those of an earlier call are not counted here.
+                owned = owned.saturating_sub(partitions.len());
                 ack.acknowledge();
             }
             // The broker is away for a while.
@@ -76,7 +88,9 @@ async fn read_on(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_11_a_broker_that_is_killed_and_comes_back_keeps_order_and_doubles_nothing() {
     const COUNT: usize = 400;
-    let Some(mut kafka) = kafka::start().await else { return };
+    let Some(mut kafka) = kafka::start().await else {
+        return;
+    };
     if !kafka.is_own() {
         return;
     }
@@ -94,7 +108,9 @@ async fn fault_11_a_broker_that_is_killed_and_comes_back_keeps_order_and_doubles
             let mut deliveries = Vec::new();
             let writer = topic.writer().expect("a writer");
             for number in 0..COUNT {
-                let drafts = (0..4).map(|key| draft(&format!("visitor-{key}"), number)).collect();
+                let drafts = (0..4)
+                    .map(|key| draft(&format!("visitor-{key}"), number))
+                    .collect();
                 deliveries.push(writer.append(drafts).expect("the queue has room"));
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -108,7 +124,12 @@ async fn fault_11_a_broker_that_is_killed_and_comes_back_keeps_order_and_doubles
     kafka.revive().await.expect("the broker comes back");
     writing.await.expect("writing ends well");
     let before = all.len();
-    all.extend(read_on(&mut reader, &mut tips, |more, _| before + more.len() >= 4 * COUNT).await);
+    all.extend(
+        read_on(&mut reader, &mut tips, |more, _| {
+            before + more.len() >= 4 * COUNT
+        })
+        .await,
+    );
 
     let mut turns: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (_, record) in &all {
@@ -118,10 +139,17 @@ async fn fault_11_a_broker_that_is_killed_and_comes_back_keeps_order_and_doubles
     }
     assert_eq!(turns.len(), 4);
     for (key, turns) in turns {
-        assert_eq!(turns, (0..COUNT).collect::<Vec<_>>(), "{key:?} in order, each once");
+        assert_eq!(
+            turns,
+            (0..COUNT).collect::<Vec<_>>(),
+            "{key:?} in order, each once"
+        );
     }
     let marks = topic.watermarks().await.expect("watermarks");
-    let held: u64 = marks.values().map(|marks| marks.low.distance(marks.high)).sum();
+    let held: u64 = marks
+        .values()
+        .map(|marks| marks.low.distance(marks.high))
+        .sum();
     assert_eq!(held, 4 * COUNT as u64, "the topic itself holds each once");
     // A client that comes later finds the writer ready by itself.
     acknowledged(&topic, &[draft("k", 0)]).await;
@@ -130,7 +158,9 @@ async fn fault_11_a_broker_that_is_killed_and_comes_back_keeps_order_and_doubles
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_seek_holds_although_the_broker_answers_late() {
     // librdkafka once asked for the beginning after the seek, and went there.
-    let Some(kafka) = kafka::shared().await else { return };
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
     let topic = open(&fresh(kafka, 1)).await;
     let drafts: Vec<_> = (0..2_000).map(|number| draft("k", number)).collect();
     acknowledged(&topic, &drafts).await;
@@ -140,13 +170,20 @@ async fn a_seek_holds_although_the_broker_answers_late() {
     assert_eq!(first[0].1.offset, Offset(1_990));
     // Beyond the end nothing may be read silently, least of all from the beginning.
     reader.seek(Partition(0), Offset(5_000)).expect("a seek");
-    let told = tokio::time::timeout(PATIENCE, reader.next()).await.expect("told in time");
-    assert!(matches!(told, Err(topic::ReadError::OutOfRange { .. })), "{told:?}");
+    let told = tokio::time::timeout(PATIENCE, reader.next())
+        .await
+        .expect("told in time");
+    assert!(
+        matches!(told, Err(topic::ReadError::OutOfRange { .. })),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_never_answers_loses_its_partitions_and_the_rest_goes_on() {
-    let Some(kafka) = kafka::shared().await else { return };
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
     let topic = open(&fresh(kafka, 4)).await;
     let mut first = topic.reader("deaf").expect("a reader");
     let mut tips = BTreeMap::new();
@@ -155,6 +192,138 @@ async fn a_member_that_never_answers_loses_its_partitions_and_the_rest_goes_on()
     let mut second = topic.reader("deaf").expect("a reader");
     read_on(&mut second, &mut BTreeMap::new(), |_, owned| owned == 2).await;
     // And then it dies.
-    tokio::task::spawn_blocking(move || drop(first)).await.expect("it goes");
+    tokio::task::spawn_blocking(move || drop(first))
+        .await
+        .expect("it goes");
     read_on(&mut second, &mut BTreeMap::new(), |_, owned| owned == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_10_a_loop_that_does_not_read_is_waited_for_and_misses_nothing() {
+    const COUNT: usize = 500;
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
+    let topic = open(&fresh(kafka, 1)).await;
+    let writer = topic.writer().expect("a writer");
+    // 25 MB, three times what the hand-over holds.
+    let value = vec![b'x'; 50_000];
+    for _ in 0..COUNT / 5 {
+        let drafts = vec![
+            Draft {
+                key: "k".into(),
+                value: value.clone().into()
+            };
+            5
+        ];
+        writer
+            .append(drafts)
+            .expect("room")
+            .await
+            .expect("acknowledged");
+    }
+    let mut reader = topic.reader("slow").expect("a reader");
+    let mut tips = BTreeMap::new();
+    let mut all = read_on(&mut reader, &mut tips, |all, _| !all.is_empty()).await;
+    // As a loop whose store is away: longer than the polling thread waits before it
+    // pauses, and it must go on polling meanwhile.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let before = all.len();
+    all.extend(
+        read_on(&mut reader, &mut tips, |more, _| {
+            before + more.len() >= COUNT
+        })
+        .await,
+    );
+    let offsets: Vec<u64> = all.iter().map(|(_, record)| record.offset.0).collect();
+    assert_eq!(offsets, (0..COUNT as u64).collect::<Vec<_>>());
+}
+
+/// Flips the last bit of the batch that follows the first one in a segment.
+fn damage_second_batch(segment: &std::path::Path) {
+    let mut bytes = std::fs::read(segment).expect("the broker's segment");
+    // A batch: its first offset in 8 bytes, the length of the rest in 4, the rest.
+    let end_of_batch = |start: usize| {
+        let length: [u8; 4] = bytes[start + 8..start + 12].try_into().expect("four bytes");
+        start + 12 + usize::try_from(u32::from_be_bytes(length)).expect("a length")
+    };
+    let end = end_of_batch(end_of_batch(0));
+    bytes[end - 1] ^= 1;
+    use std::io::{Seek, SeekFrom, Write};
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(segment)
+        .expect("it opens");
+    file.seek(SeekFrom::Start(end as u64 - 1))
+        .expect("it has that place");
+    file.write_all(&bytes[end - 1..end])
+        .expect("it takes a byte");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_batch_stops_its_partition_and_no_other() {
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
+    let topic = open(&fresh(kafka, 2)).await;
+    let name = topic.identity().topic.clone();
+    let Some(segment) = kafka.segment(&name, 0) else {
+        return;
+    };
+    // Four batches in each partition, of records that anybody can count.
+    let mut counts = BTreeMap::<Partition, u64>::new();
+    let mut number = 0;
+    while counts.len() < 2 || counts.values().any(|count| *count < 4) {
+        let writer = topic.writer().expect("a writer");
+        let delivery = writer.append(vec![draft(&format!("visitor-{number}"), number)]);
+        let placed = delivery.expect("room").await.expect("acknowledged")[0];
+        *counts.entry(placed.partition).or_default() += 1;
+        number += 1;
+    }
+    damage_second_batch(&segment);
+
+    let mut reader = topic.reader("damaged").expect("a reader");
+    let (mut read, mut told) = (BTreeMap::<Partition, Vec<u64>>::new(), None);
+    let deadline = Instant::now() + PATIENCE;
+    while told.is_none()
+        || read.get(&Partition(1)).map(Vec::len) < Some(counts[&Partition(1)] as usize)
+    {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, reader.next())
+            .await
+            .expect("in time")
+        {
+            Ok(Event::Assigned { partitions }) => {
+                for partition in partitions {
+                    reader.seek(partition, Offset(0)).expect("a seek");
+                }
+            }
+            Ok(Event::Records { partition, records }) => {
+                read.entry(partition)
+                    .or_default()
+                    .extend(records.iter().map(|r| r.offset.0));
+            }
+            Err(topic::ReadError::Corrupt {
+                partition, offset, ..
+            }) => {
+                told = Some((partition, offset));
+            }
+            other => panic!("not {other:?}"),
+        }
+    }
+    assert_eq!(told, Some((Partition(0), Offset(1))));
+    assert_eq!(
+        read[&Partition(0)],
+        [0],
+        "nothing behind the damage is read"
+    );
+    assert_eq!(
+        read[&Partition(1)],
+        (0..counts[&Partition(1)]).collect::<Vec<_>>()
+    );
+    let fetched = topic.fetch(Partition(0), Offset(1), 10).await;
+    assert!(
+        matches!(fetched, Err(topic::ReadError::Corrupt { .. })),
+        "{fetched:?}"
+    );
 }

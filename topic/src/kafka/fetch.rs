@@ -21,6 +21,9 @@ const KEPT: usize = 4;
 /// How many bytes one fetch returns at most, but for a single record.
 const MOST: usize = 4 * 1024 * 1024;
 
+/// How long a poll waits for the first record.
+const WAIT: Duration = Duration::from_millis(100);
+
 /// The consumers that are at rest, the least lately used first.
 pub(super) struct Fetchers {
     settings: Settings,
@@ -34,6 +37,9 @@ struct Fetcher {
     partition: Partition,
     /// The offset that its next record has at least.
     next: Offset,
+    /// Assigned and nothing taken since: only then does "the end" mean the end behind
+    /// `next`, and not one that it met before more was written.
+    sure: bool,
 }
 
 impl Fetchers {
@@ -58,8 +64,16 @@ impl Fetchers {
             return Ok(Vec::new());
         }
         let mut fetcher = self.fetcher(partition, from)?;
-        // A fetcher that failed is dropped: the next one starts from a clean state.
-        let records = fetcher.take(&self.settings, from, held.high, limit.max(1))?;
+        let (records, trouble) = fetcher.take(&self.settings, held.high, limit.max(1));
+        if let Some(error) = trouble {
+            // The fetcher is dropped: the next one meets the same trouble from the
+            // front, and does not go on behind it as librdkafka would.
+            return if records.is_empty() {
+                Err(error)
+            } else {
+                Ok(records)
+            };
+        }
         let mut idle = self.idle.lock();
         idle.push(fetcher);
         let worn = if idle.len() > KEPT {
@@ -95,74 +109,88 @@ impl Fetchers {
                 .create_with_context(Quiet)
                 .map_err(|error| settings::unavailable(&error))?,
         };
-        let at = list(
-            &self.settings.address.topic,
-            [(partition, kafka_offset(from))],
-        );
-        consumer
-            .assign(&at)
-            .map_err(|error| settings::unavailable(&error))?;
-        Ok(Fetcher {
+        let mut fetcher = Fetcher {
             consumer,
             partition,
             next: from,
-        })
+            sure: false,
+        };
+        fetcher.start(&self.settings)?;
+        Ok(fetcher)
     }
 }
 
 impl Fetcher {
-    /// Records from `from` on, until `limit`, or what is at hand, or `high`. It waits
-    /// only for the first.
+    /// Starts, or starts anew, at `next`.
+    fn start(&mut self, settings: &Settings) -> Result<(), ReadError> {
+        let at = list(
+            &settings.address.topic,
+            [(self.partition, kafka_offset(self.next))],
+        );
+        self.sure = true;
+        self.consumer
+            .assign(&at)
+            .map_err(|error| settings::unavailable(&error))
+    }
+
+    /// Records from `next` on, until `limit`, or what is at hand, or `high`, or trouble.
+    /// It waits only for the first.
     fn take(
         &mut self,
         settings: &Settings,
-        from: Offset,
         high: Offset,
         limit: usize,
-    ) -> Result<Vec<Record>, ReadError> {
+    ) -> (Vec<Record>, Option<ReadError>) {
         let deadline = Instant::now() + ASK;
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        let mut trouble = String::new();
+        let (mut records, mut bytes, mut waited) = (Vec::new(), 0, 0);
+        let mut passing = "no record came in time".to_owned();
         while records.len() < limit && bytes < MOST && self.next < high {
             let wait = if records.is_empty() {
-                Duration::from_millis(100)
+                WAIT
             } else {
                 Duration::ZERO
             };
-            match self.consumer.poll(wait) {
+            let step = match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
                     if u32::try_from(message.partition()) != Ok(self.partition.0) {
                         continue;
                     }
-                    let record = record(settings, self.partition, &message)?;
-                    if record.offset < self.next {
-                        continue;
-                    }
-                    self.next = record.offset.next();
-                    bytes += record.size();
-                    records.push(record);
+                    record(settings, self.partition, &message).map(|record| {
+                        if record.offset >= self.next {
+                            self.next = record.offset.next();
+                            self.sure = false;
+                            bytes += record.size();
+                            records.push(record);
+                        }
+                    })
                 }
-                // The end, and the last offsets hold no record: markers of foreign
-                // transactions, or what compaction took before it was forbidden.
-                Some(Err(KafkaError::PartitionEOF(_))) => self.next = high,
-                None if !records.is_empty() => break,
-                None => {}
-                Some(Err(error)) => trouble = self.face(&error, from)?,
+                None | Some(Err(KafkaError::PartitionEOF(_))) if !records.is_empty() => break,
+                // The last offsets hold no record: markers of foreign transactions, or
+                // what compaction took before it was forbidden.
+                Some(Err(KafkaError::PartitionEOF(_))) if self.sure => {
+                    self.next = high;
+                    Ok(())
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => Ok(()),
+                None if self.sure || waited < 2 => {
+                    waited += 1;
+                    Ok(())
+                }
+                None => self.start(settings),
+                Some(Err(error)) => self.face(&error).map(|sentence| passing = sentence),
+            };
+            if let Err(error) = step {
+                return (records, Some(error));
             }
             if records.is_empty() && Instant::now() >= deadline {
-                let trouble = if trouble.is_empty() {
-                    "no record came in time"
-                } else {
-                    &trouble
-                };
-                return Err(ReadError::Unavailable(trouble.to_owned()));
+                return (records, Some(ReadError::Unavailable(passing)));
             }
         }
-        Ok(records)
+        (records, None)
     }
 
     /// Whether an error is the answer, or one that may pass: then its sentence.
-    fn face(&self, error: &KafkaError, from: Offset) -> Result<String, ReadError> {
+    fn face(&self, error: &KafkaError) -> Result<String, ReadError> {
         use RDKafkaErrorCode as Code;
         let partition = self.partition;
         let KafkaError::MessageConsumption(code) = error else {
@@ -173,7 +201,7 @@ impl Fetcher {
                 partition: Some(partition),
             }),
             Code::BadMessage | Code::BadCompression | Code::InvalidMessage => {
-                let offset = self.next.max(from);
+                let offset = self.next;
                 Err(ReadError::Corrupt {
                     partition,
                     offset,
