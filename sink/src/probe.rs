@@ -1,7 +1,6 @@
 //! The probe: a store that lets two creates of one name win cannot carry a lake.
 
 use futures::future::try_join_all;
-use futures::stream::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::ObjectStoreExt;
 
@@ -13,7 +12,8 @@ const RIVALS: usize = 8;
 
 impl Lake {
     /// Lets rivals create one name at once, in the lake's own folder, a few times over.
-    /// `nonce` keeps two probes apart.
+    /// `nonce` keeps two probes apart: workers start together, so each touches only the names
+    /// of its own (one that took another's object away would let a second rival win there).
     ///
     /// # Errors
     /// [`Error::Unfit`] where not exactly one of them won, else the store's.
@@ -38,7 +38,7 @@ impl Lake {
                 )));
             }
         }
-        self.sweep_probes().await
+        Ok(())
     }
 
     /// A create that met a conflict with nothing behind it is tried again, as a commit would.
@@ -52,17 +52,5 @@ impl Lake {
             }
         }
         Ok(false)
-    }
-
-    async fn sweep_probes(&self) -> Result<(), Error> {
-        let folder = Path::from("_probe");
-        let stale: Vec<_> =
-            self.store().list(Some(&folder)).map_ok(|meta| meta.location).boxed().collect().await;
-        for path in stale.into_iter().flatten() {
-            if let Err(error) = self.store().delete(&path).await {
-                tracing::debug!(%path, "a probe's object stays: {error}");
-            }
-        }
-        Ok(())
     }
 }
