@@ -45,7 +45,7 @@ up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one da
 down: ## stop the containers; their volumes stay
 	$(COMPOSE) down
 
-test-containers: setup ## the topic's promises on the containers' Redpanda (needs an engine)
+test-containers: build ## the tests, with the containers' Redpanda for a topic (needs an engine)
 	@docker info >/dev/null 2>&1 || { echo "there is no container engine here: docker info does not answer" >&2; exit 1; }
 	$(COMPOSE) up --detach --build --wait
 	CLICKWEIR_TEST_KAFKA=127.0.0.1:19092 cargo test --locked --package tests

@@ -28,17 +28,11 @@ const COMMANDS: &[(&str, Tried)] = &[
         "curl -i http://127.0.0.1:8080/v1/events",
         Tried::ByTest("/v1/events"),
     ),
-    (
-        "export CLICKWEIR__TOPIC__URL",
-        Tried::ByTest("CLICKWEIR__TOPIC__URL"),
-    ),
-    (
-        "export CLICKWEIR__LAKE__URL",
-        Tried::ByTest("CLICKWEIR__LAKE__URL"),
-    ),
+    ("export CLICKWEIR__TOPIC__URL", Tried::ByTest("TOPIC__URL")),
+    ("export CLICKWEIR__LAKE__URL", Tried::ByTest("LAKE__URL")),
     (
         "export CLICKWEIR__LAKE__ACCESS_KEY",
-        Tried::ByTest("CLICKWEIR__LAKE__ACCESS_KEY"),
+        Tried::ByTest("LAKE__ACCESS_KEY"),
     ),
     ("target/debug/clickweir query", Tried::ByTest("\"query\"")),
     ("target/debug/clickweir audit", Tried::ByTest("\"audit\"")),
