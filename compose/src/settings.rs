@@ -118,10 +118,10 @@ fn extension() -> PathBuf {
     const NAME: &str = "httpfs.duckdb_extension";
     let beside = std::env::current_exe().ok().and_then(|binary| {
         let bin = binary.parent()?;
-        [bin.join("../lib"), bin.join("../../vendor/lib"), bin.join("../../../vendor/lib")]
+        [bin.join("../lib"), bin.join("../../vendor/extensions"), bin.join("../../../vendor/extensions")]
             .into_iter()
             .map(|folder| folder.join(NAME))
             .find(|file| file.exists())
     });
-    beside.unwrap_or_else(|| PathBuf::from("vendor/lib").join(NAME))
+    beside.unwrap_or_else(|| PathBuf::from("vendor/extensions").join(NAME))
 }

@@ -101,18 +101,20 @@ pub(crate) async fn run(settings: Settings, demo: Demo) -> anyhow::Result<ExitCo
     let mut stages = [edge, member, crawler, dashboard];
 
     let (shop, pages) = (format!("http://{shop}"), format!("http://{pages}"));
+    let mut gone = "";
     let verdict = tokio::select! {
         verdict = serve(&node, &demo, &shop, &pages, &signals) => verdict,
-        failed = first_to_end(&mut stages) => Err(failed),
+        (name, failed) = first_to_end(&mut stages) => {
+            gone = name;
+            Err(failed)
+        }
     };
     // The end follows the data: the edge, the transformer, a last crawl, the pages.
     node.import_stop();
     let ending = async {
         let mut ended = Ok(());
-        for stage in stages {
-            if !stage.task.is_finished() || ended.is_ok() {
-                ended = ended.and(stage.end().await);
-            }
+        for stage in stages.into_iter().filter(|stage| stage.name != gone) {
+            ended = ended.and(stage.end().await);
         }
         ended
     };
@@ -152,8 +154,8 @@ async fn serve(
     Ok(code)
 }
 
-/// A stage that ends before it is told to has failed, whatever it says.
-async fn first_to_end(stages: &mut [Stage; 4]) -> anyhow::Error {
+/// A stage that ends before it is told to has failed, whatever it says: its name, and why.
+async fn first_to_end(stages: &mut [Stage; 4]) -> (&'static str, anyhow::Error) {
     let [edge, member, crawler, dashboard] = stages;
     let (name, ended) = tokio::select! {
         ended = &mut edge.task => (edge.name, ended),
@@ -161,9 +163,10 @@ async fn first_to_end(stages: &mut [Stage; 4]) -> anyhow::Error {
         ended = &mut crawler.task => (crawler.name, ended),
         ended = &mut dashboard.task => (dashboard.name, ended),
     };
-    match ended {
+    let why = match ended {
         Ok(Ok(())) => anyhow!("the {name} ended by itself"),
         Ok(Err(error)) => error.context(format!("the {name} failed")),
         Err(error) => anyhow!("the {name} panicked: {error}"),
-    }
+    };
+    (name, why)
 }

@@ -1,4 +1,7 @@
 //! What the tests share: the real parts, started and ended here.
 
+pub mod clickweir;
 pub mod kafka;
+pub mod leash;
 pub mod real;
+pub mod seaweed;

@@ -1,4 +1,9 @@
 //! Every integration test, one module per theme, one binary.
 
+mod house;
 mod kafka_conformance;
 mod kafka_faults;
+mod s3;
+mod end_to_end;
+mod imports;
+mod kills;

@@ -1,0 +1,235 @@
+//! The built binary as a stranger runs it: in a folder of its own, on free ports.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+/// How long a process may take until it serves: a loaded machine, a debug build.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary beside the test's own folder.
+///
+/// # Panics
+/// Where it was not built.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let folder = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps");
+    let binary = folder.join("clickweir");
+    assert!(binary.exists(), "{} is not built: run `make test`, or `cargo build` first", binary.display());
+    binary
+}
+
+/// A folder with its configuration: every process that is started in it shares topic and lake.
+#[derive(Debug)]
+pub struct Place {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Place {
+    /// An empty folder with the embedded defaults, on free ports, quick to flush and crawl.
+    ///
+    /// # Errors
+    /// Where no temporary folder can be made.
+    pub fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("clickweir-").tempdir()?;
+        let place = Self { folder, environment: Vec::new() };
+        Ok(place
+            .with("PRODUCER__LISTEN", "127.0.0.1:0")
+            .with("DASHBOARD__LISTEN", "127.0.0.1:0")
+            .with("SINK__MAX_AGE", "500ms")
+            .with("CATALOG__EVERY", "300ms"))
+    }
+
+    /// Sets a key for every process in this place: `SECTION__KEY`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.environment.push((format!("CLICKWEIR__{key}"), value.to_owned()));
+        self
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command in this place.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// Where it cannot be started; its exit code is the caller's to judge.
+    pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.command(arguments).output()?)
+    }
+
+    /// Runs a command that must succeed, and gives its standard output.
+    ///
+    /// # Errors
+    /// Where it fails, with what it said.
+    pub fn must(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.run(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{arguments:?} failed: {said}{}", text(&output));
+        Ok(text(&output))
+    }
+
+    /// The audit's verdict, whatever it is.
+    ///
+    /// # Errors
+    /// Where the audit itself fails.
+    pub fn audit(&self) -> anyhow::Result<Value> {
+        let output = self.run(&["audit", "--json"])?;
+        serde_json::from_str(&text(&output))
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Asks the audit until nothing is pending.
+    ///
+    /// # Errors
+    /// Where something still is after a minute.
+    pub async fn settled(&self) -> anyhow::Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let verdict = self.audit()?;
+            if verdict["pending"] == 0 {
+                return Ok(verdict);
+            }
+            ensure!(Instant::now() < deadline, "still pending: {verdict}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// The first cell of a query's first row.
+    ///
+    /// # Errors
+    /// Where the query fails or has no row.
+    pub fn ask(&self, sql: &str) -> anyhow::Result<Value> {
+        let answer: Value = serde_json::from_str(&self.must(&["query", sql, "--format", "json"])?)?;
+        answer["rows"][0].get(0).cloned().context("no row")
+    }
+
+    /// Starts `up` (with more arguments) and waits until it serves.
+    ///
+    /// # Errors
+    /// Where it ends or stays silent.
+    pub fn up(&self, more: &[&str]) -> anyhow::Result<Up> {
+        let arguments: Vec<&str> = ["up"].iter().chain(more).copied().collect();
+        let mut process = Process::start(self, &arguments)?;
+        let shop = process.line_after("shop ")?;
+        let dashboard = process.line_after("dashboard ")?;
+        let url = |text: String| text.split_whitespace().next().unwrap_or_default().trim_end_matches('/').to_owned();
+        Ok(Up { process, shop: url(shop), dashboard: url(dashboard) })
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A process in a place; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Process {
+    /// Starts it; what it says on standard error is the test's.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(place: &Place, arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut child = place.command(arguments).stdout(Stdio::piped()).spawn()?;
+        let out = child.stdout.take().context("its output is piped")?;
+        Ok(Self { child, lines: BufReader::new(out).lines() })
+    }
+
+    /// Waits for a line that begins so, and gives the rest of it.
+    ///
+    /// # Errors
+    /// Where the process ends before it says that.
+    pub fn line_after(&mut self, prefix: &str) -> anyhow::Result<String> {
+        for line in self.lines.by_ref() {
+            if let Some(rest) = line?.strip_prefix(prefix) {
+                return Ok(rest.trim().to_owned());
+            }
+        }
+        bail!("it ended before it said {prefix:?}: {:?}", self.child.wait()?)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it, as a power cut would.
+    ///
+    /// # Errors
+    /// Where it cannot be waited for.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Tells it to end and waits; true when its exit code is 0.
+    ///
+    /// # Errors
+    /// Where it cannot be told or waited for.
+    pub fn end(mut self) -> anyhow::Result<bool> {
+        self.signal("TERM")?;
+        Ok(self.child.wait()?.success())
+    }
+
+    /// Sends it a signal by name: `TERM`, `STOP`, `CONT`.
+    ///
+    /// # Errors
+    /// Where `kill` fails.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status()?;
+        ensure!(sent.success(), "kill -{name} failed");
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// A running `clickweir up`.
+#[derive(Debug)]
+pub struct Up {
+    /// The process.
+    pub process: Process,
+    /// The edge and the shop, `http://127.0.0.1:PORT`.
+    pub shop: String,
+    /// The dashboard.
+    pub dashboard: String,
+}
+
+/// The folder of real input, or none where it is not beside the project.
+#[must_use]
+pub fn data() -> Option<PathBuf> {
+    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
+    let folder = crate::real::env("CLICKWEIR_DATA").map_or(beside, PathBuf::from);
+    folder.join("README.md").exists().then_some(folder)
+}

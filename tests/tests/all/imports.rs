@@ -1,0 +1,86 @@
+//! Real files, counted by others: what the lake must hold of them.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use tests::clickweir::{Place, data};
+
+fn map(name: &str) -> String {
+    let maps = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../producer/maps"));
+    maps.join(name).to_str().unwrap().to_owned()
+}
+
+/// The facts of the data's own README about online_retail.
+const RETAIL: [(&str, &str); 9] = [
+    ("count(*)", "541909"),
+    ("count(DISTINCT order_id)", "25900"),
+    ("count(DISTINCT user_id)", "4372"),
+    ("count(DISTINCT country)", "38"),
+    ("count(DISTINCT product_id)", "4070"),
+    ("count(*) FILTER (country = 'United Kingdom')", "495478"),
+    ("count(*) FILTER (action = 'cancel')", "9288"),
+    ("count(*) FILTER (quantity < 0)", "10624"),
+    ("count(*) FILTER (price <= 0)", "2517"),
+];
+
+/// The counts of a lake that must hold online_retail, whole and once.
+pub(crate) async fn holds_online_retail(place: &Place) {
+    let verdict = place.settled().await.unwrap();
+    assert_eq!([&verdict["lost"], &verdict["doubled"]], [&json!(0), &json!(0)], "{verdict}");
+    for (what, count) in RETAIL {
+        let found = place.ask(&format!("SELECT ({what})::VARCHAR FROM clicks")).unwrap();
+        assert_eq!(found, json!(count), "{what}");
+    }
+    // What repeats apart from its identity: the twins are real sales.
+    let twins = "SELECT (count(*) - count(DISTINCT (order_id, product_id, product_name, quantity,
+        occurred_at, price, user_id, country)))::VARCHAR FROM clicks";
+    assert_eq!(place.ask(twins).unwrap(), json!("5268"));
+}
+
+/// Imports online_retail, twice: the second time lands nothing and says so.
+pub(crate) async fn imports_online_retail(place: &Place) {
+    let Some(data) = data() else {
+        eprintln!("skipped, no shared data: online_retail is not imported");
+        return;
+    };
+    let file = data.join("online_retail/online_retail.csv.zst");
+    let (file, map) = (file.to_str().unwrap(), map("online_retail.toml"));
+    let import = ["import", file, "--format", "csv", "--map", &map];
+    assert!(place.must(&import).unwrap().contains("541909 sent now"));
+    holds_online_retail(place).await;
+    let again = place.must(&import).unwrap();
+    assert!(again.contains(" 0 sent now") && again.contains("541909 were there already"), "{again}");
+    // The state is gone, as on another machine: the lake is asked.
+    std::fs::remove_dir_all(place.path().join("data/imports")).unwrap();
+    assert!(place.must(&import).unwrap().contains(" 0 sent now"));
+    assert_eq!(place.settled().await.unwrap()["rows"], 541_909);
+}
+
+#[tokio::test]
+async fn online_retail_is_in_the_lake_whole_and_once() {
+    let place = Place::new().unwrap().with("SINK__MAX_AGE", "2s");
+    let up = place.up(&[]).unwrap();
+    imports_online_retail(&place).await;
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn open_bandit_comes_by_another_mapping_and_no_change_of_code() {
+    let Some(data) = data() else {
+        eprintln!("skipped, no shared data: open_bandit is not imported");
+        return;
+    };
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    for name in ["all", "men", "women"] {
+        let file = data.join(format!("open_bandit/random-{name}.csv.zst"));
+        let map = map("open_bandit.toml");
+        let file = file.to_str().unwrap();
+        place.must(&["import", file, "--format", "csv", "--map", &map]).unwrap();
+    }
+    place.settled().await.unwrap();
+    assert_eq!(place.ask("SELECT count(*) FROM clicks").unwrap(), json!(30_000));
+    let clicks = "SELECT count(*) FROM clicks WHERE action = 'click'";
+    assert_eq!(place.ask(clicks).unwrap(), json!(130));
+    assert!(up.process.end().unwrap());
+}

@@ -1,0 +1,339 @@
+//! What the sink promises of a lake, on a folder and on a real S3 server alike.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use sink::{Batch, DeadLetter, Error, Footer, Hour, Lake, Outcome, Reason, Row, S3, SealedBatch};
+use tempfile::TempDir;
+use tests::{real, seaweed};
+use tokio::time::{Instant, sleep};
+use topic::{Identity, Offset, Partition, Timestamp};
+
+/// 2026-11-22T21:00:00Z, in microseconds.
+const NOON: i64 = 1_795_381_200_000_000;
+const HOUR: i64 = 3_600_000_000;
+const SILENCE: Duration = Duration::from_secs(60);
+/// Lists may lag; this long is a failure.
+const LAG: Duration = Duration::from_secs(20);
+
+/// A place for a lake that nobody has used yet.
+struct Place {
+    config: S3,
+    _folder: Option<TempDir>,
+}
+
+impl Place {
+    /// A lake's own connections, as another process would have them.
+    fn lake(&self) -> Lake {
+        Lake::open(&self.config).expect("the lake opens")
+    }
+}
+
+/// A folder always, and a prefix on the S3 server where there is one.
+async fn places() -> Vec<Place> {
+    static USED: AtomicUsize = AtomicUsize::new(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = S3 {
+        url: format!("file:{}", folder.path().join("lake").display()),
+        endpoint: String::new(),
+        region: String::new(),
+        access_key: String::new(),
+        secret_key: String::new().into(),
+    };
+    let mut places = vec![Place {
+        config,
+        _folder: Some(folder),
+    }];
+    if let Some(seaweed) = seaweed::shared().await {
+        let number = USED.fetch_add(1, Ordering::Relaxed);
+        let config = seaweed.lake(&format!("lake-{}-{number}", std::process::id()));
+        places.push(Place {
+            config,
+            _folder: None,
+        });
+    }
+    places
+}
+
+fn shop() -> Identity {
+    Identity {
+        cluster: "here".into(),
+        topic: "clicks".into(),
+    }
+}
+
+fn row(partition: u32, offset: u64, appended_at: Timestamp) -> Row<'static> {
+    let mut event_id = [7; 16];
+    event_id[..8].copy_from_slice(&offset.to_be_bytes());
+    Row {
+        event_id,
+        id_generated: false,
+        partition,
+        offset,
+        appended_at,
+        received_at: appended_at,
+        occurred_at: appended_at,
+        occurred_at_given: true,
+        action: Cow::Borrowed("buy"),
+        product_id: Some("p-1".into()),
+        product_name: None,
+        category: None,
+        quantity: Some(2),
+        price: Some(9.5),
+        currency: None,
+        order_id: None,
+        visitor_id: Some("v-1".into()),
+        session_id: None,
+        user_id: None,
+        url: None,
+        path: None,
+        referrer: None,
+        utm_source: None,
+        utm_medium: None,
+        utm_campaign: None,
+        utm_term: None,
+        utm_content: None,
+        user_agent: None,
+        browser: None,
+        os: None,
+        device: None,
+        is_bot: false,
+        ip: None,
+        country: None,
+        region: None,
+        city: None,
+        properties: None,
+    }
+}
+
+/// A batch of `first..end` whose last record is a dead letter, in the n-th hour.
+fn batch(partition: u32, first: u64, end: u64, hour: i64) -> SealedBatch {
+    let appended_at = Timestamp::from_micros(NOON + hour * HOUR);
+    let mut batch = Batch::new(
+        shop(),
+        "configuration".into(),
+        Partition(partition),
+        Offset(first),
+        Hour::of(appended_at),
+        false,
+    );
+    for offset in first..end - 1 {
+        batch.push(&row(partition, offset, appended_at));
+    }
+    batch.reject(DeadLetter {
+        offset: Offset(end - 1),
+        appended_at,
+        event_id: None,
+        reason: Reason::NotAnObject,
+        detail: "it ends too early".into(),
+        raw: Some(Bytes::from_static(b"{")),
+    });
+    batch.seal()
+}
+
+async fn commit(lake: &Lake, sealed: SealedBatch) -> Outcome {
+    lake.commit(sealed, SILENCE)
+        .await
+        .expect("the lake answers")
+}
+
+fn committed(outcome: Outcome) -> Footer {
+    match outcome {
+        Outcome::Committed(footer) => *footer,
+        Outcome::AlreadyCommitted(footer) => panic!("{}..{} was there", footer.first, footer.end),
+    }
+}
+
+fn already(outcome: Outcome) -> Footer {
+    match outcome {
+        Outcome::AlreadyCommitted(footer) => *footer,
+        Outcome::Committed(footer) => panic!("{}..{} was made twice", footer.first, footer.end),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_26_the_probe_lets_a_fit_store_pass() {
+    for place in places().await {
+        let (left, right) = (place.lake(), place.lake());
+        let (left, right) = tokio::join!(left.probe("left"), right.probe("right"));
+        left.expect("one create of each name won");
+        right.expect("one create of each name won");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_2_what_is_committed_again_is_already_committed() {
+    for place in places().await {
+        let lake = place.lake();
+        let first = committed(commit(&lake, batch(3, 10, 15, 0)).await);
+        assert_eq!((first.counts.rows, first.counts.dead_letters), (4, 1));
+        // The same batch, as after a lost reply.
+        assert_eq!(
+            already(commit(&place.lake(), batch(3, 10, 15, 0)).await),
+            first
+        );
+        // Another batch from the same offset on, as a zombie would bring it: what stands is told.
+        assert_eq!(
+            already(commit(&place.lake(), batch(3, 10, 40, 0)).await),
+            first
+        );
+        // What was committed is what was written, and the letters that it names are there.
+        let path = batch(3, 10, 15, 0).name().to_string();
+        assert!(
+            lake.intact(&path).await.expect("it is there"),
+            "{path} is not as written"
+        );
+        let letters = first.letters.expect("a letter");
+        lake.intact(&letters).await.expect("the letters are there");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_2_of_rivals_exactly_one_commits_and_all_believe_it() {
+    const RIVALS: u64 = 12;
+    for place in places().await {
+        for round in 0..8 {
+            let first = round * 100;
+            // Each has another end in mind, and connections of its own.
+            let rivals = (0..RIVALS).map(|rival| {
+                let lake = place.lake();
+                tokio::spawn(
+                    async move { commit(&lake, batch(0, first, first + 2 + rival, 0)).await },
+                )
+            });
+            let outcomes: Vec<Outcome> = join_all(rivals)
+                .await
+                .into_iter()
+                .map(|done| done.expect("no panic"))
+                .collect();
+            let mut won = 0;
+            let mut believed = BTreeSet::new();
+            for outcome in outcomes {
+                won += u32::from(matches!(outcome, Outcome::Committed(_)));
+                let (Outcome::Committed(footer) | Outcome::AlreadyCommitted(footer)) = outcome;
+                believed.insert(footer.end);
+            }
+            assert_eq!(won, 1, "round {round} on {}", place.config.url);
+            assert_eq!(believed.len(), 1, "round {round} on {}", place.config.url);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_42_a_lake_is_founded_once_and_for_one_topic() {
+    for place in places().await {
+        assert_eq!(place.lake().ledger().await.expect("an answer"), None);
+        let firsts = |first| BTreeMap::from([(Partition(0), Offset(first))]);
+        // Many workers begin at once, and see other low watermarks.
+        let founders = (0..8).map(|first| {
+            let lake = place.lake();
+            async move { lake.found(&shop(), firsts(first)).await.expect("a ledger") }
+        });
+        let ledgers = join_all(founders).await;
+        assert!(
+            ledgers.iter().all(|ledger| *ledger == ledgers[0]),
+            "{ledgers:?}"
+        );
+        let other = Identity {
+            topic: "other".into(),
+            ..shop()
+        };
+        let refused = place.lake().found(&other, firsts(0)).await;
+        assert!(
+            matches!(refused, Err(Error::AnotherTopic { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_3_the_tips_say_where_each_partition_continues() {
+    for place in places().await {
+        let lake = place.lake();
+        let ledger = lake
+            .found(&shop(), BTreeMap::from([(Partition(2), Offset(5))]))
+            .await;
+        let ledger = ledger.expect("a ledger");
+        for (partition, first, end, hour) in [
+            (0, 0, 4, -30),
+            (1, 0, 9, -1),
+            (0, 4, 6, -1),
+            (0, 6, 8, 0),
+            (0, 8, 11, 0),
+        ] {
+            committed(commit(&lake, batch(partition, first, end, hour)).await);
+        }
+        let partitions: BTreeSet<_> = [0, 1, 2].map(Partition).into();
+        // Lists may lag behind creates, so the tips may at first be older ones.
+        let deadline = Instant::now() + LAG;
+        let resumes = loop {
+            let tips = place
+                .lake()
+                .tips(ledger.clone(), &partitions)
+                .await
+                .expect("tips");
+            let resumes = [0, 1, 2].map(|partition| tips.resume(Partition(partition)).0);
+            if resumes == [11, 9, 5] || Instant::now() > deadline {
+                break resumes;
+            }
+            sleep(Duration::from_millis(100)).await;
+        };
+        assert_eq!(resumes, [11, 9, 5], "{}", place.config.url);
+        let hours = lake.hours().await.expect("hours");
+        let newest = Hour::of(Timestamp::from_micros(NOON));
+        assert_eq!(hours, [0, 1, 30].map(|before| Hour(newest.0 - before)));
+        assert_eq!(
+            lake.hours_since(Some(newest.previous()))
+                .await
+                .expect("hours"),
+            hours[..2]
+        );
+        let objects = lake.objects(newest).await.expect("objects");
+        let firsts: Vec<_> = objects.iter().map(|(name, _)| name.first.0).collect();
+        assert_eq!(firsts, [6, 8]);
+        assert!(objects.iter().all(|(_, size)| *size > 0), "{objects:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_25_a_refused_key_or_a_missing_bucket_denies_and_skips_nothing() {
+    let Some(seaweed) = seaweed::shared().await else {
+        return;
+    };
+    let missing = S3 {
+        url: "s3://nobody-made-this".into(),
+        ..seaweed.lake("")
+    };
+    let refused = S3 {
+        secret_key: "not-this-one".to_owned().into(),
+        ..seaweed.lake("refused")
+    };
+    for config in [missing.clone(), refused] {
+        let lake = Lake::open(&config).expect("the lake opens");
+        let outcome = lake.commit(batch(0, 0, 3, 0), SILENCE).await;
+        assert!(
+            matches!(outcome, Err(Error::Denied(_))),
+            "{}: {outcome:?}",
+            config.url
+        );
+    }
+    if real::env("CLICKWEIR_TEST_S3").is_some() {
+        return;
+    }
+    // Mended, the same batch is committed; made twice, the bucket stays as it is.
+    for _ in 0..2 {
+        seaweed::make_bucket(&missing)
+            .await
+            .expect("the bucket is made");
+    }
+    let lake = Lake::open(&missing).expect("the lake opens");
+    committed(commit(&lake, batch(0, 0, 3, 0)).await);
+    seaweed::make_bucket(&missing)
+        .await
+        .expect("the bucket stays");
+    already(commit(&lake, batch(0, 0, 3, 0)).await);
+}

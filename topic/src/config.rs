@@ -1,0 +1,77 @@
+//! `[topic]`: where the clicks wait, and how many of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::clock::SharedClock;
+use crate::{ReadError, Topic};
+
+/// The keys of `[topic]`; the defaults and their reasons stand in `compose/default.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `file:FOLDER` (embedded) or `kafka://HOST:PORT[,HOST:PORT…]/TOPIC`.
+    pub url: String,
+    /// How many partitions a topic gets that is made here.
+    pub partitions: u32,
+    /// How long records are kept.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// How many bytes a partition keeps at most; 0 means no limit.
+    pub retention_size: ByteSize,
+    /// How many bytes of drafts may wait for their acknowledgement.
+    pub queue: ByteSize,
+    /// How large a record may be.
+    pub max_record: ByteSize,
+    /// How long an append may wait for its acknowledgement before the edge answers 503.
+    #[serde(with = "humantime_serde")]
+    pub append_timeout: Duration,
+    /// The embedded topic: how long an append waits for company before the fsync.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// Kafka: when a silent member loses its partitions.
+    #[serde(with = "humantime_serde")]
+    pub session_timeout: Duration,
+    /// Kafka: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub security: String,
+    /// Kafka: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; empty without SASL.
+    pub sasl_mechanism: String,
+    /// Kafka: the SASL user.
+    pub sasl_username: String,
+    /// Kafka: the SASL password.
+    pub sasl_password: SecretString,
+    /// Kafka: a PEM file of the authorities to trust; empty for the system's.
+    pub ca: PathBuf,
+}
+
+/// What a topic is opened with besides its configuration.
+#[derive(Clone)]
+pub struct Open {
+    /// The wall clock.
+    pub clock: SharedClock,
+    /// Whether a topic that does not exist is made.
+    pub create: bool,
+}
+
+/// Opens the topic that `config.url` names.
+///
+/// # Errors
+/// [`ReadError::Unfit`] for a URL of another kind or a topic whose settings do not
+/// allow exactly-once, [`ReadError::Unavailable`] where nobody answers.
+pub async fn open(config: &Config, with: Open) -> Result<Arc<dyn Topic>, ReadError> {
+    if let Some(folder) = config.url.strip_prefix("file:") {
+        return Ok(crate::embedded::open(config, folder.as_ref(), with).await?);
+    }
+    if let Some(rest) = config.url.strip_prefix("kafka://") {
+        return Ok(crate::kafka::open(config, rest, with).await?);
+    }
+    Err(ReadError::Unfit(format!(
+        "topic.url is {:?}: write file:FOLDER or kafka://HOST:PORT/TOPIC",
+        config.url
+    )))
+}
