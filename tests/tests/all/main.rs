@@ -4,6 +4,7 @@ mod house;
 mod kafka_conformance;
 mod kafka_faults;
 mod s3;
+mod commit_faults;
 mod end_to_end;
 mod imports;
 mod kills;

@@ -1,0 +1,177 @@
+//! Workers that come, go and overlap, over a store that fails: the lake must hold every
+//! record once. And a suite that cannot fail proves nothing: a planted bug must be caught.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::json;
+use sink::audit::Audit;
+use sink::{Lake, Location};
+use tests::faulty::Faulty;
+use tests::real;
+use tokio_util::sync::CancellationToken;
+use topic::{Draft, Open, Topic, clock};
+use transformer::{Components, Enrichment, Status};
+
+const RECORDS: u64 = 3_000;
+const PARTITIONS: u32 = 3;
+
+/// How many seeds a run tries; `CLICKWEIR_SEEDS` asks for more.
+fn seeds() -> u64 {
+    real::env("CLICKWEIR_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(6)
+}
+
+async fn topic(folder: &str) -> Arc<dyn Topic> {
+    let config: topic::Config = serde_json::from_value(json!({
+        "url": format!("file:{folder}"), "partitions": PARTITIONS, "retention": "7d",
+        "retention_size": "0B", "queue": "8MiB", "max_record": "1MiB", "append_timeout": "5s",
+        "linger": "1ms", "session_timeout": "6s", "security": "plaintext", "sasl_mechanism": "",
+        "sasl_username": "", "sasl_password": "", "ca": "",
+    }))
+    .unwrap();
+    topic::open(&config, Open { clock: clock::system(), create: true }).await.unwrap()
+}
+
+/// Numbered clicks; every tenth id comes twice.
+async fn fill(topic: &dyn Topic) {
+    let writer = topic.writer().unwrap();
+    let drafts: Vec<Draft> = (0..RECORDS)
+        .map(|n| {
+            let id = if n % 10 == 9 { n - 3 } else { n };
+            let visitor = id % 50;
+            Draft {
+                key: Bytes::from(format!("visitor-{visitor}")),
+                value: Bytes::from(format!(
+                    r#"{{"v":1,"id":"click-{id}","received_at":1795000000000000,"format":"native","source":"test","click":{{"action":"view","visitor_id":"visitor-{visitor}"}}}}"#
+                )),
+            }
+        })
+        .collect();
+    writer.append(drafts).unwrap().await.unwrap();
+}
+
+/// A worker of the group `group`; two of one group share the partitions, two of two groups
+/// both believe that they own all of them.
+fn worker(topic: &Arc<dyn Topic>, lake: &Lake, group: &str) -> (CancellationToken, Running) {
+    let config = serde_json::from_value(
+        json!({ "group": group, "window": "60s", "window_records": 1_000_000 }),
+    )
+    .unwrap();
+    let sink = serde_json::from_value(json!({
+        "max_age": "20ms", "max_bytes": "64MiB", "max_rows": 97, "max_memory": "96MiB",
+        "handover": "200ms", "max_silence": "10m",
+    }))
+    .unwrap();
+    let stop = CancellationToken::new();
+    let components = Components {
+        topic: topic.clone(),
+        reader: topic.reader(group).unwrap(),
+        lake: lake.clone(),
+        enrichment: Enrichment::default(),
+        status: Arc::<Status>::default(),
+        pulse: Box::new(|| {}),
+    };
+    (stop.clone(), tokio::spawn(transformer::run(config, sink, components, stop)))
+}
+
+type Running = tokio::task::JoinHandle<Result<(), transformer::Error>>;
+
+async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
+    let marks = topic.watermarks().await.unwrap();
+    let ledger = lake.found(topic.identity(), BTreeMap::new()).await.unwrap();
+    sink::audit::audit(lake, &ledger, &[], &marks, &|_, _| {}).await.unwrap()
+}
+
+/// Runs workers over a faulty store until nothing is pending; gives the verdict and how many
+/// faults there were.
+async fn play(seed: u64, unconditional: bool) -> (Audit, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = topic(folder.path().to_str().unwrap()).await;
+    fill(topic.as_ref()).await;
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let mut faulty = Faulty::new(store.clone(), seed, 30);
+    if unconditional {
+        faulty = faulty.unconditional();
+    }
+    let injected = faulty.injected();
+    let location = Location::Folder(PathBuf::from("/simulated"));
+    let lake = Lake::new(Arc::new(faulty), location.clone());
+    // The auditor's own sight is not disturbed.
+    let sight = Lake::new(store, location);
+    let lows = topic.watermarks().await.unwrap().into_iter().map(|(p, marks)| (p, marks.low));
+    sight.found(topic.identity(), lows.collect()).await.unwrap();
+    let mut choices = StdRng::seed_from_u64(seed);
+    let mut workers = vec![worker(&topic, &lake, "a"), worker(&topic, &lake, "zombie")];
+    for _round in 0..200 {
+        tokio::time::sleep(Duration::from_millis(choices.random_range(10..80))).await;
+        let verdict = audited(topic.as_ref(), &sight).await;
+        if verdict.pending == 0 || !verdict.clean() {
+            break;
+        }
+        match choices.random_range(0..4) {
+            0 => workers.push(worker(&topic, &lake, "a")),
+            1 if workers.len() > 1 => {
+                let (stop, _running) = workers.swap_remove(choices.random_range(0..workers.len()));
+                stop.cancel();
+            }
+            2 if workers.len() > 1 => {
+                let (_stop, running) = workers.swap_remove(choices.random_range(0..workers.len()));
+                running.abort();
+            }
+            _ => {}
+        }
+    }
+    for (stop, running) in workers {
+        stop.cancel();
+        // An aborted worker has no answer; the others end well or by the hand-over's bound.
+        let _ended = running.await;
+    }
+    // What was delayed lands now.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    (audited(topic.as_ref(), &sight).await, injected.load(Ordering::Relaxed))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_15_and_21_to_24_nothing_is_lost_or_doubled_over_a_failing_store() {
+    let mut faults = 0;
+    for seed in 0..seeds() {
+        let (verdict, injected) = play(seed, false).await;
+        faults += injected;
+        assert!(verdict.clean(), "seed {seed}: {verdict:?}");
+        assert_eq!(verdict.pending, 0, "seed {seed}: {verdict:?}");
+        assert_eq!(verdict.acknowledged, RECORDS, "seed {seed}");
+        assert_eq!(verdict.duplicates, RECORDS / 10, "seed {seed}: invariant 5");
+        assert_eq!(verdict.rows, RECORDS - RECORDS / 10, "seed {seed}");
+    }
+    assert!(faults > 10, "the store failed: {faults}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_26_a_store_that_ignores_if_none_match_is_refused_at_start() {
+    let store = Faulty::new(Arc::new(InMemory::new()), 1, 0).unconditional();
+    let lake = Lake::new(Arc::new(store), Location::Folder(PathBuf::from("/simulated")));
+    let refused = lake.probe("nonce").await.unwrap_err().to_string();
+    assert!(refused.contains("If-None-Match"), "{refused}");
+    let honest = Faulty::new(Arc::new(InMemory::new()), 1, 0);
+    let lake = Lake::new(Arc::new(honest), Location::Folder(PathBuf::from("/simulated")));
+    lake.probe("nonce").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_suite_itself_fails_where_creates_are_not_conditional() {
+    for seed in 0..20 {
+        let (verdict, _injected) = play(seed, true).await;
+        if !verdict.clean() {
+            return;
+        }
+    }
+    panic!("20 seeds over a store without conditional creates, and nothing was found");
+}
