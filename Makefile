@@ -45,10 +45,13 @@ up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one da
 down: ## stop the containers; their volumes stay
 	$(COMPOSE) down
 
-test-containers: build ## the tests, with the containers' Redpanda for a topic (needs an engine)
+test-containers: build ## the tests, on the containers' Redpanda and MinIO (needs an engine)
 	@docker info >/dev/null 2>&1 || { echo "there is no container engine here: docker info does not answer" >&2; exit 1; }
 	$(COMPOSE) up --detach --build --wait
-	CLICKWEIR_TEST_KAFKA=127.0.0.1:19092 cargo test --locked --package tests
+	CLICKWEIR_TEST_KAFKA=127.0.0.1:19092 CLICKWEIR_TEST_S3=http://127.0.0.1:9000 \
+	CLICKWEIR_TEST_S3_ACCESS_KEY=$${CLICKWEIR_ACCESS_KEY:-clickweir} \
+	CLICKWEIR_TEST_S3_SECRET_KEY=$${CLICKWEIR_SECRET_KEY:-under-the-weir} \
+	cargo test --locked --package tests
 
 fresh: ## README's commands in a new Debian, as a stranger would type them (root; needs debootstrap)
 	@compose/fresh.sh
