@@ -35,8 +35,14 @@ impl Clients {
     #[must_use]
     pub fn start(shop: &str, count: u64, pause: Duration) -> Self {
         let shop = Mutex::new(shop.to_owned());
-        let shared = Arc::new(Shared { shop, pause, ..Shared::default() });
-        let tasks = (0..count).map(|client| tokio::spawn(shared.clone().send(client))).collect();
+        let shared = Arc::new(Shared {
+            shop,
+            pause,
+            ..Shared::default()
+        });
+        let tasks = (0..count)
+            .map(|client| tokio::spawn(shared.clone().send(client)))
+            .collect();
         Self { shared, tasks }
     }
 
@@ -66,13 +72,17 @@ impl Clients {
 
 impl Shared {
     async fn send(self: Arc<Self>, client: u64) {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(5))
+            .build();
         let http = http.expect("a client without options is one");
         while !self.done.load(Ordering::Relaxed) {
             let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
             let numbers = (0..CLICKS).map(|i| sequence * CLICKS + i);
-            let ids: Vec<String> =
-                numbers.map(|number| format!("{client:08x}-0000-4000-8000-{number:012x}")).collect();
+            let ids: Vec<String> = numbers
+                .map(|number| format!("{client:08x}-0000-4000-8000-{number:012x}"))
+                .collect();
             let click = |id: &String| {
                 let visitor = format!("{client}-{}", sequence % 7);
                 format!(r#"{{"id":"{id}","visitor_id":"{visitor}","action":"view"}}"#)

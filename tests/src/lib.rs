@@ -1,6 +1,7 @@
 //! What the tests share: the real parts, started and ended here.
 
 pub mod clickweir;
+pub mod clients;
 pub mod faulty;
 pub mod kafka;
 pub mod leash;

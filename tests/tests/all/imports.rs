@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use tests::clickweir::{Place, data};
+use tokio::time::Instant;
 
 fn map(name: &str) -> String {
     let maps = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../producer/maps"));
@@ -46,8 +47,11 @@ pub(crate) async fn imports_online_retail(place: &Place) {
     let file = data.join("online_retail/online_retail.csv.zst");
     let (file, map) = (file.to_str().unwrap(), map("online_retail.toml"));
     let import = ["import", file, "--format", "csv", "--map", &map];
+    let since = Instant::now();
     assert!(place.must(&import).unwrap().contains("541909 sent now"));
+    let imported = since.elapsed();
     holds_online_retail(place).await;
+    println!("imported in {imported:?}, in the lake and counted after {:?}", since.elapsed());
     let again = place.must(&import).unwrap();
     assert!(again.contains(" 0 sent now") && again.contains("541909 were there already"), "{again}");
     // The state is gone, as on another machine: the lake is asked.

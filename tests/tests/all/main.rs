@@ -8,3 +8,5 @@ mod commit_faults;
 mod end_to_end;
 mod imports;
 mod kills;
+mod cluster;
+mod notebook;
