@@ -30,7 +30,11 @@ pub(crate) struct Against {
 impl Verdict {
     /// Whether nothing was found.
     pub(crate) fn clean(&self) -> bool {
-        self.audit.clean() && self.against.as_ref().is_none_or(|against| against.missing == 0)
+        self.audit.clean()
+            && self
+                .against
+                .as_ref()
+                .is_none_or(|against| against.missing == 0)
     }
 }
 
@@ -53,9 +57,17 @@ impl Verdict {
         if let Some(Against { ids, missing }) = &self.against {
             lines.push(format!("of {ids} listed ids {missing} never arrived"));
         }
-        lines.extend(audit.findings.iter().map(|finding| format!("found: {finding}")));
+        lines.extend(
+            audit
+                .findings
+                .iter()
+                .map(|finding| format!("found: {finding}")),
+        );
         lines.push(if self.clean() {
-            format!("clean: every acknowledged click is there once ({} objects read)", audit.objects)
+            format!(
+                "clean: every acknowledged click is there once ({} objects read)",
+                audit.objects
+            )
         } else {
             "NOT clean: see what was found".to_owned()
         });
@@ -73,21 +85,36 @@ impl Node {
             ),
             None => None,
         };
-        let ids: Option<Vec<&str>> =
-            ids.as_deref().map(|text| text.lines().map(str::trim).filter(|l| !l.is_empty()).collect());
+        let ids: Option<Vec<&str>> = ids.as_deref().map(|text| {
+            text.lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty())
+                .collect()
+        });
         self.weigh(ids.as_deref()).await
     }
 
     /// The audit against ids at hand.
     pub(crate) async fn weigh(&self, ids: Option<&[&str]>) -> anyhow::Result<Verdict> {
-        let (topic, lake, catalog) = (self.topic().await?, self.lake().await?, self.catalog().await?);
+        let (topic, lake, catalog) = (
+            self.topic().await?,
+            self.lake().await?,
+            self.catalog().await?,
+        );
         // Watermarks first: what is committed later can only make `pending` smaller.
         let marks = topic.watermarks().await?;
-        let lows = marks.iter().map(|(partition, marks)| (*partition, marks.low)).collect();
+        let lows = marks
+            .iter()
+            .map(|(partition, marks)| (*partition, marks.low))
+            .collect();
         let ledger = lake.found(topic.identity(), lows).await?;
         catalog.crawl(true).await?;
-        let registered: Vec<_> =
-            catalog.objects().await?.into_iter().map(|object| object.name).collect();
+        let registered: Vec<_> = catalog
+            .objects()
+            .await?
+            .into_iter()
+            .map(|object| object.name)
+            .collect();
         let mut audit = sink::audit::audit(&lake, &ledger, &registered, &marks, &|_, _| {}).await?;
         match catalog.doubled().await {
             Ok(0) => {}
@@ -95,7 +122,9 @@ impl Node {
                 audit.doubled += doubled;
                 audit.findings.push(format!("{doubled} rows stand twice"));
             }
-            Err(error) => audit.findings.push(format!("the rows cannot be counted: {error}")),
+            Err(error) => audit
+                .findings
+                .push(format!("the rows cannot be counted: {error}")),
         }
         let against = match ids {
             Some(ids) => Some(self.against(ids, &mut audit).await?),
@@ -107,12 +136,27 @@ impl Node {
     async fn against(&self, ids: &[&str], audit: &mut Audit) -> anyhow::Result<Against> {
         let bytes: Vec<[u8; 16]> = ids.iter().map(|id| transformer::event_id(id)).collect();
         let arrived = self.arrived(&bytes).await?;
-        let missing: Vec<&str> =
-            ids.iter().zip(&arrived).filter(|(_, arrived)| !**arrived).map(|(id, _)| *id).collect();
+        let missing: Vec<&str> = ids
+            .iter()
+            .zip(&arrived)
+            .filter(|(_, arrived)| !**arrived)
+            .map(|(id, _)| *id)
+            .collect();
         if !missing.is_empty() {
-            let named = missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-            audit.findings.push(format!("{} listed ids never arrived: {named}", missing.len()));
+            let named = missing
+                .iter()
+                .take(NAMED)
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ");
+            audit.findings.push(format!(
+                "{} listed ids never arrived: {named}",
+                missing.len()
+            ));
         }
-        Ok(Against { ids: ids.len() as u64, missing: missing.len() as u64 })
+        Ok(Against {
+            ids: ids.len() as u64,
+            missing: missing.len() as u64,
+        })
     }
 }

@@ -156,5 +156,10 @@ pub(crate) enum Role {
 
 /// Prints the completions of a shell.
 pub(crate) fn completions(shell: Shell) {
-    clap_complete::generate(shell, &mut Cli::command(), "clickweir", &mut std::io::stdout());
+    clap_complete::generate(
+        shell,
+        &mut Cli::command(),
+        "clickweir",
+        &mut std::io::stdout(),
+    );
 }

@@ -21,7 +21,13 @@ use crate::settings::Settings;
 
 /// The commands' names, as the owner serves them.
 const NAMES: [&str; 8] = [
-    "query", "audit", "topic_describe", "topic_read", "accept_gap", "publish", "import_start",
+    "query",
+    "audit",
+    "topic_describe",
+    "topic_read",
+    "accept_gap",
+    "publish",
+    "import_start",
     "import_progress",
 ];
 /// How many records one answer holds.
@@ -52,7 +58,9 @@ impl Node {
             "query" => {
                 let catalog = self.catalog().await?;
                 catalog.crawl(false).await?;
-                let rows = catalog.query(request["sql"].as_str().unwrap_or_default()).await?;
+                let rows = catalog
+                    .query(request["sql"].as_str().unwrap_or_default())
+                    .await?;
                 let csv = request["csv"].as_bool().unwrap_or_default();
                 if csv {
                     return Ok(json!({ "csv": rows.csv(), "truncated": rows.truncated }));
@@ -99,14 +107,22 @@ impl Node {
         let topic = self.topic().await?;
         let marks = topic.watermarks().await?;
         let marks = marks.get(&partition).with_context(|| {
-            format!("there is no partition {partition}, but 0 to {}", marks.len().saturating_sub(1))
+            format!(
+                "there is no partition {partition}, but 0 to {}",
+                marks.len().saturating_sub(1)
+            )
         })?;
         let to = number("to").map_or(marks.high, Offset).min(marks.high);
         let records = topic.fetch(partition, from, RECORDS).await?;
         let within: Vec<&Record> = records.iter().take_while(|r| r.offset < to).collect();
-        let lines: Vec<String> =
-            within.iter().map(|record| shown(partition, record)).collect::<Result<_, _>>()?;
-        let next = within.last().map(|record| record.offset.next()).filter(|next| *next < to);
+        let lines: Vec<String> = within
+            .iter()
+            .map(|record| shown(partition, record))
+            .collect::<Result<_, _>>()?;
+        let next = within
+            .last()
+            .map(|record| record.offset.next())
+            .filter(|next| *next < to);
         Ok(json!({ "lines": lines, "next": next }))
     }
 
@@ -114,16 +130,27 @@ impl Node {
         let partition = u32::try_from(request["partition"].as_u64().context("partition is due")?)?;
         let partition = Partition(partition);
         let (topic, lake) = (self.topic().await?, self.lake().await?);
-        let ledger = lake.ledger().await?.context("the lake has no origin yet, so nothing is lost")?;
+        let ledger = lake
+            .ledger()
+            .await?
+            .context("the lake has no origin yet, so nothing is lost")?;
         let marks = topic.watermarks().await?;
-        let low = marks.get(&partition).context("the topic has no such partition")?.low;
+        let low = marks
+            .get(&partition)
+            .context("the topic has no such partition")?
+            .low;
         let tips = lake.tips(ledger.clone(), &[partition].into()).await?;
         let first = tips.resume(partition);
         if low <= first {
             bail!("partition {partition}: nothing is lost, the topic still holds offset {first}");
         }
         let accepted_at = self.clock.now();
-        let entry = Entry::Gap { partition, first, end: low, accepted_at };
+        let entry = Entry::Gap {
+            partition,
+            first,
+            end: low,
+            accepted_at,
+        };
         if !lake.write_entry(ledger.next, &entry).await? {
             bail!("somebody else wrote the ledger meanwhile; look, and try again");
         }
@@ -144,13 +171,22 @@ fn shown(partition: Partition, record: &Record) -> Result<String, serde_json::Er
         text: Option<&'a str>,
     }
     let bytes = record.value.as_deref().map(String::from_utf8_lossy);
-    let value = bytes.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let text = if value.is_none() { bytes.as_deref() } else { None };
+    let value = bytes
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
+    let text = if value.is_none() {
+        bytes.as_deref()
+    } else {
+        None
+    };
     serde_json::to_string(&Shown {
         partition,
         offset: record.offset,
         appended_at: record.appended_at.to_string(),
-        key: record.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()),
+        key: record
+            .key
+            .as_deref()
+            .map(|key| String::from_utf8_lossy(key).into_owned()),
         value,
         text,
     })
@@ -163,7 +199,10 @@ pub(crate) async fn query(
     format: RowFormat,
 ) -> anyhow::Result<ExitCode> {
     let csv = format == RowFormat::Csv;
-    let answer = Door::find(settings).await?.ask("query", json!({ "sql": sql, "csv": csv })).await?;
+    let answer = Door::find(settings)
+        .await?
+        .ask("query", json!({ "sql": sql, "csv": csv }))
+        .await?;
     match format {
         RowFormat::Csv => print::line(answer["csv"].as_str().unwrap_or_default().trim_end()),
         RowFormat::Json => print::line(&answer.to_string()),
@@ -182,10 +221,14 @@ fn rows(answer: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    let header: Vec<String> =
-        list(&answer["columns"]).iter().map(|column| text(&column["name"])).collect();
-    let rows: Vec<Vec<String>> =
-        list(&answer["rows"]).iter().map(|row| list(row).iter().map(text).collect()).collect();
+    let header: Vec<String> = list(&answer["columns"])
+        .iter()
+        .map(|column| text(&column["name"]))
+        .collect();
+    let rows: Vec<Vec<String>> = list(&answer["rows"])
+        .iter()
+        .map(|row| list(row).iter().map(text).collect())
+        .collect();
     print::table(&header, &rows)
 }
 
@@ -204,7 +247,11 @@ pub(crate) async fn audit(
     } else {
         print::lines(&verdict.sentences());
     }
-    Ok(if verdict.clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verdict.clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// `clickweir topic`.
@@ -213,14 +260,24 @@ pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow
     match task.unwrap_or(TopicTask::Describe) {
         TopicTask::Describe => {
             let answer = door.ask("topic_describe", json!({})).await?;
-            print::line(&format!("topic {}", answer["topic"].as_str().unwrap_or_default()));
+            print::line(&format!(
+                "topic {}",
+                answer["topic"].as_str().unwrap_or_default()
+            ));
             for partition in answer["partitions"].as_array().into_iter().flatten() {
-                let (number, low, high) =
-                    (&partition["partition"], &partition["low"], &partition["high"]);
+                let (number, low, high) = (
+                    &partition["partition"],
+                    &partition["low"],
+                    &partition["high"],
+                );
                 print::line(&format!("partition {number}: offsets {low}..{high}"));
             }
         }
-        TopicTask::Read { partition, from_offset, to_offset } => {
+        TopicTask::Read {
+            partition,
+            from_offset,
+            to_offset,
+        } => {
             let mut next = Some(from_offset);
             while let Some(from) = next {
                 let request = json!({ "partition": partition, "from": from, "to": to_offset });
@@ -232,7 +289,9 @@ pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow
             }
         }
         TopicTask::AcceptGap { partition } => {
-            let answer = door.ask("accept_gap", json!({ "partition": partition })).await?;
+            let answer = door
+                .ask("accept_gap", json!({ "partition": partition }))
+                .await?;
             let (first, end) = (&answer["first"], &answer["end"]);
             print::line(&format!(
                 "partition {partition}: the loss of {first}..{end} is accepted and in the ledger"
@@ -244,7 +303,13 @@ pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow
 
 /// `clickweir publish`.
 pub(crate) async fn publish(settings: Settings, base: Option<String>) -> anyhow::Result<ExitCode> {
-    let answer = Door::find(settings).await?.ask("publish", json!({ "base": base })).await?;
-    print::line(&format!("published {}", answer["published"].as_str().unwrap_or_default()));
+    let answer = Door::find(settings)
+        .await?
+        .ask("publish", json!({ "base": base }))
+        .await?;
+    print::line(&format!(
+        "published {}",
+        answer["published"].as_str().unwrap_or_default()
+    ));
     Ok(ExitCode::SUCCESS)
 }

@@ -47,7 +47,11 @@ pub(crate) async fn run(
     let rows = node.catalog().await?.query(TOP).await?;
     print::line("");
     print::line(&format!("visitors      {}", summary.visitors));
-    print::line(&format!("acknowledged  {} now, {} in all", ids.len(), audit.acknowledged));
+    print::line(&format!(
+        "acknowledged  {} now, {} in all",
+        ids.len(),
+        audit.acknowledged
+    ));
     print::line(&format!("rows          {}", audit.rows));
     print::line(&format!("dead letters  {}", audit.dead_letters));
     print::line(&format!("objects       {}", audit.objects));
@@ -75,7 +79,12 @@ async fn settled(node: &Arc<Node>, since: Instant) -> anyhow::Result<()> {
     let marks = topic.watermarks().await?;
     loop {
         let freshness = catalog.freshness().await?;
-        let end = |partition| freshness.iter().find(|f| f.partition == partition).map(|f| f.registered_end);
+        let end = |partition| {
+            freshness
+                .iter()
+                .find(|f| f.partition == partition)
+                .map(|f| f.registered_end)
+        };
         let behind = marks
             .iter()
             .filter(|(_, marks)| marks.high > marks.low)
@@ -84,7 +93,10 @@ async fn settled(node: &Arc<Node>, since: Instant) -> anyhow::Result<()> {
             return Ok(());
         }
         if since.elapsed() > PATIENCE {
-            bail!("the lake is still behind after {} s; see the log above", PATIENCE.as_secs());
+            bail!(
+                "the lake is still behind after {} s; see the log above",
+                PATIENCE.as_secs()
+            );
         }
         sleep(Duration::from_millis(50)).await;
     }

@@ -27,7 +27,11 @@ fn file(settings: &Settings, role: Role) -> PathBuf {
 }
 
 /// What a role calls while it makes progress.
-pub(crate) fn pulse(settings: &Settings, role: Role, clock: SharedClock) -> impl Fn() + Send + Sync + use<> {
+pub(crate) fn pulse(
+    settings: &Settings,
+    role: Role,
+    clock: SharedClock,
+) -> impl Fn() + Send + Sync + use<> {
     let file = file(settings, role);
     let last = Mutex::new(Timestamp::default());
     move || {
@@ -60,14 +64,22 @@ pub(crate) async fn ask(settings: Settings, role: Role) -> anyhow::Result<ExitCo
 }
 
 async fn ready(listen: SocketAddr) -> Result<(), String> {
-    let ip = if listen.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen.ip() };
+    let ip = if listen.ip().is_unspecified() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    } else {
+        listen.ip()
+    };
     let url = format!("http://{}/readyz", SocketAddr::new(ip, listen.port()));
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(5))
         .build()
         .map_err(|error| error.to_string())?;
-    let answer = client.get(&url).send().await.map_err(|error| format!("{url}: {error}"))?;
+    let answer = client
+        .get(&url)
+        .send()
+        .await
+        .map_err(|error| format!("{url}: {error}"))?;
     if answer.status().is_success() {
         return Ok(());
     }
@@ -76,8 +88,12 @@ async fn ready(listen: SocketAddr) -> Result<(), String> {
 
 fn fresh(settings: &Settings, role: Role) -> Result<(), String> {
     let file = file(settings, role);
-    let text = std::fs::read_to_string(&file)
-        .map_err(|_| format!("{} is not there: the role never made progress", file.display()))?;
+    let text = std::fs::read_to_string(&file).map_err(|_| {
+        format!(
+            "{} is not there: the role never made progress",
+            file.display()
+        )
+    })?;
     let at = Timestamp::from_micros(text.trim().parse().unwrap_or_default());
     let age = SystemClock.now().since(at);
     if age <= STALE {

@@ -57,19 +57,25 @@ impl Node {
         let importing = Arc::new(Importing::default());
         {
             let mut slot = self.importing.lock();
-            if slot.as_ref().is_some_and(|running| running.ended.lock().is_none()) {
+            if slot
+                .as_ref()
+                .is_some_and(|running| running.ended.lock().is_none())
+            {
                 bail!("another import is running; try again when it has ended");
             }
             *slot = Some(importing.clone());
         }
         let writer = self.topic().await?.writer()?;
-        let edge = Arc::new(Edge::new(&self.settings.sections.producer, writer, self.clock.clone()));
+        let edge = Arc::new(Edge::new(
+            &self.settings.sections.producer,
+            writer,
+            self.clock.clone(),
+        ));
         let node = self.clone();
         tokio::spawn(async move {
             let mut told = |progress| *importing.progress.lock() = Some(progress);
             let stop = importing.stop.clone();
-            let ended =
-                producer::import::run(import, edge, node.as_ref(), stop, &mut told).await;
+            let ended = producer::import::run(import, edge, node.as_ref(), stop, &mut told).await;
             *importing.ended.lock() = Some(ended.map_err(|error| error.to_string()));
         });
         Ok(json!({}))
@@ -77,7 +83,9 @@ impl Node {
 
     /// How far the import is.
     pub(crate) fn import_progress(&self) -> Value {
-        let Some(importing) = self.importing.lock().clone() else { return json!({}) };
+        let Some(importing) = self.importing.lock().clone() else {
+            return json!({});
+        };
         let progress = importing.progress.lock().map(|progress| {
             json!({ "lines": progress.lines, "bytes": progress.bytes, "total": progress.total })
         });
@@ -125,7 +133,11 @@ pub(crate) async fn ask(
     };
     let map = map.map(std::path::absolute).transpose()?;
     let door = Door::find(settings).await?;
-    door.ask("import_start", json!({ "file": file, "format": format, "map": map })).await?;
+    door.ask(
+        "import_start",
+        json!({ "file": file, "format": format, "map": map }),
+    )
+    .await?;
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template(
         "{bar:40} {bytes}/{total_bytes} {msg} {eta} left",
@@ -135,7 +147,10 @@ pub(crate) async fn ask(
         let progress = &state["progress"];
         bar.set_length(progress["total"].as_u64().unwrap_or_default());
         bar.set_position(progress["bytes"].as_u64().unwrap_or_default());
-        bar.set_message(format!("{} lines", progress["lines"].as_u64().unwrap_or_default()));
+        bar.set_message(format!(
+            "{} lines",
+            progress["lines"].as_u64().unwrap_or_default()
+        ));
         if let Some(failed) = state["failed"].as_str() {
             bail!("{failed}");
         }

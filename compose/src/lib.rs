@@ -53,11 +53,25 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let settings = Settings::load(config.as_deref(), &set)?;
     observe::install();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async move {
         match task {
-            Task::Up { visitors, seed, once } => {
-                up::run(settings, up::Demo { visitors, seed, once }).await
+            Task::Up {
+                visitors,
+                seed,
+                once,
+            } => {
+                up::run(
+                    settings,
+                    up::Demo {
+                        visitors,
+                        seed,
+                        once,
+                    },
+                )
+                .await
             }
             Task::Prepare => roles::prepare(settings).await,
             Task::Producer => roles::producer(settings).await,

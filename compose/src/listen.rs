@@ -47,7 +47,10 @@ impl Signals {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let (stop, now) = (CancellationToken::new(), CancellationToken::new());
-        let signals = Self { stop: stop.clone(), now: now.clone() };
+        let signals = Self {
+            stop: stop.clone(),
+            now: now.clone(),
+        };
         tokio::spawn(async move {
             for token in [stop, now] {
                 tokio::select! {

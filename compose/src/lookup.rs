@@ -23,14 +23,16 @@ impl Node {
         let mut ids = HashSet::new();
         for (partition, marks) in topic.watermarks().await? {
             let registered = freshness.iter().find(|fresh| fresh.partition == partition);
-            let mut at = registered.map_or(Offset(0), |fresh| fresh.registered_end).max(marks.low);
+            let mut at = registered
+                .map_or(Offset(0), |fresh| fresh.registered_end)
+                .max(marks.low);
             while at < marks.high {
                 let records = topic.fetch(partition, at, CHUNK).await?;
                 let Some(last) = records.last() else { break };
                 at = last.offset.next();
-                let envelopes = records.iter().filter_map(|record| {
-                    Envelope::decode(record.value.as_deref()?).ok()
-                });
+                let envelopes = records
+                    .iter()
+                    .filter_map(|record| Envelope::decode(record.value.as_deref()?).ok());
                 ids.extend(envelopes.map(|envelope| transformer::event_id(&envelope.id)));
             }
         }

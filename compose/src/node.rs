@@ -41,7 +41,10 @@ impl Node {
     /// The topic; it is made where it is not there yet.
     pub(crate) async fn topic(&self) -> anyhow::Result<Arc<dyn Topic>> {
         let open = || async {
-            let with = Open { clock: self.clock.clone(), create: true };
+            let with = Open {
+                clock: self.clock.clone(),
+                create: true,
+            };
             let config = &self.settings.sections.topic;
             topic::open(config, with)
                 .await

@@ -38,9 +38,17 @@ impl Ownership {
         let fresh = file.with_extension("json.new");
         // A file that a kill left keeps its own permissions; a new one has ours.
         let _ = fs::remove_file(&fresh);
-        let mut out = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh)?;
-        out.write_all(&serde_json::to_vec(&OwnerFile { address, token: token.to_owned() })?)?;
-        fs::rename(&fresh, &file).with_context(|| format!("{} cannot be written", file.display()))?;
+        let mut out = fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&fresh)?;
+        out.write_all(&serde_json::to_vec(&OwnerFile {
+            address,
+            token: token.to_owned(),
+        })?)?;
+        fs::rename(&fresh, &file)
+            .with_context(|| format!("{} cannot be written", file.display()))?;
         Ok(Self { file })
     }
 }
@@ -70,13 +78,18 @@ impl Door {
     /// Looks for an owner that answers.
     pub(crate) async fn find(settings: Settings) -> anyhow::Result<Self> {
         let file = settings.folder().join("owner.json");
-        let owner: Option<OwnerFile> =
-            fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let owner: Option<OwnerFile> = fs::read(file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let Some(OwnerFile { address, token }) = owner {
             let client = reqwest::Client::builder().no_proxy().build()?;
             let alive = client.get(format!("http://{address}/healthz")).send().await;
             if alive.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(Self::Owner { client, base: format!("http://{address}/command"), token });
+                return Ok(Self::Owner {
+                    client,
+                    base: format!("http://{address}/command"),
+                    token,
+                });
             }
         }
         Ok(Self::Here(Node::new(settings)))
@@ -86,11 +99,23 @@ impl Door {
     pub(crate) async fn ask(&self, name: &str, request: Value) -> anyhow::Result<Value> {
         match self {
             Self::Here(node) => node.execute(name, request).await,
-            Self::Owner { client, base, token } => {
+            Self::Owner {
+                client,
+                base,
+                token,
+            } => {
                 let url = format!("{base}/{name}");
-                let answer = client.post(url).bearer_auth(token).json(&request).send().await?;
+                let answer = client
+                    .post(url)
+                    .bearer_auth(token)
+                    .json(&request)
+                    .send()
+                    .await?;
                 let status = answer.status();
-                let body: Value = answer.json().await.context("the owner's answer is no JSON")?;
+                let body: Value = answer
+                    .json()
+                    .await
+                    .context("the owner's answer is no JSON")?;
                 if !status.is_success() {
                     bail!("{}", body["error"].as_str().unwrap_or("the owner refused"));
                 }

@@ -47,7 +47,10 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
 pub(crate) fn table(header: &[String], rows: &[Vec<String>]) -> String {
     const MOST: usize = 60;
     let cut = |text: &str| -> String {
-        let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let clean: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         if clean.chars().count() <= MOST {
             return clean;
         }
@@ -58,7 +61,12 @@ pub(crate) fn table(header: &[String], rows: &[Vec<String>]) -> String {
         .map(|row| row.iter().map(|cell| cut(cell)).collect())
         .collect();
     let widths: Vec<usize> = (0..header.len())
-        .map(|i| all.iter().filter_map(|row| row.get(i)).map(|c| c.chars().count()).max())
+        .map(|i| {
+            all.iter()
+                .filter_map(|row| row.get(i))
+                .map(|c| c.chars().count())
+                .max()
+        })
         .map(Option::unwrap_or_default)
         .collect();
     let mut text = String::new();

@@ -47,16 +47,27 @@ where
 pub(crate) async fn prepare(settings: Settings) -> anyhow::Result<ExitCode> {
     let node = Node::new(settings);
     if let Some(url) = sink::Lake::make_bucket_url(&node.settings.sections.lake).await? {
-        let answer = reqwest::Client::builder().no_proxy().build()?.put(url).send().await?;
+        let answer = reqwest::Client::builder()
+            .no_proxy()
+            .build()?
+            .put(url)
+            .send()
+            .await?;
         // 409: it is there already, and ours or somebody's; the probe tells whether we may write.
         if !answer.status().is_success() && answer.status().as_u16() != 409 {
-            bail!("the bucket cannot be made: the store says {}", answer.status());
+            bail!(
+                "the bucket cannot be made: the store says {}",
+                answer.status()
+            );
         }
     }
     node.probe().await?;
     let topic = node.topic().await?;
     let partitions = topic.watermarks().await?.len();
-    print::line(&format!("topic {} with {partitions} partitions", topic.identity()));
+    print::line(&format!(
+        "topic {} with {partitions} partitions",
+        topic.identity()
+    ));
     print::line(&format!("lake {}", node.lake().await?.location()));
     Ok(ExitCode::SUCCESS)
 }
@@ -69,8 +80,13 @@ pub(crate) async fn producer(settings: Settings) -> anyhow::Result<ExitCode> {
     let listener = bind(config.listen, "producer.listen")?;
     let writer = node.topic().await?.writer()?;
     print::line(&format!("edge on http://{}", listener.local_addr()?));
-    let stage =
-        producer::run(config, listener, writer, node.clock.clone(), signals.stop.clone());
+    let stage = producer::run(
+        config,
+        listener,
+        writer,
+        node.clock.clone(),
+        signals.stop.clone(),
+    );
     attend("edge", stage, &signals).await
 }
 
@@ -88,7 +104,11 @@ pub(crate) async fn member(
         lake: node.lake().await?,
         enrichment: Enrichment::default(),
         status,
-        pulse: Box::new(health::pulse(&node.settings, Role::Transformer, node.clock.clone())),
+        pulse: Box::new(health::pulse(
+            &node.settings,
+            Role::Transformer,
+            node.clock.clone(),
+        )),
     };
     std::fs::create_dir_all(node.settings.folder())?;
     let (config, sink) = (sections.transformer.clone(), sections.sink.clone());
@@ -102,7 +122,11 @@ pub(crate) async fn transformer(settings: Settings) -> anyhow::Result<ExitCode> 
     node.probe().await?;
     let stage = member(&node, Arc::default(), signals.stop.clone()).await?;
     let topic = node.topic().await?;
-    print::line(&format!("from {} to {}", topic.identity(), node.lake().await?.location()));
+    print::line(&format!(
+        "from {} to {}",
+        topic.identity(),
+        node.lake().await?.location()
+    ));
     attend("transformer", stage, &signals).await
 }
 
@@ -145,9 +169,12 @@ pub(crate) fn sources(
                 .watermarks()
                 .await
                 .map_err(|error| dashboard::CommandError::Unavailable(error.to_string()))?;
-            let span = |(partition, marks): (&topic::Partition, &topic::Watermarks)| {
-                dashboard::Span { partition: partition.0, low: marks.low.0, high: marks.high.0 }
-            };
+            let span =
+                |(partition, marks): (&topic::Partition, &topic::Watermarks)| dashboard::Span {
+                    partition: partition.0,
+                    low: marks.low.0,
+                    high: marks.high.0,
+                };
             Ok(marks.iter().map(span).collect())
         })
     });
@@ -182,7 +209,14 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
     let _owned = Ownership::claim(&node.settings, address, &token)?;
     print::line(&format!("dashboard on http://{address}"));
     let clock = node.clock.clone();
-    let stage = dashboard::run(config, listener, catalog, sources, clock, signals.stop.clone());
+    let stage = dashboard::run(
+        config,
+        listener,
+        catalog,
+        sources,
+        clock,
+        signals.stop.clone(),
+    );
     let code = attend("dashboard", stage, &signals).await?;
     crawling.await.context("the crawler ended badly")?;
     Ok(code)

@@ -28,7 +28,7 @@ pub(crate) struct Settings {
     figment: Figment,
 }
 
-const DEFAULTS: &str = include_str!("default.toml");
+const DEFAULTS: &str = include_str!("../default.toml");
 /// Taken from the working directory where no file is named.
 const FILE: &str = "clickweir.toml";
 /// Keys whose values are never shown.
@@ -55,7 +55,9 @@ impl Settings {
         }
         let mut sections: Sections = figment.extract().map_err(|error| {
             let place = error.path.join(".");
-            anyhow::anyhow!("configuration {place}: {error}; `clickweir config show` lists every key")
+            anyhow::anyhow!(
+                "configuration {place}: {error}; `clickweir config show` lists every key"
+            )
         })?;
         if sections.catalog.httpfs.as_os_str().is_empty() {
             sections.catalog.httpfs = extension();
@@ -66,7 +68,9 @@ impl Settings {
     /// One line a key: its name, its value, where that comes from.
     pub(crate) fn sources(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let Ok(all) = self.figment.extract::<figment::value::Dict>() else { return lines };
+        let Ok(all) = self.figment.extract::<figment::value::Dict>() else {
+            return lines;
+        };
         for (section, keys) in &all {
             for key in keys.as_dict().map(|dict| dict.keys()).into_iter().flatten() {
                 let name = format!("{section}.{key}");
@@ -75,14 +79,15 @@ impl Settings {
                     Ok(value) => shown(&value),
                     Err(_) => continue,
                 };
-                let source = self.figment.find_metadata(&name).map_or("default", |metadata| {
-                    match &*metadata.name {
+                let source = self
+                    .figment
+                    .find_metadata(&name)
+                    .map_or("default", |metadata| match &*metadata.name {
                         "TOML source string" => "default",
                         name if name.starts_with("TOML") => "file",
                         name if name.contains("environment") => "environment",
                         _ => "flag",
-                    }
-                });
+                    });
                 lines.push(format!("{name} = {value}  # {source}"));
             }
         }
@@ -102,11 +107,15 @@ fn shown(value: &Value) -> String {
     match value {
         Value::String(_, text) => format!("{text:?}"),
         Value::Bool(_, truth) => truth.to_string(),
-        Value::Num(_, number) => number
-            .to_i128()
-            .map_or_else(|| number.to_f64().unwrap_or_default().to_string(), |n| n.to_string()),
+        Value::Num(_, number) => number.to_i128().map_or_else(
+            || number.to_f64().unwrap_or_default().to_string(),
+            |n| n.to_string(),
+        ),
         Value::Array(_, items) => {
-            format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "))
+            format!(
+                "[{}]",
+                items.iter().map(shown).collect::<Vec<_>>().join(", ")
+            )
         }
         other => format!("{other:?}"),
     }
@@ -118,10 +127,14 @@ fn extension() -> PathBuf {
     const NAME: &str = "httpfs.duckdb_extension";
     let beside = std::env::current_exe().ok().and_then(|binary| {
         let bin = binary.parent()?;
-        [bin.join("../lib"), bin.join("../../vendor/extensions"), bin.join("../../../vendor/extensions")]
-            .into_iter()
-            .map(|folder| folder.join(NAME))
-            .find(|file| file.exists())
+        [
+            bin.join("../lib"),
+            bin.join("../../vendor/extensions"),
+            bin.join("../../../vendor/extensions"),
+        ]
+        .into_iter()
+        .map(|folder| folder.join(NAME))
+        .find(|file| file.exists())
     });
     beside.unwrap_or_else(|| PathBuf::from("vendor/extensions").join(NAME))
 }

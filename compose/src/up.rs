@@ -49,7 +49,10 @@ impl Stage {
         self.stop.cancel();
         match timeout(DEADLINE, self.task).await {
             Ok(ended) => ended?.with_context(|| format!("the {} failed", self.name)),
-            Err(_) => Err(anyhow!("the {} did not end in time; what it held is in the topic", self.name)),
+            Err(_) => Err(anyhow!(
+                "the {} did not end in time; what it held is in the topic",
+                self.name
+            )),
         }
     }
 }
@@ -69,7 +72,9 @@ pub(crate) async fn run(settings: Settings, demo: Demo) -> anyhow::Result<ExitCo
     let catalog = node.catalog().await?;
     print::line(&format!("topic      {}", sections.topic.url));
     print::line(&format!("lake       {}", lake.location()));
-    print::line(&format!("shop       http://{shop}/  (clicks: POST http://{shop}/v1/events)"));
+    print::line(&format!(
+        "shop       http://{shop}/  (clicks: POST http://{shop}/v1/events)"
+    ));
     print::line(&format!("dashboard  http://{pages}/"));
 
     let token = roles::token();
@@ -95,7 +100,14 @@ pub(crate) async fn run(settings: Settings, demo: Demo) -> anyhow::Result<ExitCo
     let dashboard = Stage::start("dashboard", page_stop.clone(), {
         let config = sections.dashboard.clone();
         let sources = roles::sources(&node, topic, &token, shop);
-        dashboard::run(config, page_listener, catalog, sources, node.clock.clone(), page_stop)
+        dashboard::run(
+            config,
+            page_listener,
+            catalog,
+            sources,
+            node.clock.clone(),
+            page_stop,
+        )
     });
     let owned = Ownership::claim(&node.settings, pages, &token)?;
     let mut stages = [edge, member, crawler, dashboard];

@@ -59,7 +59,13 @@ impl Batch {
             window_cut,
             configuration,
         };
-        Self { footer, hour, builders: Builders::new(), letters: Vec::new(), bytes: 0 }
+        Self {
+            footer,
+            hour,
+            builders: Builders::new(),
+            letters: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// The batch's hour.
@@ -90,8 +96,10 @@ impl Batch {
     pub fn push(&mut self, row: &Row<'_>) {
         self.advance(Offset(row.offset), row.appended_at);
         self.footer.counts.rows += 1;
-        let (least, greatest) =
-            self.footer.occurred.unwrap_or((row.occurred_at, row.occurred_at));
+        let (least, greatest) = self
+            .footer
+            .occurred
+            .unwrap_or((row.occurred_at, row.occurred_at));
         self.footer.occurred = Some((least.min(row.occurred_at), greatest.max(row.occurred_at)));
         self.bytes += ROW_BYTES + texts(row);
         self.builders.push(row);
@@ -184,7 +192,13 @@ impl SealedBatch {
 
     /// Writes Parquet. Heavy: call it off the event loop.
     pub(crate) fn encode(self) -> Encoded {
-        let Self { name, mut footer, columns, letters, .. } = self;
+        let Self {
+            name,
+            mut footer,
+            columns,
+            letters,
+            ..
+        } = self;
         let letters = (!letters.is_empty()).then(|| {
             let columns = letters::columns(footer.partition, &letters);
             let bytes = parquet(letters::schema(), columns, Vec::new());
@@ -194,7 +208,12 @@ impl SealedBatch {
         footer.letters = letters.as_ref().map(|(path, _)| path.to_string());
         let mut object = parquet(crate::schema(), columns, footer.metadata());
         footer::stamp(&mut object);
-        Encoded { name, footer, object: object.into(), letters }
+        Encoded {
+            name,
+            footer,
+            object: object.into(),
+            letters,
+        }
     }
 }
 
@@ -245,9 +264,31 @@ fn texts(row: &Row<'_>) -> usize {
         ..
     } = row;
     let optional = [
-        product_id, product_name, category, currency, order_id, visitor_id, session_id, user_id,
-        url, path, referrer, user_agent, browser, os, device, ip, country, region, city,
+        product_id,
+        product_name,
+        category,
+        currency,
+        order_id,
+        visitor_id,
+        session_id,
+        user_id,
+        url,
+        path,
+        referrer,
+        user_agent,
+        browser,
+        os,
+        device,
+        ip,
+        country,
+        region,
+        city,
         properties,
     ];
-    action.len() + optional.iter().filter_map(|text| text.as_deref()).map(str::len).sum::<usize>()
+    action.len()
+        + optional
+            .iter()
+            .filter_map(|text| text.as_deref())
+            .map(str::len)
+            .sum::<usize>()
 }

@@ -22,10 +22,14 @@ impl Lake {
     /// # Errors
     /// [`Error::Unfit`] for a URL that is no lake's, else what the credentials' source says.
     pub async fn make_bucket_url(config: &S3) -> Result<Option<String>, Error> {
-        let Some(rest) = config.url.strip_prefix("s3://") else { return Ok(None) };
+        let Some(rest) = config.url.strip_prefix("s3://") else {
+            return Ok(None);
+        };
         let bucket = rest.split('/').next().unwrap_or(rest);
         let store = bucket_store(config, bucket)?;
-        let url = store.signed_url(Method::PUT, &Path::default(), VALID).await?;
+        let url = store
+            .signed_url(Method::PUT, &Path::default(), VALID)
+            .await?;
         Ok(Some(url.into()))
     }
 }
@@ -43,9 +47,14 @@ mod tests {
             secret_key: "what".into(),
         };
         let signed = Lake::make_bucket_url(&config).await.unwrap();
-        let address = signed.as_deref().and_then(|signed| signed.split('?').next());
+        let address = signed
+            .as_deref()
+            .and_then(|signed| signed.split('?').next());
         assert_eq!(address, expect, "{url}");
-        assert!(signed.is_none_or(|signed| signed.contains("X-Amz-Signature=")), "{url}");
+        assert!(
+            signed.is_none_or(|signed| signed.contains("X-Amz-Signature=")),
+            "{url}"
+        );
     }
 
     #[tokio::test]

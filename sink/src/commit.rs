@@ -71,7 +71,10 @@ impl Lake {
             // Their name holds their content's hash: what is there already is the same.
             self.create(path, bytes.clone()).await?;
         }
-        if self.create(&encoded.name.path(), encoded.object.clone()).await? {
+        if self
+            .create(&encoded.name.path(), encoded.object.clone())
+            .await?
+        {
             return Ok(Some(Outcome::Committed(Box::new(encoded.footer.clone()))));
         }
         let there = self.committed(&encoded.name, &encoded.footer.topic).await?;

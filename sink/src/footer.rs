@@ -90,7 +90,10 @@ impl Footer {
 
     /// Reads the footer out of an object's Parquet metadata.
     pub(crate) fn read(path: &Path, metadata: &ParquetMetaData) -> Result<Self, Error> {
-        let damaged = |detail: String| Error::Damaged { path: path.to_string(), detail };
+        let damaged = |detail: String| Error::Damaged {
+            path: path.to_string(),
+            detail,
+        };
         let json = value(metadata, FOOTER_KEY)
             .ok_or_else(|| damaged("it has no clickweir footer".into()))?;
         let footer: Self =
@@ -116,12 +119,18 @@ fn value<'m>(metadata: &'m ParquetMetaData, key: &str) -> Option<&'m str> {
 /// Where the hash's digits stand: the last place where the key is followed by 64 digits
 /// (Parquet writes its metadata at the end of the file).
 fn digits(object: &[u8]) -> Option<std::ops::Range<usize>> {
-    let at = object.windows(HASH_KEY.len()).rposition(|window| window == HASH_KEY.as_bytes())?;
+    let at = object
+        .windows(HASH_KEY.len())
+        .rposition(|window| window == HASH_KEY.as_bytes())?;
     let tail = at + HASH_KEY.len();
     // Thrift's compact protocol puts a field header and a length between key and value.
-    (tail..tail + 8).map(|start| start..start + ZEROS.len()).find(|range| {
-        object.get(range.clone()).is_some_and(|text| text.iter().all(u8::is_ascii_hexdigit))
-    })
+    (tail..tail + 8)
+        .map(|start| start..start + ZEROS.len())
+        .find(|range| {
+            object
+                .get(range.clone())
+                .is_some_and(|text| text.iter().all(u8::is_ascii_hexdigit))
+        })
 }
 
 /// Hashes the object and writes the digits into their place.
@@ -133,10 +142,53 @@ pub(crate) fn stamp(object: &mut [u8]) {
 
 /// Whether the object's bytes are those that were written.
 pub(crate) fn intact(object: &[u8]) -> bool {
-    let Some(place) = digits(object) else { return false };
+    let Some(place) = digits(object) else {
+        return false;
+    };
     let mut hasher = Sha256::new();
     hasher.update(&object[..place.start]);
     hasher.update(ZEROS);
     hasher.update(&object[place.end..]);
     format!("{:x}", hasher.finalize()).as_bytes() == &object[place]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Batch, Hour};
+
+    /// An object of one duplicate and no rows, encoded.
+    fn object() -> Vec<u8> {
+        let topic = Identity {
+            cluster: "c".into(),
+            topic: "t".into(),
+        };
+        let mut batch = Batch::new(
+            topic,
+            "conf".into(),
+            Partition(0),
+            Offset(5),
+            Hour(0),
+            false,
+        );
+        batch.duplicate(Offset(7), Timestamp::from_micros(1), true);
+        batch.seal().encode().object.to_vec()
+    }
+
+    #[test]
+    fn fault_28_every_flipped_bit_is_seen() {
+        let object = object();
+        assert!(intact(&object));
+        for at in (0..object.len()).step_by(7) {
+            let mut flipped = object.clone();
+            flipped[at] ^= 1 << (at % 8);
+            assert!(!intact(&flipped), "byte {at} of {}", object.len());
+        }
+        assert!(!intact(&object[..object.len() - 1]), "truncated");
+    }
+
+    #[test]
+    fn invariant_5_the_same_batch_is_the_same_bytes() {
+        assert_eq!(object(), object());
+    }
 }

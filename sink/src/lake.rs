@@ -71,7 +71,9 @@ impl Lake {
     pub fn open(config: &S3) -> Result<Self, Error> {
         if let Some(folder) = config.url.strip_prefix("file:") {
             let unusable = |error: &dyn fmt::Display| {
-                Error::Unfit(format!("the lake's folder {folder} cannot be used: {error}"))
+                Error::Unfit(format!(
+                    "the lake's folder {folder} cannot be used: {error}"
+                ))
             };
             std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
             let folder = std::fs::canonicalize(folder).map_err(|error| unusable(&error))?;
@@ -87,7 +89,10 @@ impl Lake {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.trim_matches('/');
         let store = bucket_store(config, bucket)?;
-        let location = Location::Bucket { bucket: bucket.into(), prefix: prefix.into() };
+        let location = Location::Bucket {
+            bucket: bucket.into(),
+            prefix: prefix.into(),
+        };
         let store: Arc<dyn ObjectStore> = if prefix.is_empty() {
             Arc::new(store)
         } else {
@@ -112,7 +117,8 @@ impl Lake {
         match self.store.put_opts(path, bytes.into(), options).await {
             Ok(_) => Ok(true),
             Err(
-                object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
             ) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -151,12 +157,19 @@ impl Lake {
     /// # Errors
     /// The store's.
     pub async fn hours_since(&self, since: Option<Hour>) -> Result<Vec<Hour>, Error> {
-        let least = since.map(|hour| format!("{CLICKS}/{hour}")).unwrap_or_default();
+        let least = since
+            .map(|hour| format!("{CLICKS}/{hour}"))
+            .unwrap_or_default();
         let mut folders = vec![Path::from(CLICKS)];
         for _level in ["year", "month", "day", "hour"] {
             let mut below = Vec::new();
             for folder in &folders {
-                below.extend(self.store.list_with_delimiter(Some(folder)).await?.common_prefixes);
+                below.extend(
+                    self.store
+                        .list_with_delimiter(Some(folder))
+                        .await?
+                        .common_prefixes,
+                );
             }
             // Numbers in paths have leading zeros, so paths order as their times do.
             below.retain(|folder| {

@@ -93,7 +93,9 @@ impl Lake {
     pub async fn ledger(&self) -> Result<Option<Ledger>, Error> {
         let mut ledger: Option<Ledger> = None;
         for number in 0.. {
-            let Some(bytes) = self.read_if_there(&path(number)).await? else { break };
+            let Some(bytes) = self.read_if_there(&path(number)).await? else {
+                break;
+            };
             let entry: Entry = serde_json::from_slice(&bytes).map_err(|error| {
                 Error::Unfit(format!(
                     "{}: {error}: this ledger was written by another version of clickweir",
@@ -101,15 +103,35 @@ impl Lake {
                 ))
             })?;
             match (&mut ledger, entry) {
-                (slot @ None, Entry::Origin { format, topic, firsts }) => {
+                (
+                    slot @ None,
+                    Entry::Origin {
+                        format,
+                        topic,
+                        firsts,
+                    },
+                ) => {
                     if format > crate::footer::FORMAT {
                         return Err(Error::Unfit(format!(
                             "the lake is of format {format}, use a newer clickweir"
                         )));
                     }
-                    *slot = Some(Ledger { topic, firsts, gaps: BTreeMap::new(), next: 1 });
+                    *slot = Some(Ledger {
+                        topic,
+                        firsts,
+                        gaps: BTreeMap::new(),
+                        next: 1,
+                    });
                 }
-                (Some(folded), Entry::Gap { partition, first, end, .. }) => {
+                (
+                    Some(folded),
+                    Entry::Gap {
+                        partition,
+                        first,
+                        end,
+                        ..
+                    },
+                ) => {
                     folded.gaps.insert((partition, first), end);
                     folded.next = number + 1;
                 }

@@ -30,10 +30,19 @@ impl Hour {
     pub fn parse(path: &str) -> Option<Self> {
         let mut parts = path.split('/');
         let mut number = |name: &str| -> Option<u32> {
-            parts.next()?.strip_prefix(name)?.strip_prefix('=')?.parse().ok()
+            parts
+                .next()?
+                .strip_prefix(name)?
+                .strip_prefix('=')?
+                .parse()
+                .ok()
         };
-        let (year, month, day, hour) =
-            (number("year")?, number("month")?, number("day")?, number("hour")?);
+        let (year, month, day, hour) = (
+            number("year")?,
+            number("month")?,
+            number("day")?,
+            number("hour")?,
+        );
         if parts.next().is_some() {
             return None;
         }
@@ -48,7 +57,11 @@ impl fmt::Display for Hour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = Timestamp::from_micros(self.0.saturating_mul(3_600_000_000)).datetime();
         let (year, month, day) = (moment.year(), moment.month(), moment.day());
-        write!(f, "year={year:04}/month={month:02}/day={day:02}/hour={:02}", moment.hour())
+        write!(
+            f,
+            "year={year:04}/month={month:02}/day={day:02}/hour={:02}",
+            moment.hour()
+        )
     }
 }
 
@@ -80,7 +93,10 @@ impl ObjectName {
     /// Reads a path; none where it is not a click object's.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
-        let (folder, file) = path.strip_prefix(CLICKS)?.strip_prefix('/')?.rsplit_once('/')?;
+        let (folder, file) = path
+            .strip_prefix(CLICKS)?
+            .strip_prefix('/')?
+            .rsplit_once('/')?;
         let (partition, first) = file.strip_suffix(".parquet")?.split_once('-')?;
         if partition.len() != 5 || first.len() != 20 {
             return None;
@@ -95,13 +111,19 @@ impl ObjectName {
     /// Where this object's dead letters go, `digest` being that of their content.
     pub(crate) fn letters(&self, digest: &str) -> Path {
         let (hour, partition, first) = (self.hour, self.partition.0, self.first.0);
-        Path::from(format!("{LETTERS}/{hour}/{partition:05}-{first:020}-{digest}.parquet"))
+        Path::from(format!(
+            "{LETTERS}/{hour}/{partition:05}-{first:020}-{digest}.parquet"
+        ))
     }
 }
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{CLICKS}/{}/{:05}-{:020}.parquet", self.hour, self.partition.0, self.first.0)
+        write!(
+            f,
+            "{CLICKS}/{}/{:05}-{:020}.parquet",
+            self.hour, self.partition.0, self.first.0
+        )
     }
 }
 
@@ -112,8 +134,11 @@ mod tests {
     #[test]
     fn a_name_reads_as_it_was_written() {
         let moment = Timestamp::parse_rfc3339("2026-11-22T21:59:59Z").unwrap();
-        let name =
-            ObjectName { hour: Hour::of(moment), partition: Partition(7), first: Offset(42) };
+        let name = ObjectName {
+            hour: Hour::of(moment),
+            partition: Partition(7),
+            first: Offset(42),
+        };
         let path = "clicks/year=2026/month=11/day=22/hour=21/00007-00000000000000000042.parquet";
         assert_eq!(name.to_string(), path);
         assert_eq!(ObjectName::parse(path), Some(name));

@@ -41,7 +41,9 @@ impl Lake {
     /// [`Error::Damaged`] for what is not an object of ours, else the store's.
     pub async fn described(&self, name: &ObjectName) -> Result<Option<(Footer, bool)>, Error> {
         let path = name.path();
-        let Some(metadata) = self.metadata(&path).await? else { return Ok(None) };
+        let Some(metadata) = self.metadata(&path).await? else {
+            return Ok(None);
+        };
         let footer = Footer::read(&path, &metadata)?;
         if (footer.partition, footer.first) != (name.partition, name.first) {
             return Err(Error::Damaged {
@@ -58,18 +60,23 @@ impl Lake {
     /// # Errors
     /// The store's; an object that is not there is [`Error::Damaged`].
     pub async fn intact(&self, path: &str) -> Result<bool, Error> {
-        let bytes = self.read_if_there(&Path::from(path)).await?.ok_or_else(|| Error::Damaged {
-            path: path.to_owned(),
-            detail: "it is not there".into(),
-        })?;
+        let bytes = self
+            .read_if_there(&Path::from(path))
+            .await?
+            .ok_or_else(|| Error::Damaged {
+                path: path.to_owned(),
+                detail: "it is not there".into(),
+            })?;
         Ok(footer::intact(&bytes))
     }
 
     async fn metadata(&self, path: &Path) -> Result<Option<ParquetMetaData>, Error> {
         let mut wanted = TAIL;
         loop {
-            let options =
-                GetOptions { range: Some(GetRange::Suffix(wanted)), ..GetOptions::default() };
+            let options = GetOptions {
+                range: Some(GetRange::Suffix(wanted)),
+                ..GetOptions::default()
+            };
             let object = match self.store().get_opts(path, options).await {
                 Ok(object) => object,
                 Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -93,5 +100,8 @@ impl Lake {
 }
 
 fn damaged(path: &Path, error: &ParquetError) -> Error {
-    Error::Damaged { path: path.to_string(), detail: format!("it is no Parquet file: {error}") }
+    Error::Damaged {
+        path: path.to_string(),
+        detail: format!("it is no Parquet file: {error}"),
+    }
 }

@@ -1,8 +1,8 @@
 //! The probe: a store that lets two creates of one name win cannot carry a lake.
 
 use futures::future::try_join_all;
-use object_store::path::Path;
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 
 use crate::{Error, Lake};
 
@@ -24,7 +24,11 @@ impl Lake {
                 let path = &path;
                 async move { self.contend(path, rival).await }
             });
-            let won = try_join_all(rivals).await?.into_iter().filter(|won| *won).count();
+            let won = try_join_all(rivals)
+                .await?
+                .into_iter()
+                .filter(|won| *won)
+                .count();
             // The probe's own leftovers; a store that keeps them is no worse a lake.
             if let Err(error) = self.store().delete(&path).await {
                 tracing::debug!(%path, "a probe's object stays: {error}");

@@ -37,7 +37,10 @@ impl Lake {
     ) -> Result<Tips, Error> {
         let mut tips = BTreeMap::new();
         for hour in self.hours().await? {
-            if partitions.iter().all(|partition| tips.contains_key(partition)) {
+            if partitions
+                .iter()
+                .all(|partition| tips.contains_key(partition))
+            {
                 break;
             }
             // Sorted by partition and first: the last of each partition is its newest.
@@ -55,10 +58,15 @@ impl Lake {
         }
         // An hour may step back with a broker's clock: an older hour folder can then hold the
         // newer object, and it begins exactly where a met one ends.
-        let hours: Vec<Hour> = tips.values().map(|tip: &Tip| tip.name.hour.previous()).collect();
+        let hours: Vec<Hour> = tips
+            .values()
+            .map(|tip: &Tip| tip.name.hour.previous())
+            .collect();
         for hour in hours.into_iter().collect::<BTreeSet<_>>() {
             for (name, _) in self.objects(hour).await? {
-                let Some(tip) = tips.get_mut(&name.partition) else { continue };
+                let Some(tip) = tips.get_mut(&name.partition) else {
+                    continue;
+                };
                 if ledger.past_gaps(name.partition, tip.end) == name.first {
                     *tip = self.tip(name, &ledger).await?;
                 }
@@ -78,7 +86,11 @@ impl Lake {
                 ours: ledger.topic.clone(),
             });
         }
-        Ok(Tip { name, end: footer.end, appended_at: footer.appended_at })
+        Ok(Tip {
+            name,
+            end: footer.end,
+            appended_at: footer.appended_at,
+        })
     }
 }
 
@@ -93,7 +105,10 @@ impl Tips {
     /// without objects, where `origin` says.
     #[must_use]
     pub fn resume(&self, partition: Partition) -> Offset {
-        let end = self.tips.get(&partition).map_or(self.ledger.first(partition), |tip| tip.end);
+        let end = self
+            .tips
+            .get(&partition)
+            .map_or(self.ledger.first(partition), |tip| tip.end);
         self.ledger.past_gaps(partition, end)
     }
 
@@ -105,11 +120,19 @@ impl Tips {
     pub fn check(&self, partition: Partition, topic: Watermarks) -> Result<Offset, Error> {
         let end = self.resume(partition);
         if end < topic.low {
-            return Err(Error::Gap { partition, end, low: topic.low });
+            return Err(Error::Gap {
+                partition,
+                end,
+                low: topic.low,
+            });
         }
         if end > topic.high {
             let why = format!("the topic ends at {}", topic.high);
-            return Err(Error::Recreated { partition, end, why });
+            return Err(Error::Recreated {
+                partition,
+                end,
+                why,
+            });
         }
         Ok(end)
     }

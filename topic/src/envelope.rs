@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 /// The version that this code writes, and the newest that it reads.
@@ -32,14 +32,33 @@ pub struct Envelope<'a> {
     #[serde(borrow)]
     pub source: Cow<'a, str>,
     /// The client's address, already cut to what the privacy policy keeps.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "borrowed",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub ip: Option<Cow<'a, str>>,
     /// The client's user agent.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "borrowed",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub user_agent: Option<Cow<'a, str>>,
     /// The client's JSON, byte for byte.
     #[serde(borrow)]
     pub click: &'a RawValue,
+}
+
+/// A text that may be left out; serde by itself borrows no `Cow` within an `Option`.
+fn borrowed<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Cow<'a, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    Ok(Option::<Text<'a>>::deserialize(deserializer)?.map(|Text(text)| text))
 }
 
 impl<'a> Envelope<'a> {

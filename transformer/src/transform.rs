@@ -33,7 +33,11 @@ pub struct Defect {
 
 impl Defect {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), event_id: None }
+        Self {
+            reason,
+            detail: detail.into(),
+            event_id: None,
+        }
     }
 
     /// The dead letter that keeps the record.
@@ -98,7 +102,10 @@ pub(crate) fn open(record: &Record) -> Result<Envelope<'_>, Defect> {
     if envelope.v > topic::envelope::VERSION {
         let detail = format!("envelope version {}", envelope.v);
         let event_id = Some(event_id(&envelope.id));
-        return Err(Defect { event_id, ..Defect::new(Reason::UnknownVersion, detail) });
+        return Err(Defect {
+            event_id,
+            ..Defect::new(Reason::UnknownVersion, detail)
+        });
     }
     Ok(envelope)
 }
@@ -110,9 +117,19 @@ pub(crate) fn row<'r>(
     envelope: &Envelope<'r>,
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
-    let made = catch_unwind(AssertUnwindSafe(|| build(partition, record, envelope, enrichment)));
-    made.unwrap_or_else(|_| Err(Defect::new(Reason::Panic, "the transform panicked on this click")))
-        .map_err(|defect| Defect { event_id: Some(event_id(&envelope.id)), ..defect })
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        build(partition, record, envelope, enrichment)
+    }));
+    made.unwrap_or_else(|_| {
+        Err(Defect::new(
+            Reason::Panic,
+            "the transform panicked on this click",
+        ))
+    })
+    .map_err(|defect| Defect {
+        event_id: Some(event_id(&envelope.id)),
+        ..defect
+    })
 }
 
 fn build<'r>(
@@ -129,7 +146,12 @@ fn build<'r>(
     let received_at = Timestamp::from_micros(envelope.received_at);
     let given = moment(click.occurred_at, received_at)?;
     let user_agent = text("user_agent", click.user_agent)?.or_else(|| envelope.user_agent.clone());
-    let Agent { browser, os, device, is_bot } = enrichment.agents.read(user_agent.as_deref());
+    let Agent {
+        browser,
+        os,
+        device,
+        is_bot,
+    } = enrichment.agents.read(user_agent.as_deref());
     let address = Address::of(text("url", click.url)?, &mut click.properties);
     let utm = |name: &'static str, given: Scalar<'r>| -> Result<Option<Cow<'r, str>>, Defect> {
         Ok(text(name, given)?.or_else(|| address.query(name)))
@@ -184,7 +206,10 @@ fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
     }
     let click: &'r RawValue = envelope.click;
     if !click.get().starts_with('{') {
-        return Err(Defect::new(Reason::NotAnObject, "the click is not a JSON object"));
+        return Err(Defect::new(
+            Reason::NotAnObject,
+            "the click is not a JSON object",
+        ));
     }
     serde_json::from_str(click.get()).map_err(|error| {
         let detail = error.to_string();
@@ -198,7 +223,10 @@ fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
 }
 
 fn wrong_type(name: &str, want: &str, found: &Scalar<'_>) -> Defect {
-    Defect::new(Reason::WrongType, format!("{name}: {} where {want} is due", found.kind()))
+    Defect::new(
+        Reason::WrongType,
+        format!("{name}: {} where {want} is due", found.kind()),
+    )
 }
 
 /// A text; whole numbers are taken as their digits, since ids often are numbers. An empty
@@ -225,18 +253,27 @@ fn whole(name: &str, value: &Scalar<'_>) -> Result<Option<i64>, Defect> {
         Scalar::Float(number) if number.fract() == 0.0 && number.abs() < EXACT => {
             Ok(Some(*number as i64))
         }
-        Scalar::Unsigned(_) | Scalar::Float(_) => {
-            Err(Defect::new(Reason::OutOfRange, format!("{name}: not a whole number of 64 bits")))
-        }
+        Scalar::Unsigned(_) | Scalar::Float(_) => Err(Defect::new(
+            Reason::OutOfRange,
+            format!("{name}: not a whole number of 64 bits"),
+        )),
         other => Err(wrong_type(name, "a number", other)),
     }
 }
 
 /// A number.
 fn number(name: &str, value: &Scalar<'_>) -> Result<Option<f64>, Defect> {
-    #[expect(clippy::cast_precision_loss, reason = "prices of 2^53 and more are refused")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "prices of 2^53 and more are refused"
+    )]
     let exact = |number: i64| (number.unsigned_abs() <= 1 << 53).then_some(number as f64);
-    let beyond = || Defect::new(Reason::OutOfRange, format!("{name}: beyond what a price holds"));
+    let beyond = || {
+        Defect::new(
+            Reason::OutOfRange,
+            format!("{name}: beyond what a price holds"),
+        )
+    };
     match value {
         Scalar::Null => Ok(None),
         Scalar::Float(number) => Ok(Some(*number)),
@@ -254,10 +291,19 @@ fn moment(value: Scalar<'_>, received_at: Timestamp) -> Result<Option<Timestamp>
         Scalar::Text(text) => Timestamp::parse_rfc3339(&text)
             .ok_or_else(|| bad("not RFC 3339, as 2026-11-22T21:00:00Z"))?,
         Scalar::Signed(millis) => Timestamp::from_millis(millis),
-        #[expect(clippy::cast_possible_truncation, reason = "a float beyond i64 saturates")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float beyond i64 saturates"
+        )]
         Scalar::Float(millis) => Timestamp::from_micros((millis * 1_000.0) as i64),
         Scalar::Unsigned(_) => return Err(bad("beyond the calendar")),
-        other => return Err(wrong_type("occurred_at", "RFC 3339 or epoch milliseconds", &other)),
+        other => {
+            return Err(wrong_type(
+                "occurred_at",
+                "RFC 3339 or epoch milliseconds",
+                &other,
+            ));
+        }
     };
     if given < EARLIEST {
         return Err(bad("before 2000"));
@@ -277,21 +323,37 @@ struct Address<'r> {
 impl<'r> Address<'r> {
     /// User info is stripped; what does not parse as an address is kept raw, and flagged.
     fn of(text: Option<Cow<'r, str>>, properties: &mut Properties<'r>) -> Self {
-        let Some(raw) = text else { return Self { text: None, parsed: None } };
+        let Some(raw) = text else {
+            return Self {
+                text: None,
+                parsed: None,
+            };
+        };
         let parsed = Url::parse(&raw).ok().filter(Url::has_host);
         let Some(mut url) = parsed else {
             properties.insert_text("url_defect", "not an address");
-            return Self { text: Some(raw), parsed: None };
+            return Self {
+                text: Some(raw),
+                parsed: None,
+            };
         };
         let has_user = !url.username().is_empty() || url.password().is_some();
         if has_user && url.set_username("").is_ok() && url.set_password(None).is_ok() {
-            return Self { text: Some(Cow::Owned(url.to_string())), parsed: Some(url) };
+            return Self {
+                text: Some(Cow::Owned(url.to_string())),
+                parsed: Some(url),
+            };
         }
-        Self { text: Some(raw), parsed: Some(url) }
+        Self {
+            text: Some(raw),
+            parsed: Some(url),
+        }
     }
 
     fn path(&self) -> Option<Cow<'r, str>> {
-        self.parsed.as_ref().map(|url| Cow::Owned(url.path().to_owned()))
+        self.parsed
+            .as_ref()
+            .map(|url| Cow::Owned(url.path().to_owned()))
     }
 
     fn query(&self, name: &str) -> Option<Cow<'r, str>> {

@@ -44,7 +44,12 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(within: Duration, records: u64) -> Self {
-        Self { within, records, seen: HashMap::new(), order: VecDeque::new() }
+        Self {
+            within,
+            records,
+            seen: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     /// Notes the record, and says whether its twin was seen. `content` is a checksum of the
@@ -58,10 +63,17 @@ impl Window {
     ) -> Verdict {
         self.forget(offset, appended_at);
         self.order.push_back((offset, appended_at, id));
-        match self.seen.insert(id, Seen { offset, appended_at, content }) {
-            Some(twin) if self.holds(twin, offset, appended_at) => {
-                Verdict::Duplicate { differs: twin.content != content }
-            }
+        match self.seen.insert(
+            id,
+            Seen {
+                offset,
+                appended_at,
+                content,
+            },
+        ) {
+            Some(twin) if self.holds(twin, offset, appended_at) => Verdict::Duplicate {
+                differs: twin.content != content,
+            },
             _ => Verdict::New,
         }
     }
@@ -110,7 +122,10 @@ mod tests {
 
     #[test]
     fn input_22_a_twin_within_the_window_is_a_duplicate_whatever_its_content() {
-        check(&[(1, 0, 0, 7), (2, 1, 1, 7), (1, 2, 60, 7)], &[None, None, Some(false)]);
+        check(
+            &[(1, 0, 0, 7), (2, 1, 1, 7), (1, 2, 60, 7)],
+            &[None, None, Some(false)],
+        );
         check(&[(1, 0, 0, 7), (1, 1, 1, 8)], &[None, Some(true)]);
     }
 
@@ -122,11 +137,17 @@ mod tests {
 
     #[test]
     fn a_duplicate_renews_the_window() {
-        check(&[(1, 0, 0, 7), (1, 1, 50, 7), (1, 2, 100, 7)], &[None, Some(false), Some(false)]);
+        check(
+            &[(1, 0, 0, 7), (1, 1, 50, 7), (1, 2, 100, 7)],
+            &[None, Some(false), Some(false)],
+        );
     }
 
     #[test]
     fn a_clock_that_steps_back_still_meets_the_twin() {
-        check(&[(1, 0, 100, 7), (2, 1, 161, 7), (1, 2, 150, 7)], &[None, None, Some(false)]);
+        check(
+            &[(1, 0, 100, 7), (2, 1, 161, 7), (1, 2, 150, 7)],
+            &[None, None, Some(false)],
+        );
     }
 }

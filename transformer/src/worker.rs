@@ -49,7 +49,14 @@ pub async fn run(
     components: Components,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let Components { topic, reader, lake, enrichment, status, pulse } = components;
+    let Components {
+        topic,
+        reader,
+        lake,
+        enrichment,
+        status,
+        pulse,
+    } = components;
     let shared = Shared {
         topic: topic.identity().clone(),
         configuration: configuration(&config),
@@ -112,8 +119,16 @@ enum Held {
 
 /// What a task of the worker came to.
 enum Step {
-    Resumed { partitions: BTreeSet<Partition>, epoch: u64, positions: Result<Positions, Error> },
-    Committed { partition: Partition, epoch: u64, outcome: Result<Outcome, sink::Error> },
+    Resumed {
+        partitions: BTreeSet<Partition>,
+        epoch: u64,
+        positions: Result<Positions, Error>,
+    },
+    Committed {
+        partition: Partition,
+        epoch: u64,
+        outcome: Result<Outcome, sink::Error>,
+    },
 }
 
 struct Worker {
@@ -183,24 +198,32 @@ impl Worker {
         let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
         self.tasks.spawn(async move {
             let positions = resume::resume(&lake, topic.as_ref(), &config, &partitions).await;
-            Step::Resumed { partitions, epoch, positions }
+            Step::Resumed {
+                partitions,
+                epoch,
+                positions,
+            }
         });
     }
 
     /// Continues where an object of somebody's ends.
-    fn resume_after(&mut self, partition: Partition, there: sink::Footer) {
+    fn resume_after(&mut self, partition: Partition, there: &sink::Footer) {
         self.epoch += 1;
         let epoch = self.epoch;
         self.drop_work(partition);
         self.partitions.insert(partition, Held::Resuming(epoch));
         let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
+        let (end, appended_at) = (there.end, there.appended_at);
         self.tasks.spawn(async move {
-            let (end, appended_at) = (there.end, there.appended_at);
             let position =
                 resume::after(&lake, topic.as_ref(), &config, partition, end, appended_at).await;
             let partitions = BTreeSet::from([partition]);
             let positions = Ok(BTreeMap::from([(partition, position)]));
-            Step::Resumed { partitions, epoch, positions }
+            Step::Resumed {
+                partitions,
+                epoch,
+                positions,
+            }
         });
     }
 
@@ -215,7 +238,9 @@ impl Worker {
     }
 
     fn take(&mut self, partition: Partition, records: &[Record]) {
-        let Some(Held::Active(_, active)) = self.partitions.get_mut(&partition) else { return };
+        let Some(Held::Active(_, active)) = self.partitions.get_mut(&partition) else {
+            return;
+        };
         for record in records {
             active.take(record, &self.shared);
             let full = active.open().is_some_and(|(offsets, bytes, _)| {
@@ -234,7 +259,9 @@ impl Worker {
         for (partition, held) in &mut self.partitions {
             match held {
                 Held::Active(_, active)
-                    if active.open().is_some_and(|(.., since)| now >= since + self.sink.max_age) =>
+                    if active
+                        .open()
+                        .is_some_and(|(.., since)| now >= since + self.sink.max_age) =>
                 {
                     active.seal();
                 }
@@ -263,7 +290,11 @@ impl Worker {
                 active.seal();
             }
         }
-        let pause = if self.paused { held >= budget } else { held >= budget.saturating_mul(2) };
+        let pause = if self.paused {
+            held >= budget
+        } else {
+            held >= budget.saturating_mul(2)
+        };
         if pause == self.paused {
             return;
         }
@@ -283,13 +314,19 @@ impl Worker {
     /// Starts the next create of each partition that has none unresolved.
     fn commit_due(&mut self) {
         for (&partition, held) in &mut self.partitions {
-            let Held::Active(epoch, active) = held else { continue };
+            let Held::Active(epoch, active) = held else {
+                continue;
+            };
             let Some(sealed) = active.due() else { continue };
             let (lake, patience, size) = (self.lake.clone(), self.sink.max_silence, sealed.size());
             let epoch = *epoch;
             let task = self.tasks.spawn(async move {
                 let outcome = lake.commit(sealed, patience).await;
-                Step::Committed { partition, epoch, outcome }
+                Step::Committed {
+                    partition,
+                    epoch,
+                    outcome,
+                }
             });
             active.committing = Some((task, size));
         }
@@ -298,13 +335,19 @@ impl Worker {
     /// Takes a task's result; an aborted task has none.
     fn step(&mut self, step: Option<Step>) -> Result<(), Error> {
         match step {
-            Some(Step::Resumed { partitions, epoch, positions }) => match positions {
+            Some(Step::Resumed {
+                partitions,
+                epoch,
+                positions,
+            }) => match positions {
                 Ok(positions) => {
                     for (partition, position) in positions {
                         self.resumed(partition, epoch, position)?;
                     }
                 }
-                Err(error @ Error::Lake(sink::Error::AnotherTopic { .. } | sink::Error::Unfit(_))) => {
+                Err(
+                    error @ Error::Lake(sink::Error::AnotherTopic { .. } | sink::Error::Unfit(_)),
+                ) => {
                     return Err(error);
                 }
                 Err(error) => {
@@ -315,7 +358,11 @@ impl Worker {
                     }
                 }
             },
-            Some(Step::Committed { partition, epoch, outcome }) => {
+            Some(Step::Committed {
+                partition,
+                epoch,
+                outcome,
+            }) => {
                 self.committed(partition, epoch, outcome);
             }
             None => {}
@@ -345,12 +392,15 @@ impl Worker {
         };
         let window = Window::new(self.config.window, self.config.window_records);
         let active = Box::new(Active::new(partition, position, window));
-        self.partitions.insert(partition, Held::Active(epoch, active));
+        self.partitions
+            .insert(partition, Held::Active(epoch, active));
         self.status.committed(partition, position.next);
         if let Err(error) = self.reader.seek(partition, position.from) {
             self.stop(partition, error.to_string());
         }
-        if self.paused && let Err(error) = self.reader.pause(partition) {
+        if self.paused
+            && let Err(error) = self.reader.pause(partition)
+        {
             tracing::debug!(%partition, "{error}");
         }
         Ok(())
@@ -362,7 +412,9 @@ impl Worker {
         epoch: u64,
         outcome: Result<Outcome, sink::Error>,
     ) {
-        let Some(Held::Active(at, active)) = self.partitions.get_mut(&partition) else { return };
+        let Some(Held::Active(at, active)) = self.partitions.get_mut(&partition) else {
+            return;
+        };
         if *at != epoch {
             return;
         }
@@ -374,7 +426,7 @@ impl Worker {
             }
             Ok(Outcome::AlreadyCommitted(there)) => {
                 tracing::info!(%partition, end = %there.end, "already committed by another");
-                self.resume_after(partition, *there);
+                self.resume_after(partition, &there);
             }
             Err(sink::Error::Unavailable(why)) => {
                 tracing::error!(%partition, "starting again from the lake's tips: {why}");
@@ -388,12 +440,17 @@ impl Worker {
     /// skipped meanwhile.
     fn stop(&mut self, partition: Partition, why: String) {
         self.drop_work(partition);
-        let known = self.status.partitions().get(&partition).and_then(|s| s.stopped.clone());
+        let known = self
+            .status
+            .partitions()
+            .get(&partition)
+            .and_then(|s| s.stopped.clone());
         if known.as_ref() != Some(&why) {
             tracing::error!(%partition, "stopped: {why}");
         }
         self.status.stopped(partition, why);
-        self.partitions.insert(partition, Held::Stopped(Instant::now() + RETRY));
+        self.partitions
+            .insert(partition, Held::Stopped(Instant::now() + RETRY));
     }
 
     async fn revoke(&mut self, partitions: &[Partition], ack: Revocation) -> Result<(), Error> {
@@ -412,14 +469,18 @@ impl Worker {
             }
         }
         let busy = |worker: &Self| {
-            partitions.iter().any(|partition| match worker.partitions.get(partition) {
-                Some(Held::Active(_, active)) => !active.idle(),
-                _ => false,
-            })
+            partitions
+                .iter()
+                .any(|partition| match worker.partitions.get(partition) {
+                    Some(Held::Active(_, active)) => !active.idle(),
+                    _ => false,
+                })
         };
         self.commit_due();
         while busy(self) {
-            let Ok(step) = timeout_at(deadline, self.tasks.join_next()).await else { break };
+            let Ok(step) = timeout_at(deadline, self.tasks.join_next()).await else {
+                break;
+            };
             let Some(step) = step else { break };
             self.step(step.ok())?;
             self.commit_due();

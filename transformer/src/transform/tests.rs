@@ -37,10 +37,16 @@ fn a_native_click_becomes_a_row() {
             assert_eq!(row.action, "buy");
             assert_eq!(row.product_id.as_deref(), Some("42"));
             assert_eq!((row.quantity, row.price), (Some(2), Some(1.5)));
-            assert_eq!(row.url.as_deref(), Some("https://shop.example/a/b?utm_source=news&x=1"));
+            assert_eq!(
+                row.url.as_deref(),
+                Some("https://shop.example/a/b?utm_source=news&x=1")
+            );
             assert_eq!(row.path.as_deref(), Some("/a/b"));
             assert_eq!(row.utm_source.as_deref(), Some("news"));
-            assert_eq!(row.occurred_at, Timestamp::parse_rfc3339("2026-10-31T23:00:00Z").unwrap());
+            assert_eq!(
+                row.occurred_at,
+                Timestamp::parse_rfc3339("2026-10-31T23:00:00Z").unwrap()
+            );
             assert_eq!(row.properties.as_deref(), Some(r#"{"colour":"red"}"#));
             assert_eq!(row.ip.as_deref(), Some("192.0.2.0"));
         },
@@ -72,9 +78,15 @@ fn input_23_times_that_cannot_be() {
         ("1795003600001", "an hour"),
         ("18446744073709551615", "calendar"),
     ] {
-        defect(&format!(r#"{{"occurred_at":{time}}}"#), Reason::BadTime, why);
+        defect(
+            &format!(r#"{{"occurred_at":{time}}}"#),
+            Reason::BadTime,
+            why,
+        );
     }
-    check(r#"{"occurred_at":1795003600000}"#, |row| assert!(row.occurred_at_given));
+    check(r#"{"occurred_at":1795003600000}"#, |row| {
+        assert!(row.occurred_at_given)
+    });
 }
 
 #[test]
@@ -88,7 +100,11 @@ fn input_24_a_field_of_another_type_names_its_path() {
 
 #[test]
 fn input_09_numbers_are_never_rounded_in_silence() {
-    defect(r#"{"quantity":9223372036854775808}"#, Reason::OutOfRange, "quantity");
+    defect(
+        r#"{"quantity":9223372036854775808}"#,
+        Reason::OutOfRange,
+        "quantity",
+    );
     defect(r#"{"quantity":1.5}"#, Reason::OutOfRange, "quantity");
     defect(r#"{"price":1e999}"#, Reason::OutOfRange, "number");
     check(r#"{"big":1e999,"exact":123456789012345678901}"#, |row| {
@@ -103,7 +119,11 @@ fn input_09_numbers_are_never_rounded_in_silence() {
 fn input_32_records_that_are_not_ours() {
     let mut foreign = record("{}", "a");
     let enrichment = Enrichment::default();
-    let reason = |record: &Record| transform(Partition(0), record, &enrichment).unwrap_err().reason;
+    let reason = |record: &Record| {
+        transform(Partition(0), record, &enrichment)
+            .unwrap_err()
+            .reason
+    };
     foreign.value = Some(Bytes::from_static(b"hello"));
     assert_eq!(reason(&foreign), Reason::NotAnEnvelope);
     foreign.value = None;
@@ -112,4 +132,27 @@ fn input_32_records_that_are_not_ours() {
     foreign.value = Some(Bytes::from(newer.replacen(r#""v":1"#, r#""v":2"#, 1)));
     assert_eq!(reason(&foreign), Reason::UnknownVersion);
     defect("42", Reason::NotAnObject, "object");
+}
+
+#[test]
+fn invariant_9_texts_are_borrowed_from_the_record() {
+    check(
+        r#"{"action":"buy","product_name":"Blue Mug","visitor_id":"v","city":"K\u00f6ln"}"#,
+        |row| {
+            for text in [
+                Some(row.action),
+                row.product_name,
+                row.visitor_id,
+                row.user_agent,
+                row.ip,
+            ] {
+                assert!(matches!(text, Some(Cow::Borrowed(_))), "{text:?}");
+            }
+            assert_eq!(
+                row.city.as_deref(),
+                Some("Köln"),
+                "an escape has to be written anew"
+            );
+        },
+    );
 }
