@@ -6,4 +6,5 @@ pub mod faulty;
 pub mod kafka;
 pub mod leash;
 pub mod real;
+pub mod rehearsal;
 pub mod seaweed;

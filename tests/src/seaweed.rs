@@ -225,7 +225,10 @@ fn free_ports() -> Result<[u16; 4]> {
 }
 
 fn client() -> Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?)
+    Ok(reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build()?)
 }
 
 async fn answers(url: &str) -> Result<()> {
@@ -246,5 +249,6 @@ async fn answers(url: &str) -> Result<()> {
 /// The server's executable.
 fn executable() -> Result<PathBuf> {
     let weed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vendor/seaweedfs/weed");
-    weed.canonicalize().context("vendor/seaweedfs/weed is not there: `make test-setup` fetches it")
+    weed.canonicalize()
+        .context("vendor/seaweedfs/weed is not there: `make test-setup` fetches it")
 }

@@ -3,6 +3,7 @@
 mod house;
 mod kafka_conformance;
 mod kafka_faults;
+mod rehearsal;
 mod s3;
 mod commit_faults;
 mod end_to_end;

@@ -1,0 +1,359 @@
+//! The rehearsal: `compose.yaml` read as a container engine would read it, and those of its
+//! services that are ours started as local processes, with exactly their command and
+//! environment. Only names and ports differ: what stands for another service's host and port,
+//! and what a service listens on, is put in the place of what the file says.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::clickweir::binary;
+
+/// The image that is ours.
+pub const IMAGE: &str = "clickweir";
+/// What a service listens on in a container: every address of it.
+const EVERYWHERE: &str = "0.0.0.0:";
+/// How long a service may take to be healthy, and to end (its own grace is 40 s).
+const HEALTHY: Duration = Duration::from_secs(90);
+const END: Duration = Duration::from_secs(45);
+
+/// A compose file, as far as it concerns us.
+#[derive(Debug, Deserialize)]
+pub struct Compose {
+    /// The services by name.
+    pub services: BTreeMap<String, Service>,
+    /// The named volumes.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, Option<BTreeMap<String, String>>>,
+}
+
+/// A service of the file.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Service {
+    /// The image, with its tag unless it is built here.
+    #[serde(default)]
+    pub image: String,
+    /// What follows the image's entrypoint.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Its variables, `${NAME:-default}` not yet replaced.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// `ADDRESS:HOST PORT:CONTAINER PORT`.
+    #[serde(default)]
+    pub ports: Vec<String>,
+    /// `VOLUME:PATH`.
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    /// What must be so before it starts.
+    #[serde(default)]
+    pub depends_on: BTreeMap<String, Dependency>,
+    /// How the engine asks whether it is well.
+    pub healthcheck: Option<Health>,
+    /// When it is started again.
+    #[serde(default)]
+    pub restart: String,
+    /// How many of it run.
+    #[serde(default)]
+    pub deploy: Deploy,
+}
+
+/// What a service waits for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Dependency {
+    /// `service_healthy` or `service_completed_successfully`.
+    pub condition: String,
+}
+
+/// A health check.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Health {
+    /// `CMD` and the command.
+    pub test: Vec<String>,
+}
+
+/// How many of a service run.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Deploy {
+    /// One, unless the file says so.
+    pub replicas: Option<usize>,
+}
+
+impl Compose {
+    /// Reads a file of `compose/`.
+    ///
+    /// # Errors
+    /// Where it is not there, or not a compose file.
+    pub fn read(file: &str) -> Result<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../compose")
+            .join(file);
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
+    }
+
+    /// Our services, each after those that it waits for.
+    ///
+    /// # Errors
+    /// Where they wait for each other, or for a service that is not in the file.
+    pub fn ours(&self) -> Result<Vec<(&str, &Service)>> {
+        let mut waiting: Vec<_> = self
+            .services
+            .iter()
+            .filter(|(_, service)| service.image == IMAGE)
+            .collect();
+        let mut ordered: Vec<(&str, &Service)> = Vec::new();
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            waiting.retain(|(name, service)| {
+                let free = service.depends_on.keys().all(|needed| {
+                    let there = self.services.get(needed);
+                    there.is_some_and(|there| there.image != IMAGE)
+                        || ordered.iter().any(|(started, _)| started == needed)
+                });
+                if free {
+                    ordered.push((name.as_str(), service));
+                }
+                !free
+            });
+            ensure!(waiting.len() < before, "{:?} can never start", waiting[0].0);
+        }
+        Ok(ordered)
+    }
+}
+
+/// A text in which `${NAME:-default}` became the default: nothing is set in a rehearsal.
+///
+/// # Errors
+/// Where a variable has no default.
+pub fn interpolate(text: &str) -> Result<String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (variable, after) = after.split_once('}').context("a variable ends with }")?;
+        let (_, default) = variable
+            .split_once(":-")
+            .with_context(|| format!("{variable} has no default in compose.yaml"))?;
+        out.push_str(before);
+        out.push_str(default);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// Our services, running.
+pub struct Stage {
+    actors: Vec<Actor>,
+}
+
+/// One of them, in a folder of its own as in a container's.
+struct Actor {
+    service: String,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+    /// Where it listens, where it does.
+    listens: Option<String>,
+    health: Option<Vec<String>>,
+    child: Child,
+}
+
+impl Stage {
+    /// Starts our services in their order and waits until each is healthy, or has ended well.
+    /// `instead` names what stands in the place of a text of the environment, such as
+    /// `redpanda:9092`.
+    ///
+    /// # Errors
+    /// Where one is not healthy in time or ends badly; what it said last is in the message.
+    pub async fn rehearse(compose: &Compose, instead: &[(&str, &str)]) -> Result<Self> {
+        let mut stage = Self { actors: Vec::new() };
+        for (name, service) in compose.ours()? {
+            for _ in 0..service.deploy.replicas.unwrap_or(1) {
+                let mut actor = Actor::start(name, service, instead)?;
+                if actor.health.is_none() {
+                    let ended = actor.ended(HEALTHY).await?;
+                    ensure!(
+                        ended.success(),
+                        "{name} ended with {ended}: {}",
+                        actor.said()
+                    );
+                }
+                stage.actors.push(actor);
+            }
+        }
+        for actor in &mut stage.actors {
+            actor.healthy().await?;
+        }
+        Ok(stage)
+    }
+
+    /// `http://host:port` of a service that listens.
+    #[must_use]
+    pub fn url(&self, service: &str) -> Option<String> {
+        let actor = self.actors.iter().find(|actor| actor.service == service)?;
+        Some(format!("http://{}", actor.listens.as_ref()?))
+    }
+
+    /// Runs a command in a service's container, so to say: its standard output.
+    ///
+    /// # Errors
+    /// Where there is no such service or the command fails.
+    pub fn exec(&self, service: &str, arguments: &[&str]) -> Result<String> {
+        let actor = self.actors.iter().find(|actor| actor.service == service);
+        let output = actor
+            .context("no such service")?
+            .command(arguments)
+            .output()?;
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "{arguments:?} in {service}: {out}{said}"
+        );
+        Ok(out)
+    }
+
+    /// Stops every service as the engine does, and waits: each service and its exit code.
+    ///
+    /// # Errors
+    /// Where one does not end in time.
+    pub async fn stop(mut self) -> Result<Vec<(String, ExitStatus)>> {
+        for actor in &mut self.actors {
+            if actor.child.try_wait()?.is_none() {
+                let told = Command::new("kill")
+                    .arg(actor.child.id().to_string())
+                    .status()?;
+                ensure!(told.success(), "{} could not be told", actor.service);
+            }
+        }
+        let mut ended = Vec::new();
+        for actor in &mut self.actors {
+            let status = actor.ended(END).await?;
+            ended.push((actor.service.clone(), status));
+        }
+        Ok(ended)
+    }
+}
+
+impl Actor {
+    fn start(name: &str, service: &Service, instead: &[(&str, &str)]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("rehearsal-").tempdir()?;
+        // The image has it, for the volume.
+        std::fs::create_dir(folder.path().join("data"))?;
+        let mut listens = None;
+        let mut environment = Vec::new();
+        for (key, value) in &service.environment {
+            let mut value = interpolate(value)?;
+            for (theirs, ours) in instead {
+                value = value.replace(theirs, ours);
+            }
+            if value.starts_with(EVERYWHERE) {
+                value = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+                listens = Some(value.clone());
+            }
+            environment.push((key.clone(), value));
+        }
+        let health = match &service.healthcheck {
+            None => None,
+            Some(health) => match &health.test[..] {
+                [cmd, program, arguments @ ..] if cmd == "CMD" && program == "clickweir" => {
+                    Some(arguments.to_vec())
+                }
+                other => bail!("{name}: {other:?} is no health check of ours"),
+            },
+        };
+        let log = std::fs::File::create(folder.path().join("log"))?;
+        let arguments: Vec<_> = service.command.iter().map(String::as_str).collect();
+        let mut command = command(folder.path(), &environment, &arguments);
+        let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
+        Ok(Self {
+            service: name.to_owned(),
+            folder,
+            environment,
+            listens,
+            health,
+            child,
+        })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        command(self.folder.path(), &self.environment, arguments)
+    }
+
+    /// Asks until it is healthy.
+    async fn healthy(&mut self) -> Result<()> {
+        let Some(health) = self.health.clone() else {
+            return Ok(());
+        };
+        let health: Vec<_> = health.iter().map(String::as_str).collect();
+        let deadline = Instant::now() + HEALTHY;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended with {status}: {}", self.service, self.said());
+            }
+            let output = self.command(&health).output()?;
+            if output.status.success() {
+                return Ok(());
+            }
+            let why = String::from_utf8_lossy(&output.stderr);
+            ensure!(
+                Instant::now() < deadline,
+                "{} is not well: {why}{}",
+                self.service,
+                self.said()
+            );
+            sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    async fn ended(&mut self, within: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{} goes on: {}",
+                self.service,
+                self.said()
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The end of its log.
+    fn said(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let end: Vec<_> = log.lines().rev().take(15).collect();
+        end.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+}
+
+/// The image's entrypoint in a container's folder, with nothing of this machine's environment
+/// but the way to its programs.
+fn command(folder: &Path, environment: &[(String, String)], arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", crate::real::env("PATH").unwrap_or_default())
+        .envs(environment.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::null());
+    command
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
