@@ -74,6 +74,11 @@ pub(crate) fn routes(app: &mut ServiceConfig, shop: bool) {
             "text/css; charset=utf-8",
             include_str!("../assets/shop.css"),
         ))
+        .service(asset(
+            "/shop.svg",
+            "image/svg+xml",
+            include_str!("../assets/shop.svg"),
+        ))
         .service(only_get("/", web::get().to(browse)))
         .service(only_get("/product/{id}", web::get().to(view)))
         .service(only_get("/thanks", web::get().to(thanks)))

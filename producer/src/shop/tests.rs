@@ -234,7 +234,7 @@ async fn what_the_shop_does_not_have_is_said() {
         422
     );
     assert_eq!(browser.fetch("/buy", None).await.status, 405);
-    for asset in ["/shop.css", "/shop.js", "/clickweir.js"] {
+    for asset in ["/shop.css", "/shop.js", "/shop.svg", "/clickweir.js"] {
         assert_eq!(browser.fetch(asset, None).await.status, 200);
     }
     assert!(browser.topic.drafts().is_empty());
