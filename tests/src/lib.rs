@@ -1,5 +1,6 @@
 //! What the tests share: the real parts, started and ended here.
 
+pub mod browser;
 pub mod clickweir;
 pub mod clients;
 pub mod faulty;

@@ -1,5 +1,6 @@
 //! Every integration test, one module per theme, one binary.
 
+mod browser;
 mod house;
 mod kafka_conformance;
 mod kafka_faults;

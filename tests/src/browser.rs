@@ -1,0 +1,419 @@
+//! A real browser: Chromium without a window, told what to do through its driver.
+//!
+//! `make test-setup` installs both. `CLICKWEIR_TEST_CHROMIUM` and
+//! `CLICKWEIR_TEST_CHROMEDRIVER` name others than those on the path.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::leash::Leash;
+use crate::real;
+
+/// How long anything may take: a page, an element that is to appear, the driver's start.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The key of an element's id in the driver's answers, by the WebDriver standard.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// The name that Chrome gives itself where a person uses it.
+const AGENT: &str = "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 \
+    (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36";
+
+/// Whether pages may run scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scripts {
+    /// As nearly everybody browses.
+    On,
+    /// As with a content blocker.
+    Off,
+}
+
+/// A browser with a profile of its own. It ends when this is dropped, or when the test's
+/// process ends.
+pub struct Browser {
+    client: reqwest::Client,
+    driver: SocketAddr,
+    session: String,
+    folder: PathBuf,
+    /// What the browser's network log told so far; the driver tells each entry once.
+    seen: Mutex<Vec<String>>,
+    _process: Leash,
+}
+
+/// A browser; `None` where it cannot be had, which [`real::have`] has then told.
+pub async fn start(scripts: Scripts) -> Option<Browser> {
+    match Browser::start(scripts).await {
+        Ok(browser) => Some(browser),
+        Err(error) => {
+            let _ = real::have("browser", Some(format!("{error:#}")));
+            None
+        }
+    }
+}
+
+impl Browser {
+    async fn start(scripts: Scripts) -> Result<Self> {
+        let chromium = found("CLICKWEIR_TEST_CHROMIUM", &["chromium", "google-chrome"])?;
+        let driver = found("CLICKWEIR_TEST_CHROMEDRIVER", &["chromedriver"])?;
+        let folder = tempfile::Builder::new()
+            .prefix("clickweir-browser-")
+            .tempdir()?
+            .keep();
+        let log = folder.join("driver.log");
+        let mut server = Command::new(driver);
+        server.arg("--port=0").current_dir(&folder);
+        let process = Leash::hold(&server, &folder, &File::create(&log)?)?;
+        let driver = SocketAddr::from(([127, 0, 0, 1], port(&log).await?));
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(2 * PATIENCE)
+            .build()?;
+        let wish = wish(scripts, &chromium, &folder);
+        let mut browser = Self {
+            client,
+            driver,
+            session: String::new(),
+            folder,
+            seen: Mutex::default(),
+            _process: process,
+        };
+        let made = browser
+            .post("", json!({ "capabilities": { "alwaysMatch": wish } }))
+            .await?;
+        browser.session = text(&made["sessionId"])?;
+        Ok(browser)
+    }
+
+    /// Where a download comes to lie.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        self.folder.join("downloads")
+    }
+
+    /// Opens a page and waits until it is loaded.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub async fn open(&self, url: &str) -> Result<()> {
+        self.post("/url", json!({ "url": url })).await.map(|_| ())
+    }
+
+    /// The address of the page.
+    ///
+    /// # Errors
+    /// Where the driver does not answer.
+    pub async fn url(&self) -> Result<String> {
+        text(&self.send(self.client.get(self.at("/url"))).await?)
+    }
+
+    /// Clicks what the CSS selector finds first, waiting until it is there; where that
+    /// opens a page, until the page is loaded.
+    ///
+    /// # Errors
+    /// Where it does not appear, or something lies over it.
+    pub async fn click(&self, css: &str) -> Result<()> {
+        let element = self.find(css).await?;
+        let click = self
+            .post(&format!("/element/{element}/click"), json!({}))
+            .await;
+        click.with_context(|| format!("clicking {css}")).map(|_| ())
+    }
+
+    /// Types into what the CSS selector finds first, instead of what stands there.
+    ///
+    /// # Errors
+    /// Where it does not appear, or takes no text.
+    pub async fn fill(&self, css: &str, text: &str) -> Result<()> {
+        let element = self.find(css).await?;
+        self.post(&format!("/element/{element}/clear"), json!({}))
+            .await?;
+        let typed = self
+            .post(
+                &format!("/element/{element}/value"),
+                json!({ "text": text }),
+            )
+            .await;
+        typed
+            .with_context(|| format!("typing into {css}"))
+            .map(|_| ())
+    }
+
+    /// The text that a person sees of it.
+    ///
+    /// # Errors
+    /// Where it does not appear.
+    pub async fn text(&self, css: &str) -> Result<String> {
+        let element = self.find(css).await?;
+        let path = format!("/element/{element}/text");
+        text(&self.send(self.client.get(self.at(&path))).await?)
+    }
+
+    /// Runs a script's body in the page and gives what it returns.
+    ///
+    /// # Errors
+    /// Where the script throws.
+    pub async fn run(&self, script: &str) -> Result<Value> {
+        self.post("/execute/sync", json!({ "script": script, "args": [] }))
+            .await
+    }
+
+    /// Runs a script's body until what it returns is accepted; gives that.
+    ///
+    /// # Errors
+    /// Where nothing acceptable comes in time, with what came last.
+    pub async fn until(&self, script: &str, accept: impl Fn(&Value) -> bool) -> Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let value = self.run(script).await?;
+            if accept(&value) {
+                return Ok(value);
+            }
+            ensure!(Instant::now() < deadline, "{script} still gives {value}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// A command of the browser's own protocol.
+    ///
+    /// # Errors
+    /// Where the browser refuses it.
+    pub async fn cdp(&self, command: &str, parameters: Value) -> Result<Value> {
+        let order = json!({ "cmd": command, "params": parameters });
+        self.post("/goog/cdp/execute", order).await
+    }
+
+    /// Shows pages as to somebody who asked for dark ones.
+    ///
+    /// # Errors
+    /// Where the browser refuses it.
+    pub async fn prefer(&self, scheme: &str) -> Result<()> {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let told = self
+            .cdp(
+                "Emulation.setEmulatedMedia",
+                json!({ "features": features }),
+            )
+            .await;
+        told.map(|_| ())
+    }
+
+    /// Makes the page this many CSS pixels wide.
+    ///
+    /// # Errors
+    /// Where the browser refuses it.
+    pub async fn widen(&self, width: u32, height: u32) -> Result<()> {
+        let size = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+        });
+        self.cdp("Emulation.setDeviceMetricsOverride", size)
+            .await
+            .map(|_| ())
+    }
+
+    /// The text of a dialog that a page has opened, if it has.
+    ///
+    /// # Errors
+    /// Where the driver does not answer.
+    pub async fn dialog(&self) -> Result<Option<String>> {
+        let answer = self.client.get(self.at("/alert/text")).send().await?;
+        let body: Value = answer.json().await?;
+        Ok(match body["value"]["error"].as_str() {
+            Some("no such alert") => None,
+            Some(other) => bail!("{other}: {body}"),
+            None => Some(text(&body["value"])?),
+        })
+    }
+
+    /// What the console has said since it was last asked: errors, refusals, warnings.
+    ///
+    /// # Errors
+    /// Where the driver does not answer.
+    pub async fn complaints(&self) -> Result<Vec<String>> {
+        let entries = self.log("browser").await?;
+        let grave = |entry: &&Value| {
+            ["SEVERE", "WARNING"]
+                .map(Value::from)
+                .contains(&entry["level"])
+        };
+        entries
+            .iter()
+            .filter(grave)
+            .map(|entry| text(&entry["message"]))
+            .collect()
+    }
+
+    /// The address of every request that pages have made, from the first on.
+    ///
+    /// # Errors
+    /// Where the driver does not answer.
+    pub async fn requests(&self) -> Result<Vec<String>> {
+        for entry in self.log("performance").await? {
+            let event: Value = serde_json::from_str(entry["message"].as_str().unwrap_or_default())?;
+            if event["message"]["method"] == "Network.requestWillBeSent" {
+                let url = text(&event["message"]["params"]["request"]["url"])?;
+                self.seen.lock().push(url);
+            }
+        }
+        Ok(self.seen.lock().clone())
+    }
+
+    /// Scheme, host and port of every request that pages have made.
+    ///
+    /// # Errors
+    /// Where the driver does not answer, or an address is none.
+    pub async fn hosts(&self) -> Result<BTreeSet<String>> {
+        let origin = |url: String| match url.parse::<reqwest::Url>() {
+            Ok(url) => Ok(url.origin().ascii_serialization()),
+            Err(error) => Err(anyhow!("{url}: {error}")),
+        };
+        // What a page bears within itself (`data:`, `blob:`) goes nowhere.
+        let goes = |url: &String| url.starts_with("http") || url.starts_with("ws");
+        let urls = self.requests().await?.into_iter();
+        urls.filter(goes).map(origin).collect()
+    }
+
+    async fn log(&self, kind: &str) -> Result<Vec<Value>> {
+        let entries = self.post("/se/log", json!({ "type": kind })).await?;
+        entries.as_array().cloned().context("a log is a list")
+    }
+
+    /// The id of the first element; the driver waits for it.
+    async fn find(&self, css: &str) -> Result<String> {
+        let wish = json!({ "using": "css selector", "value": css });
+        let found = self
+            .post("/element", wish)
+            .await
+            .with_context(|| format!("finding {css}"))?;
+        text(&found[ELEMENT])
+    }
+
+    fn at(&self, path: &str) -> String {
+        let session = match self.session.as_str() {
+            "" => String::new(),
+            session => format!("/{session}"),
+        };
+        format!("http://{}/session{session}{path}", self.driver)
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Result<Value> {
+        self.send(self.client.post(self.at(path)).json(&body)).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value> {
+        let mut body: Value = request.send().await?.json().await?;
+        let value = body["value"].take();
+        match value["error"].as_str() {
+            Some(error) => bail!("{error}: {}", value["message"].as_str().unwrap_or_default()),
+            None => Ok(value),
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Told by hand, since a drop cannot wait for a client that is asynchronous. Where this
+        // does not come about, the browser ends when its pipe to the driver does.
+        let Ok(mut driver) = TcpStream::connect_timeout(&self.driver, PATIENCE) else {
+            return;
+        };
+        let _ = driver.set_read_timeout(Some(Duration::from_secs(5)));
+        let session = &self.session;
+        let _ = write!(
+            driver,
+            "DELETE /session/{session} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.driver
+        );
+        let _ = driver.read(&mut [0; 64]);
+    }
+}
+
+/// The capabilities asked for.
+fn wish(scripts: Scripts, chromium: &Path, folder: &Path) -> Value {
+    let profile = format!("--user-data-dir={}", folder.join("profile").display());
+    let mut arguments = vec![
+        "--headless=new",
+        // As root, in a container, the sandbox cannot be had; only our own pages are opened.
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        // Through a pipe, so that the browser ends when the driver does, however that ends.
+        "--remote-debugging-pipe",
+        "--window-size=1280,1600",
+        "--force-color-profile=srgb",
+        // Its own name says that nobody sits before it, and Clickweir believes that.
+        AGENT,
+        // The browser's own errands: updates, lists, pings.
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-proxy-server",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        &profile,
+    ];
+    if scripts == Scripts::Off {
+        arguments.push("--blink-settings=scriptEnabled=false");
+    }
+    let patience = PATIENCE.as_millis();
+    json!({
+        "timeouts": { "implicit": patience, "pageLoad": patience, "script": patience },
+        "unhandledPromptBehavior": "ignore",
+        "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        "goog:chromeOptions": {
+            "binary": chromium,
+            "args": arguments,
+            "prefs": { "download.default_directory": folder.join("downloads") },
+        },
+    })
+}
+
+/// The port that the driver has taken, which its log tells.
+async fn port(log: &Path) -> Result<u16> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let said = std::fs::read_to_string(log)?;
+        let told = said.split("started successfully on port ").nth(1);
+        if let Some((port, _)) = told.and_then(|rest| rest.split_once('.')) {
+            return Ok(port.parse()?);
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "chromedriver does not start: {said}"
+        );
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A program that a variable names, or the first on the path.
+fn found(variable: &str, names: &[&str]) -> Result<PathBuf> {
+    if let Some(named) = real::env(variable) {
+        return Ok(named.into());
+    }
+    let path = real::env("PATH").unwrap_or_default();
+    let all = names.iter().flat_map(|name| {
+        path.split(':')
+            .map(move |folder| Path::new(folder).join(name))
+    });
+    all.into_iter()
+        .find(|program| program.is_file())
+        .with_context(|| {
+            format!(
+                "{} is not on the path: `make test-setup` installs it",
+                names.join(" or ")
+            )
+        })
+}
+
+fn text(value: &Value) -> Result<String> {
+    value
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("{value} is not text"))
+}

@@ -1,0 +1,283 @@
+//! Shop and dashboard as people use them: in a real browser, clicking and typing.
+
+mod dashboard;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::browser::{self, Browser, Scripts};
+use tests::clickweir::Place;
+use tokio::time::{Instant, sleep};
+
+/// Asks SQL until the answer is this.
+async fn until_lake_says(place: &Place, sql: &str, expect: &Value) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let answer = place.ask(sql).unwrap();
+        if answer == *expect {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{sql} still gives {answer}, not {expect}"
+        );
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Everything that one can do in the shop, and the clicks that it is.
+async fn shopping(browser: &Browser, shop: &str) -> Value {
+    browser.open(shop).await.unwrap();
+    browser.click("a[href='/product/kettle']").await.unwrap();
+    assert_eq!(browser.text("h1").await.unwrap(), "Mill Race Kettle");
+    browser.click("a[href='/sign-up']").await.unwrap();
+    enter(browser, "correct horse").await;
+    assert_eq!(browser.text(".who").await.unwrap(), "Ada");
+    browser
+        .click("form[action='/log-out'] button")
+        .await
+        .unwrap();
+    browser.click("a[href='/log-in']").await.unwrap();
+    enter(browser, "wrong horse").await;
+    assert!(
+        browser
+            .text("[role=alert]")
+            .await
+            .unwrap()
+            .contains("No account")
+    );
+    enter(browser, "correct horse").await;
+    browser.click("a[href='/product/mug']").await.unwrap();
+    browser.fill("input[name=quantity]", "2").await.unwrap();
+    browser.click("form.buy button").await.unwrap();
+    let thanks = browser.text("main").await.unwrap();
+    assert!(thanks.contains("2 × Heron Blue Mug"), "{thanks}");
+    // The page again is not the purchase again.
+    browser.open(&format!("{shop}/thanks")).await.unwrap();
+    browser
+        .click("form[action='/log-out'] button")
+        .await
+        .unwrap();
+    browser.text("a[href='/log-in']").await.unwrap();
+    // The list on arrival, after signing up, after logging in, and after logging out, twice.
+    json!("browse=5 buy=1 log_in=1 log_out=2 sign_up=1 view=2")
+}
+
+async fn enter(browser: &Browser, password: &str) {
+    browser.fill("input[name=name]", "Ada").await.unwrap();
+    browser
+        .fill("input[name=password]", password)
+        .await
+        .unwrap();
+    browser.click("main form button").await.unwrap();
+}
+
+/// Shops, and finds each action in the lake once, sent in one way and not in the other.
+async fn shops(scripts: Scripts, way: &str, not: &str) {
+    let Some(browser) = browser::start(scripts).await else {
+        return;
+    };
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    let expect = shopping(&browser, &up.shop).await;
+    let actions = "SELECT string_agg(action || '=' || n, ' ' ORDER BY action)
+        FROM (SELECT action, count(*) AS n FROM clicks GROUP BY action)";
+    until_lake_says(&place, actions, &expect).await;
+    let verdict = place.settled().await.unwrap();
+    let count = |key: &str| verdict[key].as_u64().unwrap();
+    assert_eq!(
+        [
+            count("rows"),
+            count("duplicates"),
+            count("dead_letters"),
+            count("lost")
+        ],
+        [12, 0, 0, 0],
+        "{verdict}"
+    );
+    let requests = browser.requests().await.unwrap();
+    let sent = |path: &str| requests.iter().filter(|url| url.contains(path)).count();
+    assert_eq!((sent(way), sent(not)), (12, 0), "{requests:#?}");
+    let facts = "SELECT concat_ws(' ', count(DISTINCT visitor_id), count(DISTINCT user_id),
+        count(*) FILTER (action NOT IN ('browse', 'view') AND user_id IS NULL),
+        count(*) FILTER (session_id IS NULL OR url IS NULL),
+        string_agg(DISTINCT browser || os || is_bot),
+        string_agg(product_id || quantity || currency) FILTER (action = 'buy')) FROM clicks";
+    let found = place.ask(facts).unwrap();
+    assert_eq!(found, json!("1 1 0 0 ChromeLinuxfalse mug2EUR"));
+    // The one sentence is the browser's own, about the password that was wrong.
+    let complaints = browser.complaints().await.unwrap();
+    assert!(
+        complaints.iter().all(|said| said.contains("422")),
+        "{complaints:#?}"
+    );
+    assert_eq!(
+        Vec::from_iter(browser.hosts().await.unwrap()),
+        [up.shop.as_str()]
+    );
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn every_step_in_the_shop_is_one_click() {
+    shops(Scripts::On, "/v1/events", "/pixel.gif").await;
+}
+
+#[tokio::test]
+async fn without_scripts_the_pixel_tells_every_step_once() {
+    shops(Scripts::Off, "/pixel.gif", "/v1/events").await;
+}
+
+async fn click(shop: &str, click: &Value) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let events = format!("{shop}/v1/events");
+    let answer = client.post(events).json(click).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 202);
+}
+
+#[tokio::test]
+async fn the_page_for_sql_answers_and_says_why_it_refuses() {
+    let Some(browser) = browser::start(Scripts::On).await else {
+        return;
+    };
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    click(
+        &up.shop,
+        &json!({ "action": "view", "product_name": "tea, \"black\"" }),
+    )
+    .await;
+    until_lake_says(&place, "SELECT count(*) FROM clicks", &json!(1)).await;
+    browser
+        .open(&format!("{}/sql", up.dashboard))
+        .await
+        .unwrap();
+    let ask = "SELECT product_name, count(*) AS n FROM clicks GROUP BY 1";
+    browser.fill("#sql", ask).await.unwrap();
+    browser.click("main form button").await.unwrap();
+    assert_eq!(
+        browser.text(".result tbody").await.unwrap(),
+        "tea, \"black\" 1"
+    );
+    assert!(
+        browser.url().await.unwrap().contains("sql=SELECT"),
+        "it can be shared"
+    );
+    // Ctrl+Enter runs, too.
+    browser
+        .fill("#sql", "SELECT 6 * 7 AS answer\u{e009}\u{e007}\u{e000}")
+        .await
+        .unwrap();
+    let cell = "return document.querySelector('.result td')?.textContent";
+    browser.until(cell, |cell| *cell == "42").await.unwrap();
+    assert_eq!(browser.complaints().await.unwrap(), [""; 0]);
+    for refused in [
+        "COPY clicks TO 'stolen.csv'",
+        "SELECT nothing FROM nowhere",
+        "DROP VIEW clicks",
+    ] {
+        browser.fill("#sql", refused).await.unwrap();
+        browser.click("main form button").await.unwrap();
+        let said = browser.text("[role=alert]").await.unwrap();
+        assert!(
+            said.starts_with("4") && said.len() > 20,
+            "input 34: {refused}: {said}"
+        );
+        let kept = browser
+            .run("return document.getElementById('sql').value")
+            .await
+            .unwrap();
+        assert_eq!(
+            kept,
+            json!(refused),
+            "the query is still there to be mended"
+        );
+    }
+    assert_eq!(place.ask("SELECT count(*) FROM clicks").unwrap(), json!(1));
+    assert!(!place.path().join("stolen.csv").exists());
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn input_29_markup_in_a_click_is_shown_and_runs_nothing() {
+    let Some(browser) = browser::start(Scripts::On).await else {
+        return;
+    };
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    let script = "<script>alert(1)</script>";
+    let image = "\"><img src=x onerror=alert(1)>";
+    let out = "</script><script>alert(1)</script>";
+    let marked = json!({ "action": "view", "product_id": image, "product_name": script, "visitor_id": script });
+    click(&up.shop, &marked).await;
+    click(
+        &up.shop,
+        &json!({ "action": out, "url": "javascript:alert(1)" }),
+    )
+    .await;
+    until_lake_says(&place, "SELECT count(*) FROM clicks", &json!(2)).await;
+    let stored = place
+        .ask("SELECT product_name FROM clicks WHERE action = 'view'")
+        .unwrap();
+    assert_eq!(stored, json!(script), "stored raw");
+
+    let query = |text: &str| {
+        let address = format!("{}/sql", up.dashboard);
+        reqwest::Url::parse_with_params(&address, [("sql", text)])
+            .unwrap()
+            .to_string()
+    };
+    let filter = |name: &str, value: &str| {
+        let address = format!("{}/", up.dashboard);
+        reqwest::Url::parse_with_params(&address, [(name, value)])
+            .unwrap()
+            .to_string()
+    };
+    for (page, shown) in [
+        (
+            format!("{}/?range=all", up.dashboard),
+            vec![script, image, out],
+        ),
+        (filter("product", image), vec![script, image]),
+        (filter("action", out), vec![out]),
+        (
+            query("SELECT action, product_id, product_name FROM clicks"),
+            vec![script, image, out],
+        ),
+        (
+            query(&format!("SELECT '{script}' AS \"{out}\"")),
+            vec![script, out],
+        ),
+        (
+            query(&format!("SELECT nothing AS \"{script}\" FROM nowhere")),
+            vec![script],
+        ),
+        (filter("range", script), vec![script]),
+    ] {
+        browser.open(&page).await.unwrap();
+        let visible = "document.querySelectorAll('details').forEach((one) => one.open = true);
+            return document.body.innerText + [...document.querySelectorAll('input, textarea')].map((one) => one.value)";
+        let text = browser.run(visible).await.unwrap();
+        for markup in shown {
+            assert!(
+                text.as_str().unwrap().contains(markup),
+                "{page} does not show {markup}: {text}"
+            );
+        }
+        assert_eq!(browser.dialog().await.unwrap(), None, "{page} ran it");
+        let made = "return document.querySelectorAll('img, body script, [onerror]').length -
+            document.querySelectorAll('body script[type=\"application/json\"]').length";
+        assert_eq!(
+            browser.run(made).await.unwrap(),
+            json!(0),
+            "{page} made elements of it"
+        );
+        // The policy of the page would have stopped a script, and would have told it.
+        let complaints = browser.complaints().await.unwrap();
+        assert!(
+            complaints.iter().all(|said| said.contains(" 400 ")),
+            "{page}: {complaints:?}"
+        );
+    }
+    assert!(up.process.end().unwrap());
+}
