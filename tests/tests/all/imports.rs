@@ -38,8 +38,9 @@ pub(crate) async fn holds_online_retail(place: &Place) {
     assert_eq!(place.ask(twins).unwrap(), json!("5268"));
 }
 
-/// Imports online_retail, twice: the second time lands nothing and says so.
-pub(crate) async fn imports_online_retail(place: &Place) {
+/// Imports online_retail, twice: the second time lands nothing and says so. With `forget`
+/// a third time, without the kept position.
+pub(crate) async fn imports_online_retail(place: &Place, forget: bool) {
     let Some(data) = data() else {
         eprintln!("skipped, no shared data: online_retail is not imported");
         return;
@@ -54,9 +55,16 @@ pub(crate) async fn imports_online_retail(place: &Place) {
     println!("imported in {imported:?}, in the lake and counted after {:?}", since.elapsed());
     let again = place.must(&import).unwrap();
     assert!(again.contains(" 0 sent now") && again.contains("541909 were there already"), "{again}");
-    // The state is gone, as on another machine: the lake is asked.
-    std::fs::remove_dir_all(place.path().join("data/imports")).unwrap();
+    assert_eq!(place.settled().await.unwrap()["rows"], 541_909);
+    let (asked, state) = (Instant::now(), place.path().join("data/imports"));
+    if !forget {
+        assert!(state.exists(), "the position is kept");
+        return;
+    }
+    // The state is gone, as on another machine: the lake is asked for every line.
+    std::fs::remove_dir_all(state).unwrap();
     assert!(place.must(&import).unwrap().contains(" 0 sent now"));
+    println!("asked for in {:?}", asked.elapsed());
     assert_eq!(place.settled().await.unwrap()["rows"], 541_909);
 }
 
@@ -64,7 +72,7 @@ pub(crate) async fn imports_online_retail(place: &Place) {
 async fn online_retail_is_in_the_lake_whole_and_once() {
     let place = Place::new().unwrap().with("SINK__MAX_AGE", "2s");
     let up = place.up(&[]).unwrap();
-    imports_online_retail(&place).await;
+    imports_online_retail(&place, true).await;
     assert!(up.process.end().unwrap());
 }
 

@@ -1,5 +1,12 @@
 //! Every integration test, one module per theme, one binary.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails where it stands; what it measured is for people"
+)]
+
 mod browser;
 mod house;
 mod kafka_conformance;
