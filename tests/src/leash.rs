@@ -11,9 +11,10 @@ pub struct Leash {
     shell: Child,
 }
 
-/// `$1` is the folder to remove, the rest is the server.
-const HOLD: &str = r#"folder=$1; shift; "$@" </dev/null & server=$!
-cat >/dev/null; kill -9 $server; wait $server; rm -rf "$folder""#;
+/// `$1` is the folder to remove, `$2` the other paths, without spaces; the rest is the server.
+/// A Ctrl-C is meant for the test: the shell outlives it, or nobody would kill the server.
+const HOLD: &str = r#"folder=$1; litter=$2; shift 2; "$@" </dev/null & server=$!
+trap '' INT TERM HUP; cat >/dev/null; kill -9 $server; wait $server; rm -rf "$folder" $litter"#;
 
 impl Leash {
     /// Runs `server` with both outputs in `log`. `folder` is removed when the server is
@@ -22,10 +23,24 @@ impl Leash {
     /// # Errors
     /// Where no shell can be started or the log cannot be written.
     pub fn hold(server: &Command, folder: &Path, log: &File) -> io::Result<Self> {
+        Self::hold_and_sweep(server, folder, log, &[])
+    }
+
+    /// The same for a server that makes files outside its folder: `litter`, removed with it.
+    ///
+    /// # Errors
+    /// As [`Leash::hold`].
+    pub fn hold_and_sweep(
+        server: &Command,
+        folder: &Path,
+        log: &File,
+        litter: &[String],
+    ) -> io::Result<Self> {
         let mut shell = Command::new("sh");
         shell
             .args(["-c", HOLD, "leash"])
             .arg(folder)
+            .arg(litter.join(" "))
             .arg(server.get_program())
             .args(server.get_args())
             .stdin(Stdio::piped())

@@ -83,7 +83,13 @@ impl Seaweed {
         let log = folder.join("weed.log");
         let ports = free_ports()?;
         let server = command(&weed, &folder, ports)?;
-        let process = Leash::hold(&server, &folder, &std::fs::File::create(&log)?)?;
+        // Sockets that it makes beside its ports, in this one place.
+        let named = ["master", "volume", "filer", "s3"].into_iter().zip(ports);
+        let litter: Vec<_> = named
+            .map(|(name, port)| format!("/tmp/seaweedfs-{name}-grpc-{}.sock", port + GRPC))
+            .collect();
+        let process =
+            Leash::hold_and_sweep(&server, &folder, &std::fs::File::create(&log)?, &litter)?;
         let endpoint = format!("http://127.0.0.1:{}", ports[3]);
         if let Err(error) = answers(&format!("{endpoint}/healthz")).await {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
