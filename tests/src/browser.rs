@@ -46,7 +46,7 @@ pub struct Browser {
     folder: PathBuf,
     /// What the browser's network log told so far; the driver tells each entry once.
     seen: Mutex<Vec<String>>,
-    _process: Leash,
+    process: Option<Leash>,
 }
 
 /// A browser; `None` where it cannot be had, which [`real::have`] has then told.
@@ -84,7 +84,7 @@ impl Browser {
             session: String::new(),
             folder,
             seen: Mutex::default(),
-            _process: process,
+            process: Some(process),
         };
         let made = browser
             .post("", json!({ "capabilities": { "alwaysMatch": wish } }))
@@ -322,17 +322,18 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // Told by hand, since a drop cannot wait for a client that is asynchronous. Where this
         // does not come about, the browser ends when its pipe to the driver does.
-        let Ok(mut driver) = TcpStream::connect_timeout(&self.driver, PATIENCE) else {
-            return;
-        };
-        let _ = driver.set_read_timeout(Some(Duration::from_secs(5)));
-        let session = &self.session;
-        let _ = write!(
-            driver,
-            "DELETE /session/{session} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.driver
-        );
-        let _ = driver.read(&mut [0; 64]);
+        if let Ok(mut driver) = TcpStream::connect_timeout(&self.driver, PATIENCE) {
+            let _ = driver.set_read_timeout(Some(PATIENCE));
+            let _ = write!(
+                driver,
+                "DELETE /session/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+                self.session, self.driver
+            );
+            let _ = driver.read(&mut [0; 64]);
+        }
+        drop(self.process.take());
+        // What the browser wrote into it while the driver ended.
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
