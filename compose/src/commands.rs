@@ -1,7 +1,6 @@
-//! What a shell may ask of a node, and how the answers are printed.
+//! What a shell may ask of a node, by name.
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -12,12 +11,8 @@ use serde_json::{Value, json};
 use sink::Entry;
 use topic::{Offset, Partition, Record};
 
-use crate::against::Verdict;
-use crate::cli::{RowFormat, TopicTask};
 use crate::node::Node;
-use crate::owner::Door;
 use crate::print;
-use crate::settings::Settings;
 
 /// The commands' names, as the owner serves them.
 const NAMES: [&str; 8] = [
@@ -35,12 +30,16 @@ const RECORDS: usize = 1_000;
 
 /// A node's commands, for the dashboard to serve.
 pub(crate) fn served(node: &Arc<Node>, token: &str) -> Commands {
+    // The store's connections live on the runtime that opened them; a server's worker has one
+    // of its own, which ends before the last crawl.
+    let runtime = tokio::runtime::Handle::current();
     NAMES.iter().fold(Commands::new(token), |commands, name| {
-        let node = node.clone();
+        let (node, runtime) = (node.clone(), runtime.clone());
         commands.with(name, move |request| {
             let node = node.clone();
+            let running = runtime.spawn(async move { node.execute(name, request).await });
             async move {
-                let answer = node.execute(name, request).await;
+                let answer = running.await.map_err(anyhow::Error::from).flatten();
                 answer.map_err(|error| CommandError::Failed(print::sentence(&error)))
             }
         })
@@ -190,126 +189,4 @@ fn shown(partition: Partition, record: &Record) -> Result<String, serde_json::Er
         value,
         text,
     })
-}
-
-/// `clickweir query`.
-pub(crate) async fn query(
-    settings: Settings,
-    sql: &str,
-    format: RowFormat,
-) -> anyhow::Result<ExitCode> {
-    let csv = format == RowFormat::Csv;
-    let answer = Door::find(settings)
-        .await?
-        .ask("query", json!({ "sql": sql, "csv": csv }))
-        .await?;
-    match format {
-        RowFormat::Csv => print::line(answer["csv"].as_str().unwrap_or_default().trim_end()),
-        RowFormat::Json => print::line(&answer.to_string()),
-        RowFormat::Table => print::line(&rows(&answer)),
-    }
-    if answer["truncated"].as_bool().unwrap_or_default() {
-        print::note("there are more rows; catalog.query_rows is the limit");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn rows(answer: &Value) -> String {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
-    let header: Vec<String> = list(&answer["columns"])
-        .iter()
-        .map(|column| text(&column["name"]))
-        .collect();
-    let rows: Vec<Vec<String>> = list(&answer["rows"])
-        .iter()
-        .map(|row| list(row).iter().map(text).collect())
-        .collect();
-    print::table(&header, &rows)
-}
-
-/// `clickweir audit`.
-pub(crate) async fn audit(
-    settings: Settings,
-    as_json: bool,
-    against: Option<&Path>,
-) -> anyhow::Result<ExitCode> {
-    let against = against.map(std::path::absolute).transpose()?;
-    let door = Door::find(settings).await?;
-    let answer = door.ask("audit", json!({ "against": against })).await?;
-    let verdict: Verdict = serde_json::from_value(answer)?;
-    if as_json {
-        print::line(&serde_json::to_string_pretty(&verdict)?);
-    } else {
-        print::lines(&verdict.sentences());
-    }
-    Ok(if verdict.clean() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-/// `clickweir topic`.
-pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow::Result<ExitCode> {
-    let door = Door::find(settings).await?;
-    match task.unwrap_or(TopicTask::Describe) {
-        TopicTask::Describe => {
-            let answer = door.ask("topic_describe", json!({})).await?;
-            print::line(&format!(
-                "topic {}",
-                answer["topic"].as_str().unwrap_or_default()
-            ));
-            for partition in answer["partitions"].as_array().into_iter().flatten() {
-                let (number, low, high) = (
-                    &partition["partition"],
-                    &partition["low"],
-                    &partition["high"],
-                );
-                print::line(&format!("partition {number}: offsets {low}..{high}"));
-            }
-        }
-        TopicTask::Read {
-            partition,
-            from_offset,
-            to_offset,
-        } => {
-            let mut next = Some(from_offset);
-            while let Some(from) = next {
-                let request = json!({ "partition": partition, "from": from, "to": to_offset });
-                let answer = door.ask("topic_read", request).await?;
-                for line in answer["lines"].as_array().into_iter().flatten() {
-                    print::line(line.as_str().unwrap_or_default());
-                }
-                next = answer["next"].as_u64();
-            }
-        }
-        TopicTask::AcceptGap { partition } => {
-            let answer = door
-                .ask("accept_gap", json!({ "partition": partition }))
-                .await?;
-            let (first, end) = (&answer["first"], &answer["end"]);
-            print::line(&format!(
-                "partition {partition}: the loss of {first}..{end} is accepted and in the ledger"
-            ));
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// `clickweir publish`.
-pub(crate) async fn publish(settings: Settings, base: Option<String>) -> anyhow::Result<ExitCode> {
-    let answer = Door::find(settings)
-        .await?
-        .ask("publish", json!({ "base": base }))
-        .await?;
-    print::line(&format!(
-        "published {}",
-        answer["published"].as_str().unwrap_or_default()
-    ));
-    Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,7 @@ mod owner;
 mod print;
 mod roles;
 mod settings;
+mod shell;
 mod up;
 
 use std::process::ExitCode;
@@ -81,12 +82,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Task::Import { file, format, map } => {
                 importing::ask(settings, &file, format, map.as_deref()).await
             }
-            Task::Query { sql, format } => commands::query(settings, &sql, format).await,
-            Task::Audit { json, against } => {
-                commands::audit(settings, json, against.as_deref()).await
-            }
-            Task::Topic { topic } => commands::topic(settings, topic).await,
-            Task::Publish { base } => commands::publish(settings, base).await,
+            Task::Query { sql, format } => shell::query(settings, &sql, format).await,
+            Task::Audit { json, against } => shell::audit(settings, json, against.as_deref()).await,
+            Task::Topic { topic } => shell::topic(settings, topic).await,
+            Task::Publish { base } => shell::publish(settings, base).await,
             Task::Health { role } => health::ask(settings, role).await,
             Task::Config { .. } => {
                 print::lines(&settings.sources());

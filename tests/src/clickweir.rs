@@ -20,9 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[must_use]
 pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
-    let folder = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps");
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("tests lie in target/PROFILE/deps");
     let binary = folder.join("clickweir");
-    assert!(binary.exists(), "{} is not built: run `make test`, or `cargo build` first", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is not built: run `make test`, or `cargo build` first",
+        binary.display()
+    );
     binary
 }
 
@@ -40,7 +47,10 @@ impl Place {
     /// Where no temporary folder can be made.
     pub fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("clickweir-").tempdir()?;
-        let place = Self { folder, environment: Vec::new() };
+        let place = Self {
+            folder,
+            environment: Vec::new(),
+        };
         Ok(place
             .with("PRODUCER__LISTEN", "127.0.0.1:0")
             .with("DASHBOARD__LISTEN", "127.0.0.1:0")
@@ -51,7 +61,8 @@ impl Place {
     /// Sets a key for every process in this place: `SECTION__KEY`.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.environment.push((format!("CLICKWEIR__{key}"), value.to_owned()));
+        self.environment
+            .push((format!("CLICKWEIR__{key}"), value.to_owned()));
         self
     }
 
@@ -65,7 +76,10 @@ impl Place {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::null());
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         command
     }
@@ -85,7 +99,11 @@ impl Place {
     pub fn must(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.run(arguments)?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{arguments:?} failed: {said}{}", text(&output));
+        ensure!(
+            output.status.success(),
+            "{arguments:?} failed: {said}{}",
+            text(&output)
+        );
         Ok(text(&output))
     }
 
@@ -133,8 +151,18 @@ impl Place {
         let mut process = Process::start(self, &arguments)?;
         let shop = process.line_after("shop ")?;
         let dashboard = process.line_after("dashboard ")?;
-        let url = |text: String| text.split_whitespace().next().unwrap_or_default().trim_end_matches('/').to_owned();
-        Ok(Up { process, shop: url(shop), dashboard: url(dashboard) })
+        let url = |text: String| {
+            text.split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches('/')
+                .to_owned()
+        };
+        Ok(Up {
+            process,
+            shop: url(shop),
+            dashboard: url(dashboard),
+        })
     }
 }
 
@@ -157,7 +185,10 @@ impl Process {
     pub fn start(place: &Place, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut child = place.command(arguments).stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().context("its output is piped")?;
-        Ok(Self { child, lines: BufReader::new(out).lines() })
+        Ok(Self {
+            child,
+            lines: BufReader::new(out).lines(),
+        })
     }
 
     /// Waits for a line that begins so, and gives the rest of it.
@@ -170,7 +201,10 @@ impl Process {
                 return Ok(rest.trim().to_owned());
             }
         }
-        bail!("it ended before it said {prefix:?}: {:?}", self.child.wait()?)
+        bail!(
+            "it ended before it said {prefix:?}: {:?}",
+            self.child.wait()?
+        )
     }
 
     /// Its id.
@@ -203,7 +237,9 @@ impl Process {
     /// # Errors
     /// Where `kill` fails.
     pub fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status()?;
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.id().to_string()])
+            .status()?;
         ensure!(sent.success(), "kill -{name} failed");
         Ok(())
     }

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -73,13 +73,21 @@ impl Faulty {
             return None;
         }
         self.injected.fetch_add(1, Ordering::Relaxed);
-        let faults = [Fault::Before, Fault::ReplyLost, Fault::EmptyConflict, Fault::Delayed];
+        let faults = [
+            Fault::Before,
+            Fault::ReplyLost,
+            Fault::EmptyConflict,
+            Fault::Delayed,
+        ];
         Some(faults[choices.random_range(0..faults.len())])
     }
 }
 
 fn broken(what: &str) -> Error {
-    Error::Generic { store: "faulty", source: what.to_owned().into() }
+    Error::Generic {
+        store: "faulty",
+        source: what.to_owned().into(),
+    }
 }
 
 impl fmt::Display for Faulty {

@@ -1,5 +1,7 @@
 //! The loop that reads is the loop that commits: one member of the consumer group.
 
+mod answers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,7 @@ use tokio_util::sync::CancellationToken;
 use topic::{Event, Partition, ReadError, Reader, Record, Revocation, Topic};
 
 use crate::partition::{Active, Shared};
-use crate::resume::{self, Position, Positions};
-use crate::window::Window;
+use crate::resume::{self, Positions};
 use crate::{Config, Enrichment, Error, Status};
 
 /// How often a stopped partition or a silent lake is asked again.
@@ -330,127 +331,6 @@ impl Worker {
             });
             active.committing = Some((task, size));
         }
-    }
-
-    /// Takes a task's result; an aborted task has none.
-    fn step(&mut self, step: Option<Step>) -> Result<(), Error> {
-        match step {
-            Some(Step::Resumed {
-                partitions,
-                epoch,
-                positions,
-            }) => match positions {
-                Ok(positions) => {
-                    for (partition, position) in positions {
-                        self.resumed(partition, epoch, position)?;
-                    }
-                }
-                Err(
-                    error @ Error::Lake(sink::Error::AnotherTopic { .. } | sink::Error::Unfit(_)),
-                ) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    for partition in partitions {
-                        if self.is_resuming(partition, epoch) {
-                            self.stop(partition, error.to_string());
-                        }
-                    }
-                }
-            },
-            Some(Step::Committed {
-                partition,
-                epoch,
-                outcome,
-            }) => {
-                self.committed(partition, epoch, outcome);
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    fn is_resuming(&self, partition: Partition, epoch: u64) -> bool {
-        matches!(self.partitions.get(&partition), Some(Held::Resuming(at)) if *at == epoch)
-    }
-
-    fn resumed(
-        &mut self,
-        partition: Partition,
-        epoch: u64,
-        position: Result<Position, Error>,
-    ) -> Result<(), Error> {
-        if !self.is_resuming(partition, epoch) {
-            return Ok(());
-        }
-        let position = match position {
-            Ok(position) => position,
-            Err(error) => {
-                self.stop(partition, error.to_string());
-                return Ok(());
-            }
-        };
-        let window = Window::new(self.config.window, self.config.window_records);
-        let active = Box::new(Active::new(partition, position, window));
-        self.partitions
-            .insert(partition, Held::Active(epoch, active));
-        self.status.committed(partition, position.next);
-        if let Err(error) = self.reader.seek(partition, position.from) {
-            self.stop(partition, error.to_string());
-        }
-        if self.paused
-            && let Err(error) = self.reader.pause(partition)
-        {
-            tracing::debug!(%partition, "{error}");
-        }
-        Ok(())
-    }
-
-    fn committed(
-        &mut self,
-        partition: Partition,
-        epoch: u64,
-        outcome: Result<Outcome, sink::Error>,
-    ) {
-        let Some(Held::Active(at, active)) = self.partitions.get_mut(&partition) else {
-            return;
-        };
-        if *at != epoch {
-            return;
-        }
-        active.committing = None;
-        match outcome {
-            Ok(Outcome::Committed(footer)) => {
-                self.reader.report(partition, footer.end);
-                self.status.committed(partition, footer.end);
-            }
-            Ok(Outcome::AlreadyCommitted(there)) => {
-                tracing::info!(%partition, end = %there.end, "already committed by another");
-                self.resume_after(partition, &there);
-            }
-            Err(sink::Error::Unavailable(why)) => {
-                tracing::error!(%partition, "starting again from the lake's tips: {why}");
-                self.resume(BTreeSet::from([partition]));
-            }
-            Err(error) => self.stop(partition, error.to_string()),
-        }
-    }
-
-    /// The partition goes no further until the lake and the topic agree again; nothing is
-    /// skipped meanwhile.
-    fn stop(&mut self, partition: Partition, why: String) {
-        self.drop_work(partition);
-        let known = self
-            .status
-            .partitions()
-            .get(&partition)
-            .and_then(|s| s.stopped.clone());
-        if known.as_ref() != Some(&why) {
-            tracing::error!(%partition, "stopped: {why}");
-        }
-        self.status.stopped(partition, why);
-        self.partitions
-            .insert(partition, Held::Stopped(Instant::now() + RETRY));
     }
 
     async fn revoke(&mut self, partitions: &[Partition], ack: Revocation) -> Result<(), Error> {

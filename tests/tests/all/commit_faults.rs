@@ -26,7 +26,9 @@ const PARTITIONS: u32 = 3;
 
 /// How many seeds a run tries; `CLICKWEIR_SEEDS` asks for more.
 fn seeds() -> u64 {
-    real::env("CLICKWEIR_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(6)
+    real::env("CLICKWEIR_SEEDS")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(6)
 }
 
 async fn topic(folder: &str) -> Arc<dyn Topic> {
@@ -37,7 +39,15 @@ async fn topic(folder: &str) -> Arc<dyn Topic> {
         "sasl_username": "", "sasl_password": "", "ca": "",
     }))
     .unwrap();
-    topic::open(&config, Open { clock: clock::system(), create: true }).await.unwrap()
+    topic::open(
+        &config,
+        Open {
+            clock: clock::system(),
+            create: true,
+        },
+    )
+    .await
+    .unwrap()
 }
 
 /// Numbered clicks; every tenth id comes twice.
@@ -79,7 +89,10 @@ fn worker(topic: &Arc<dyn Topic>, lake: &Lake, group: &str) -> (CancellationToke
         status: Arc::<Status>::default(),
         pulse: Box::new(|| {}),
     };
-    (stop.clone(), tokio::spawn(transformer::run(config, sink, components, stop)))
+    (
+        stop.clone(),
+        tokio::spawn(transformer::run(config, sink, components, stop)),
+    )
 }
 
 type Running = tokio::task::JoinHandle<Result<(), transformer::Error>>;
@@ -87,7 +100,9 @@ type Running = tokio::task::JoinHandle<Result<(), transformer::Error>>;
 async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
     let marks = topic.watermarks().await.unwrap();
     let ledger = lake.found(topic.identity(), BTreeMap::new()).await.unwrap();
-    sink::audit::audit(lake, &ledger, &[], &marks, &|_, _| {}).await.unwrap()
+    sink::audit::audit(lake, &ledger, &[], &marks, &|_, _| {})
+        .await
+        .unwrap()
 }
 
 /// Runs workers over a faulty store until nothing is pending; gives the verdict and how many
@@ -106,7 +121,12 @@ async fn play(seed: u64, unconditional: bool) -> (Audit, u64) {
     let lake = Lake::new(Arc::new(faulty), location.clone());
     // The auditor's own sight is not disturbed.
     let sight = Lake::new(store, location);
-    let lows = topic.watermarks().await.unwrap().into_iter().map(|(p, marks)| (p, marks.low));
+    let lows = topic
+        .watermarks()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(p, marks)| (p, marks.low));
     sight.found(topic.identity(), lows.collect()).await.unwrap();
     let mut choices = StdRng::seed_from_u64(seed);
     let mut workers = vec![worker(&topic, &lake, "a"), worker(&topic, &lake, "zombie")];
@@ -136,7 +156,10 @@ async fn play(seed: u64, unconditional: bool) -> (Audit, u64) {
     }
     // What was delayed lands now.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    (audited(topic.as_ref(), &sight).await, injected.load(Ordering::Relaxed))
+    (
+        audited(topic.as_ref(), &sight).await,
+        injected.load(Ordering::Relaxed),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,11 +180,17 @@ async fn faults_15_and_21_to_24_nothing_is_lost_or_doubled_over_a_failing_store(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_26_a_store_that_ignores_if_none_match_is_refused_at_start() {
     let store = Faulty::new(Arc::new(InMemory::new()), 1, 0).unconditional();
-    let lake = Lake::new(Arc::new(store), Location::Folder(PathBuf::from("/simulated")));
+    let lake = Lake::new(
+        Arc::new(store),
+        Location::Folder(PathBuf::from("/simulated")),
+    );
     let refused = lake.probe("nonce").await.unwrap_err().to_string();
     assert!(refused.contains("If-None-Match"), "{refused}");
     let honest = Faulty::new(Arc::new(InMemory::new()), 1, 0);
-    let lake = Lake::new(Arc::new(honest), Location::Folder(PathBuf::from("/simulated")));
+    let lake = Lake::new(
+        Arc::new(honest),
+        Location::Folder(PathBuf::from("/simulated")),
+    );
     lake.probe("nonce").await.unwrap();
 }
 

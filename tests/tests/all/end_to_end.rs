@@ -9,8 +9,16 @@ use tests::clickweir::{Place, binary};
 
 async fn post(shop: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client.post(format!("{shop}/v1/events")).body(body).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    let answer = client
+        .post(format!("{shop}/v1/events"))
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    (
+        answer.status().as_u16(),
+        answer.json().await.unwrap_or_default(),
+    )
 }
 
 #[tokio::test]
@@ -21,8 +29,17 @@ async fn a_click_becomes_a_row_a_retry_a_duplicate_and_a_bad_one_a_dead_letter()
     assert_eq!(post(&up.shop, click).await.0, 202);
     assert_eq!(post(&up.shop, click).await.0, 202, "a retry");
     let (status, answer) = post(&up.shop, r#"[{"action":"view","visitor_id":"v2"},42]"#).await;
-    assert_eq!((status, &answer["rejected"][0]["index"]), (202, &json!(1)), "{answer}");
-    assert_eq!(post(&up.shop, r#"{"action":"view","occurred_at":"never"}"#).await.0, 202);
+    assert_eq!(
+        (status, &answer["rejected"][0]["index"]),
+        (202, &json!(1)),
+        "{answer}"
+    );
+    assert_eq!(
+        post(&up.shop, r#"{"action":"view","occurred_at":"never"}"#)
+            .await
+            .0,
+        202
+    );
     assert_eq!(post(&up.shop, "{").await.0, 400);
     let pixel = format!("{}/pixel.gif?action=view&product_id=pot", up.shop);
     assert!(reqwest::get(pixel).await.unwrap().status().is_success());
@@ -30,44 +47,93 @@ async fn a_click_becomes_a_row_a_retry_a_duplicate_and_a_bad_one_a_dead_letter()
     let verdict = place.settled().await.unwrap();
     let count = |key: &str| verdict[key].as_u64().unwrap();
     assert_eq!(
-        [count("acknowledged"), count("rows"), count("dead_letters"), count("duplicates")],
+        [
+            count("acknowledged"),
+            count("rows"),
+            count("dead_letters"),
+            count("duplicates")
+        ],
         [6, 3, 2, 1],
         "invariant 4: {verdict}"
     );
-    assert_eq!([count("lost"), count("doubled"), count("dropped")], [0, 0, 0]);
-    assert_eq!(place.ask("SELECT sum(quantity) FROM clicks").unwrap(), json!(2));
+    assert_eq!(
+        [count("lost"), count("doubled"), count("dropped")],
+        [0, 0, 0]
+    );
+    assert_eq!(
+        place.ask("SELECT sum(quantity) FROM clicks").unwrap(),
+        json!(2)
+    );
     let reasons = "SELECT string_agg(reason, ' ' ORDER BY reason) FROM dead_letters";
     assert_eq!(place.ask(reasons).unwrap(), json!("bad_time not_an_object"));
     let listed = place.path().join("ids");
     fs::write(&listed, "0190aaaa-0000-7000-8000-000000000001\n").unwrap();
     let listed = listed.to_str().unwrap();
-    assert!(place.must(&["audit", "--against", listed]).unwrap().contains("clean"));
+    assert!(
+        place
+            .must(&["audit", "--against", listed])
+            .unwrap()
+            .contains("clean")
+    );
     fs::write(listed, "0190aaaa-0000-7000-8000-00000000ffff\n").unwrap();
-    assert!(!place.run(&["audit", "--against", listed]).unwrap().status.success(), "it can fail");
+    assert!(
+        !place
+            .run(&["audit", "--against", listed])
+            .unwrap()
+            .status
+            .success(),
+        "it can fail"
+    );
     assert!(up.process.end().unwrap(), "an orderly end");
 }
 
 #[tokio::test]
 async fn the_commands_work_beside_a_running_up_and_without_it() {
     let place = Place::new().unwrap();
-    let up = place.up(&["--visitors", "5"]).unwrap();
-    place.settled().await.unwrap();
+    let mut up = place.up(&["--visitors", "5"]).unwrap();
+    up.process.line_after("clean: ").unwrap();
     let check = || {
-        assert!(place.must(&["query", "FROM clicks LIMIT 5"]).unwrap().contains("event_id"));
+        assert!(
+            place
+                .must(&["query", "FROM clicks LIMIT 5"])
+                .unwrap()
+                .contains("event_id")
+        );
         assert!(place.must(&["audit"]).unwrap().contains("clean"));
         assert!(place.must(&["topic"]).unwrap().contains("partition 3"));
-        let records =
-            place.must(&["topic", "read", "--partition", "0", "--from-offset", "0", "--to-offset", "1"]);
+        let records = place.must(&[
+            "topic",
+            "read",
+            "--partition",
+            "0",
+            "--from-offset",
+            "0",
+            "--to-offset",
+            "1",
+        ]);
         let record: Value = serde_json::from_str(&records.unwrap()).unwrap();
-        assert_eq!((&record["offset"], &record["value"]["v"]), (&json!(0), &json!(1)));
+        assert_eq!(
+            (&record["offset"], &record["value"]["v"]),
+            (&json!(0), &json!(1))
+        );
         assert!(place.must(&["publish"]).unwrap().contains("published"));
-        assert!(place.must(&["config", "show"]).unwrap().contains("sink.max_age = \"500ms\"  # environment"));
+        assert!(
+            place
+                .must(&["config", "show"])
+                .unwrap()
+                .contains("sink.max_age = \"500ms\"  # environment")
+        );
     };
     check();
     assert!(up.process.end().unwrap());
     check();
     assert!(place.must(&["crawl"]).unwrap().contains("registered"));
-    assert!(place.must(&["completions", "bash"]).unwrap().contains("clickweir"));
+    assert!(
+        place
+            .must(&["completions", "bash"])
+            .unwrap()
+            .contains("clickweir")
+    );
     let refused = place.run(&["query", "COPY clicks TO 'x'"]).unwrap();
     assert!(!refused.status.success(), "input 34");
 }
@@ -85,7 +151,8 @@ async fn the_demo_once_ends_with_a_clean_verdict() {
 async fn invariant_6_a_deleted_catalog_is_rebuilt_equal() {
     let place = Place::new().unwrap();
     place.must(&["up", "--visitors", "20", "--once"]).unwrap();
-    let sum = "SELECT count(*) || '/' || bit_xor(hash(event_id, \"offset\", occurred_at)) FROM clicks";
+    let sum =
+        "SELECT count(*) || '/' || bit_xor(hash(event_id, \"offset\", occurred_at)) FROM clicks";
     let before = place.ask(sum).unwrap();
     fs::remove_file(place.path().join("data/catalog.duckdb")).unwrap();
     assert_eq!(place.ask(sum).unwrap(), before, "fault 34");
@@ -103,12 +170,20 @@ async fn fault_28_a_flipped_byte_and_a_missing_object_are_found_and_named() {
     fs::write(flipped, bytes).unwrap();
     let verdict = place.audit().unwrap();
     assert!(verdict["lost"].as_u64().unwrap() > 0, "{verdict}");
-    assert!(verdict["findings"].to_string().contains("hash does not fit"), "{verdict}");
+    assert!(
+        verdict["findings"]
+            .to_string()
+            .contains("hash does not fit"),
+        "{verdict}"
+    );
     fs::write(flipped, whole).unwrap();
     assert_eq!(place.audit().unwrap()["lost"], 0);
     fs::remove_file(missing).unwrap();
     let verdict = place.audit().unwrap();
-    assert!(verdict["findings"].to_string().contains("is not there"), "{verdict}");
+    assert!(
+        verdict["findings"].to_string().contains("is not there"),
+        "{verdict}"
+    );
     assert!(!place.run(&["audit"]).unwrap().status.success());
 }
 
@@ -130,7 +205,10 @@ async fn fault_12_another_topic_behind_the_same_lake_is_refused() {
     fs::remove_dir_all(place.path().join("data/topic")).unwrap();
     let again = place.run(&["up", "--visitors", "1", "--once"]).unwrap();
     let said = String::from_utf8_lossy(&again.stderr).into_owned();
-    assert!(!again.status.success() && said.contains("belongs to topic"), "{said}");
+    assert!(
+        !again.status.success() && said.contains("belongs to topic"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -161,7 +239,10 @@ fn objects(place: &Place) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 walk(path, found);
-            } else if path.extension().is_some_and(|extension| extension == "parquet") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "parquet")
+            {
                 found.push(path);
             }
         }

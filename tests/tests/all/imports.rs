@@ -27,9 +27,15 @@ const RETAIL: [(&str, &str); 9] = [
 /// The counts of a lake that must hold online_retail, whole and once.
 pub(crate) async fn holds_online_retail(place: &Place) {
     let verdict = place.settled().await.unwrap();
-    assert_eq!([&verdict["lost"], &verdict["doubled"]], [&json!(0), &json!(0)], "{verdict}");
+    assert_eq!(
+        [&verdict["lost"], &verdict["doubled"]],
+        [&json!(0), &json!(0)],
+        "{verdict}"
+    );
     for (what, count) in RETAIL {
-        let found = place.ask(&format!("SELECT ({what})::VARCHAR FROM clicks")).unwrap();
+        let found = place
+            .ask(&format!("SELECT ({what})::VARCHAR FROM clicks"))
+            .unwrap();
         assert_eq!(found, json!(count), "{what}");
     }
     // What repeats apart from its identity: the twins are real sales.
@@ -52,9 +58,15 @@ pub(crate) async fn imports_online_retail(place: &Place, forget: bool) {
     assert!(place.must(&import).unwrap().contains("541909 sent now"));
     let imported = since.elapsed();
     holds_online_retail(place).await;
-    println!("imported in {imported:?}, in the lake and counted after {:?}", since.elapsed());
+    println!(
+        "imported in {imported:?}, in the lake and counted after {:?}",
+        since.elapsed()
+    );
     let again = place.must(&import).unwrap();
-    assert!(again.contains(" 0 sent now") && again.contains("541909 were there already"), "{again}");
+    assert!(
+        again.contains(" 0 sent now") && again.contains("541909 were there already"),
+        "{again}"
+    );
     assert_eq!(place.settled().await.unwrap()["rows"], 541_909);
     let (asked, state) = (Instant::now(), place.path().join("data/imports"));
     if !forget {
@@ -88,10 +100,15 @@ async fn open_bandit_comes_by_another_mapping_and_no_change_of_code() {
         let file = data.join(format!("open_bandit/random-{name}.csv.zst"));
         let map = map("open_bandit.toml");
         let file = file.to_str().unwrap();
-        place.must(&["import", file, "--format", "csv", "--map", &map]).unwrap();
+        place
+            .must(&["import", file, "--format", "csv", "--map", &map])
+            .unwrap();
     }
     place.settled().await.unwrap();
-    assert_eq!(place.ask("SELECT count(*) FROM clicks").unwrap(), json!(30_000));
+    assert_eq!(
+        place.ask("SELECT count(*) FROM clicks").unwrap(),
+        json!(30_000)
+    );
     let clicks = "SELECT count(*) FROM clicks WHERE action = 'click'";
     assert_eq!(place.ask(clicks).unwrap(), json!(130));
     assert!(up.process.end().unwrap());

@@ -12,7 +12,9 @@ use tokio::time::sleep;
 
 /// How many kills a run makes; `CLICKWEIR_KILLS` asks for more.
 fn kills() -> u64 {
-    real::env("CLICKWEIR_KILLS").and_then(|text| text.parse().ok()).unwrap_or(8)
+    real::env("CLICKWEIR_KILLS")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(8)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,12 +32,26 @@ async fn fault_45_everything_killed_at_once_again_and_again() {
     sleep(Duration::from_secs(1)).await;
     let acknowledged = clients.stop().await;
     let verdict = place.settled().await.unwrap();
-    assert!(acknowledged.len() > 100, "the clients got through: {}", acknowledged.len());
+    assert!(
+        acknowledged.len() > 100,
+        "the clients got through: {}",
+        acknowledged.len()
+    );
     let list = place.path().join("acknowledged");
     fs::write(&list, acknowledged.join("\n")).unwrap();
-    let proof = place.run(&["audit", "--against", list.to_str().unwrap()]).unwrap();
-    assert!(proof.status.success(), "{verdict}: {}", String::from_utf8_lossy(&proof.stdout));
+    let proof = place
+        .run(&["audit", "--against", list.to_str().unwrap()])
+        .unwrap();
+    assert!(
+        proof.status.success(),
+        "{verdict}: {}",
+        String::from_utf8_lossy(&proof.stdout)
+    );
     let twice = "SELECT count(*) - count(DISTINCT event_id) FROM clicks";
-    assert_eq!(place.ask(twice).unwrap(), 0, "a retry within the window is one click");
+    assert_eq!(
+        place.ask(twice).unwrap(),
+        0,
+        "a retry within the window is one click"
+    );
     assert!(up.process.end().unwrap());
 }

@@ -8,14 +8,14 @@
 )]
 
 mod browser;
-mod house;
-mod kafka_conformance;
-mod kafka_faults;
-mod rehearsal;
-mod s3;
+mod cluster;
 mod commit_faults;
 mod end_to_end;
+mod house;
 mod imports;
+mod kafka_conformance;
+mod kafka_faults;
 mod kills;
-mod cluster;
 mod notebook;
+mod rehearsal;
+mod s3;

@@ -85,7 +85,7 @@ fn input_23_times_that_cannot_be() {
         );
     }
     check(r#"{"occurred_at":1795003600000}"#, |row| {
-        assert!(row.occurred_at_given)
+        assert!(row.occurred_at_given);
     });
 }
 
