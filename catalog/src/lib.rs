@@ -34,6 +34,7 @@ mod sandbox;
 pub mod schedule;
 mod schema;
 mod source;
+mod sweep;
 mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};

@@ -32,6 +32,9 @@ pub async fn run(
             Ok(crawl) => {
                 if full {
                     full_at = now + config.full_every;
+                    if let Err(error) = catalog.sweep().await {
+                        tracing::warn!(%error, "stray dead letters could not be swept");
+                    }
                 }
                 progress(&crawl);
             }

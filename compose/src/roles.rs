@@ -136,8 +136,9 @@ pub(crate) async fn crawl(settings: Settings, watch: bool) -> anyhow::Result<Exi
     let catalog = node.catalog().await?;
     if !watch {
         let crawl = catalog.crawl(true).await?;
+        let swept = catalog.sweep().await?;
         print::line(&format!(
-            "found {}, registered {}, held {}, refused {}",
+            "found {}, registered {}, held {}, refused {}, swept {swept} stray dead letters",
             crawl.found, crawl.registered, crawl.held, crawl.refused
         ));
         if !crawl.detail.is_empty() {

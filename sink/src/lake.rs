@@ -13,8 +13,9 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig};
 use secrecy::ExposeSecret;
+use topic::{Offset, Partition};
 
-use crate::names::CLICKS;
+use crate::names::{self, CLICKS, LETTERS};
 use crate::{Error, Hour, ObjectName, S3};
 
 /// Where a lake is.
@@ -199,6 +200,31 @@ impl Lake {
             .collect();
         objects.sort_unstable();
         Ok(objects)
+    }
+
+    /// Every object of dead letters: its path, its partition, and where its range begins.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn letters(&self) -> Result<Vec<(String, Partition, Offset)>, Error> {
+        let listed = self.store.list(Some(&Path::from(LETTERS)));
+        let paths: Vec<String> = listed
+            .map_ok(|meta| meta.location.to_string())
+            .try_collect()
+            .await?;
+        let read = |path: String| {
+            let (partition, first) = names::parse_letters(&path)?;
+            Some((path, partition, first))
+        };
+        Ok(paths.into_iter().filter_map(read).collect())
+    }
+
+    /// Deletes an object of dead letters that no committed object names.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sweep(&self, letters: &str) -> Result<(), Error> {
+        Ok(self.store.delete(&Path::from(letters)).await?)
     }
 
     /// Whatever lies in an hour's folder, or (none) in that of all click objects: paths in

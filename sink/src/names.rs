@@ -117,6 +117,19 @@ impl ObjectName {
     }
 }
 
+/// Reads the path of dead letters: their partition, and where their range begins.
+pub(crate) fn parse_letters(path: &str) -> Option<(Partition, Offset)> {
+    let (folder, file) = path
+        .strip_prefix(LETTERS)?
+        .strip_prefix('/')?
+        .rsplit_once('/')?;
+    Hour::parse(folder)?;
+    let mut parts = file.strip_suffix(".parquet")?.splitn(3, '-');
+    let (partition, first) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    parts.next()?;
+    Some((Partition(partition), Offset(first)))
+}
+
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -142,6 +155,22 @@ mod tests {
         let path = "clicks/year=2026/month=11/day=22/hour=21/00007-00000000000000000042.parquet";
         assert_eq!(name.to_string(), path);
         assert_eq!(ObjectName::parse(path), Some(name));
+    }
+
+    #[test]
+    fn letters_tell_where_their_range_begins() {
+        let name = ObjectName {
+            hour: Hour(0),
+            partition: Partition(7),
+            first: Offset(42),
+        };
+        let path = name.letters("0123456789abcdef");
+        assert_eq!(
+            parse_letters(path.as_ref()),
+            Some((Partition(7), Offset(42)))
+        );
+        assert_eq!(parse_letters(&name.to_string()), None);
+        assert_eq!(parse_letters("dead_letters/a.parquet"), None);
     }
 
     #[test]

@@ -162,7 +162,7 @@ async fn invariant_6_a_deleted_catalog_is_rebuilt_equal() {
 async fn fault_28_a_flipped_byte_and_a_missing_object_are_found_and_named() {
     let place = Place::new().unwrap();
     place.must(&["up", "--visitors", "10", "--once"]).unwrap();
-    let objects = objects(&place);
+    let objects = files(&place, "data/lake/clicks");
     let (flipped, missing) = (&objects[0], &objects[1]);
     let whole = fs::read(flipped).unwrap();
     let mut bytes = whole.clone();
@@ -185,6 +185,30 @@ async fn fault_28_a_flipped_byte_and_a_missing_object_are_found_and_named() {
         "{verdict}"
     );
     assert!(!place.run(&["audit"]).unwrap().status.success());
+}
+
+#[tokio::test]
+async fn fault_29_letters_that_no_object_names_count_for_nothing_and_are_swept() {
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    assert_eq!(post(&up.shop, r#"[{"visitor_id":"v"},42]"#).await.0, 202);
+    place.settled().await.unwrap();
+    assert!(up.process.end().unwrap());
+    let named = files(&place, "data/lake/dead_letters");
+    let [named] = named.as_slice() else {
+        panic!("one object of letters: {named:?}")
+    };
+    let (stem, digest) = named.to_str().unwrap().rsplit_once('-').unwrap();
+    let stray = format!(
+        "{stem}-{}.parquet",
+        "0".repeat(digest.len() - ".parquet".len())
+    );
+    fs::copy(named, &stray).unwrap();
+    let letters = "SELECT count(*) FROM dead_letters";
+    assert_eq!(place.ask(letters).unwrap(), json!(1));
+    assert!(place.must(&["crawl"]).unwrap().contains("swept 1 stray"));
+    assert!(!PathBuf::from(stray).exists() && named.exists());
+    assert_eq!(place.ask(letters).unwrap(), json!(1));
 }
 
 #[tokio::test]
@@ -233,7 +257,7 @@ fn the_binary_runs_where_it_was_copied_to_with_its_lib() {
     assert!(output.status.success() && said.contains("42"), "{output:?}");
 }
 
-fn objects(place: &Place) -> Vec<PathBuf> {
+fn files(place: &Place, folder: &str) -> Vec<PathBuf> {
     fn walk(folder: PathBuf, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -248,7 +272,7 @@ fn objects(place: &Place) -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    walk(place.path().join("data/lake/clicks"), &mut found);
+    walk(place.path().join(folder), &mut found);
     found.sort();
     found
 }

@@ -18,4 +18,5 @@ mod kafka_faults;
 mod kills;
 mod notebook;
 mod rehearsal;
+mod retention;
 mod s3;

@@ -1,0 +1,74 @@
+//! Retention that passes the lake's end: the partition stops, and only an operator's word
+//! lets it go on.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tests::clickweir::{Place, Process};
+use tokio::time::{Instant, sleep};
+
+/// Where the topic begins, by its own word: `partition 0: offsets LOW..HIGH`.
+fn low(place: &Place) -> u64 {
+    let said = place.must(&["topic"]).unwrap();
+    let (_, offsets) = said.split_once("partition 0: offsets ").unwrap();
+    offsets.split("..").next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap() {
+    let place = Place::new()
+        .unwrap()
+        .with("TOPIC__PARTITIONS", "1")
+        .with("TOPIC__RETENTION_SIZE", "8KiB");
+    place.must(&["up", "--visitors", "1", "--once"]).unwrap();
+    let end = place.settled().await.unwrap()["acknowledged"]
+        .as_u64()
+        .unwrap();
+
+    // The edge alone: the lake stands still while the topic moves on.
+    let mut edge = Process::start(&place, &["producer"]).unwrap();
+    let url = edge.line_after("edge on ").unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for n in 0..120 {
+        let body = json!({ "id": format!("n-{n}"), "visitor_id": "v", "note": "x".repeat(300) });
+        let sent = client
+            .post(format!("{url}/v1/events"))
+            .body(body.to_string())
+            .send()
+            .await;
+        assert_eq!(sent.unwrap().status().as_u16(), 202);
+    }
+    assert!(edge.end().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while low(&place) <= end {
+        assert!(
+            Instant::now() < deadline,
+            "retention never dropped anything"
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
+
+    let up = place.up(&[]).unwrap();
+    let verdict = place.audit().unwrap();
+    assert!(verdict["lost"].as_u64().unwrap() > 0, "{verdict}");
+    assert!(
+        verdict["findings"].to_string().contains("left the topic"),
+        "{verdict}"
+    );
+    let said = place
+        .must(&["topic", "accept-gap", "--partition", "0"])
+        .unwrap();
+    assert!(said.contains("is accepted"), "{said}");
+    let verdict = place.settled().await.unwrap();
+    assert_eq!(
+        [&verdict["lost"], &verdict["pending"]],
+        [&json!(0), &json!(0)],
+        "{verdict}"
+    );
+    assert!(place.must(&["audit"]).unwrap().contains("clean"));
+    let again = place
+        .run(&["topic", "accept-gap", "--partition", "0"])
+        .unwrap();
+    assert!(!again.status.success(), "nothing is lost any more");
+    assert!(up.process.end().unwrap());
+}
