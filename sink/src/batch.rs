@@ -1,8 +1,6 @@
 //! A batch: open while records come, sealed when it is full, old or the hour turns, then
 //! encoded as the Parquet objects that the commit creates.
 
-use std::mem::size_of;
-
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -18,10 +16,6 @@ use topic::{Identity, Offset, Partition, Timestamp};
 use crate::columns::Builders;
 use crate::footer::{self, FORMAT};
 use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row, letters};
-
-/// What a row weighs in the builders besides its texts: 16 bytes of id, eight fixed
-/// columns of 8, and an offset of 4 for each of some 25 texts.
-const ROW_BYTES: usize = 16 + 8 * 8 + 25 * 4;
 
 /// An open batch of one partition and one hour.
 pub struct Batch {
@@ -101,7 +95,7 @@ impl Batch {
             .occurred
             .unwrap_or((row.occurred_at, row.occurred_at));
         self.footer.occurred = Some((least.min(row.occurred_at), greatest.max(row.occurred_at)));
-        self.bytes += ROW_BYTES + texts(row);
+        self.bytes += row.weight();
         self.builders.push(row);
     }
 
@@ -235,60 +229,4 @@ fn parquet(schema: SchemaRef, columns: Vec<ArrayRef>, metadata: Vec<KeyValue>) -
         .expect("every column of the table has a Parquet type");
     writer.write(&batch).expect("writing to memory");
     writer.into_inner().expect("writing to memory")
-}
-
-/// The bytes of a row's texts.
-fn texts(row: &Row<'_>) -> usize {
-    let Row {
-        action,
-        product_id,
-        product_name,
-        category,
-        currency,
-        order_id,
-        visitor_id,
-        session_id,
-        user_id,
-        url,
-        path,
-        referrer,
-        user_agent,
-        browser,
-        os,
-        device,
-        ip,
-        country,
-        region,
-        city,
-        properties,
-        ..
-    } = row;
-    let optional = [
-        product_id,
-        product_name,
-        category,
-        currency,
-        order_id,
-        visitor_id,
-        session_id,
-        user_id,
-        url,
-        path,
-        referrer,
-        user_agent,
-        browser,
-        os,
-        device,
-        ip,
-        country,
-        region,
-        city,
-        properties,
-    ];
-    action.len()
-        + optional
-            .iter()
-            .filter_map(|text| text.as_deref())
-            .map(str::len)
-            .sum::<usize>()
 }

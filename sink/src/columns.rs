@@ -80,9 +80,19 @@ pub struct Column {
     pub meaning: &'static str,
 }
 
-/// An Arrow builder of one column, and how a row's value enters it.
+/// An Arrow builder of one column: how a row's value enters it, and what it weighs there in
+/// bytes.
 trait Append<V> {
     fn append(&mut self, value: &V);
+
+    /// A value of fixed width; a text weighs its bytes and an offset of four.
+    fn weight(_value: &V) -> usize {
+        size_of::<V>()
+    }
+}
+
+fn text_weight(text: Option<&str>) -> usize {
+    text.map_or(0, str::len) + size_of::<i32>()
 }
 
 macro_rules! appends {
@@ -107,11 +117,19 @@ impl<'r> Append<Cow<'r, str>> for StringBuilder {
     fn append(&mut self, value: &Cow<'r, str>) {
         self.append_value(value);
     }
+
+    fn weight(value: &Cow<'r, str>) -> usize {
+        text_weight(Some(value))
+    }
 }
 
 impl<'r> Append<Option<Cow<'r, str>>> for StringBuilder {
     fn append(&mut self, value: &Option<Cow<'r, str>>) {
         self.append_option(value.as_deref());
+    }
+
+    fn weight(value: &Option<Cow<'r, str>>) -> usize {
+        text_weight(value.as_deref())
     }
 }
 
@@ -125,6 +143,13 @@ macro_rules! columns {
         #[derive(Debug, Clone, PartialEq)]
         pub struct Row<'r> {
             $(#[doc = $meaning] pub $name: $value,)*
+        }
+
+        impl Row<'_> {
+            /// What the row weighs in the builders, in bytes.
+            pub(crate) fn weight(&self) -> usize {
+                0 $(+ <$builder>::weight(&self.$name))*
+            }
         }
 
         /// Every column, in the order of the schema.
