@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sink::{Hour, Lake, Ledger, ObjectName};
-use topic::{Offset, Partition, Timestamp, Topic, Watermarks};
+use topic::{Offset, Partition, ReadError, Timestamp, Topic, Watermarks};
 
 use crate::{Config, Error};
 
@@ -38,6 +38,8 @@ pub(crate) async fn resume(
     let mut positions = Positions::new();
     for &partition in partitions {
         let Some(&marks) = marks.get(&partition) else {
+            let why = format!("it does not name partition {partition} yet");
+            positions.insert(partition, Err(ReadError::Unavailable(why).into()));
             continue;
         };
         let place = Place {

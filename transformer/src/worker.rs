@@ -190,12 +190,7 @@ impl Worker {
     /// Asks the lake where these partitions continue; until it answers, what they deliver is
     /// passed over.
     fn resume(&mut self, partitions: BTreeSet<Partition>) {
-        self.epoch += 1;
-        let epoch = self.epoch;
-        for &partition in &partitions {
-            self.drop_work(partition);
-            self.partitions.insert(partition, Held::Resuming(epoch));
-        }
+        let epoch = self.hold_back(&partitions);
         let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
         self.tasks.spawn(async move {
             let positions = resume::resume(&lake, topic.as_ref(), &config, &partitions).await;
@@ -209,16 +204,13 @@ impl Worker {
 
     /// Continues where an object of somebody's ends.
     fn resume_after(&mut self, partition: Partition, there: &sink::Footer) {
-        self.epoch += 1;
-        let epoch = self.epoch;
-        self.drop_work(partition);
-        self.partitions.insert(partition, Held::Resuming(epoch));
+        let partitions = BTreeSet::from([partition]);
+        let epoch = self.hold_back(&partitions);
         let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
         let (end, appended_at) = (there.end, there.appended_at);
         self.tasks.spawn(async move {
             let position =
                 resume::after(&lake, topic.as_ref(), &config, partition, end, appended_at).await;
-            let partitions = BTreeSet::from([partition]);
             let positions = Ok(BTreeMap::from([(partition, position)]));
             Step::Resumed {
                 partitions,
@@ -226,6 +218,18 @@ impl Worker {
                 positions,
             }
         });
+    }
+
+    /// Drops what these partitions hold until their position is known: the epoch of that
+    /// question.
+    fn hold_back(&mut self, partitions: &BTreeSet<Partition>) -> u64 {
+        self.epoch += 1;
+        for &partition in partitions {
+            self.drop_work(partition);
+            self.partitions
+                .insert(partition, Held::Resuming(self.epoch));
+        }
+        self.epoch
     }
 
     /// Forgets all that a partition holds; a create under way may still land, and is then met
@@ -282,8 +286,7 @@ impl Worker {
     /// At the budget the largest open batch is sealed, at twice the budget reading pauses.
     fn keep_budget(&mut self) {
         let budget = usize::try_from(self.sink.max_memory.as_u64()).unwrap_or(usize::MAX);
-        let active = || self.partitions.values();
-        let held: usize = active().map(Held::size).sum();
+        let held: usize = self.partitions.values().map(Held::size).sum();
         if held >= budget {
             let largest = self.partitions.values_mut().filter_map(Held::active);
             let largest = largest.max_by_key(|active| active.open().map_or(0, |(_, size, _)| size));
