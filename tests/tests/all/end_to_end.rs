@@ -90,7 +90,8 @@ async fn a_click_becomes_a_row_a_retry_a_duplicate_and_a_bad_one_a_dead_letter()
 #[tokio::test]
 async fn the_commands_work_beside_a_running_up_and_without_it() {
     let place = Place::new().unwrap();
-    let mut up = place.up(&["--visitors", "5"]).unwrap();
+    // Enough visitors that none of the four partitions stays empty.
+    let mut up = place.up(&["--visitors", "60"]).unwrap();
     up.process.line_after("clean: ").unwrap();
     let check = || {
         assert!(
