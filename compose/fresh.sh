@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The README's two commands as a stranger types them: in a new Debian that holds the Rust
-# toolchain, npm and python3, and nothing else of this machine; from a clone of HEAD.
+# The README's two commands as a stranger types them, in a new Debian that holds the Rust
+# toolchain, npm and python3, and nothing else of this machine; then the lines of the
+# Dockerfile, one after another, in Debians as new. All from HEAD.
 #
-#   fresh.sh [COMMAND…]   by default: make demo ONCE=1, then make test
+#   fresh.sh [COMMAND…]   by default: "make demo ONCE=1" "make test" image
 #
-# Needs root, debootstrap, and some 12 GB under TMPDIR. Everything it mounts is mounted in a
+# Needs root, debootstrap, and some 15 GB under TMPDIR. Everything it mounts is mounted in a
 # namespace of its own, so nothing stays mounted when it ends, however it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,49 +22,128 @@ fi
 
 folder=$2
 shift 2
-[ "$#" -gt 0 ] || set -- "make demo ONCE=1" "make test"
-# What a stranger has: the two tools to get here (git, make), and python3.
-had=ca-certificates,git,libatomic1,libstdc++6,make,python3
+[ "$#" -gt 0 ] || set -- "make demo ONCE=1" "make test" image
 
-echo "fresh: a new Debian in $folder, a minute or two"
-debootstrap --variant=minbase --include=$had bookworm "$folder" >"$folder.log" 2>&1 || { tail "$folder.log"; exit 1; }
-rm -f "$folder.log"
-mount --rbind /dev "$folder/dev"
-mount -t proc proc "$folder/proc"
-mount -t sysfs -o ro sysfs "$folder/sys"
+# debian NAME PACKAGE…: one more new system, with this machine's way to the network.
+debian() {
+  local name=$1 root=$folder/$1 file
+  cp -a "$folder/bare" "$root"
+  mount --rbind /dev "$root/dev"
+  mount -t proc proc "$root/proc"
+  mount -t sysfs -o ro sysfs "$root/sys"
+  for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt /etc/apt/sources.list \
+    /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/pip.conf /root/.config/pip/pip.conf /root/.npmrc \
+    /usr/local/share/ca-certificates /root/.cargo/config.toml /root/.m2/settings.xml; do
+    [ -e "$file" ] || continue
+    mkdir -p "$root$(dirname "$file")"
+    rm -rf "${root:?}$file"
+    cp -rL "$file" "$root$file"
+  done
+  shift
+  [ "$#" -eq 0 ] || within "$name" / root "apt-get update -qq && apt-get install -qq --no-install-recommends $*" >/dev/null
+}
 
-# The Rust toolchain and node, read-only, where a stranger's installers would leave them.
-toolchain=$(rustc --print sysroot)
-mkdir -p "$folder/opt/rust" "$folder/opt/npm"
-mount --rbind "$toolchain" "$folder/opt/rust"
-mount -o remount,bind,ro "$folder/opt/rust"
-cp "$(node -p process.execPath)" "$folder/usr/local/bin/node"
-mount --rbind "$(npm root --global 2>/dev/null)/npm" "$folder/opt/npm"
-mount -o remount,bind,ro "$folder/opt/npm"
-ln -s /opt/npm/bin/npm-cli.js "$folder/usr/local/bin/npm"
-
-# The way to the network is the machine's, not the project's.
-for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt /etc/apt/sources.list \
-  /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/pip.conf /root/.config/pip/pip.conf /root/.npmrc \
-  /usr/local/share/ca-certificates /root/.cargo/config.toml /root/.m2/settings.xml; do
-  [ -e "$file" ] || continue
-  mkdir -p "$folder$(dirname "$file")"
-  rm -rf "${folder:?}$file"
-  cp -rL "$file" "$folder$file"
-done
-
-chroot "$folder" update-ca-certificates >/dev/null 2>&1
-# Where its programs look for certificates and proxies, as name=value.
+# Where programs look for certificates and proxies, as name=value.
 mapfile -t way < <(env | grep -E '^[A-Za-z_]*(CERT|_CA_BUNDLE|CAINFO|CA_CERTS|_proxy|_PROXY)[A-Z_]*=' || true)
 
-git clone --quiet --no-hardlinks . "$folder/root/clickweir"
+# within NAME FOLDER USER COMMAND: a shell's command in one of the systems.
+within() {
+  local home
+  home=$(awk -F: -v user="$3" '$1 == user { print $6 }' "$folder/$1/etc/passwd")
+  chroot --userspec="$3" "$folder/$1" /usr/bin/env -i HOME="$home" LANG=C.UTF-8 CI=true TERM=dumb \
+    DEBIAN_FRONTEND=noninteractive "${way[@]}" \
+    PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    sh -c "cd '$2' && $4" </dev/null
+}
+
+# The Rust toolchain, read-only, where a stranger's installer would leave it.
+rust() {
+  mkdir -p "$folder/$1/opt/rust"
+  mount --rbind "$(rustc --print sysroot)" "$folder/$1/opt/rust"
+  mount -o remount,bind,ro "$folder/$1/opt/rust"
+}
+
+# Node and npm, likewise.
+npm_and_node() {
+  local root=$folder/$1
+  mkdir -p "$root/opt/npm"
+  cp "$(node -p process.execPath)" "$root/usr/local/bin/node"
+  mount --rbind "$(npm root --global 2>/dev/null)/npm" "$root/opt/npm"
+  mount -o remount,bind,ro "$root/opt/npm"
+  ln -s /opt/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
+}
+
+# copy FROM TO: as COPY does; of a folder it takes what is in it.
+copy() {
+  if [ -d "$1" ]; then
+    mkdir -p "$2"
+    cp -a "$1/." "$2/"
+  else
+    case "$2" in */) mkdir -p "$2" ;; *) mkdir -p "$(dirname "$2")" ;; esac
+    cp -a "$1" "$2"
+  fi
+}
+
+# The lines of the Dockerfile. The official images are stood in for by Debian, and, for
+# Rust's, by what it adds to Debian that a build of ours touches.
+image() {
+  local context=$folder/context system='' workdir=/ user=root entry='' line word rest base name to
+  mkdir "$context"
+  git archive HEAD | tar --extract --directory="$context"
+  (cd "$context" && grep -v '[*]' .dockerignore | xargs rm -rf)
+  while read -r line; do
+    word=${line%% *} rest=${line#* }
+    case "$word" in '' | '#'*) continue ;; esac
+    echo "fresh: $line"
+    case "$word" in
+      FROM)
+        read -r base _ name <<<"$rest"
+        system=image-${name:-last} workdir=/ user=root
+        case "$base" in
+          rust:*-bookworm)
+            debian "$system" ca-certificates curl g++ gcc git libc6-dev libssl-dev make pkg-config
+            rust "$system"
+            ;;
+          debian:bookworm-slim) debian "$system" ;;
+          *) echo "fresh: nothing stands in for $base" >&2; return 1 ;;
+        esac
+        ;;
+      RUN) within "$system" "$workdir" "$user" "$rest" ;;
+      WORKDIR) workdir=$rest; mkdir -p "$folder/$system$workdir" ;;
+      USER) user=$rest ;;
+      COPY)
+        base=$context
+        case "$rest" in --from=*) base=$folder/image-${rest#--from=} base=${base%% *} rest=${rest#* } ;; esac
+        to=${rest##* }
+        case "$to" in /*) to=$folder/$system$to ;; *) to=$folder/$system$workdir/$to ;; esac
+        for name in ${rest% *}; do copy "$base/$name" "$to"; done
+        ;;
+      ENTRYPOINT) entry=$(tr -d '[]",' <<<"$rest") ;;
+      CMD) within "$system" "$workdir" "$user" "$entry $(tr -d '[]",' <<<"$rest")" ;;
+      *) echo "fresh: $word is not rehearsed" >&2; return 1 ;;
+    esac
+  done <"$context/compose/Dockerfile"
+  echo "fresh: the image, as its user: everything in one process"
+  within "$system" "$workdir" "$user" "$entry up --visitors 20 --once --set sink.max_age=1s --set catalog.every=1s"
+}
+
+echo "fresh: a new Debian, a minute or two"
+debootstrap --variant=minbase bookworm "$folder/bare" >"$folder/log" 2>&1 || { tail "$folder/log"; exit 1; }
+
+# What a stranger has: the tools to get here (git, make), python3, and what node links.
+debian stranger ca-certificates git libatomic1 libstdc++6 make python3
+rust stranger
+npm_and_node stranger
+git clone --quiet --no-hardlinks . "$folder/stranger/root/clickweir"
+
 for command in "$@"; do
   echo "fresh: $command"
   SECONDS=0
-  chroot "$folder" /usr/bin/env -i HOME=/root LANG=C.UTF-8 CI=true TERM=dumb "${way[@]}" \
-    PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    bash -c "cd /root/clickweir && $command" </dev/null
+  case "$command" in
+    image) image ;;
+    *) within stranger /root/clickweir root "$command" ;;
+  esac
   echo "fresh: $command: $SECONDS s"
 done
 echo "fresh: what the commands have left in the clone, beside what is ignored:"
-git -C "$folder/root/clickweir" status --short
+git -C "$folder/stranger/root/clickweir" status --short
