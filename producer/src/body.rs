@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use brotli_decompressor::Decompressor;
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
@@ -12,11 +13,14 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// The widest window that a zstd frame may ask for: 2^23 bytes, what the format's
 /// own documentation asks every decoder to support.
 const ZSTD_WINDOW_LOG: u32 = 23;
+/// How much of a brotli body is read at once.
+const BROTLI_BUFFER: usize = 4096;
 
 enum Coding {
     Plain,
     Gzip,
     Deflate,
+    Brotli,
     Zstd,
 }
 
@@ -28,6 +32,7 @@ pub(crate) fn inflate(body: Bytes, encoding: Option<&str>, cap: usize) -> Result
         Coding::Gzip => drain(MultiGzDecoder::new(&*body), cap, "gzip")?,
         Coding::Deflate if is_zlib(&body) => drain(ZlibDecoder::new(&*body), cap, "deflate")?,
         Coding::Deflate => drain(DeflateDecoder::new(&*body), cap, "deflate")?,
+        Coding::Brotli => drain(Decompressor::new(&*body, BROTLI_BUFFER), cap, "brotli")?,
         Coding::Zstd => {
             let corrupt = |error| corrupt("zstd", &error);
             let mut decoder = zstd::Decoder::with_buffer(&*body).map_err(corrupt)?;
@@ -58,6 +63,7 @@ fn coding(body: &[u8], encoding: Option<&str>) -> Result<Coding, Rejection> {
     match first.map(str::to_ascii_lowercase).as_deref() {
         Some("gzip" | "x-gzip") => Ok(Coding::Gzip),
         Some("deflate") => Ok(Coding::Deflate),
+        Some("br") => Ok(Coding::Brotli),
         Some("zstd") => Ok(Coding::Zstd),
         Some(other) => {
             let shown: String = other.chars().take(40).collect();
@@ -147,6 +153,13 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    /// What node's `brotliCompressSync` makes of `{}`.
+    const BROTLI: [u8; 6] = [0x8b, 0x00, 0x80, b'{', b'}', 0x03];
+    /// And of 65,537 spaces.
+    const BROTLI_BOMB: [u8; 14] = [
+        0x5b, 0x00, 0x00, 0x81, 0x5f, 0x02, 0x24, 0x1e, 0x0b, 0x04, 0x74, 0xef, 0x01, 0x00,
+    ];
+
     #[test]
     fn input_13_compressed_bodies() {
         let check = |body: Vec<u8>, encoding: Option<&str>, expect: Result<&[u8], u16>| {
@@ -168,6 +181,10 @@ mod tests {
             Ok(b"{}"),
         );
         check(zstd::encode_all(&b"{}"[..], 1).unwrap(), None, Ok(b"{}"));
+        check(BROTLI.to_vec(), Some("br"), Ok(b"{}"));
+        check(BROTLI[..4].to_vec(), Some("br"), Err(400));
+        check(b"{}".to_vec(), Some("br"), Err(400));
+        check(BROTLI_BOMB.to_vec(), Some("br"), Err(413));
         check(gzip(&bomb[1..]), None, Ok(&bomb[1..]));
         check(gzip(&bomb), None, Err(413));
         check(zstd::encode_all(&*bomb, 1).unwrap(), None, Err(413));

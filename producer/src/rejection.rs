@@ -78,7 +78,7 @@ impl Rejection {
             Self::TooLarge { .. } => (None, "send smaller bodies, with fewer clicks in each"),
             Self::Unsupported(_) => (
                 None,
-                "send UTF-8 JSON, plain or compressed once with gzip, deflate or zstd",
+                "send UTF-8 JSON, plain or compressed once with gzip, deflate, br or zstd",
             ),
             Self::Unavailable(_) => (None, "send the same request again after a second"),
         };
