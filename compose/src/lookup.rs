@@ -41,11 +41,10 @@ impl Node {
 
     /// Whether each id has arrived: in the lake, or still in the topic.
     pub(crate) async fn arrived(&self, ids: &[Id]) -> anyhow::Result<Vec<bool>> {
-        // The topic first: what moves into the lake meanwhile is then found there.
+        // What was registered when the topic was read stays registered, so nothing falls
+        // between the two.
         let pending = self.pending_ids().await?;
-        let catalog = self.catalog().await?;
-        catalog.crawl(false).await?;
-        let mut arrived = catalog.present(ids).await?;
+        let mut arrived = self.catalog().await?.present(ids).await?;
         for (id, arrived) in ids.iter().zip(&mut arrived) {
             *arrived = *arrived || pending.contains(id);
         }

@@ -58,7 +58,7 @@ pub enum Format {
 /// records still to come; one answer per id, in their order.
 #[async_trait]
 pub trait Lookup: Send + Sync {
-    /// Asks both. At most a few thousand ids at once.
+    /// Asks both. At most some tens of thousands of ids at once.
     async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError>;
 }
 

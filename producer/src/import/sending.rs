@@ -7,6 +7,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{AppendError, Delivery};
+use uuid::Uuid;
 
 use super::position::Position;
 use super::reading::{BATCH_LINES, Batch, File};
@@ -18,6 +19,9 @@ const FLIGHT: usize = 8;
 /// After so many unknown lines in a row nothing further can be known: twice what an
 /// earlier import can have had in flight.
 const UNKNOWN: usize = 2 * FLIGHT * BATCH_LINES;
+/// How many batches are asked for at once, at most: a question costs a look at the whole
+/// lake, however many lines it names, and these lines are held in memory.
+const TOGETHER: usize = 32;
 /// How often a batch is tried again, once a second, before the import gives up.
 const TRIES: u32 = 60;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +39,8 @@ pub(super) struct Sending<'s> {
     flight: VecDeque<(Batch, Option<Delivery>)>,
     /// Unknown lines in a row, up to the last that was asked for.
     unknown: usize,
+    /// How many batches are taken together: twice as many after each that was known whole.
+    together: usize,
     stored: Instant,
 }
 
@@ -58,6 +64,7 @@ impl<'s> Sending<'s> {
             report,
             flight,
             unknown: 0,
+            together: FLIGHT,
             stored: Instant::now(),
         }
     }
@@ -70,17 +77,20 @@ impl<'s> Sending<'s> {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Report, Error> {
         let stopped = loop {
-            let batch = tokio::select! {
+            let group = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break true,
-                batch = batches.recv() => batch,
+                group = self.gather(&mut batches) => group,
             };
-            let Some(batch) = batch else { break false };
-            if self.flight.len() >= FLIGHT {
-                self.settle(progress).await?;
+            if group.is_empty() {
+                break false;
             }
-            let batch = self.fresh(batch).await?;
-            self.send(batch, progress).await?;
+            for batch in self.fresh(group).await? {
+                if self.flight.len() >= FLIGHT {
+                    self.settle(progress).await?;
+                }
+                self.send(batch, progress).await?;
+            }
         };
         drop(batches);
         while !self.flight.is_empty() {
@@ -91,31 +101,64 @@ impl<'s> Sending<'s> {
         Ok(self.report)
     }
 
-    /// A batch without the lines that the lake or the topic has.
-    async fn fresh(&mut self, batch: Batch) -> Result<Batch, Error> {
-        self.report.lines += batch.drafts.len() as u64;
-        if self.unknown >= UNKNOWN {
-            return Ok(batch);
+    /// As many batches as are to be asked for together; fewer at the file's end.
+    async fn gather(&self, batches: &mut Receiver<Batch>) -> Vec<Batch> {
+        let mut group = Vec::with_capacity(self.together);
+        while group.len() < self.together {
+            match batches.recv().await {
+                Some(batch) => group.push(batch),
+                None => break,
+            }
         }
-        let (fresh, known) = self.divided(batch).await?;
-        self.report.skipped += known.drafts.len() as u64;
-        self.unknown = match known.drafts.is_empty() {
-            true => self.unknown + fresh.drafts.len(),
-            false => 0,
+        group
+    }
+
+    /// The batches without the lines that the lake or the topic has.
+    async fn fresh(&mut self, group: Vec<Batch>) -> Result<Vec<Batch>, Error> {
+        self.report.lines += group.iter().map(|batch| batch.ids.len() as u64).sum::<u64>();
+        if self.unknown >= UNKNOWN {
+            return Ok(group);
+        }
+        let ids = group.iter().flat_map(|batch| &batch.ids);
+        let known = self.known(ids).await?;
+        let all = known.iter().all(|known| *known);
+        let mut rest = &known[..];
+        let mut fresh = Vec::with_capacity(group.len());
+        for batch in group {
+            let (of_batch, after) = rest.split_at(batch.ids.len());
+            rest = after;
+            let (unknown, known) = batch.split(of_batch);
+            self.report.skipped += known.drafts.len() as u64;
+            self.unknown = match known.drafts.is_empty() {
+                true => self.unknown + unknown.drafts.len(),
+                false => 0,
+            };
+            fresh.push(unknown);
+        }
+        self.together = match all {
+            true => TOGETHER.min(2 * self.together),
+            false if self.unknown >= UNKNOWN => 1,
+            false => FLIGHT,
         };
         Ok(fresh)
     }
 
     /// Splits a batch into what is not known and what is.
     async fn divided(&self, batch: Batch) -> Result<(Batch, Batch), Error> {
-        let ids: Vec<_> = batch.ids.iter().map(ToString::to_string).collect();
+        let known = self.known(batch.ids.iter()).await?;
+        Ok(batch.split(&known))
+    }
+
+    /// Whether the lake or the topic has each of these.
+    async fn known(&self, ids: impl Iterator<Item = &Uuid>) -> Result<Vec<bool>, Error> {
+        let ids: Vec<String> = ids.map(ToString::to_string).collect();
         let known = self.lookup.known(&ids).await.map_err(Error::Lookup)?;
         if known.len() != ids.len() {
             return Err(Error::Lookup(
                 "it answered for another number of ids".into(),
             ));
         }
-        Ok(batch.split(&known))
+        Ok(known)
     }
 
     async fn send(
