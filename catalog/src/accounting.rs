@@ -21,6 +21,8 @@ pub struct Account {
     pub dropped: u64,
     /// Offsets that hold no record.
     pub absent: u64,
+    /// Offsets between its objects that an operator gave up: a `gap` in the ledger.
+    pub gap: u64,
 }
 
 impl Account {
@@ -88,10 +90,17 @@ impl Catalog {
     pub async fn accounting(&self) -> Result<Accounting, Error> {
         self.read(|session| {
             let mut statement = session.connection.prepare(
-                "SELECT partition, sum(\"rows\")::UBIGINT, sum(dead_letters)::UBIGINT,
-                    sum(duplicates)::UBIGINT, sum(differing)::UBIGINT, sum(dropped)::UBIGINT,
-                    sum(absent)::UBIGINT
-                 FROM objects GROUP BY partition ORDER BY partition",
+                "WITH accounts AS (
+                    SELECT partition, sum(\"rows\") AS \"rows\", sum(dead_letters) AS letters,
+                        sum(duplicates) AS duplicates, sum(differing) AS differing,
+                        sum(dropped) AS dropped, sum(absent) AS absent, min(\"first\") AS beginning
+                    FROM objects GROUP BY partition)
+                 SELECT partition, \"rows\"::UBIGINT, letters::UBIGINT, duplicates::UBIGINT,
+                    differing::UBIGINT, dropped::UBIGINT, absent::UBIGINT,
+                    coalesce((SELECT sum(gaps.\"end\" - gaps.\"first\") FROM gaps
+                        WHERE gaps.partition = accounts.partition
+                            AND gaps.\"first\" BETWEEN beginning AND registered_end - 1), 0)::UBIGINT
+                 FROM accounts JOIN partitions USING (partition) ORDER BY partition",
             )?;
             let partitions = statement.query_map([], |row| {
                 let account = Account {
@@ -101,6 +110,7 @@ impl Catalog {
                     differing: row.get(4)?,
                     dropped: row.get(5)?,
                     absent: row.get(6)?,
+                    gap: row.get(7)?,
                 };
                 Ok((Partition(row.get(0)?), account))
             })?;
@@ -113,6 +123,7 @@ impl Catalog {
                 total.differing += account.differing;
                 total.dropped += account.dropped;
                 total.absent += account.absent;
+                total.gap += account.gap;
             }
             Ok(Accounting { partitions, total })
         })

@@ -104,7 +104,7 @@ impl Inner {
                 detail: crawl.detail.clone(),
             };
             let batch = register::Batch {
-                topic: ledger.topic.to_string(),
+                ledger: ledger.clone(),
                 objects: chained.clone(),
                 moved: moved.clone(),
                 location: self.lake.location().clone(),

@@ -2,7 +2,7 @@
 //! all or nothing.
 
 use duckdb::{Connection, params};
-use sink::{Hour, Location, ObjectName, Offset, Partition};
+use sink::{Hour, Ledger, Location, ObjectName, Offset, Partition};
 
 use crate::accounting::Run;
 use crate::engine::Session;
@@ -15,7 +15,7 @@ const QUIET_RUNS: u64 = 1_000;
 
 /// What one run registers.
 pub(crate) struct Batch {
-    pub(crate) topic: String,
+    pub(crate) ledger: Ledger,
     pub(crate) objects: Vec<Seen>,
     /// Partitions whose registered end an accepted loss has moved, and to where.
     pub(crate) moved: Vec<(Partition, Offset)>,
@@ -63,11 +63,17 @@ pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error
             params![end.0, partition.0],
         )?;
     }
+    for ((partition, first), end) in &batch.ledger.gaps {
+        connection.execute(
+            "INSERT OR IGNORE INTO gaps VALUES (?, ?, ?)",
+            params![partition.0, first.0, end.0],
+        )?;
+    }
     if !batch.objects.is_empty() {
         insert_objects(connection, &batch.objects)?;
         connection.execute(
             "UPDATE meta SET topic = ?, revision = revision + 1",
-            params![batch.topic],
+            params![batch.ledger.topic.to_string()],
         )?;
         let filled = batch
             .objects

@@ -10,14 +10,17 @@ use crate::error::sentence;
 use crate::remote::Access;
 
 /// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Everything below is a fold of the lake: a row of `partitions` is how far a partition is
-/// registered and in which hour its last object stands; `hourly` holds one row a crawl for
+/// registered and in which hour its last object stands; `gaps` are the losses that the
+/// ledger accepted; `hourly` holds one row a crawl for
 /// each hour of `occurred_at`, action, product and country.
 const TABLES: &str = r#"
 CREATE TABLE meta (version UINTEGER, lake VARCHAR, topic VARCHAR, revision UBIGINT);
 CREATE TABLE partitions (partition UINTEGER PRIMARY KEY, registered_end UBIGINT, hour BIGINT);
+CREATE TABLE gaps (
+    partition UINTEGER, "first" UBIGINT, "end" UBIGINT, PRIMARY KEY (partition, "first"));
 CREATE TABLE objects (
     path VARCHAR PRIMARY KEY, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
     appended_at TIMESTAMP WITH TIME ZONE, bytes UBIGINT,
@@ -38,9 +41,10 @@ CREATE TABLE crawls (
 "#;
 
 /// The tables' names.
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 7] = [
     "meta",
     "partitions",
+    "gaps",
     "objects",
     "hourly",
     "products",

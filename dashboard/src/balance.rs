@@ -19,7 +19,8 @@ use crate::sheet::{Cell, Sheet};
 pub(crate) struct Line {
     /// What the footers say.
     account: Account,
-    /// Records from the lake's begin to the topic's end, less offsets without a record.
+    /// Records from the lake's begin to the topic's end, less offsets without a record and
+    /// those that an operator gave up.
     accepted: u64,
     /// Records that the topic has and the lake has not yet.
     pub(crate) pending: u64,
@@ -94,7 +95,7 @@ impl Balance {
                 accepted: high
                     .max(end)
                     .saturating_sub(first)
-                    .saturating_sub(account.absent),
+                    .saturating_sub(account.absent + account.gap),
                 pending: high.saturating_sub(end),
                 topic,
                 beyond: high < end,
@@ -154,14 +155,16 @@ impl Balance {
             figures::count(account.dropped),
             figures::count(pending),
         );
+        if account.gap > 0 {
+            let gap = figures::count(account.gap);
+            text.push_str(&format!(" Besides, {gap} were lost and given up by an operator."));
+        }
         for (partition, line) in self.partitions.iter().filter(|(_, line)| !line.adds_up()) {
             let wrong = if line.beyond {
                 " the lake has got further than the topic: it is another topic’s lake.".to_owned()
             } else if line.accepted > line.explained() {
                 let missing = figures::count(line.accepted - line.explained());
-                format!(
-                    " {missing} offsets are in no object (an accepted gap, or an object that was lost)."
-                )
+                format!(" {missing} offsets are in no object.")
             } else {
                 let twice = figures::count(line.explained() - line.accepted);
                 format!(" {twice} offsets are in more than one object.")
@@ -191,6 +194,7 @@ impl Balance {
                 Cell::Count(line.account.dropped),
                 Cell::Count(line.pending),
                 Cell::Count(line.account.absent),
+                Cell::Count(line.account.gap),
                 topic(|span| span.low),
                 topic(|span| span.high),
                 Cell::Text(if line.adds_up() { "yes" } else { "no" }.into()),
@@ -211,6 +215,7 @@ impl Balance {
             "dropped",
             "pending",
             "no_record",
+            "given_up",
             "topic_low",
             "topic_high",
             "adds_up",
@@ -245,6 +250,7 @@ mod tests {
                 differing: sum.differing + one.differing,
                 dropped: sum.dropped + one.dropped,
                 absent: sum.absent + one.absent,
+                gap: sum.gap + one.gap,
             });
         let partitions = accounts
             .iter()
@@ -306,6 +312,11 @@ mod tests {
         );
         check(30, account(10, 5, 5), Some((0, 30)), Ok("15 accepted"));
         check(30, account(15, 5, 0), None, Ok("0 pending"));
+        let gap = Account {
+            gap: 5,
+            ..account(10, 5, 0)
+        };
+        check(30, gap, Some((25, 30)), Ok("5 were lost and given up"));
         check(
             30,
             account(15, 4, 0),

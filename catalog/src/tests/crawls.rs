@@ -146,6 +146,8 @@ async fn an_accepted_gap_moves_the_registered_end() {
         (freshness[0].registered_end, freshness[0].objects),
         (Offset(10), 2)
     );
+    let total = catalog.accounting().await.unwrap().total;
+    assert_eq!((total.rows, total.gap), (2, 8));
 }
 
 #[tokio::test]

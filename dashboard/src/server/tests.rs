@@ -127,7 +127,7 @@ async fn every_panel_is_json_and_csv() {
         "started_at,took_s,looked_at,found,registered,held,refused,foreign,detail",
     )
     .await;
-    check("accounting", "partition,accepted,rows,dead_letters,duplicates,dropped,pending,no_record,topic_low,topic_high,adds_up").await;
+    check("accounting", "partition,accepted,rows,dead_letters,duplicates,dropped,pending,no_record,given_up,topic_low,topic_high,adds_up").await;
     let books = served.json("/api/accounting").await;
     assert_eq!(books["adds_up"], true, "{books}");
     assert_eq!(books["partitions"][2]["accepted"], 16, "{books}");
