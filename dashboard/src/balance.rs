@@ -157,7 +157,9 @@ impl Balance {
         );
         if account.gap > 0 {
             let gap = figures::count(account.gap);
-            text.push_str(&format!(" Besides, {gap} were lost and given up by an operator."));
+            text.push_str(&format!(
+                " Besides, {gap} were lost and given up by an operator."
+            ));
         }
         for (partition, line) in self.partitions.iter().filter(|(_, line)| !line.adds_up()) {
             let wrong = if line.beyond {

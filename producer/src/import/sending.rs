@@ -115,7 +115,10 @@ impl<'s> Sending<'s> {
 
     /// The batches without the lines that the lake or the topic has.
     async fn fresh(&mut self, group: Vec<Batch>) -> Result<Vec<Batch>, Error> {
-        self.report.lines += group.iter().map(|batch| batch.ids.len() as u64).sum::<u64>();
+        self.report.lines += group
+            .iter()
+            .map(|batch| batch.ids.len() as u64)
+            .sum::<u64>();
         if self.unknown >= UNKNOWN {
             return Ok(group);
         }
