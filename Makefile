@@ -9,7 +9,7 @@ BUILD := cargo build --locked --workspace --bins
 COMPOSE := docker compose -f compose/compose.yaml
 VISITORS ?= 200
 
-.PHONY: help setup test-setup build demo test lint fmt up down fresh test-containers notebook
+.PHONY: help setup test-setup build demo test lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -64,3 +64,10 @@ notebook: setup ## run the notebook on the lake of the demo, into data/clicks.ip
 	CLICKWEIR_PUBLISHED=$(CURDIR)/data/lake/published/clickweir.duckdb \
 	vendor/notebook/bin/jupyter execute --inplace data/clicks.ipynb
 	@echo "the notebook with its figures: data/clicks.ipynb"
+
+# The bench selects the whole workspace as the build does, so that both share the libraries.
+bench: setup ## the benches beside their peers, about 10 minutes (BENCH="s1 --rows 200000 --runs 1")
+	@compose/setup.sh bench
+	@if [ ! -x target/release/clickweir ]; then echo "bench: the release build takes about 12 minutes on two cores"; fi
+	cargo build --release --locked --workspace --bins
+	cargo bench --locked --workspace --bench bench -- $(BENCH)

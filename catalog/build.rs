@@ -11,10 +11,10 @@ fn main() -> Result<(), String> {
     let folder = std::env::var("DUCKDB_LIB_DIR").unwrap_or_else(|_| "vendor/lib".to_owned());
     let libraries = ["libduckdb.so", "libduckdb.dylib", "duckdb.dll"];
     let found = libraries.map(|name| Path::new(&folder).join(name));
-    for path in &found {
-        println!("cargo:rerun-if-changed={}", path.display());
-    }
-    if found.iter().any(|path| path.exists()) {
+    let mut there = found.iter().filter(|path| path.exists()).peekable();
+    if there.peek().is_some() {
+        // A path that is missing would make every build begin here again.
+        there.for_each(|path| println!("cargo:rerun-if-changed={}", path.display()));
         return Ok(());
     }
     Err(format!(

@@ -34,9 +34,9 @@ debian() {
   for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt /etc/apt/sources.list \
     /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/pip.conf /root/.config/pip/pip.conf /root/.npmrc \
     /usr/local/share/ca-certificates /root/.cargo/config.toml /root/.m2/settings.xml; do
+    rm -rf "${root:?}$file"
     [ -e "$file" ] || continue
     mkdir -p "$root$(dirname "$file")"
-    rm -rf "${root:?}$file"
     cp -rL "$file" "$root$file"
   done
   shift

@@ -4,6 +4,7 @@
 #   setup.sh build     what `cargo build` needs
 #   setup.sh tests     the real parts that the tests start: a browser, an object store, a JDK
 #   setup.sh notebook  a Python environment for catalog/notebook
+#   setup.sh bench     the load and the peers of the benches
 #
 # Run again it finds everything in place and says nothing. Under CI=true a part of the tests
 # that cannot be had is an error; elsewhere it is a line, and the tests go on without it.
@@ -190,6 +191,23 @@ notebook() {
   say "$stamp" >vendor/notebook/fetched
 }
 
+# The load and the peers of the benches, and what Kafka needs.
+bench() {
+  local missing=() stamp pins=tests/benches/peers/requirements.txt
+  has wrk || missing+=(wrk)
+  has nginx || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+  has mvn || missing+=(maven)
+  { has java && has keytool; } || missing+=(default-jdk-headless)
+  [ "${#missing[@]}" -eq 0 ] || packages "${missing[@]}"
+  stamp=$(digest $pins)
+  if [ "$(cat vendor/bench/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
+  say "setup: a Python environment for the benches' peers, about a minute"
+  rm -rf vendor/bench
+  environment vendor/bench
+  vendor/bench/bin/pip install --quiet --disable-pip-version-check --requirement $pins
+  say "$stamp" >vendor/bench/fetched
+}
+
 browser_and_tools() {
   local missing=()
   has chromium || has google-chrome || missing+=(chromium fonts-liberation)
@@ -226,9 +244,10 @@ case "${1:-}" in
   notebook)
     notebook
     ;;
+  bench) bench ;;
   part) "$2" ;;
   *)
-    say "usage: $0 build|tests|notebook"
+    say "usage: $0 build|tests|notebook|bench"
     exit 2
     ;;
 esac

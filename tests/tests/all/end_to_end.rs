@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::clickweir::{Place, binary};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 async fn post(shop: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -276,4 +280,39 @@ fn files(place: &Place, folder: &str) -> Vec<PathBuf> {
     walk(place.path().join(folder), &mut found);
     found.sort();
     found
+}
+
+/// How many files this process may have open, and so those that it starts.
+fn files_allowed() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().nth(3));
+    soft.and_then(|soft| soft.parse().ok()).unwrap_or(1_024)
+}
+
+#[tokio::test]
+async fn input_16_thousands_of_idle_connections_harm_nobody_and_are_let_go() {
+    let idle = files_allowed().saturating_sub(600).min(5_000);
+    println!("{idle} idle connections (a limit on open files makes them fewer than 5000)");
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    let address = up.shop.strip_prefix("http://").unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..idle {
+        streams.push(TcpStream::connect(address).await.unwrap());
+    }
+    assert_eq!(post(&up.shop, r#"{"action":"view"}"#).await.0, 202);
+    // 5 s is what a head may take.
+    let all_let_go = timeout(Duration::from_secs(20), async {
+        for stream in &mut streams {
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"));
+        }
+    });
+    all_let_go.await.expect("each is let go in time");
+    assert_eq!(post(&up.shop, r#"{"action":"view"}"#).await.0, 202);
+    assert!(up.process.end().unwrap());
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::clickweir::{Place, Process};
 use tokio::time::{Instant, sleep};
 
@@ -66,6 +66,13 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         "{verdict}"
     );
     assert!(place.must(&["audit"]).unwrap().contains("clean"));
+    let shown = client.get(format!("{}/api/accounting", up.dashboard));
+    let shown: Value = shown.send().await.unwrap().json().await.unwrap();
+    assert_eq!(shown["adds_up"], json!(true), "{shown}");
+    assert!(
+        shown["in_words"].to_string().contains("given up"),
+        "{shown}"
+    );
     let again = place
         .run(&["topic", "accept-gap", "--partition", "0"])
         .unwrap();

@@ -1,0 +1,185 @@
+//! E1: one click a body, answered after the topic has it; and what HTTP alone costs.
+
+use anyhow::{Result, ensure};
+use tests::clickweir::{Place, Process};
+use tests::kafka::Kafka;
+
+use crate::load::{CONNECTIONS, Load};
+use crate::peers::Server;
+use crate::table::{Entry, Figure, Table, number};
+use crate::{cpu, say, topics};
+
+/// The figure that is compared.
+const COMPARED: &str = "requests per CPU-second";
+const P99_HALF: &str = "ms p99 at half of that rate";
+/// Before anything is counted, in seconds.
+const WARM: u64 = 2;
+/// How often the load runs against one edge: warm, full, half.
+const LOADS: u64 = 3;
+
+/// Loads everybody in turn.
+pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Table) -> Result<()> {
+    let mut load = Load::new()?;
+    let entry = |who, counted, pinned, backend, acknowledged| Entry {
+        bench: "E1",
+        who,
+        counted,
+        pinned,
+        backend,
+        acknowledged,
+        runs: Vec::new(),
+    };
+    let (alone, shared) = (
+        "alone on core 0, wrk on core 1",
+        "alone on core 0, wrk and Kafka on core 1",
+    );
+    let process = "the process, all of it";
+    let mut entries = [
+        entry(
+            "clickweir producer",
+            process,
+            alone,
+            "embedded",
+            "202 after a group-committed fsync",
+        ),
+        entry(
+            "clickweir producer",
+            process,
+            shared,
+            "Kafka",
+            "202 after acks=all (one replica)",
+        ),
+        entry(
+            "nginx, one process",
+            process,
+            alone,
+            "none",
+            "204 at once: the floor",
+        ),
+        entry(
+            "mq-bridge 1.2.0",
+            "the process, all of it",
+            shared,
+            "Kafka",
+            "200 after Kafka has acknowledged",
+        ),
+    ];
+    for turn in 1..=runs {
+        let [embedded, on_kafka, nginx, mq_bridge] = &mut entries;
+        let topic = |who: &str| format!("e1-{who}-{turn}-{}", std::process::id());
+
+        let place = Place::new()?;
+        let url = format!("file:{}", place.path().join("data/topic").display());
+        tell(turn, embedded, edge(place, &url, &mut load, seconds).await?);
+
+        let server = Server::nginx().await?;
+        let address = format!("http://{}/v1/events", server.address);
+        tell(
+            turn,
+            nginx,
+            measure(server.pid, &address, &mut load, seconds)?.0,
+        );
+        drop(server);
+
+        let url = format!("kafka://{}/{}", kafka.brokers(), topic("clickweir"));
+        tell(
+            turn,
+            on_kafka,
+            edge(Place::new()?, &url, &mut load, seconds).await?,
+        );
+
+        let name = topic("mq-bridge");
+        let theirs = topics::open(&format!("kafka://{}/{name}", kafka.brokers())).await?;
+        let server = Server::mq_bridge(kafka.brokers(), &name).await?;
+        let address = format!("http://{}/v1/events", server.address);
+        let (run, taken) = measure(server.pid, &address, &mut load, seconds)?;
+        drop(server);
+        held("mq-bridge", topics::records(&*theirs).await?, taken)?;
+        tell(turn, mq_bridge, run);
+    }
+    verdicts(&entries, table);
+    table.entries.extend(entries);
+    Ok(())
+}
+
+/// The edge on a topic of its own: what is in the topic afterwards is what was taken.
+async fn edge(place: Place, url: &str, load: &mut Load, seconds: u64) -> Result<Vec<Figure>> {
+    let place = place.with("TOPIC__URL", url);
+    let mut process = Process::start(&place, &["producer"])?;
+    cpu::pin(process.id(), cpu::MEASURED)?;
+    let address = process.line_after("edge on ")?;
+    let (run, taken) = measure(process.id(), &format!("{address}/v1/events"), load, seconds)?;
+    ensure!(process.end()?, "the edge ends in order");
+    let topic = topics::open(url).await?;
+    held("clickweir", topics::records(&*topic).await?, taken)?;
+    Ok(run)
+}
+
+/// What is in the topic was taken, or was in flight when one of the loads ended: at most one
+/// request a connection.
+fn held(who: &str, held: u64, taken: u64) -> Result<()> {
+    let flying = LOADS * CONNECTIONS;
+    ensure!(
+        (taken..=taken + flying).contains(&held),
+        "{who} answered {taken} requests, and the topic holds {held} records"
+    );
+    say(&format!(
+        "e1: {who}: {taken} answers of 2xx, {held} records ({} were in flight when a load ended)",
+        held - taken
+    ));
+    Ok(())
+}
+
+/// The figures of a server under full and under half load, and how many requests it took.
+fn measure(pid: u32, url: &str, load: &mut Load, seconds: u64) -> Result<(Vec<Figure>, u64)> {
+    let warm = load.run(url, WARM, None)?;
+    let before = cpu::seconds(pid)?;
+    let full = load.run(url, seconds, None)?;
+    let cpu = cpu::seconds(pid)? - before;
+    let half = load.run(url, seconds, Some(full.rate() / 2.0))?;
+    #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+    let taken = full.taken() as f64;
+    let of = |value, of| Figure { value, of };
+    let figures = vec![
+        of(taken / cpu, COMPARED),
+        of(full.rate(), "requests/s"),
+        of(100.0 * cpu * full.rate() / taken, "% of its core"),
+        of(full.p50, "ms p50"),
+        of(full.p99, "ms p99"),
+        of(half.p99, P99_HALF),
+        of(100.0 * half.rate() / full.rate(), "% of that rate reached"),
+    ];
+    Ok((figures, warm.taken() + full.taken() + half.taken()))
+}
+
+/// Notes a run.
+fn tell(turn: usize, entry: &mut Entry, run: Vec<Figure>) {
+    let shown: Vec<String> = run
+        .iter()
+        .map(|f| format!("{} {}", number(f.value), f.of))
+        .collect();
+    say(&format!(
+        "e1: run {turn}, {} on {}: {}",
+        entry.who,
+        entry.backend,
+        shown.join(", ")
+    ));
+    entry.runs.push(run);
+}
+
+fn verdicts([embedded, on_kafka, nginx, mq_bridge]: &[Entry; 4], table: &mut Table) {
+    for ours in [embedded, on_kafka] {
+        for (theirs, target) in [(nginx, 0.5), (mq_bridge, 4.0)] {
+            let ratio = ours.median(COMPARED) / theirs.median(COMPARED);
+            table.verdicts.push(format!(
+                "E1 {}: {ratio:.2} × {}; the target is {target}",
+                ours.backend, theirs.who
+            ));
+        }
+        table.verdicts.push(format!(
+            "E1 {}: {} {P99_HALF}; the target is 5",
+            ours.backend,
+            number(ours.median(P99_HALF))
+        ));
+    }
+}

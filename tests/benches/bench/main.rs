@@ -1,0 +1,98 @@
+//! The benches, each beside its peers in the same run, as PERFORMANCE.md asks:
+//! `make bench`, or `make bench BENCH="s1 --rows 200000 --runs 1"`.
+//!
+//! The subject and, in its turn, each peer has core 0; everything else (this process, Kafka,
+//! the load) has core 1. What is counted is CPU time, since a machine may be shared. No figure
+//! is kept before counts, and for the lake distinct ids, are right.
+
+mod clicks;
+mod cpu;
+mod e1;
+mod load;
+mod peers;
+mod s1;
+mod table;
+mod topics;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use tests::kafka;
+use tokio::time::Instant;
+
+/// Clickweir's benches and their peers.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Bench {
+    /// Which ones [default: all]
+    which: Vec<Which>,
+    /// How many clicks S1 carries
+    #[arg(long, default_value_t = 2_000_000)]
+    rows: u64,
+    /// How often each is run; the figures are medians
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// How long E1 loads an edge, full and again at half of that rate
+    #[arg(long, default_value_t = 8)]
+    seconds: u64,
+    /// Said by cargo to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// Topic (a real Kafka) to Parquet
+    S1,
+    /// One click a body, answered after the topic has it
+    E1,
+}
+
+impl Bench {
+    fn asked(&self, which: Which) -> bool {
+        self.which.is_empty() || self.which.contains(&which)
+    }
+
+    /// About how long it takes, by what a machine of two cores took.
+    fn minutes(&self) -> u64 {
+        let runs = self.runs as u64;
+        let s1 = 15 + self.rows / 60_000 + runs * (25 + self.rows / 20_000);
+        let e1 = 10 + runs * (7 * self.seconds + 25);
+        let seconds = u64::from(self.asked(Which::S1)) * s1 + u64::from(self.asked(Which::E1)) * e1;
+        seconds.div_ceil(60)
+    }
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<ExitCode> {
+    let bench = Bench::parse();
+    let begun = Instant::now();
+    say(&format!(
+        "bench: clickweir and its peers in turn, {} run(s), about {} minutes; core {}: who is measured, core {}: all else",
+        bench.runs,
+        bench.minutes(),
+        cpu::MEASURED,
+        cpu::REST,
+    ));
+    // What is started from here on begins on that core too.
+    cpu::pin(std::process::id(), cpu::REST)?;
+    let kafka = kafka::start().await.context("the benches need Kafka")?;
+    let mut table = table::Table::default();
+    if bench.asked(Which::S1) {
+        s1::run(&kafka, bench.rows, bench.runs, &mut table).await?;
+    }
+    if bench.asked(Which::E1) {
+        e1::run(&kafka, bench.seconds, bench.runs, &mut table).await?;
+    }
+    say(&format!("\n{table}"));
+    say(&format!("bench: took {} s", begun.elapsed().as_secs()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line for whoever waits.
+fn say(line: &str) {
+    // Nobody may be reading any more; the bench then ends with its next error.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

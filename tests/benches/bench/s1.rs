@@ -1,0 +1,280 @@
+//! S1: a topic on a real Kafka to Parquet with ZSTD(3), exactly once; and who else does that.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use sink::Lake;
+use tests::clickweir::{Place, Process};
+use tests::kafka::Kafka;
+use tokio::time::{Instant, sleep};
+use topic::{Offset, Topic};
+
+use crate::peers::{self, Told};
+use crate::table::{Entry, Figure, Table, number};
+use crate::{cpu, say, topics};
+
+/// The figure that is compared.
+const COMPARED: &str = "rows per CPU-second";
+/// How often the lake is asked how far it is.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long a run may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+const PINNED: &str = "alone on core 0, Kafka on core 1";
+
+/// A topic that is full, the same clicks in a file, and how many they are.
+struct Work<'k> {
+    kafka: &'k Kafka,
+    name: String,
+    topic: std::sync::Arc<dyn Topic>,
+    folder: tempfile::TempDir,
+    rows: u64,
+}
+
+/// A peer's script, and how it says of itself what it did.
+struct Peer {
+    script: &'static str,
+    who: &'static str,
+    counted: &'static str,
+    pinned: &'static str,
+    backend: &'static str,
+    acknowledged: &'static str,
+}
+
+const PEERS: [Peer; 3] = [
+    Peer {
+        script: "duckdb_file.py",
+        who: "DuckDB 1.5.5, one thread",
+        counted: "its process, imports left out",
+        pinned: "alone on core 0",
+        backend: "no broker: NDJSON file of the clicks",
+        acknowledged: "none",
+    },
+    Peer {
+        script: "pyarrow_kafka.py",
+        who: "confluent-kafka + pyarrow script",
+        counted: "its process, imports left out",
+        pinned: PINNED,
+        backend: "Kafka → folder",
+        acknowledged: "offsets committed at the end: at least once",
+    },
+    Peer {
+        script: "mq_bridge_kafka.py",
+        who: "mq-bridge 1.2.0",
+        counted: "its process, imports left out",
+        pinned: PINNED,
+        backend: "Kafka → folder",
+        acknowledged: "offsets committed after each object: at least once",
+    },
+];
+
+/// Fills a topic, and lets everybody in turn carry it into Parquet.
+pub(crate) async fn run(kafka: &Kafka, rows: u64, runs: usize, table: &mut Table) -> Result<()> {
+    let work = Work::new(kafka, rows).await?;
+    let mut ours = Entry {
+        bench: "S1",
+        who: "clickweir transformer",
+        counted: "the process, all of it",
+        pinned: PINNED,
+        backend: "Kafka → folder",
+        acknowledged: "exactly once: a conditional create of each object, after fsync",
+        runs: Vec::new(),
+    };
+    let mut theirs = PEERS.map(|peer| Entry {
+        bench: "S1",
+        who: peer.who,
+        counted: peer.counted,
+        pinned: peer.pinned,
+        backend: peer.backend,
+        acknowledged: peer.acknowledged,
+        runs: Vec::new(),
+    });
+    for turn in 1..=runs {
+        tell(turn, &mut ours, work.clickweir().await?);
+        for (peer, entry) in PEERS.iter().zip(&mut theirs) {
+            let told = work.peer(peer, turn)?;
+            tell(turn, entry, told);
+        }
+    }
+    let median = ours.median(COMPARED);
+    let target = 280_000.0;
+    table.verdicts.push(format!(
+        "S1: {} × the target of {} {COMPARED}",
+        ratio(median / target),
+        number(target)
+    ));
+    for peer in &theirs {
+        let by = ratio(median / peer.median(COMPARED));
+        let aim = if peer.backend.starts_with("Kafka") {
+            "3 (the best of these)"
+        } else {
+            "1 (stretch)"
+        };
+        table
+            .verdicts
+            .push(format!("S1: {by} × {}; the target is {aim}", peer.who));
+    }
+    table.entries.push(ours);
+    table.entries.extend(theirs);
+    Ok(())
+}
+
+/// Notes a run.
+fn tell(turn: usize, entry: &mut Entry, run: Vec<Figure>) {
+    let shown: Vec<String> = run
+        .iter()
+        .map(|f| format!("{} {}", number(f.value), f.of))
+        .collect();
+    say(&format!(
+        "s1: run {turn}, {}: {}",
+        entry.who,
+        shown.join(", ")
+    ));
+    entry.runs.push(run);
+}
+
+fn ratio(value: f64) -> String {
+    format!("{value:.2}")
+}
+
+impl<'k> Work<'k> {
+    async fn new(kafka: &'k Kafka, rows: u64) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("clickweir-bench-")
+            .tempdir()?;
+        let name = format!("s1-{}", std::process::id());
+        let topic = topics::open(&format!("kafka://{}/{name}", kafka.brokers())).await?;
+        say(&format!(
+            "s1: fills a topic of 4 partitions with {rows} clicks"
+        ));
+        let begun = Instant::now();
+        topics::fill(&*topic, rows, &folder.path().join("clicks.ndjson")).await?;
+        say(&format!("s1: filled in {} s", begun.elapsed().as_secs()));
+        Ok(Self {
+            kafka,
+            name,
+            topic,
+            folder,
+            rows,
+        })
+    }
+
+    /// The transformer as it is, with its default settings, into a new lake.
+    async fn clickweir(&self) -> Result<Vec<Figure>> {
+        let place = Place::new()?
+            .with(
+                "TOPIC__URL",
+                &format!("kafka://{}/{}", self.kafka.brokers(), self.name),
+            )
+            // The default again: a place of the tests is quicker.
+            .with("SINK__MAX_AGE", "10s");
+        let mut at: sink::S3 = topics::section("lake")?;
+        at.url = format!("file:{}", place.path().join("data/lake").display());
+        let lake = Lake::open(&at)?;
+        let begun = Instant::now();
+        let mut process = Process::start(&place, &["transformer"])?;
+        let pid = process.id();
+        cpu::pin(pid, cpu::MEASURED)?;
+        process.line_after("from ")?;
+        let (mut cpu, mut busy, mut looked) = (0.0, Duration::ZERO, begun);
+        while self.committed(&lake).await? < self.rows {
+            ensure!(begun.elapsed() < PATIENCE, "the lake is not there in time");
+            sleep(LOOK).await;
+            let (before, now) = (cpu, Instant::now());
+            cpu = cpu::seconds(pid)?;
+            // Idle is who waits for the age of the last batches.
+            if cpu - before > 0.1 * LOOK.as_secs_f64() {
+                busy += now - looked;
+            }
+            looked = now;
+        }
+        let (wall, cpu) = (begun.elapsed(), cpu::seconds(pid)?);
+        ensure!(process.end()?, "the transformer ends in order");
+        let files = lake.files(None).await?;
+        let bytes = files.iter().map(|(_, size)| size).sum();
+        self.check(&place)?;
+        let mut figures = figures(self.rows, cpu, busy.as_secs_f64(), bytes);
+        figures.push(Figure {
+            value: wall.as_secs_f64(),
+            of: "s to the last commit, of which up to 10 by sink.max_age",
+        });
+        Ok(figures)
+    }
+
+    /// How many offsets the lake has.
+    async fn committed(&self, lake: &Lake) -> Result<u64> {
+        let Some(ledger) = lake.ledger().await? else {
+            return Ok(0);
+        };
+        let partitions: BTreeSet<_> = self.topic.watermarks().await?.into_keys().collect();
+        let tips = lake.tips(ledger, &partitions).await?;
+        let ends = partitions
+            .iter()
+            .map(|partition| Offset(0).distance(tips.resume(*partition)));
+        Ok(ends.sum())
+    }
+
+    /// Every click is there once, by the product's own proof and by SQL.
+    fn check(&self, place: &Place) -> Result<()> {
+        let audit = place.run(&["audit"])?;
+        let said = String::from_utf8_lossy(&audit.stdout);
+        ensure!(audit.status.success(), "the audit is not clean: {said}");
+        for what in ["count(*)", "count(DISTINCT event_id)"] {
+            let found = place.ask(&format!("SELECT {what} FROM clicks"))?;
+            ensure!(found == self.rows, "{what} is {found}, not {}", self.rows);
+        }
+        Ok(())
+    }
+
+    fn peer(&self, peer: &Peer, turn: usize) -> Result<Vec<Figure>> {
+        let out = self.folder.path().join("out");
+        std::fs::create_dir_all(&out)?;
+        let (file, rows) = (
+            self.folder.path().join("clicks.ndjson"),
+            self.rows.to_string(),
+        );
+        let group = format!("{}-{turn}", peer.script);
+        let text = |path: &Path| path.display().to_string();
+        let told = match peer.backend.starts_with("Kafka") {
+            true => {
+                let arguments = [self.kafka.brokers(), &self.name, &group, &text(&out), &rows];
+                peers::run(peer.script, &arguments)?
+            }
+            false => peers::run(peer.script, &[&text(&file), &text(&out)])?,
+        };
+        std::fs::remove_dir_all(&out)?;
+        let Told {
+            rows,
+            cpu,
+            wall,
+            bytes,
+        } = told;
+        ensure!(
+            rows == self.rows,
+            "{} wrote {rows} rows of {}",
+            peer.who,
+            self.rows
+        );
+        Ok(figures(rows, cpu, wall, bytes))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of rows and bytes")]
+fn figures(rows: u64, cpu: f64, wall: f64, bytes: u64) -> Vec<Figure> {
+    let (rows, bytes) = (rows as f64, bytes as f64);
+    vec![
+        Figure {
+            value: rows / cpu,
+            of: COMPARED,
+        },
+        Figure {
+            value: rows / wall,
+            of: "rows/s while at work",
+        },
+        Figure {
+            value: bytes / rows,
+            of: "bytes a row",
+        },
+    ]
+}

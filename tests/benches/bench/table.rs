@@ -1,0 +1,108 @@
+//! What was measured, as a table of Markdown.
+
+use std::fmt;
+
+/// One measured number.
+pub(crate) struct Figure {
+    pub(crate) value: f64,
+    /// What is counted: `rows per CPU-second`.
+    pub(crate) of: &'static str,
+}
+
+/// A subject or a peer: who it is, how it was run, and the figures of each run, of which the
+/// first is the one that is compared.
+pub(crate) struct Entry {
+    pub(crate) bench: &'static str,
+    pub(crate) who: &'static str,
+    /// Whose CPU was counted.
+    pub(crate) counted: &'static str,
+    /// What was on which core.
+    pub(crate) pinned: &'static str,
+    pub(crate) backend: &'static str,
+    pub(crate) acknowledged: &'static str,
+    pub(crate) runs: Vec<Vec<Figure>>,
+}
+
+impl Entry {
+    /// The values of a figure in order.
+    fn sorted(&self, of: &str) -> Vec<f64> {
+        let all = self.runs.iter().flatten();
+        let mut values: Vec<f64> = all.filter(|f| f.of == of).map(|f| f.value).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
+    /// The median of a figure over the runs; of two in the middle the lower.
+    pub(crate) fn median(&self, of: &str) -> f64 {
+        let values = self.sorted(of);
+        let middle = values.len().saturating_sub(1) / 2;
+        values.get(middle).copied().unwrap_or(f64::NAN)
+    }
+
+    fn shown(&self, of: &str) -> String {
+        let values = self.sorted(of);
+        let (Some(least), Some(most)) = (values.first(), values.last()) else {
+            return String::new();
+        };
+        let [median, least, most] = [self.median(of), *least, *most].map(number);
+        format!("{median} [{least}–{most}] {of}")
+    }
+}
+
+/// All of them, and what follows.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) entries: Vec<Entry>,
+    /// Ratios and targets, a sentence each.
+    pub(crate) verdicts: Vec<String>,
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| bench | who | median [min–max] | beside it | CPU of | pinning | backend | acknowledged |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|")?;
+        for entry in &self.entries {
+            let figures = entry.runs.first().into_iter().flatten();
+            let shown: Vec<String> = figures.map(|figure| entry.shown(figure.of)).collect();
+            let (first, rest) = shown.split_first().unzip();
+            let first = first.map_or("", String::as_str);
+            let rest = rest.unwrap_or_default().join("; ");
+            let Entry {
+                bench,
+                who,
+                counted,
+                pinned,
+                backend,
+                acknowledged,
+                ..
+            } = entry;
+            writeln!(
+                f,
+                "| {bench} | {who} | {first} | {rest} | {counted} | {pinned} | {backend} | {acknowledged} |"
+            )?;
+        }
+        writeln!(f)?;
+        self.verdicts
+            .iter()
+            .try_for_each(|verdict| writeln!(f, "- {verdict}"))
+    }
+}
+
+/// Whole thousands with commas, small numbers with their parts.
+pub(crate) fn number(value: f64) -> String {
+    if value < 100.0 {
+        return format!("{value:.1}");
+    }
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
