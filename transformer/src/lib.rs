@@ -14,6 +14,7 @@
 //! - 9: a click's JSON is parsed once, borrowed from the record.
 //! - 10: open and sealed batches share one budget; at twice the budget reading pauses.
 
+mod address;
 mod agent;
 mod config;
 mod error;

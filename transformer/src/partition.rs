@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use topic::{Identity, Offset, Partition, Record};
 
 use crate::resume::Position;
-use crate::transform::{self, Enrichment, event_id};
+use crate::transform::{self, Enrichment};
 use crate::window::{Verdict, Window};
 
 /// What every partition of a worker shares.
@@ -49,7 +49,7 @@ impl Active {
     pub(crate) fn take(&mut self, record: &Record, shared: &Shared) {
         let opened = transform::open(record);
         let id = match &opened {
-            Ok(envelope) => Some((event_id(&envelope.id), envelope.click.get().as_bytes())),
+            Ok(opened) => Some((opened.event_id, opened.envelope.click.get().as_bytes())),
             Err(defect) => defect
                 .event_id
                 .map(|id| (id, record.value.as_deref().unwrap_or(&[]))),
@@ -85,9 +85,8 @@ impl Active {
             batch.duplicate(record.offset, record.appended_at, differs);
             return;
         }
-        let row = opened.and_then(|envelope| {
-            transform::row(self.partition, record, &envelope, &shared.enrichment)
-        });
+        let row = opened
+            .and_then(|opened| transform::row(self.partition, record, &opened, &shared.enrichment));
         match row {
             Ok(row) => batch.push(&row),
             Err(defect) => batch.reject(defect.letter(record)),

@@ -7,12 +7,11 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use sink::{DeadLetter, Reason, Row};
 use topic::{Envelope, Partition, Record, Timestamp};
-use url::Url;
 use uuid::Uuid;
 
+use crate::address::Address;
 use crate::agent::{Agent, Agents};
 use crate::native::{NativeClick, Scalar};
-use crate::properties::Properties;
 
 /// What a click is enriched from.
 #[derive(Default)]
@@ -87,38 +86,50 @@ pub fn transform<'r>(
     record: &'r Record,
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
-    let envelope = open(record)?;
-    row(partition, record, &envelope, enrichment)
+    let opened = open(record)?;
+    row(partition, record, &opened, enrichment)
+}
+
+/// A record's envelope, and its event's id as the lake keeps it.
+pub(crate) struct Opened<'r> {
+    pub(crate) envelope: Envelope<'r>,
+    pub(crate) event_id: [u8; 16],
+    /// Whether the id's text was a UUID.
+    is_uuid: bool,
 }
 
 /// Reads the record's envelope.
-pub(crate) fn open(record: &Record) -> Result<Envelope<'_>, Defect> {
+pub(crate) fn open(record: &Record) -> Result<Opened<'_>, Defect> {
     let value = record
         .value
         .as_deref()
         .ok_or_else(|| Defect::new(Reason::NoValue, "the record has no value"))?;
     let envelope = Envelope::decode(value)
         .map_err(|error| Defect::new(Reason::NotAnEnvelope, error.to_string()))?;
+    let (event_id, is_uuid) = id_bytes(&envelope.id);
     if envelope.v > topic::envelope::VERSION {
         let detail = format!("envelope version {}", envelope.v);
-        let event_id = Some(event_id(&envelope.id));
         return Err(Defect {
-            event_id,
+            event_id: Some(event_id),
             ..Defect::new(Reason::UnknownVersion, detail)
         });
     }
-    Ok(envelope)
+    Ok(Opened {
+        envelope,
+        event_id,
+        is_uuid,
+    })
 }
 
 /// Makes a row of an open envelope.
 pub(crate) fn row<'r>(
     partition: Partition,
     record: &'r Record,
-    envelope: &Envelope<'r>,
+    opened: &Opened<'r>,
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
     let made = catch_unwind(AssertUnwindSafe(|| {
-        build(partition, record, envelope, enrichment)
+        build(partition, record, opened, enrichment)
     }));
     made.unwrap_or_else(|_| {
         Err(Defect::new(
@@ -127,7 +138,7 @@ pub(crate) fn row<'r>(
         ))
     })
     .map_err(|defect| Defect {
-        event_id: Some(event_id(&envelope.id)),
+        event_id: Some(opened.event_id),
         ..defect
     })
 }
@@ -135,12 +146,12 @@ pub(crate) fn row<'r>(
 fn build<'r>(
     partition: Partition,
     record: &'r Record,
-    envelope: &Envelope<'r>,
+    opened: &Opened<'r>,
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
-    let (event_id, is_uuid) = id_bytes(&envelope.id);
+    let envelope = &opened.envelope;
     let mut click = parse(envelope)?;
-    if !is_uuid {
+    if !opened.is_uuid {
         click.properties.insert_text("id", &envelope.id);
     }
     let received_at = Timestamp::from_micros(envelope.received_at);
@@ -153,11 +164,9 @@ fn build<'r>(
         is_bot,
     } = enrichment.agents.read(user_agent.as_deref());
     let address = Address::of(text("url", click.url)?, &mut click.properties);
-    let utm = |name: &'static str, given: Scalar<'r>| -> Result<Option<Cow<'r, str>>, Defect> {
-        Ok(text(name, given)?.or_else(|| address.query(name)))
-    };
+    let [source, medium, campaign, term, content] = address.campaign;
     Ok(Row {
-        event_id,
+        event_id: opened.event_id,
         id_generated: envelope.id_generated,
         partition: partition.0,
         offset: record.offset.0,
@@ -176,12 +185,12 @@ fn build<'r>(
         visitor_id: text("visitor_id", click.visitor_id)?,
         session_id: text("session_id", click.session_id)?,
         user_id: text("user_id", click.user_id)?,
-        utm_source: utm("utm_source", click.utm_source)?,
-        utm_medium: utm("utm_medium", click.utm_medium)?,
-        utm_campaign: utm("utm_campaign", click.utm_campaign)?,
-        utm_term: utm("utm_term", click.utm_term)?,
-        utm_content: utm("utm_content", click.utm_content)?,
-        path: address.path(),
+        utm_source: text("utm_source", click.utm_source)?.or(source),
+        utm_medium: text("utm_medium", click.utm_medium)?.or(medium),
+        utm_campaign: text("utm_campaign", click.utm_campaign)?.or(campaign),
+        utm_term: text("utm_term", click.utm_term)?.or(term),
+        utm_content: text("utm_content", click.utm_content)?.or(content),
+        path: address.path,
         url: address.text,
         referrer: text("referrer", click.referrer)?,
         user_agent,
@@ -312,55 +321,6 @@ fn moment(value: Scalar<'_>, received_at: Timestamp) -> Result<Option<Timestamp>
         return Err(bad("over an hour after it was received"));
     }
     Ok(Some(given))
-}
-
-/// A page's address: its text, and its parts where it can be parsed.
-struct Address<'r> {
-    text: Option<Cow<'r, str>>,
-    parsed: Option<Url>,
-}
-
-impl<'r> Address<'r> {
-    /// User info is stripped; what does not parse as an address is kept raw, and flagged.
-    fn of(text: Option<Cow<'r, str>>, properties: &mut Properties<'r>) -> Self {
-        let Some(raw) = text else {
-            return Self {
-                text: None,
-                parsed: None,
-            };
-        };
-        let parsed = Url::parse(&raw).ok().filter(Url::has_host);
-        let Some(mut url) = parsed else {
-            properties.insert_text("url_defect", "not an address");
-            return Self {
-                text: Some(raw),
-                parsed: None,
-            };
-        };
-        let has_user = !url.username().is_empty() || url.password().is_some();
-        if has_user && url.set_username("").is_ok() && url.set_password(None).is_ok() {
-            return Self {
-                text: Some(Cow::Owned(url.to_string())),
-                parsed: Some(url),
-            };
-        }
-        Self {
-            text: Some(raw),
-            parsed: Some(url),
-        }
-    }
-
-    fn path(&self) -> Option<Cow<'r, str>> {
-        self.parsed
-            .as_ref()
-            .map(|url| Cow::Owned(url.path().to_owned()))
-    }
-
-    fn query(&self, name: &str) -> Option<Cow<'r, str>> {
-        let url = self.parsed.as_ref()?;
-        let (_, value) = url.query_pairs().find(|(key, _)| key == name)?;
-        (!value.is_empty()).then(|| Cow::Owned(value.into_owned()))
-    }
 }
 
 #[cfg(test)]
