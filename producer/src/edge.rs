@@ -197,7 +197,7 @@ impl Edge {
                 .and_then(|ip| address::kept(ip, self.ip))
                 .map(Cow::Owned),
             user_agent: facts.user_agent.map(|agent| clipped(agent).into()),
-            click: parcel.click,
+            click: parcel.click.get(),
         };
         Draft {
             key,

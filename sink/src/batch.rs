@@ -13,7 +13,7 @@ use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 use topic::{Identity, Offset, Partition, Timestamp};
 
-use crate::columns::Builders;
+use crate::columns::{Builders, Encoding};
 use crate::footer::{self, FORMAT};
 use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row, letters};
 
@@ -211,6 +211,10 @@ impl SealedBatch {
     }
 }
 
+/// The largest dictionary, in bytes: some ten thousand names of products. A column with more
+/// values than that is soon written plainly instead of being looked up value by value.
+const DICTIONARY: usize = 256 << 10;
+
 /// One Parquet file of one row group: ZSTD(3), statistics, dictionaries where values repeat.
 fn parquet(schema: SchemaRef, columns: Vec<ArrayRef>, metadata: Vec<KeyValue>) -> Vec<u8> {
     let level = ZstdLevel::try_new(3).expect("3 is a level of zstd");
@@ -218,10 +222,15 @@ fn parquet(schema: SchemaRef, columns: Vec<ArrayRef>, metadata: Vec<KeyValue>) -
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("clickweir ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
+        .set_dictionary_page_size_limit(DICTIONARY)
         .set_max_row_group_row_count(None);
     for column in COLUMNS {
-        properties = properties
-            .set_column_dictionary_enabled(ColumnPath::from(column.name), column.dictionary);
+        let (path, repeats) = (ColumnPath::from(column.name), Encoding::Dictionary);
+        if column.encoding == Encoding::Delta {
+            let delta = parquet::basic::Encoding::DELTA_BINARY_PACKED;
+            properties = properties.set_column_encoding(path.clone(), delta);
+        }
+        properties = properties.set_column_dictionary_enabled(path, column.encoding == repeats);
     }
     let batch = RecordBatch::try_new(schema.clone(), columns)
         .expect("builders and schema come from one table");

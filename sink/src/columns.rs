@@ -65,6 +65,18 @@ impl Type {
     }
 }
 
+/// How a column's values are written before ZSTD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// Each distinct value once, then references: for values that repeat. Where too many are
+    /// distinct the writer goes on as with `Plain`.
+    Dictionary,
+    /// The differences to the value before, bit-packed: for numbers that grow.
+    Delta,
+    /// One after another.
+    Plain,
+}
+
 /// One column of the lake.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
@@ -74,8 +86,8 @@ pub struct Column {
     pub kind: Type,
     /// Whether a row may leave it out.
     pub nullable: bool,
-    /// Whether values repeat enough for a dictionary to pay.
-    pub dictionary: bool,
+    /// How its values are written.
+    pub encoding: Encoding,
     /// What it means.
     pub meaning: &'static str,
 }
@@ -138,7 +150,7 @@ fn times() -> TimestampMicrosecondBuilder {
 }
 
 macro_rules! columns {
-    ($($name:ident: $value:ty, $kind:ident, $nullable:literal, $dictionary:literal, $builder:ty = $new:expr, $meaning:literal;)*) => {
+    ($($name:ident: $value:ty, $kind:ident, $nullable:literal, $encoding:ident, $builder:ty = $new:expr, $meaning:literal;)*) => {
         /// One row of the lake, borrowed from the record where it can be.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Row<'r> {
@@ -158,7 +170,7 @@ macro_rules! columns {
                 name: stringify!($name),
                 kind: Type::$kind,
                 nullable: $nullable,
-                dictionary: $dictionary,
+                encoding: Encoding::$encoding,
                 meaning: $meaning,
             },)*
         ];
@@ -183,79 +195,79 @@ macro_rules! columns {
 }
 
 columns! {
-    event_id: [u8; 16], Uuid, false, false, FixedSizeBinaryBuilder = FixedSizeBinaryBuilder::new(16),
+    event_id: [u8; 16], Uuid, false, Plain, FixedSizeBinaryBuilder = FixedSizeBinaryBuilder::new(16),
         "the event's id: a UUID as it is, other text as the first 16 bytes of its SHA-256";
-    id_generated: bool, Bool, false, true, BooleanBuilder = BooleanBuilder::new(),
+    id_generated: bool, Bool, false, Dictionary, BooleanBuilder = BooleanBuilder::new(),
         "whether the edge made the id, so that a client's retry could not be told from a new click";
-    partition: u32, UInt32, false, true, UInt32Builder = UInt32Builder::new(),
+    partition: u32, UInt32, false, Dictionary, UInt32Builder = UInt32Builder::new(),
         "the topic's partition";
-    offset: u64, UInt64, false, false, UInt64Builder = UInt64Builder::new(),
+    offset: u64, UInt64, false, Delta, UInt64Builder = UInt64Builder::new(),
         "the record's offset in its partition";
-    appended_at: Timestamp, Time, false, true, TimestampMicrosecondBuilder = times(),
+    appended_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder = times(),
         "when the topic took the click; its hour names the partition path";
-    received_at: Timestamp, Time, false, true, TimestampMicrosecondBuilder = times(),
+    received_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder = times(),
         "when the edge had the click";
-    occurred_at: Timestamp, Time, false, false, TimestampMicrosecondBuilder = times(),
+    occurred_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder = times(),
         "when the client says it happened; received_at where it does not say";
-    occurred_at_given: bool, Bool, false, true, BooleanBuilder = BooleanBuilder::new(),
+    occurred_at_given: bool, Bool, false, Dictionary, BooleanBuilder = BooleanBuilder::new(),
         "whether the client said when";
-    action: Cow<'r, str>, Text, false, true, StringBuilder = StringBuilder::new(),
+    action: Cow<'r, str>, Text, false, Dictionary, StringBuilder = StringBuilder::new(),
         "what was done: view, buy, …; `unknown` where the click does not say";
-    product_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    product_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the product";
-    product_name: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    product_name: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the product's name as the client showed it";
-    category: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    category: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the product's category";
-    quantity: Option<i64>, Int64, true, true, Int64Builder = Int64Builder::new(),
+    quantity: Option<i64>, Int64, true, Dictionary, Int64Builder = Int64Builder::new(),
         "how many; negative for what came back";
-    price: Option<f64>, Float64, true, true, Float64Builder = Float64Builder::new(),
+    price: Option<f64>, Float64, true, Dictionary, Float64Builder = Float64Builder::new(),
         "the price of one";
-    currency: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    currency: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the price's currency";
-    order_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    order_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the order or invoice";
-    visitor_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    visitor_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the visitor; one visitor's clicks keep their order";
-    session_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    session_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the visit";
-    user_id: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    user_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the account";
-    url: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    url: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the page's address, without user info";
-    path: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    path: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the address's path";
-    referrer: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    referrer: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the page before";
-    utm_source: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    utm_source: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "campaign: where from";
-    utm_medium: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    utm_medium: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "campaign: by what";
-    utm_campaign: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    utm_campaign: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "campaign: its name";
-    utm_term: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    utm_term: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "campaign: the searched words";
-    utm_content: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    utm_content: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "campaign: which variant";
-    user_agent: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    user_agent: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "what the client calls itself";
-    browser: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    browser: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the browser's family";
-    os: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    os: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the operating system";
-    device: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    device: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "pc, smartphone, mobilephone, appliance or crawler";
-    is_bot: bool, Bool, false, true, BooleanBuilder = BooleanBuilder::new(),
+    is_bot: bool, Bool, false, Dictionary, BooleanBuilder = BooleanBuilder::new(),
         "whether the user agent is empty or a crawler's";
-    ip: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    ip: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the address, cut to its network unless configured otherwise";
-    country: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    country: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the country";
-    region: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    region: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the region";
-    city: Option<Cow<'r, str>>, Text, true, true, StringBuilder = StringBuilder::new(),
+    city: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
         "the city";
-    properties: Option<Cow<'r, str>>, Text, true, false, StringBuilder = StringBuilder::new(),
+    properties: Option<Cow<'r, str>>, Text, true, Plain, StringBuilder = StringBuilder::new(),
         "everything else that the client sent, as a JSON object";
 }
 

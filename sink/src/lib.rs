@@ -31,7 +31,7 @@ mod probe;
 mod tips;
 
 pub use batch::{Batch, SealedBatch};
-pub use columns::{COLUMNS, Column, Row, Type, schema};
+pub use columns::{COLUMNS, Column, Encoding, Row, Type, schema};
 pub use commit::Outcome;
 pub use config::{Config, S3};
 pub use error::Error;

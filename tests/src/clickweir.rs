@@ -37,6 +37,7 @@ pub fn binary() -> PathBuf {
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
+    binary: PathBuf,
     environment: Vec<(String, String)>,
 }
 
@@ -49,6 +50,7 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("clickweir-").tempdir()?;
         let place = Self {
             folder,
+            binary: binary(),
             environment: Vec::new(),
         };
         Ok(place
@@ -66,6 +68,13 @@ impl Place {
         self
     }
 
+    /// Takes another build of the binary.
+    #[must_use]
+    pub fn with_binary(mut self, binary: &Path) -> Self {
+        binary.clone_into(&mut self.binary);
+        self
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -75,7 +84,7 @@ impl Place {
     /// A command in this place.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(&self.binary);
         command
             .args(arguments)
             .current_dir(self.path())

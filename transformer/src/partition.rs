@@ -49,7 +49,7 @@ impl Active {
     pub(crate) fn take(&mut self, record: &Record, shared: &Shared) {
         let opened = transform::open(record);
         let id = match &opened {
-            Ok(opened) => Some((opened.event_id, opened.envelope.click.get().as_bytes())),
+            Ok(opened) => Some((opened.event_id, opened.envelope.click.as_bytes())),
             Err(defect) => defect
                 .event_id
                 .map(|id| (id, record.value.as_deref().unwrap_or(&[]))),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use sink::{DeadLetter, Reason, Row};
 use topic::{Envelope, Partition, Record, Timestamp};
@@ -213,16 +213,17 @@ fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
         let detail = format!("wire format {:?}", envelope.format);
         return Err(Defect::new(Reason::UnknownVersion, detail));
     }
-    let click: &'r RawValue = envelope.click;
-    if !click.get().starts_with('{') {
+    if !envelope.click.starts_with('{') {
         return Err(Defect::new(
             Reason::NotAnObject,
             "the click is not a JSON object",
         ));
     }
-    serde_json::from_str(click.get()).map_err(|error| {
+    serde_json::from_str(envelope.click).map_err(|error| {
         let detail = error.to_string();
-        let reason = if detail.contains("out of range") {
+        let reason = if serde_json::from_str::<IgnoredAny>(envelope.click).is_err() {
+            Reason::NotAnEnvelope
+        } else if detail.contains("out of range") {
             Reason::OutOfRange
         } else {
             Reason::WrongType

@@ -27,7 +27,7 @@ fn taken(body: &[u8]) -> Result<Vec<(String, String)>, u16> {
         let envelopes = topic.envelopes();
         let read = |value: &String| {
             let envelope = Envelope::decode(value.as_bytes()).unwrap();
-            (envelope.id.into_owned(), envelope.click.get().to_owned())
+            (envelope.id.into_owned(), envelope.click.to_owned())
         };
         return Ok(envelopes.iter().map(read).collect());
     };
@@ -71,7 +71,7 @@ fn input_22_a_click_without_an_id_gets_a_flagged_one() {
             .get_version_num(),
         7
     );
-    assert_eq!(envelope.click.get(), "{\"action\":\"view\"}");
+    assert_eq!(envelope.click, "{\"action\":\"view\"}");
 }
 
 #[test]
@@ -92,13 +92,7 @@ fn input_05_a_batch_partly_bad_keeps_both_parts() {
     let clicks: Vec<_> = topic
         .envelopes()
         .iter()
-        .map(|value| {
-            Envelope::decode(value.as_bytes())
-                .unwrap()
-                .click
-                .get()
-                .to_owned()
-        })
+        .map(|value| Envelope::decode(value.as_bytes()).unwrap().click.to_owned())
         .collect();
     assert_eq!(
         clicks,

@@ -27,13 +27,7 @@ fn ids_of(topic: &StandIn) -> Vec<String> {
 
 fn clicks_of(topic: &StandIn) -> Vec<String> {
     let drafts = topic.drafts();
-    let click = |draft: &topic::Draft| {
-        Envelope::decode(&draft.value)
-            .unwrap()
-            .click
-            .get()
-            .to_owned()
-    };
+    let click = |draft: &topic::Draft| Envelope::decode(&draft.value).unwrap().click.to_owned();
     drafts.iter().map(click).collect()
 }
 
@@ -268,7 +262,7 @@ async fn the_real_invoices_arrive_whole() {
     let (mut customers, mut cancelled, mut kingdom) = (HashSet::new(), 0, 0);
     for draft in &drafts {
         let envelope = Envelope::decode(&draft.value).unwrap();
-        let click = envelope.click.get();
+        let click = envelope.click;
         cancelled += usize::from(click.contains(r#""action":"cancel""#));
         kingdom += usize::from(click.contains(r#""country":"United Kingdom""#));
         if *draft.key != *envelope.id.as_bytes() {

@@ -136,7 +136,7 @@ async fn input_02_the_pixel_answers_a_picture_once_it_is_durable() {
     assert_eq!((&*envelope.id, &*envelope.format), ("p", "pixel"));
     assert_eq!(envelope.ip.as_deref(), Some("127.0.0.0"));
     let expect = r#"{"id":"p","action":"view","price":9.5,"visitor_id":"v"}"#;
-    assert_eq!(envelope.click.get(), expect);
+    assert_eq!(envelope.click, expect);
     assert_eq!(edge.get("/pixel.gif").await.status(), 400);
     edge.topic.fail(Some(AppendError::Full));
     assert_eq!(edge.get("/pixel.gif?id=q").await.status(), 503);

@@ -96,7 +96,7 @@ impl Browser {
         let clicks = envelopes[before..].iter().map(|value| {
             let envelope = Envelope::decode(value.as_bytes()).unwrap();
             assert!(!envelope.id_generated, "the page made an id");
-            serde_json::from_str(envelope.click.get()).unwrap()
+            serde_json::from_str(envelope.click).unwrap()
         });
         clicks.collect()
     }

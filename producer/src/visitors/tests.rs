@@ -37,7 +37,7 @@ async fn every_click_of_a_visitor_is_in_the_topic_once() {
     for draft in &drafts {
         let envelope = Envelope::decode(&draft.value).unwrap();
         assert!(!envelope.id_generated && !envelope.user_agent.unwrap().is_empty());
-        let click: serde_json::Value = serde_json::from_str(envelope.click.get()).unwrap();
+        let click: serde_json::Value = serde_json::from_str(envelope.click).unwrap();
         let at = &click["occurred_at"];
         times.push(
             at.as_i64()

@@ -15,6 +15,7 @@ mod table;
 mod topics;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -37,6 +38,9 @@ struct Bench {
     /// How long E1 loads an edge, full and again at half of that rate
     #[arg(long, default_value_t = 8)]
     seconds: u64,
+    /// Another build of clickweir to compare with, in the place of S1's peers
+    #[arg(long)]
+    against: Option<PathBuf>,
     /// Said by cargo to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -81,7 +85,8 @@ async fn main() -> Result<ExitCode> {
     let kafka = kafka::start().await.context("the benches need Kafka")?;
     let mut table = table::Table::default();
     if bench.asked(Which::S1) {
-        s1::run(&kafka, bench.rows, bench.runs, &mut table).await?;
+        let against = bench.against.as_deref();
+        s1::run(&kafka, bench.rows, bench.runs, against, &mut table).await?;
     }
     if bench.asked(Which::E1) {
         e1::run(&kafka, bench.seconds, bench.runs, &mut table).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use sink::Lake;
-use tests::clickweir::{Place, Process};
+use tests::clickweir::{Place, Process, binary};
 use tests::kafka::Kafka;
 use tokio::time::{Instant, sleep};
 use topic::{Offset, Topic};
@@ -70,17 +70,36 @@ const PEERS: [Peer; 3] = [
 ];
 
 /// Fills a topic, and lets everybody in turn carry it into Parquet.
-pub(crate) async fn run(kafka: &Kafka, rows: u64, runs: usize, table: &mut Table) -> Result<()> {
+/// With `against` that other build of clickweir takes the peers' turns.
+pub(crate) async fn run(
+    kafka: &Kafka,
+    rows: u64,
+    runs: usize,
+    against: Option<&Path>,
+    table: &mut Table,
+) -> Result<()> {
     let work = Work::new(kafka, rows).await?;
-    let mut ours = Entry {
+    let clickweir = |who| Entry {
         bench: "S1",
-        who: "clickweir transformer",
+        who,
         counted: "the process, all of it",
         pinned: PINNED,
         backend: "Kafka → folder",
         acknowledged: "exactly once: a conditional create of each object, after fsync",
         runs: Vec::new(),
     };
+    let mut ours = clickweir("clickweir transformer");
+    if let Some(other) = against {
+        let mut theirs = clickweir("clickweir, the other build");
+        for turn in 1..=runs {
+            tell(turn, &mut ours, work.clickweir(&binary()).await?);
+            tell(turn, &mut theirs, work.clickweir(other).await?);
+        }
+        let by = ratio(ours.median(COMPARED) / theirs.median(COMPARED));
+        table.verdicts.push(format!("S1: {by} × the other build"));
+        table.entries.extend([ours, theirs]);
+        return Ok(());
+    }
     let mut theirs = PEERS.map(|peer| Entry {
         bench: "S1",
         who: peer.who,
@@ -91,7 +110,7 @@ pub(crate) async fn run(kafka: &Kafka, rows: u64, runs: usize, table: &mut Table
         runs: Vec::new(),
     });
     for turn in 1..=runs {
-        tell(turn, &mut ours, work.clickweir().await?);
+        tell(turn, &mut ours, work.clickweir(&binary()).await?);
         for (peer, entry) in PEERS.iter().zip(&mut theirs) {
             let told = work.peer(peer, turn)?;
             tell(turn, entry, told);
@@ -161,8 +180,9 @@ impl<'k> Work<'k> {
     }
 
     /// The transformer as it is, with its default settings, into a new lake.
-    async fn clickweir(&self) -> Result<Vec<Figure>> {
+    async fn clickweir(&self, binary: &Path) -> Result<Vec<Figure>> {
         let place = Place::new()?
+            .with_binary(binary)
             .with(
                 "TOPIC__URL",
                 &format!("kafka://{}/{}", self.kafka.brokers(), self.name),
