@@ -26,7 +26,7 @@ shift 2
 
 # debian NAME PACKAGE…: one more new system, with this machine's way to the network.
 debian() {
-  local name=$1 root=$folder/$1 file
+  local name=$1 root=$folder/$1 file sources=''
   cp -a "$folder/bare" "$root"
   mount --rbind /dev "$root/dev"
   mount -t proc proc "$root/proc"
@@ -34,8 +34,10 @@ debian() {
   for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt /etc/apt/sources.list \
     /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/pip.conf /root/.config/pip/pip.conf /root/.npmrc \
     /usr/local/share/ca-certificates /root/.cargo/config.toml /root/.m2/settings.xml; do
-    rm -rf "${root:?}$file"
     [ -e "$file" ] || continue
+    # Apt's sources are a file or a folder; of both only what this machine has.
+    case "$file" in /etc/apt/sources.list*) [ -n "$sources" ] || rm -rf "$root"/etc/apt/sources.list*; sources=here ;; esac
+    rm -rf "${root:?}$file"
     mkdir -p "$root$(dirname "$file")"
     cp -rL "$file" "$root$file"
   done

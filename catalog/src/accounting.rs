@@ -21,7 +21,7 @@ pub struct Account {
     pub dropped: u64,
     /// Offsets that hold no record.
     pub absent: u64,
-    /// Offsets between its objects that an operator gave up: a `gap` in the ledger.
+    /// Offsets up to its end that an operator gave up: a `gap` in the ledger.
     pub gap: u64,
 }
 
@@ -47,7 +47,8 @@ pub struct Accounting {
 pub struct Freshness {
     /// The partition.
     pub partition: Partition,
-    /// Where its first registered object begins; `registered_end` where there is none.
+    /// Where its first registered object or accepted gap begins; `registered_end` where
+    /// there is none.
     pub registered_first: Offset,
     /// Where its registered range ends (exclusive).
     pub registered_end: Offset,
@@ -93,13 +94,13 @@ impl Catalog {
                 "WITH accounts AS (
                     SELECT partition, sum(\"rows\") AS \"rows\", sum(dead_letters) AS letters,
                         sum(duplicates) AS duplicates, sum(differing) AS differing,
-                        sum(dropped) AS dropped, sum(absent) AS absent, min(\"first\") AS beginning
+                        sum(dropped) AS dropped, sum(absent) AS absent
                     FROM objects GROUP BY partition)
                  SELECT partition, \"rows\"::UBIGINT, letters::UBIGINT, duplicates::UBIGINT,
                     differing::UBIGINT, dropped::UBIGINT, absent::UBIGINT,
                     coalesce((SELECT sum(gaps.\"end\" - gaps.\"first\") FROM gaps
                         WHERE gaps.partition = accounts.partition
-                            AND gaps.\"first\" BETWEEN beginning AND registered_end - 1), 0)::UBIGINT
+                            AND gaps.\"first\" < registered_end), 0)::UBIGINT
                  FROM accounts JOIN partitions USING (partition) ORDER BY partition",
             )?;
             let partitions = statement.query_map([], |row| {
@@ -139,7 +140,10 @@ impl Catalog {
             let mut statement = session.connection.prepare(
                 "SELECT partition, registered_end, epoch_us(arg_max(appended_at, \"first\")),
                     count(path)::UBIGINT, coalesce(sum(bytes), 0)::UBIGINT,
-                    coalesce(min(\"first\"), registered_end)
+                    coalesce(least(min(\"first\"),
+                        (SELECT min(gaps.\"first\") FROM gaps
+                            WHERE gaps.partition = partitions.partition
+                                AND gaps.\"first\" < registered_end)), registered_end)
                  FROM partitions LEFT JOIN objects USING (partition)
                  GROUP BY partition, registered_end ORDER BY partition",
             )?;

@@ -225,12 +225,13 @@ fn parquet(schema: SchemaRef, columns: Vec<ArrayRef>, metadata: Vec<KeyValue>) -
         .set_dictionary_page_size_limit(DICTIONARY)
         .set_max_row_group_row_count(None);
     for column in COLUMNS {
-        let (path, repeats) = (ColumnPath::from(column.name), Encoding::Dictionary);
+        let path = ColumnPath::from(column.name);
+        let repeats = column.encoding == Encoding::Dictionary;
         if column.encoding == Encoding::Delta {
             let delta = parquet::basic::Encoding::DELTA_BINARY_PACKED;
             properties = properties.set_column_encoding(path.clone(), delta);
         }
-        properties = properties.set_column_dictionary_enabled(path, column.encoding == repeats);
+        properties = properties.set_column_dictionary_enabled(path, repeats);
     }
     let batch = RecordBatch::try_new(schema.clone(), columns)
         .expect("builders and schema come from one table");

@@ -222,6 +222,30 @@ impl Process {
         self.child.id()
     }
 
+    /// The CPU time that it has taken, user and system, in seconds.
+    ///
+    /// # Errors
+    /// Where nobody tells, as on a system without `/proc`.
+    pub fn cpu(&self) -> anyhow::Result<f64> {
+        crate::usage::cpu(self.id())
+    }
+
+    /// Lets it run to its end, which must be a good one: what it said, and its CPU time.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub fn done(mut self) -> anyhow::Result<(String, f64)> {
+        let said: Vec<String> = self.lines.by_ref().collect::<Result<_, _>>()?;
+        // It has closed its output, and is there until it is waited for.
+        let cpu = self.cpu()?;
+        ensure!(
+            self.child.wait()?.success(),
+            "it failed: {}",
+            said.join("\n")
+        );
+        Ok((said.join("\n"), cpu))
+    }
+
     /// Kills it, as a power cut would.
     ///
     /// # Errors

@@ -9,3 +9,4 @@ pub mod leash;
 pub mod real;
 pub mod rehearsal;
 pub mod seaweed;
+pub mod usage;

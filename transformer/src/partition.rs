@@ -47,14 +47,8 @@ impl Active {
 
     /// Takes the next record, in order of offset.
     pub(crate) fn take(&mut self, record: &Record, shared: &Shared) {
-        let opened = transform::open(record);
-        let id = match &opened {
-            Ok(opened) => Some((opened.event_id, opened.envelope.click.as_bytes())),
-            Err(defect) => defect
-                .event_id
-                .map(|id| (id, record.value.as_deref().unwrap_or(&[]))),
-        };
-        let verdict = id.map_or(Verdict::New, |(id, content)| {
+        let read = transform::read(self.partition, record, &shared.enrichment);
+        let verdict = read.event.map_or(Verdict::New, |(id, content)| {
             let content = crc32fast::hash(content);
             self.window
                 .observe(id, record.offset, record.appended_at, content)
@@ -85,9 +79,7 @@ impl Active {
             batch.duplicate(record.offset, record.appended_at, differs);
             return;
         }
-        let row = opened
-            .and_then(|opened| transform::row(self.partition, record, &opened, &shared.enrichment));
-        match row {
+        match read.row {
             Ok(row) => batch.push(&row),
             Err(defect) => batch.reject(defect.letter(record)),
         }

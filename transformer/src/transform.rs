@@ -86,26 +86,65 @@ pub fn transform<'r>(
     record: &'r Record,
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
-    let opened = open(record)?;
-    row(partition, record, &opened, enrichment)
+    read(partition, record, enrichment).row
 }
 
+/// What a record turned out to be.
+pub(crate) struct Read<'r> {
+    /// The event's id and the content that twins are compared by, where there is an id.
+    pub(crate) event: Option<([u8; 16], &'r [u8])>,
+    pub(crate) row: Result<Row<'r>, Defect>,
+}
+
+/// Reads a record.
+pub(crate) fn read<'r>(
+    partition: Partition,
+    record: &'r Record,
+    enrichment: &Enrichment,
+) -> Read<'r> {
+    let value = record.value.as_deref().unwrap_or_default();
+    let by = |decode: Decode<'r>| {
+        let opened = match open(record, decode) {
+            Ok(opened) => opened,
+            Err(defect) => {
+                return Read {
+                    event: defect.event_id.map(|id| (id, value)),
+                    row: Err(defect),
+                };
+            }
+        };
+        Read {
+            event: Some((opened.event_id, opened.envelope.click.as_bytes())),
+            row: row(partition, record, &opened, enrichment),
+        }
+    };
+    let read = by(Envelope::decode);
+    match &read.row {
+        // It began as ours do and went on otherwise: torn, or with fields behind the click.
+        Err(defect) if defect.reason == Reason::NotAnEnvelope => by(Envelope::parse),
+        _ => read,
+    }
+}
+
+/// A way of reading an envelope.
+type Decode<'r> = fn(&'r [u8]) -> Result<Envelope<'r>, serde_json::Error>;
+
 /// A record's envelope, and its event's id as the lake keeps it.
-pub(crate) struct Opened<'r> {
-    pub(crate) envelope: Envelope<'r>,
-    pub(crate) event_id: [u8; 16],
+struct Opened<'r> {
+    envelope: Envelope<'r>,
+    event_id: [u8; 16],
     /// Whether the id's text was a UUID.
     is_uuid: bool,
 }
 
 /// Reads the record's envelope.
-pub(crate) fn open(record: &Record) -> Result<Opened<'_>, Defect> {
+fn open<'r>(record: &'r Record, decode: Decode<'r>) -> Result<Opened<'r>, Defect> {
     let value = record
         .value
         .as_deref()
         .ok_or_else(|| Defect::new(Reason::NoValue, "the record has no value"))?;
-    let envelope = Envelope::decode(value)
-        .map_err(|error| Defect::new(Reason::NotAnEnvelope, error.to_string()))?;
+    let envelope =
+        decode(value).map_err(|error| Defect::new(Reason::NotAnEnvelope, error.to_string()))?;
     let (event_id, is_uuid) = id_bytes(&envelope.id);
     if envelope.v > topic::envelope::VERSION {
         let detail = format!("envelope version {}", envelope.v);
@@ -122,7 +161,7 @@ pub(crate) fn open(record: &Record) -> Result<Opened<'_>, Defect> {
 }
 
 /// Makes a row of an open envelope.
-pub(crate) fn row<'r>(
+fn row<'r>(
     partition: Partition,
     record: &'r Record,
     opened: &Opened<'r>,

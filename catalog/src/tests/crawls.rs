@@ -148,6 +148,22 @@ async fn an_accepted_gap_moves_the_registered_end() {
     );
     let total = catalog.accounting().await.unwrap().total;
     assert_eq!((total.rows, total.gap), (2, 8));
+
+    // Another partition was lost from its origin on, before anything of it was committed.
+    let gap = Entry::Gap {
+        partition: Partition(1),
+        first: Offset(0),
+        end: Offset(5),
+        accepted_at: moment(ARRIVAL),
+    };
+    assert!(shore.lake.write_entry(2, &gap).await.unwrap());
+    shore.commit(1, 5, &[VIEW]).await;
+    assert_eq!(catalog.crawl(false).await.unwrap().registered, 1);
+    let accounting = catalog.accounting().await.unwrap();
+    assert_eq!((accounting.total.rows, accounting.total.gap), (3, 13));
+    let freshness = catalog.freshness().await.unwrap();
+    let range = (freshness[1].registered_first, freshness[1].registered_end);
+    assert_eq!(range, (Offset(0), Offset(6)));
 }
 
 #[tokio::test]

@@ -86,6 +86,9 @@ impl<'s> Sending<'s> {
                 break false;
             }
             for batch in self.fresh(group).await? {
+                if shutdown.is_cancelled() {
+                    break;
+                }
                 if self.flight.len() >= FLIGHT {
                     self.settle(progress).await?;
                 }

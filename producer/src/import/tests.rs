@@ -193,6 +193,60 @@ async fn an_import_that_stopped_goes_on_where_it_was() {
     assert_eq!(imported(job, &empty).await.unwrap().sent, 30_000);
 }
 
+/// Knows some ids, and counts what it is asked for.
+struct Counting {
+    known: HashSet<String>,
+    asked: std::sync::Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl Lookup for Counting {
+    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError> {
+        self.asked.lock().unwrap().push(ids.len());
+        Ok(ids.iter().map(|id| self.known.contains(id)).collect())
+    }
+}
+
+#[tokio::test]
+async fn many_lines_are_asked_for_at_once_while_all_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clicks.csv");
+    let lines: String = (0..120_000).map(|n| format!("tea,{n}\n")).collect();
+    std::fs::write(&file, format!("p,v\n{lines}")).unwrap();
+    let whole = StandIn::new();
+    let state = folder.path().join("whole");
+    let job = import(&file, Format::Csv, Some(MAP), &state);
+    assert_eq!(imported(job, &whole).await.unwrap().sent, 120_000);
+    let ids = ids_of(&whole);
+
+    // Known up to a point, then a stretch that is not, then some that are again.
+    let check = async |known: &[(usize, usize)], expect: &[usize]| {
+        let known = known.iter().flat_map(|&(from, to)| &ids[from..to]).cloned();
+        let lookup = Counting {
+            known: known.collect(),
+            asked: std::sync::Mutex::default(),
+        };
+        let (topic, state) = (StandIn::new(), tempfile::tempdir().unwrap());
+        let job = import(&file, Format::Csv, Some(MAP), state.path());
+        let token = CancellationToken::new();
+        let report = run(job, edge(&topic), &lookup, token, &mut |_| ()).await;
+        let report = report.unwrap();
+        let skipped = lookup.known.len() as u64;
+        assert_eq!((report.lines, report.skipped), (120_000, skipped));
+        let sent: HashSet<String> = ids_of(&topic).into_iter().collect();
+        assert_eq!(
+            (report.sent, sent.len() as u64),
+            (120_000 - skipped, report.sent)
+        );
+        assert!(sent.is_disjoint(&lookup.known), "what is known is not sent");
+        assert_eq!(*lookup.asked.lock().unwrap(), expect);
+    };
+    check(&[], &[8_000, 8_000]).await;
+    check(&[(0, 120_000)], &[8_000, 16_000, 32_000, 32_000, 32_000]).await;
+    let again = [(0, 30_500), (45_000, 45_100)];
+    check(&again, &[8_000, 16_000, 32_000, 8_000]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_topic_that_stays_away_ends_the_import_in_words() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,11 +3,12 @@
 use anyhow::{Result, ensure};
 use tests::clickweir::{Place, Process};
 use tests::kafka::Kafka;
+use tests::usage;
 
 use crate::load::{CONNECTIONS, Load};
 use crate::peers::Server;
 use crate::table::{Entry, Figure, Table, number};
-use crate::{cpu, say, topics};
+use crate::{cores, say, topics};
 
 /// The figure that is compared.
 const COMPARED: &str = "requests per CPU-second";
@@ -106,7 +107,7 @@ pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Ta
 async fn edge(place: Place, url: &str, load: &mut Load, seconds: u64) -> Result<Vec<Figure>> {
     let place = place.with("TOPIC__URL", url);
     let mut process = Process::start(&place, &["producer"])?;
-    cpu::pin(process.id(), cpu::MEASURED)?;
+    cores::pin(process.id(), cores::MEASURED)?;
     let address = process.line_after("edge on ")?;
     let (run, taken) = measure(process.id(), &format!("{address}/v1/events"), load, seconds)?;
     ensure!(process.end()?, "the edge ends in order");
@@ -133,9 +134,9 @@ fn held(who: &str, held: u64, taken: u64) -> Result<()> {
 /// The figures of a server under full and under half load, and how many requests it took.
 fn measure(pid: u32, url: &str, load: &mut Load, seconds: u64) -> Result<(Vec<Figure>, u64)> {
     let warm = load.run(url, WARM, None)?;
-    let before = cpu::seconds(pid)?;
+    let before = usage::cpu(pid)?;
     let full = load.run(url, seconds, None)?;
-    let cpu = cpu::seconds(pid)? - before;
+    let cpu = usage::cpu(pid)? - before;
     let half = load.run(url, seconds, Some(full.rate() / 2.0))?;
     #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
     let taken = full.taken() as f64;

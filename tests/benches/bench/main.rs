@@ -5,8 +5,9 @@
 //! the load) has core 1. What is counted is CPU time, since a machine may be shared. No figure
 //! is kept before counts, and for the lake distinct ids, are right.
 
+mod arrival;
 mod clicks;
-mod cpu;
+mod cores;
 mod e1;
 mod load;
 mod peers;
@@ -38,6 +39,9 @@ struct Bench {
     /// How long E1 loads an edge, full and again at half of that rate
     #[arg(long, default_value_t = 8)]
     seconds: u64,
+    /// How many clicks are followed to their rows
+    #[arg(long, default_value_t = 300)]
+    clicks: u32,
     /// Another build of clickweir to compare with, in the place of S1's peers
     #[arg(long)]
     against: Option<PathBuf>,
@@ -52,6 +56,8 @@ enum Which {
     S1,
     /// One click a body, answered after the topic has it
     E1,
+    /// From a click to its row in SQL
+    Arrival,
 }
 
 impl Bench {
@@ -64,8 +70,25 @@ impl Bench {
         let runs = self.runs as u64;
         let s1 = 15 + self.rows / 60_000 + runs * (25 + self.rows / 20_000);
         let e1 = 10 + runs * (7 * self.seconds + 25);
-        let seconds = u64::from(self.asked(Which::S1)) * s1 + u64::from(self.asked(Which::E1)) * e1;
+        let arrival = runs * (10 + u64::from(self.clicks) / 10);
+        let of = [(Which::S1, s1), (Which::E1, e1), (Which::Arrival, arrival)];
+        let asked = of.into_iter().filter(|(which, _)| self.asked(*which));
+        let seconds: u64 = asked.map(|(_, seconds)| seconds).sum();
         seconds.div_ceil(60)
+    }
+
+    async fn beside_peers(&self, table: &mut table::Table) -> Result<()> {
+        // What is started from here on begins on that core too.
+        cores::pin(std::process::id(), cores::REST)?;
+        let kafka = kafka::start().await.context("these benches need Kafka")?;
+        if self.asked(Which::S1) {
+            let against = self.against.as_deref();
+            s1::run(&kafka, self.rows, self.runs, against, table).await?;
+        }
+        if self.asked(Which::E1) {
+            e1::run(&kafka, self.seconds, self.runs, table).await?;
+        }
+        Ok(())
     }
 }
 
@@ -77,19 +100,15 @@ async fn main() -> Result<ExitCode> {
         "bench: clickweir and its peers in turn, {} run(s), about {} minutes; core {}: who is measured, core {}: all else",
         bench.runs,
         bench.minutes(),
-        cpu::MEASURED,
-        cpu::REST,
+        cores::MEASURED,
+        cores::REST,
     ));
-    // What is started from here on begins on that core too.
-    cpu::pin(std::process::id(), cpu::REST)?;
-    let kafka = kafka::start().await.context("the benches need Kafka")?;
     let mut table = table::Table::default();
-    if bench.asked(Which::S1) {
-        let against = bench.against.as_deref();
-        s1::run(&kafka, bench.rows, bench.runs, against, &mut table).await?;
+    if bench.asked(Which::Arrival) {
+        arrival::run(bench.clicks, bench.runs, &mut table).await?;
     }
-    if bench.asked(Which::E1) {
-        e1::run(&kafka, bench.seconds, bench.runs, &mut table).await?;
+    if bench.asked(Which::S1) || bench.asked(Which::E1) {
+        bench.beside_peers(&mut table).await?;
     }
     say(&format!("\n{table}"));
     say(&format!("bench: took {} s", begun.elapsed().as_secs()));

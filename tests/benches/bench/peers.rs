@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tests::leash::Leash;
 use tokio::time::{Instant, sleep};
 
-use crate::cpu;
+use crate::cores;
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ fn python(script: &str) -> Result<Command> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../vendor/bench/bin/python");
     ensure!(python.exists(), "the peers are not there: run `make bench`");
-    let mut command = cpu::measured(&python.to_string_lossy());
+    let mut command = cores::measured(&python.to_string_lossy());
     command.arg(tests.join("benches/peers").join(script));
     Ok(command)
 }
@@ -78,7 +78,7 @@ impl Server {
         } else {
             Path::new("nginx")
         };
-        let mut command = cpu::measured(&nginx.to_string_lossy());
+        let mut command = cores::measured(&nginx.to_string_lossy());
         command
             .arg("-p")
             .arg(folder.path())

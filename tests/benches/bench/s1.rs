@@ -8,12 +8,13 @@ use anyhow::{Result, ensure};
 use sink::Lake;
 use tests::clickweir::{Place, Process, binary};
 use tests::kafka::Kafka;
+use tests::usage;
 use tokio::time::{Instant, sleep};
 use topic::{Offset, Topic};
 
 use crate::peers::{self, Told};
 use crate::table::{Entry, Figure, Table, number};
-use crate::{cpu, say, topics};
+use crate::{cores, say, topics};
 
 /// The figure that is compared.
 const COMPARED: &str = "rows per CPU-second";
@@ -195,21 +196,21 @@ impl<'k> Work<'k> {
         let begun = Instant::now();
         let mut process = Process::start(&place, &["transformer"])?;
         let pid = process.id();
-        cpu::pin(pid, cpu::MEASURED)?;
+        cores::pin(pid, cores::MEASURED)?;
         process.line_after("from ")?;
         let (mut cpu, mut busy, mut looked) = (0.0, Duration::ZERO, begun);
         while self.committed(&lake).await? < self.rows {
             ensure!(begun.elapsed() < PATIENCE, "the lake is not there in time");
             sleep(LOOK).await;
             let (before, now) = (cpu, Instant::now());
-            cpu = cpu::seconds(pid)?;
+            cpu = usage::cpu(pid)?;
             // Idle is who waits for the age of the last batches.
             if cpu - before > 0.1 * LOOK.as_secs_f64() {
                 busy += now - looked;
             }
             looked = now;
         }
-        let (wall, cpu) = (begun.elapsed(), cpu::seconds(pid)?);
+        let (wall, cpu) = (begun.elapsed(), usage::cpu(pid)?);
         ensure!(process.end()?, "the transformer ends in order");
         let files = lake.files(None).await?;
         let bytes = files.iter().map(|(_, size)| size).sum();

@@ -233,8 +233,16 @@ async fn online_retail_is_in_the_lake_whole_and_once_on_a_cluster() {
         return;
     };
     let roles = cluster.start(2);
-    // Without the third time, which asks the lake for every line: minutes over HTTP.
-    imports_online_retail(&roles.place, false).await;
+    imports_online_retail(&roles.place).await;
+    let cpu = |process: &Process| process.cpu().unwrap();
+    let transformers = roles.transformers.iter();
+    println!(
+        "transformers: {:?} CPU-seconds, dashboard: {}",
+        transformers
+            .map(|one| cpu(&one.process))
+            .collect::<Vec<_>>(),
+        cpu(&roles.dashboard)
+    );
     roles.end();
 }
 

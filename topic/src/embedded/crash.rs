@@ -303,6 +303,15 @@ async fn fault_09_after_a_failed_fsync_nothing_is_acknowledged_until_a_reopen() 
     if is_child() {
         return append_for_ever().await;
     }
+    let probed = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    if !probed.is_ok_and(|status| status.success()) {
+        return left_out(
+            "an fsync that fails needs strace, and to be let trace: `make test-setup`",
+        );
+    }
     let folder = tempfile::tempdir().unwrap();
     let prefix = [
         "strace",
@@ -314,10 +323,8 @@ async fn fault_09_after_a_failed_fsync_nothing_is_acknowledged_until_a_reopen() 
         "trace=fdatasync",
     ];
     let inject = ["-e", "inject=fdatasync:error=EIO:when=20..21"];
-    let Ok(mut answers) = Answers::start(folder.path(), name, &[&prefix[..], &inject].concat())
-    else {
-        return left_out("an fsync that fails needs strace: run `make test-setup`");
-    };
+    let mut answers =
+        Answers::start(folder.path(), name, &[&prefix[..], &inject].concat()).unwrap();
     let refused = answers.until(|line, _| line.starts_with("no "));
     assert!(refused.contains("cannot be written"), "{refused}");
     let before = answers.acknowledged.len();

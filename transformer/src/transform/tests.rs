@@ -156,3 +156,36 @@ fn invariant_9_texts_are_borrowed_from_the_record() {
         },
     );
 }
+
+/// As our edge spells it and as somebody else may: what a record is does not hang on white
+/// space.
+#[test]
+fn input_32_foreign_envelopes_that_begin_as_ours_do() {
+    let check = |end: &str, expect: Result<&str, Reason>| {
+        for space in ["", " "] {
+            let value = format!(
+                r#"{{{space}"v":1,"id":"a","received_at":1795000000000000,"format":"native","source":"s","click":{end}"#
+            );
+            let record = Record {
+                offset: Offset(7),
+                appended_at: Timestamp::from_micros(1_795_000_000_500_000),
+                key: None,
+                value: Some(Bytes::from(value.clone())),
+            };
+            let read = read(Partition(3), &record, &Enrichment::default());
+            let is_known = !matches!(expect, Err(Reason::NotAnEnvelope));
+            assert_eq!(read.event.is_some(), is_known, "{value}");
+            let row = read.row.as_ref().map(|row| &*row.action);
+            assert_eq!(row.map_err(|defect| defect.reason), expect, "{value}");
+        }
+    };
+    check(r#"{"action":"view"}}"#, Ok("view"));
+    check(r#"{"action":"view"},"more":{}}"#, Ok("view"));
+    check(r#"{"action":"view"} }"#, Ok("view"));
+    check(r#" {"action":"view"}}"#, Ok("view"));
+    check(r#"{"action":"view""#, Err(Reason::NotAnEnvelope));
+    check(r#"{"action":"vie}}"#, Err(Reason::NotAnEnvelope));
+    check(r#"{"action":{}}}"#, Err(Reason::WrongType));
+    check("nul}", Err(Reason::NotAnEnvelope));
+    check("[1]}", Err(Reason::NotAnObject));
+}

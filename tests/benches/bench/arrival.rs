@@ -1,0 +1,115 @@
+//! Arrival: from the moment a client sends a click to the moment SQL sees its row in
+//! `clicks`, in one process on the embedded topic, with batches and crawls of a second; and
+//! what that process weighs before and after.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tests::clickweir::Place;
+use tests::usage;
+use tokio::time::{Instant, interval, sleep};
+
+use crate::table::{Entry, Figure, Table};
+
+/// One click every so often; not a whole fraction of a second, so that they come at every
+/// point of a batch's age.
+const EVERY: Duration = Duration::from_millis(97);
+/// How often SQL looks: what a figure may be too large by.
+const LOOK: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A process that has just started is given so long to come to rest.
+const REST: Duration = Duration::from_secs(5);
+
+/// Sends so many clicks in each run.
+pub(crate) async fn run(clicks: u32, runs: usize, table: &mut Table) -> Result<()> {
+    let mut entry = Entry {
+        bench: "arrival",
+        who: "clickweir up",
+        counted: "none",
+        pinned: "nothing",
+        backend: "embedded topic, a folder; sink.max_age and catalog.every 1s",
+        acknowledged: "202 after a group-committed fsync",
+        runs: Vec::new(),
+    };
+    for _ in 0..runs {
+        entry.runs.push(once(clicks).await?);
+    }
+    table.entries.push(entry);
+    Ok(())
+}
+
+async fn once(clicks: u32) -> Result<Vec<Figure>> {
+    let place = Place::new()?
+        .with("SINK__MAX_AGE", "1s")
+        .with("CATALOG__EVERY", "1s");
+    let up = place.up(&[])?;
+    sleep(REST).await;
+    let idle = usage::memory(up.process.id())?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let sending = tokio::spawn(send(client.clone(), up.shop.clone(), clicks));
+
+    let mut seen: HashMap<String, Instant> = HashMap::new();
+    let question = json!({ "sql": "SELECT event_id::VARCHAR FROM clicks ORDER BY received_at DESC LIMIT 200" });
+    let begun = Instant::now();
+    while seen.len() < clicks as usize {
+        ensure!(
+            begun.elapsed() < EVERY * clicks + PATIENCE,
+            "clicks do not arrive"
+        );
+        let asked = client
+            .post(format!("{}/api/query", up.dashboard))
+            .json(&question);
+        let answer: Value = asked.send().await?.json().await?;
+        let now = Instant::now();
+        for row in answer["rows"].as_array().into_iter().flatten() {
+            let id = row[0].as_str().context("an id is a text")?;
+            if !seen.contains_key(id) {
+                seen.insert(id.to_owned(), now);
+            }
+        }
+        sleep(LOOK).await;
+    }
+    let sent = sending.await??;
+    let mut took: Vec<f64> = sent
+        .iter()
+        .map(|(id, at)| seen[id].duration_since(*at).as_secs_f64())
+        .collect();
+    took.sort_by(f64::total_cmp);
+    let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)];
+    let of = |value, of| Figure { value, of };
+    Ok(vec![
+        of(at(50), "s p50"),
+        of(at(99), "s p99"),
+        of(idle, "MB resident when idle"),
+        of(usage::memory(up.process.id())?, "MB after"),
+    ])
+}
+
+/// Sends clicks, and gives when each was sent.
+async fn send(
+    client: reqwest::Client,
+    shop: String,
+    clicks: u32,
+) -> Result<Vec<(String, Instant)>> {
+    let mut sent = Vec::new();
+    let mut turns = interval(EVERY);
+    for number in 0..clicks {
+        turns.tick().await;
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        let click = json!({ "id": id, "action": "view", "visitor_id": format!("v{number}") });
+        sent.push((id, Instant::now()));
+        let answer = client
+            .post(format!("{shop}/v1/events"))
+            .json(&click)
+            .send()
+            .await?;
+        ensure!(
+            answer.status() == 202,
+            "the edge answered {}",
+            answer.status()
+        );
+    }
+    Ok(sent)
+}
