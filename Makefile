@@ -54,7 +54,7 @@ test-containers: build ## the tests, on the containers' Redpanda and MinIO (need
 	CLICKWEIR_TEST_EDGE=http://127.0.0.1:8080 CLICKWEIR_TEST_DASHBOARD=http://127.0.0.1:8081 \
 	cargo test --locked --package tests
 
-fresh: ## README's commands in a new Debian, as a stranger would type them (root; needs debootstrap)
+fresh: ## README's commands and the Dockerfile's lines in new Debians (root; needs debootstrap; 45 minutes)
 	@compose/fresh.sh
 
 notebook: setup ## run the notebook on the lake of the demo, into data/clicks.ipynb
@@ -66,7 +66,7 @@ notebook: setup ## run the notebook on the lake of the demo, into data/clicks.ip
 	@echo "the notebook with its figures: data/clicks.ipynb"
 
 # The bench selects the whole workspace as the build does, so that both share the libraries.
-bench: setup ## the benches beside their peers, about 10 minutes (BENCH="s1 --rows 200000 --runs 1")
+bench: setup ## the benches beside their peers, some 15 minutes after the build (BENCH="s1 --rows 200000 --runs 1")
 	@compose/setup.sh bench
 	@if [ ! -x target/release/clickweir ]; then echo "bench: the release build takes about 12 minutes on two cores"; fi
 	cargo build --release --locked --workspace --bins

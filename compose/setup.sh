@@ -191,19 +191,31 @@ notebook() {
   say "$stamp" >vendor/notebook/fetched
 }
 
+# Nginx from its Debian package, which is unpacked and not installed: that would start it.
+web_server() {
+  local folder
+  folder=$(mktemp -d)
+  chmod 755 "$folder"
+  (cd "$folder" && { apt-get download -qq nginx || { apt-get update -qq && apt-get download -qq nginx; }; }) >/dev/null 2>&1 ||
+    { say "missing: Debian's package nginx, which apt-get download did not bring"; return 1; }
+  dpkg-deb --extract "$folder"/nginx_*.deb "$folder/tree"
+  cp "$folder/tree/usr/sbin/nginx" "$1"
+  rm -rf "$folder"
+}
+
 # The load and the peers of the benches, and what Kafka needs.
 bench() {
   local missing=() stamp pins=tests/benches/peers/requirements.txt
   has wrk || missing+=(wrk)
-  has nginx || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
   has mvn || missing+=(maven)
   { has java && has keytool; } || missing+=(default-jdk-headless)
   [ "${#missing[@]}" -eq 0 ] || packages "${missing[@]}"
   stamp=$(digest $pins)
   if [ "$(cat vendor/bench/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
-  say "setup: a Python environment for the benches' peers, about a minute"
+  say "setup: nginx and a Python environment for the benches' peers, about a minute"
   rm -rf vendor/bench
   environment vendor/bench
+  web_server vendor/bench/nginx
   vendor/bench/bin/pip install --quiet --disable-pip-version-check --requirement $pins
   say "$stamp" >vendor/bench/fetched
 }

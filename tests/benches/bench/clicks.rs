@@ -1,5 +1,5 @@
 //! Clicks as a shop's script sends them: 436 to 512 bytes of JSON with 12 or 13 fields, no two
-//! alike, the same ones in every run.
+//! alike, the same ones in every run but for their times.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};

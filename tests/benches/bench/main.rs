@@ -1,4 +1,4 @@
-//! The benches, each beside its peers in the same run, as PERFORMANCE.md asks:
+//! The benches, each beside its peers, in turn and in the same run:
 //! `make bench`, or `make bench BENCH="s1 --rows 200000 --runs 1"`.
 //!
 //! The subject and, in its turn, each peer has core 0; everything else (this process, Kafka,
@@ -19,7 +19,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use tests::kafka;
 use tokio::time::Instant;
@@ -34,8 +34,8 @@ struct Bench {
     #[arg(long, default_value_t = 2_000_000)]
     rows: u64,
     /// How often each is run; the figures are medians
-    #[arg(long, default_value_t = 3)]
-    runs: usize,
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
     /// How long E1 loads an edge, full and again at half of that rate
     #[arg(long, default_value_t = 8)]
     seconds: u64,
@@ -67,7 +67,7 @@ impl Bench {
 
     /// About how long it takes, by what a machine of two cores took.
     fn minutes(&self) -> u64 {
-        let runs = self.runs as u64;
+        let runs = u64::from(self.runs);
         let s1 = 15 + self.rows / 60_000 + runs * (25 + self.rows / 20_000);
         let e1 = 10 + runs * (7 * self.seconds + 25);
         let arrival = runs * (10 + u64::from(self.clicks) / 10);
@@ -81,12 +81,16 @@ impl Bench {
         // What is started from here on begins on that core too.
         cores::pin(std::process::id(), cores::REST)?;
         let kafka = kafka::start().await.context("these benches need Kafka")?;
+        ensure!(
+            kafka.is_own(),
+            "these benches pin Kafka to a core: unset CLICKWEIR_TEST_KAFKA"
+        );
         if self.asked(Which::S1) {
             let against = self.against.as_deref();
-            s1::run(&kafka, self.rows, self.runs, against, table).await?;
+            s1::run(&kafka, self.rows, self.runs.into(), against, table).await?;
         }
         if self.asked(Which::E1) {
-            e1::run(&kafka, self.seconds, self.runs, table).await?;
+            e1::run(&kafka, self.seconds, self.runs.into(), table).await?;
         }
         Ok(())
     }
@@ -105,7 +109,7 @@ async fn main() -> Result<ExitCode> {
     ));
     let mut table = table::Table::default();
     if bench.asked(Which::Arrival) {
-        arrival::run(bench.clicks, bench.runs, &mut table).await?;
+        arrival::run(bench.clicks, bench.runs.into(), &mut table).await?;
     }
     if bench.asked(Which::S1) || bench.asked(Which::E1) {
         bench.beside_peers(&mut table).await?;

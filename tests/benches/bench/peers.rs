@@ -71,13 +71,7 @@ impl Server {
             }}"
         );
         std::fs::write(folder.path().join("nginx.conf"), text)?;
-        // Debian's place for it is not on everybody's path.
-        let debian = Path::new("/usr/sbin/nginx");
-        let nginx = if debian.exists() {
-            debian
-        } else {
-            Path::new("nginx")
-        };
+        let nginx = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vendor/bench/nginx");
         let mut command = cores::measured(&nginx.to_string_lossy());
         command
             .arg("-p")
@@ -100,15 +94,25 @@ impl Server {
         let log = folder.join("log");
         let leash = Leash::hold(command, &folder, &File::create(&log)?)?;
         let deadline = Instant::now() + START;
-        while TcpStream::connect(address).is_err() {
+        let pid = || {
+            std::fs::read_to_string(folder.join("pid"))
+                .ok()?
+                .trim()
+                .parse()
+                .ok()
+        };
+        let pid = loop {
+            if TcpStream::connect(address).is_ok()
+                && let Some(pid) = pid()
+            {
+                break pid;
+            }
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             ensure!(Instant::now() < deadline, "it does not listen: {said}");
             sleep(Duration::from_millis(50)).await;
-        }
+        };
         Ok(Self {
-            pid: std::fs::read_to_string(folder.join("pid"))?
-                .trim()
-                .parse()?,
+            pid,
             address,
             _leash: leash,
         })

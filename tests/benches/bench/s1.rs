@@ -18,6 +18,9 @@ use crate::{cores, say, topics};
 
 /// The figure that is compared.
 const COMPARED: &str = "rows per CPU-second";
+/// What we aim at: three times the best peer that reads Kafka, on a machine like those that
+/// CI has.
+const TARGET: f64 = 280_000.0;
 /// How often the lake is asked how far it is.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a run may take.
@@ -62,7 +65,7 @@ const PEERS: [Peer; 3] = [
     },
     Peer {
         script: "mq_bridge_kafka.py",
-        who: "mq-bridge 1.2.0",
+        who: "mq-bridge 1.2.0, ZSTD at its default level",
         counted: "its process, imports left out",
         pinned: PINNED,
         backend: "Kafka → folder",
@@ -118,11 +121,10 @@ pub(crate) async fn run(
         }
     }
     let median = ours.median(COMPARED);
-    let target = 280_000.0;
     table.verdicts.push(format!(
         "S1: {} × the target of {} {COMPARED}",
-        ratio(median / target),
-        number(target)
+        ratio(median / TARGET),
+        number(TARGET)
     ));
     for peer in &theirs {
         let by = ratio(median / peer.median(COMPARED));
@@ -215,7 +217,12 @@ impl<'k> Work<'k> {
         let files = lake.files(None).await?;
         let bytes = files.iter().map(|(_, size)| size).sum();
         self.check(&place)?;
-        let mut figures = figures(self.rows, cpu, busy.as_secs_f64(), bytes);
+        let mut figures = figures(
+            self.rows,
+            cpu,
+            (busy.as_secs_f64(), "rows/s while at work"),
+            bytes,
+        );
         figures.push(Figure {
             value: wall.as_secs_f64(),
             of: "s to the last commit, of which up to 10 by sink.max_age",
@@ -277,12 +284,17 @@ impl<'k> Work<'k> {
             peer.who,
             self.rows
         );
-        Ok(figures(rows, cpu, wall, bytes))
+        Ok(figures(
+            rows,
+            cpu,
+            (wall, "rows/s from its first line to its last"),
+            bytes,
+        ))
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and bytes")]
-fn figures(rows: u64, cpu: f64, wall: f64, bytes: u64) -> Vec<Figure> {
+fn figures(rows: u64, cpu: f64, (wall, of): (f64, &'static str), bytes: u64) -> Vec<Figure> {
     let (rows, bytes) = (rows as f64, bytes as f64);
     vec![
         Figure {
@@ -291,7 +303,7 @@ fn figures(rows: u64, cpu: f64, wall: f64, bytes: u64) -> Vec<Figure> {
         },
         Figure {
             value: rows / wall,
-            of: "rows/s while at work",
+            of,
         },
         Figure {
             value: bytes / rows,

@@ -51,10 +51,16 @@ consumer = Consumer(
 )
 consumer.subscribe([topic])
 rows, waiting = 0, []
-# The ids do not repeat, so a dictionary of them would only cost.
-dictionaries = [name for name in SCHEMA.names if name not in ("id", "occurred_at")]
+# Ids and times do not repeat, so a dictionary of them would only cost.
+deltas = {"received_at": "DELTA_BINARY_PACKED", "occurred_at": "DELTA_BINARY_PACKED"}
+dictionaries = [name for name in SCHEMA.names if name != "id" and name not in deltas]
 with pq.ParquetWriter(
-    f"{folder}/clicks.parquet", SCHEMA, compression="zstd", compression_level=3, use_dictionary=dictionaries
+    f"{folder}/clicks.parquet",
+    SCHEMA,
+    compression="zstd",
+    compression_level=3,
+    use_dictionary=dictionaries,
+    column_encoding=deltas,
 ) as writer:
     while rows < int(due):
         messages = consumer.consume(10_000, 1.0)
