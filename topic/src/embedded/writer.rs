@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
 
 use super::Shared;
 use crate::{AppendError, Delivery, Draft, Partition, Placed, Writer};
@@ -27,13 +28,14 @@ type Settle = oneshot::Sender<Result<Vec<Placed>, AppendError>>;
 struct Pending {
     drafts: Vec<Draft>,
     bytes: usize,
+    since: Instant,
     settle: Settle,
 }
 
 /// The queue between the appenders and the task.
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Wakes the task.
+    /// Wakes the task: something waits, or a whole commit does.
     arrived: Notify,
     /// How many bytes are taken and not settled; zero means flushed.
     unsettled: watch::Sender<usize>,
@@ -101,15 +103,22 @@ impl Writer for Appender {
         if unsettled > 0 && unsettled + bytes > queue.capacity {
             return Err(AppendError::Full);
         }
+        let first = state.waiting.is_empty();
         state.waiting.push_back(Pending {
             drafts,
             bytes,
+            since: Instant::now(),
             settle,
         });
+        let before = state.waiting_bytes;
         state.waiting_bytes += bytes;
+        let fills = before < COMMIT_BYTES && state.waiting_bytes >= COMMIT_BYTES;
         queue.unsettled.send_modify(|unsettled| *unsettled += bytes);
         drop(state);
-        queue.arrived.notify_one();
+        // A wake for each append would cost more than the append.
+        if first || fills {
+            queue.arrived.notify_one();
+        }
         Ok(delivery)
     }
 
@@ -240,12 +249,14 @@ async fn run(queue: Arc<Queue>, shared: Arc<Shared>) {
     }
 }
 
-/// Waits for company, but no longer than the linger, and not for more than fits.
+/// Waits for company until what came first has waited for the linger, and not for more than
+/// fits. What gathered behind a commit has waited already.
 async fn linger(queue: &Queue, closed: bool) {
-    if closed || queue.linger.is_zero() {
+    let first = queue.state.lock().waiting.front().map(|first| first.since);
+    let Some(first) = first.filter(|_| !closed) else {
         return;
-    }
-    let deadline = tokio::time::Instant::now() + queue.linger;
+    };
+    let deadline = first + queue.linger;
     while queue.state.lock().waiting_bytes < COMMIT_BYTES {
         if tokio::time::timeout_at(deadline, queue.arrived.notified())
             .await
