@@ -5,17 +5,22 @@
 //! record. So the answer is a function of a bounded stretch of topic, and a worker that
 //! reads that stretch again answers the same.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use topic::{Offset, Timestamp};
 
 /// An event's id as the lake keeps it.
 type Id = [u8; 16];
 
-/// When and with what content an id was last seen.
+/// A record: its id, when it came and with what content. 40 bytes, and some 15 more for its
+/// place: the window is the largest thing that a worker holds, so an id is in it once.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
+    id: Id,
     offset: Offset,
     appended_at: Timestamp,
     content: u32,
@@ -38,8 +43,14 @@ pub(crate) enum Verdict {
 pub(crate) struct Window {
     within: Duration,
     records: u64,
-    seen: HashMap<Id, Seen>,
-    order: VecDeque<(Offset, Timestamp, Id)>,
+    /// The stretch, oldest first.
+    seen: VecDeque<Seen>,
+    /// How many have left it.
+    gone: usize,
+    /// Of each id its last record's place in the stretch, counted from the first ever.
+    last: HashTable<usize>,
+    /// Keyed at random: clients choose their ids.
+    hasher: RandomState,
 }
 
 impl Window {
@@ -47,8 +58,10 @@ impl Window {
         Self {
             within,
             records,
-            seen: HashMap::new(),
-            order: VecDeque::new(),
+            seen: VecDeque::new(),
+            gone: 0,
+            last: HashTable::new(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -62,15 +75,31 @@ impl Window {
         content: u32,
     ) -> Verdict {
         self.forget(offset, appended_at);
-        self.order.push_back((offset, appended_at, id));
-        match self.seen.insert(
+        let (seen, gone, hasher) = (&self.seen, self.gone, &self.hasher);
+        let place = gone + seen.len();
+        let entry = self.last.entry(
+            hasher.hash_one(id),
+            |&place| seen[place - gone].id == id,
+            |&place| hasher.hash_one(seen[place - gone].id),
+        );
+        let twin = match entry {
+            Entry::Occupied(mut last) => {
+                let twin = seen[*last.get() - gone];
+                *last.get_mut() = place;
+                Some(twin)
+            }
+            Entry::Vacant(last) => {
+                last.insert(place);
+                None
+            }
+        };
+        self.seen.push_back(Seen {
             id,
-            Seen {
-                offset,
-                appended_at,
-                content,
-            },
-        ) {
+            offset,
+            appended_at,
+            content,
+        });
+        match twin {
             Some(twin) if self.holds(twin, offset, appended_at) => Verdict::Duplicate {
                 differs: twin.content != content,
             },
@@ -86,15 +115,18 @@ impl Window {
     /// Lets go what no later record can meet. Append times may step back a little, so a
     /// stretch twice as long is kept; [`Window::holds`] decides.
     fn forget(&mut self, offset: Offset, appended_at: Timestamp) {
-        while let Some(&(old, at, id)) = self.order.front() {
-            let near = old.distance(offset) <= self.records;
-            if near && appended_at.since(at) <= self.within * 2 {
+        while let Some(&old) = self.seen.front() {
+            let near = old.offset.distance(offset) <= self.records;
+            if near && appended_at.since(old.appended_at) <= self.within * 2 {
                 break;
             }
-            self.order.pop_front();
-            if self.seen.get(&id).is_some_and(|seen| seen.offset == old) {
-                self.seen.remove(&id);
+            let hash = self.hasher.hash_one(old.id);
+            // Where its id came again, that record's place stands there.
+            if let Ok(last) = self.last.find_entry(hash, |&place| place == self.gone) {
+                last.remove();
             }
+            self.seen.pop_front();
+            self.gone += 1;
         }
     }
 }
@@ -149,5 +181,19 @@ mod tests {
             &[(1, 0, 100, 7), (2, 1, 161, 7), (1, 2, 150, 7)],
             &[None, None, Some(false)],
         );
+    }
+
+    #[test]
+    fn many_ids_come_again_and_go() {
+        let mut window = Window::new(Duration::from_secs(60), 1_000);
+        for offset in 0..20_000_u64 {
+            // Each id twice, 500 offsets apart, and never again within the window.
+            let id = (offset / 1_000 * 500 + offset % 500).to_be_bytes();
+            let id = [id, id].concat().try_into().unwrap();
+            let at = Timestamp::from_micros(0);
+            let twin = window.observe(id, Offset(offset), at, 7) != Verdict::New;
+            assert_eq!(twin, offset % 1_000 >= 500, "{offset}");
+        }
+        assert_eq!((window.seen.len(), window.last.len()), (1_001, 501));
     }
 }
