@@ -28,6 +28,8 @@ shift 2
 debian() {
   local name=$1 root=$folder/$1 file sources=''
   cp -a "$folder/bare" "$root"
+  # A root that is a mount, as a machine's is: else nothing in it can mount apart.
+  mount --bind "$root" "$root"
   mount --rbind /dev "$root/dev"
   mount -t proc proc "$root/proc"
   mount -t sysfs -o ro sysfs "$root/sys"
