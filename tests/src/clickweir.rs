@@ -151,6 +151,23 @@ impl Place {
         answer["rows"][0].get(0).cloned().context("no row")
     }
 
+    /// Proves by the audit that each of the acknowledged ids arrived and that nothing was lost
+    /// or doubled, and by SQL that no id is in two rows: a retry within the window is one click.
+    ///
+    /// # Errors
+    /// Where it is not so, with the audit's words.
+    pub fn proves(&self, acknowledged: &[String]) -> anyhow::Result<()> {
+        let list = self.path().join("acknowledged");
+        std::fs::write(&list, acknowledged.join("\n"))?;
+        let list = list
+            .to_str()
+            .context("a temporary folder has a plain name")?;
+        self.must(&["audit", "--against", list])?;
+        let twice = self.ask("SELECT count(*) - count(DISTINCT event_id) FROM clicks")?;
+        ensure!(twice == 0, "{twice} rows bear the id of another");
+        Ok(())
+    }
+
     /// Starts `up` (with more arguments) and waits until it serves.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -13,6 +14,20 @@ use tokio::time::sleep;
 const CLICKS: u64 = 5;
 /// How often a client sends a request again before it gives up and forgets it.
 const TRIES: u32 = 40;
+
+/// Sends one body of clicks to the edge at `shop`: the answer's status and its JSON, null where
+/// it has none.
+///
+/// # Panics
+/// Where there is no answer.
+pub async fn post(shop: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+    let client = reqwest::Client::builder().no_proxy().build();
+    let client = client.expect("a client without options is one");
+    let request = client.post(format!("{shop}/v1/events")).body(body);
+    let answer = request.send().await.expect("the edge answers");
+    let status = answer.status().as_u16();
+    (status, answer.json().await.unwrap_or_default())
+}
 
 /// Clients at work, until [`Clients::stop`].
 pub struct Clients {

@@ -89,8 +89,6 @@ impl<'a> Envelope<'a> {
 
 const GENERATED: &str = r#","id_generated":true"#;
 const CLICK: &str = r#","click":"#;
-/// How a number begins that is no zero: of moments none is.
-const DIGITS: std::ops::RangeInclusive<char> = '1'..='9';
 
 /// An envelope as [`Envelope::encode`] writes it, where no text needed an escape: cut at what
 /// stands between the fields. JSON is parsed once, and that is the click, later.
@@ -101,17 +99,19 @@ fn cut(text: &str) -> Option<Envelope<'_>> {
         None => (false, rest),
     };
     let rest = rest.strip_prefix(r#","received_at":"#)?;
-    let rest = rest
-        .starts_with(|first| DIGITS.contains(&first))
-        .then_some(rest)?;
     let (received_at, rest) = rest.split_at(rest.find(',')?);
+    // JSON has neither a plus nor leading zeros; before 1970 nothing was received.
+    let is_number = received_at.starts_with(|first| matches!(first, '1'..='9'));
     let (format, rest) = quoted(rest.strip_prefix(r#","format":"#)?)?;
     let (source, rest) = quoted(rest.strip_prefix(r#","source":"#)?)?;
     let (ip, rest) = optional(rest, r#","ip":"#)?;
     let (user_agent, rest) = optional(rest, r#","user_agent":"#)?;
     let click = rest.strip_prefix(CLICK)?.strip_suffix('}')?;
     // Anything but an object is rare enough for the parser.
-    (click.starts_with('{') && click.ends_with('}')).then_some(())?;
+    let is_object = click.starts_with('{') && click.ends_with('}');
+    if !is_number || !is_object {
+        return None;
+    }
     Some(Envelope {
         v: 1,
         id: id.into(),
@@ -128,8 +128,8 @@ fn cut(text: &str) -> Option<Envelope<'_>> {
 /// A text in quotes, without any escape, and what follows it.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix('"')?;
-    let plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
-    let (inner, rest) = text.split_at(text.bytes().position(|byte| !plain(&byte))?);
+    let ends = |byte| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    let (inner, rest) = text.split_at(text.bytes().position(ends)?);
     Some((inner, rest.strip_prefix('"')?))
 }
 

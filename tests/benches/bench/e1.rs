@@ -75,23 +75,15 @@ pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Ta
 
         let place = Place::new()?;
         let url = format!("file:{}", place.path().join("data/topic").display());
-        tell(turn, embedded, edge(place, &url, &mut load, seconds).await?);
+        embedded.note(turn, edge(place, &url, &mut load, seconds).await?);
 
         let server = Server::nginx().await?;
         let address = format!("http://{}/v1/events", server.address);
-        tell(
-            turn,
-            nginx,
-            measure(server.pid, &address, &mut load, seconds)?.0,
-        );
+        nginx.note(turn, measure(server.pid, &address, &mut load, seconds)?.0);
         drop(server);
 
         let url = format!("kafka://{}/{}", kafka.brokers(), topic("clickweir"));
-        tell(
-            turn,
-            on_kafka,
-            edge(Place::new()?, &url, &mut load, seconds).await?,
-        );
+        on_kafka.note(turn, edge(Place::new()?, &url, &mut load, seconds).await?);
 
         let name = topic("mq-bridge");
         let theirs = topics::open(&format!("kafka://{}/{name}", kafka.brokers())).await?;
@@ -100,7 +92,7 @@ pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Ta
         let (run, taken) = measure(server.pid, &address, &mut load, seconds)?;
         drop(server);
         held("mq-bridge", topics::records(&*theirs).await?, taken)?;
-        tell(turn, mq_bridge, run);
+        mq_bridge.note(turn, run);
     }
     verdicts(&entries, table);
     table.entries.extend(entries);
@@ -155,21 +147,6 @@ fn measure(pid: u32, url: &str, load: &mut Load, seconds: u64) -> Result<(Vec<Fi
         of(100.0 * half.rate() / full.rate(), "% of that rate reached"),
     ];
     Ok((figures, warm.taken() + full.taken() + half.taken()))
-}
-
-/// Notes a run.
-fn tell(turn: usize, entry: &mut Entry, run: Vec<Figure>) {
-    let shown: Vec<String> = run
-        .iter()
-        .map(|f| format!("{} {}", number(f.value), f.of))
-        .collect();
-    say(&format!(
-        "e1: run {turn}, {} on {}: {}",
-        entry.who,
-        entry.backend,
-        shown.join(", ")
-    ));
-    entry.runs.push(run);
 }
 
 fn verdicts([embedded, on_kafka, nginx, mq_bridge]: &[Entry; 4], table: &mut Table) {

@@ -96,8 +96,8 @@ pub(crate) async fn run(
     if let Some(other) = against {
         let mut theirs = clickweir("clickweir, the other build");
         for turn in 1..=runs {
-            tell(turn, &mut ours, work.clickweir(&binary()).await?);
-            tell(turn, &mut theirs, work.clickweir(other).await?);
+            ours.note(turn, work.clickweir(&binary()).await?);
+            theirs.note(turn, work.clickweir(other).await?);
         }
         let by = ratio(ours.median(COMPARED) / theirs.median(COMPARED));
         table.verdicts.push(format!("S1: {by} × the other build"));
@@ -114,10 +114,10 @@ pub(crate) async fn run(
         runs: Vec::new(),
     });
     for turn in 1..=runs {
-        tell(turn, &mut ours, work.clickweir(&binary()).await?);
+        ours.note(turn, work.clickweir(&binary()).await?);
         for (peer, entry) in PEERS.iter().zip(&mut theirs) {
             let told = work.peer(peer, turn)?;
-            tell(turn, entry, told);
+            entry.note(turn, told);
         }
     }
     let median = ours.median(COMPARED);
@@ -140,20 +140,6 @@ pub(crate) async fn run(
     table.entries.push(ours);
     table.entries.extend(theirs);
     Ok(())
-}
-
-/// Notes a run.
-fn tell(turn: usize, entry: &mut Entry, run: Vec<Figure>) {
-    let shown: Vec<String> = run
-        .iter()
-        .map(|f| format!("{} {}", number(f.value), f.of))
-        .collect();
-    say(&format!(
-        "s1: run {turn}, {}: {}",
-        entry.who,
-        shown.join(", ")
-    ));
-    entry.runs.push(run);
 }
 
 fn ratio(value: f64) -> String {

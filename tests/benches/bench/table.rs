@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::say;
+
 /// One measured number.
 pub(crate) struct Figure {
     pub(crate) value: f64,
@@ -24,6 +26,25 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Keeps a run's figures, and says them to whoever waits.
+    pub(crate) fn note(&mut self, turn: usize, run: Vec<Figure>) {
+        let shown: Vec<String> = run
+            .iter()
+            .map(|figure| format!("{} {}", number(figure.value), figure.of))
+            .collect();
+        let Self {
+            bench,
+            who,
+            backend,
+            ..
+        } = self;
+        say(&format!(
+            "{bench}: run {turn}, {who}, {backend}: {}",
+            shown.join(", ")
+        ));
+        self.runs.push(run);
+    }
+
     /// The values of a figure in order.
     fn sorted(&self, of: &str) -> Vec<f64> {
         let all = self.runs.iter().flatten();

@@ -7,24 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::clickweir::{Place, binary};
+use tests::clients::post;
 use tests::real;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-async fn post(shop: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client
-        .post(format!("{shop}/v1/events"))
-        .body(body)
-        .send()
-        .await
-        .unwrap();
-    (
-        answer.status().as_u16(),
-        answer.json().await.unwrap_or_default(),
-    )
-}
 
 #[tokio::test]
 async fn a_click_becomes_a_row_a_retry_a_duplicate_and_a_bad_one_a_dead_letter() {
