@@ -37,7 +37,8 @@ impl Lake {
         sealed: SealedBatch,
         max_silence: Duration,
     ) -> Result<Outcome, Error> {
-        let encoded = tokio::task::spawn_blocking(move || sealed.encode())
+        let encoding = self.pool().run(move || sealed.encode());
+        let encoded = encoding
             .await
             .map_err(|error| Error::Unfit(format!("encoding a batch failed: {error}")))?;
         let mut silent_since = Instant::now();
@@ -68,8 +69,11 @@ impl Lake {
     /// One try; none where the store spoke of a conflict and no object is there.
     async fn attempt(&self, encoded: &Encoded) -> Result<Option<Outcome>, Error> {
         if let Some((path, bytes)) = &encoded.letters {
-            // Their name holds their content's hash: what is there already is the same.
-            self.create(path, bytes.clone()).await?;
+            // Their name holds their content's hash: what is there already is the same. But a
+            // conflict with nothing behind it is none of that.
+            if !self.create(path, bytes.clone()).await? && !self.is_there(path).await? {
+                return Ok(None);
+            }
         }
         if self
             .create(&encoded.name.path(), encoded.object.clone())
