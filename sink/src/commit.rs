@@ -18,6 +18,9 @@ pub enum Outcome {
     /// A range that begins here was committed before, by this object: drop what was read
     /// after it, and continue at its end.
     AlreadyCommitted(Box<Footer>),
+    /// The ledger has an entry that the batch's maker has not read; nothing was created. Drop
+    /// what was read, and start from the tips.
+    LedgerMoved,
 }
 
 /// The first wait between two tries, and the longest.
@@ -25,7 +28,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 impl Lake {
     /// Creates the batch's object, its dead letters first, trying the same names and bytes
-    /// until the lake answers.
+    /// until the lake answers. `ledger` is the number of entries that its maker has read: an
+    /// operator may have given up the very stretch that a worker, long cut off, still holds.
     ///
     /// # Errors
     /// [`Error::Denied`] and [`Error::Unfit`] stop the partition; [`Error::AnotherTopic`]
@@ -35,6 +39,7 @@ impl Lake {
     pub async fn commit(
         &self,
         sealed: SealedBatch,
+        ledger: u64,
         max_silence: Duration,
     ) -> Result<Outcome, Error> {
         let encoding = self.pool().run(move || sealed.encode());
@@ -52,7 +57,7 @@ impl Lake {
                     humantime(silent_since.elapsed())
                 )));
             }
-            match self.attempt(&encoded).await {
+            match self.attempt(&encoded, ledger).await {
                 Ok(Some(outcome)) => return Ok(outcome),
                 // A conflict with nothing behind it is an answer too: again, soon.
                 Ok(None) => silent_since = Instant::now(),
@@ -67,7 +72,10 @@ impl Lake {
     }
 
     /// One try; none where the store spoke of a conflict and no object is there.
-    async fn attempt(&self, encoded: &Encoded) -> Result<Option<Outcome>, Error> {
+    async fn attempt(&self, encoded: &Encoded, ledger: u64) -> Result<Option<Outcome>, Error> {
+        if self.has_entry(ledger).await? {
+            return Ok(Some(Outcome::LedgerMoved));
+        }
         if let Some((path, bytes)) = &encoded.letters {
             // Their name holds their content's hash: what is there already is the same. But a
             // conflict with nothing behind it is none of that.

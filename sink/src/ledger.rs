@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition, Timestamp};
 
 use crate::names::LEDGER;
-use crate::{Error, Lake};
+use crate::{Error, Hour, Lake, ObjectName, Tips};
 
 /// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,14 +70,22 @@ impl Ledger {
         self.firsts.get(&partition).copied().unwrap_or_default()
     }
 
-    /// `end`, or the end of the gap that begins there.
+    /// `at`, or the end of the gap that holds it.
     #[must_use]
-    pub fn past_gaps(&self, partition: Partition, end: Offset) -> Offset {
-        let mut end = end;
-        while let Some(&beyond) = self.gaps.get(&(partition, end)) {
-            end = beyond;
+    pub fn past_gaps(&self, partition: Partition, at: Offset) -> Offset {
+        let mut at = at;
+        let begun = |at| self.gaps.range((partition, Offset(0))..=(partition, at));
+        while let Some((_, &end)) = begun(at).find(|(_, end)| **end > at) {
+            at = end;
         }
-        end
+        at
+    }
+
+    /// Whether an object that begins at `first` counts for nothing, since an operator has
+    /// given that offset up: it came too late.
+    #[must_use]
+    pub fn gives_up(&self, partition: Partition, first: Offset) -> bool {
+        self.past_gaps(partition, first) != first
     }
 }
 
@@ -171,6 +179,71 @@ impl Lake {
             };
             self.write_entry(0, &origin).await?;
         }
+    }
+
+    /// Whether the ledger has got an entry `number` since it was read.
+    pub(crate) async fn has_entry(&self, number: u64) -> Result<bool, Error> {
+        self.is_there(&path(number)).await
+    }
+
+    /// Records that what the topic no longer holds of a partition, from where the lake ends to
+    /// `low`, is given up. The range; none where nothing is lost.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] where the lake has no origin, or somebody else wrote the ledger
+    /// meanwhile; else the store's.
+    pub async fn accept_gap(
+        &self,
+        partition: Partition,
+        low: Offset,
+        accepted_at: Timestamp,
+    ) -> Result<Option<(Offset, Offset)>, Error> {
+        let ledger = self.ledger().await?.ok_or_else(|| {
+            Error::Unfit("the lake has no origin yet, so nothing is lost".to_owned())
+        })?;
+        let next = ledger.next;
+        let tips = self.tips(ledger, &[partition].into()).await?;
+        let first = self.beyond(&tips, partition, Hour::of(accepted_at)).await?;
+        if low <= first {
+            return Ok(None);
+        }
+        let gap = Entry::Gap {
+            partition,
+            first,
+            end: low,
+            accepted_at,
+        };
+        match self.write_entry(next, &gap).await? {
+            true => Ok(Some((first, low))),
+            false => Err(Error::Unfit(
+                "somebody else wrote the ledger meanwhile; look, and try again".to_owned(),
+            )),
+        }
+    }
+
+    /// Where a partition continues, also where lists lag: the records that would tell the next
+    /// object's hour are gone, so every hour since the tip's is asked for it.
+    async fn beyond(&self, tips: &Tips, partition: Partition, now: Hour) -> Result<Offset, Error> {
+        let mut at = tips.resume(partition);
+        let Some(tip) = tips.tip(partition) else {
+            return Ok(at);
+        };
+        let mut hour = tip.name.hour.previous();
+        while hour <= now {
+            let name = ObjectName {
+                hour,
+                partition,
+                first: at,
+            };
+            match self.footer(&name).await? {
+                Some(footer) => {
+                    at = tips.past_gaps(partition, footer.end);
+                    hour = hour.previous();
+                }
+                None => hour = hour.next(),
+            }
+        }
+        Ok(at)
     }
 
     /// Creates the entry `number`. False where somebody else took that number.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sink::{Hour, Lake, Ledger, ObjectName};
 use topic::{Offset, Partition, ReadError, Timestamp, Topic, Watermarks};
 
+use crate::window::STEP_BACK;
 use crate::{Config, Error};
 
 /// Where a partition continues.
@@ -16,6 +17,8 @@ pub(crate) struct Position {
     pub(crate) from: Offset,
     /// Whether retention has cut the window's stretch.
     pub(crate) window_cut: bool,
+    /// How many entries of the ledger were read.
+    pub(crate) ledger: u64,
 }
 
 /// A position for each partition, or why that partition must stop.
@@ -35,11 +38,11 @@ pub(crate) async fn resume(
         .collect();
     let ledger = lake.found(topic.identity(), lows).await?;
     let tips = lake.tips(ledger.clone(), partitions).await?;
-    let mut positions = Positions::new();
+    let mut starts = BTreeMap::new();
     for &partition in partitions {
         let Some(&marks) = marks.get(&partition) else {
             let why = format!("it does not name partition {partition} yet");
-            positions.insert(partition, Err(ReadError::Unavailable(why).into()));
+            starts.insert(partition, Err(ReadError::Unavailable(why).into()));
             continue;
         };
         let place = Place {
@@ -50,16 +53,24 @@ pub(crate) async fn resume(
             partition,
             marks,
         };
-        let position = match tips.check(partition, marks) {
+        let start = match tips.check(partition, marks) {
             Ok(end) => {
                 let tip = tips.tip(partition).map(|tip| (tip.end, tip.appended_at));
-                place.position(end, tip).await
+                place.start(end, tip).await
             }
             Err(error) => Err(error.into()),
         };
-        positions.insert(partition, position);
+        starts.insert(partition, start);
     }
-    Ok(positions)
+    // Retention may have passed meanwhile, and then the window's stretch was sought in what it
+    // left: the low watermark is asked for after that.
+    let marks = topic.watermarks().await?;
+    let positioned = starts.into_iter().map(|(partition, start)| {
+        let low = marks.get(&partition).map(|marks| marks.low);
+        let position = start.map(|start| start.position(&ledger, partition, low));
+        (partition, position)
+    });
+    Ok(positioned.collect())
 }
 
 /// Where a partition continues after the lake answered that an object ends at `end`.
@@ -85,9 +96,34 @@ pub(crate) async fn after(
         partition,
         marks,
     };
-    place
-        .position(ledger.past_gaps(partition, end), Some((end, appended_at)))
-        .await
+    let end = ledger.past_gaps(partition, end);
+    let start = place.start(end, Some((end, appended_at))).await?;
+    let low = topic
+        .watermarks()
+        .await?
+        .get(&partition)
+        .map(|marks| marks.low);
+    Ok(start.position(&ledger, partition, low))
+}
+
+/// A position before it is known what retention has left of the window's stretch.
+struct Start {
+    next: Offset,
+    /// Where the window's stretch begins.
+    wanted: Offset,
+}
+
+impl Start {
+    fn position(self, ledger: &Ledger, partition: Partition, low: Option<Offset>) -> Position {
+        let Self { next, wanted } = self;
+        let (origin, low) = (ledger.first(partition), low.unwrap_or_default());
+        Position {
+            next,
+            from: wanted.max(low).min(next),
+            window_cut: wanted <= low && low > origin,
+            ledger: ledger.next,
+        }
+    }
 }
 
 struct Place<'a> {
@@ -101,11 +137,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     /// `tip` is the newest object's end and the append time of its last record.
-    async fn position(
-        &self,
-        end: Offset,
-        tip: Option<(Offset, Timestamp)>,
-    ) -> Result<Position, Error> {
+    async fn start(&self, end: Offset, tip: Option<(Offset, Timestamp)>) -> Result<Start, Error> {
         if let Some((tip_end, appended_at)) = tip {
             self.same_topic(tip_end, appended_at).await?;
         }
@@ -120,28 +152,19 @@ impl Place<'_> {
             let Some(there) = self.lake.committed(&name, self.topic.identity()).await? else {
                 break;
             };
-            (next, seen) = (there.end, Some(there.appended_at));
+            next = self.ledger.past_gaps(self.partition, there.end);
+            seen = Some(there.appended_at);
         }
-        let Some(appended_at) = seen else {
-            return Ok(Position {
-                next,
-                from: next,
-                window_cut: false,
-            });
-        };
         let origin = self.ledger.first(self.partition);
-        let earliest = self
-            .topic
-            .offset_at(self.partition, appended_at.minus(self.config.window));
-        let by_time = earliest.await?;
+        let Some(appended_at) = seen else {
+            let wanted = origin;
+            return Ok(Start { next, wanted });
+        };
+        let earliest = appended_at.minus(self.config.window + STEP_BACK);
+        let by_time = self.topic.offset_at(self.partition, earliest).await?;
         let by_count = Offset(next.0.saturating_sub(self.config.window_records));
         let wanted = by_time.max(by_count).max(origin);
-        let window_cut = wanted <= self.marks.low && self.marks.low > origin;
-        Ok(Position {
-            next,
-            from: wanted.max(self.marks.low).min(next),
-            window_cut,
-        })
+        Ok(Start { next, wanted })
     }
 
     /// The record before the lake's end must be the one that the lake took.

@@ -136,8 +136,10 @@ impl Shore {
             });
         }
         let sealed = batch.seal();
+        let ledger = self.lake.ledger().await.unwrap();
+        let read = ledger.map_or(0, |ledger| ledger.next);
         self.lake
-            .commit(sealed, Duration::from_secs(10))
+            .commit(sealed, read, Duration::from_secs(10))
             .await
             .unwrap();
         format!("clicks/{hour}/{partition:05}-{first:020}.parquet")

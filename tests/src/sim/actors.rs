@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sink::{Entry, ObjectName};
+use sink::ObjectName;
 use tokio::time::sleep;
 use topic::clock::Clock;
 use topic::{Offset, Partition};
@@ -232,23 +232,9 @@ impl Stage {
         let lake = lake(&self.workers.bucket, &Arc::new(Process::default()), None);
         loop {
             let low = self.workers.brokers.marks()[&partition].low;
-            if let Ok(Some(ledger)) = lake.ledger().await
-                && let Ok(tips) = lake.tips(ledger.clone(), &[partition].into()).await
-            {
-                let first = tips.resume(partition);
-                if low <= first {
-                    return;
-                }
-                let gap = Entry::Gap {
-                    partition,
-                    first,
-                    end: low,
-                    accepted_at: self.clock.now(),
-                };
-                if lake.write_entry(ledger.next, &gap).await.unwrap_or(false) {
-                    self.dice.note(&("accepted", partition, first, low));
-                    return;
-                }
+            if let Ok(gap) = lake.accept_gap(partition, low, self.clock.now()).await {
+                self.dice.note(&("accepted", partition, gap));
+                return;
             }
             sleep(Duration::from_secs(1)).await;
         }

@@ -19,14 +19,14 @@ use super::worker::{Workers, lake};
 use super::{Bug, Dice, Fault, Process};
 
 /// How long faults last.
-const TROUBLE: Duration = Duration::from_secs(150);
+const TROUBLE: Duration = Duration::from_secs(120);
 /// How long the lake may take to hold everything after the last fault.
 const RECOVERY: Duration = Duration::from_secs(300);
 /// 2026-11-22T22:00:00Z, in microseconds: the hour turns while faults last.
 const TURN: i64 = 1_795_384_800_000_000;
 /// The edges and the clients.
 const SERVERS: u64 = 2;
-const CLIENTS: u64 = 8;
+const CLIENTS: u64 = 5;
 
 /// What a seed came to.
 #[derive(Debug)]
@@ -82,7 +82,13 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
         max_record: 1 << 20,
     };
     let partitions = u32::try_from(dice.number(2..4)).expect("it is small");
-    let brokers = Brokers::new(partitions, identity, limits, clock.clone(), dice.clone());
+    let brokers = Brokers::new(
+        partitions,
+        identity.clone(),
+        limits,
+        clock.clone(),
+        dice.clone(),
+    );
     let bucket = Bucket::new(dice.clone());
     let twins = Twins {
         within: 60_000_000,
@@ -116,6 +122,9 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
         clock,
         edge,
     });
+    // What retention takes before a lake is founded is not the lake's to keep.
+    let sight = lake(&bucket, &Arc::new(Process::default()), None);
+    while sight.found(&identity, BTreeMap::new()).await.is_err() {}
     tokio::spawn(stage.clone().keep());
     tokio::spawn(stage.clone().trouble());
     for client in 0..CLIENTS {
