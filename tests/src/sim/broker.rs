@@ -117,6 +117,22 @@ impl Brokers {
         }
     }
 
+    /// Appends records of somebody else's to a partition.
+    pub fn refill(&self, partition: Partition, records: u64) {
+        let mut logs = self.logs.lock();
+        let log = &mut logs[partition.0 as usize];
+        for _ in 0..records {
+            let record = Record {
+                offset: Offset(log.high),
+                appended_at: self.clock.now(),
+                key: None,
+                value: None,
+            };
+            log.records.insert(log.high, record);
+            log.high += 1;
+        }
+    }
+
     /// What each partition holds.
     #[must_use]
     pub fn marks(&self) -> BTreeMap<Partition, Watermarks> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sink::Lake;
+use sink::{Lake, ObjectName};
 use tokio::time::{Instant, sleep};
 use topic::clock::Clock;
 use topic::{Identity, Offset, Partition, Timestamp};
@@ -135,6 +135,10 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     let recovered = recover(&stage).await;
     let mut report = judge(&stage, twins).await;
     report.verdict.violations.extend(workers.failed());
+    if dice.chance(250) {
+        report.verdict.violations.extend(recreate(&stage).await);
+        report.faults = dice.tally();
+    }
     if !recovered {
         let stopped = workers
             .alive(None)
@@ -202,4 +206,61 @@ async fn judge(stage: &Stage, twins: Twins) -> Report {
         acknowledged: acknowledged.len() as u64,
         trace: stage.dice.trace(),
     }
+}
+
+/// The topic is deleted and made anew under its name, with fewer records than the lake has
+/// seen or with more: every partition must stop and say so. What is wrong, in words.
+async fn recreate(stage: &Stage) -> Vec<String> {
+    let Workers {
+        brokers,
+        bucket,
+        dice,
+        ..
+    } = &*stage.workers;
+    let sight = lake(bucket, &Arc::new(Process::default()), None);
+    let mut before = sight.files(None).await.expect("the store answers");
+    for worker in stage.workers.alive(None) {
+        worker.process.kill();
+    }
+    dice.struck(Fault::TopicRecreated);
+    let seen = brokers.marks();
+    brokers.recreate();
+    for (partition, marks) in &seen {
+        let records = dice.number(1..marks.high.0 * 2 + 2);
+        brokers.refill(*partition, records);
+    }
+    sleep(Duration::from_secs(60)).await;
+    let mut after = sight.files(None).await.expect("the store answers");
+    before.sort_unstable();
+    after.sort_unstable();
+    let held = |partition: &Partition| {
+        let mut names = before
+            .iter()
+            .filter_map(|(path, _)| ObjectName::parse(path));
+        names.any(|name| name.partition == *partition)
+    };
+    let mut wrong = Vec::new();
+    // A partition of which the lake holds nothing is as good as new.
+    let new = |(path, _): &&(String, u64)| {
+        let name = ObjectName::parse(path);
+        name.is_none_or(|name| held(&name.partition))
+    };
+    if after.iter().filter(new).ne(before.iter().filter(new)) {
+        wrong.push("the lake took what another topic holds".to_owned());
+    }
+    let mut stopped: BTreeMap<Partition, String> = BTreeMap::new();
+    for worker in stage.workers.alive(None) {
+        for (partition, status) in worker.status.partitions() {
+            stopped.extend(status.stopped.map(|why| (partition, why)));
+        }
+    }
+    for partition in seen.keys().filter(|partition| held(partition)) {
+        let why = stopped.get(partition).map_or("nothing", String::as_str);
+        if !why.contains("another topic") {
+            wrong.push(format!(
+                "partition {partition} was made anew, and says: {why}"
+            ));
+        }
+    }
+    wrong
 }

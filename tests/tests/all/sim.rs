@@ -2,12 +2,19 @@
 //! is found; and the models keep what the real parts promise.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use object_store::integration;
 use parking_lot::Mutex;
 use tests::real;
-use tests::sim::{self, Bug, Fault, Report};
+use tests::sim::broker::{Brokers, Limits};
+use tests::sim::store::Bucket;
+use tests::sim::{self, Bug, Dice, Fault, Report};
+use topic::conformance::{self, Fixture};
+use topic::{Identity, Offset, Partition, Topic, clock};
 
 /// Fewer seeds than this need not meet every kind of fault.
 const ENOUGH: u64 = 50;
@@ -144,4 +151,64 @@ fn every_planted_bug_is_found() {
         let took: Duration = started.elapsed();
         println!("{bug:?}: found by seed {seed} in {took:.1?}: {violation}");
     }
+}
+
+/// The simulation's topic, without faults, on the machine's own time.
+struct Modelled(Option<Arc<Brokers>>);
+
+const LIMITS: Limits = Limits {
+    queue: 512 << 10,
+    max_record: 64 << 10,
+};
+
+#[async_trait]
+impl Fixture for Modelled {
+    async fn fresh(&mut self, partitions: u32) -> Arc<dyn Topic> {
+        let identity = Identity {
+            cluster: "simulated".into(),
+            topic: "clicks".into(),
+        };
+        let dice = Arc::new(Dice::without_faults());
+        let brokers = Brokers::new(partitions, identity, LIMITS, clock::system(), dice);
+        self.0.insert(brokers).seen_by(&Arc::default(), None)
+    }
+
+    async fn reopen(&mut self) -> Arc<dyn Topic> {
+        let brokers = self.0.as_ref().expect("it was made before");
+        brokers.seen_by(&Arc::default(), None)
+    }
+
+    async fn expire(&mut self, _topic: &Arc<dyn Topic>) -> bool {
+        let brokers = self.0.as_ref().expect("it was made before");
+        brokers.trim(Partition(0), Offset(20));
+        true
+    }
+
+    fn queue(&self) -> usize {
+        LIMITS.queue
+    }
+
+    fn max_record(&self) -> usize {
+        LIMITS.max_record
+    }
+}
+
+#[tokio::test]
+async fn the_modelled_topic_passes_the_suite_of_the_topic() {
+    let failed = conformance::run(|| Modelled(None)).await;
+    assert_eq!(failed, Vec::<&str>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_modelled_store_passes_the_suite_of_the_object_store() {
+    let store = || Bucket::new(Arc::new(Dice::without_faults())).seen_by(&Arc::default(), None);
+    integration::put_get_delete_list(&store()).await;
+    integration::get_opts(&*store()).await;
+    integration::put_opts(&*store(), true).await;
+    integration::list_uses_directories_correctly(&store()).await;
+    integration::list_with_delimiter(&store()).await;
+    integration::rename_and_copy(&store()).await;
+    integration::copy_if_not_exists(&store()).await;
+    integration::copy_rename_nonexistent_object(&store()).await;
+    integration::stream_get(&store()).await;
 }
