@@ -28,6 +28,7 @@ mod letters;
 mod names;
 mod object;
 mod probe;
+mod replay;
 mod tips;
 
 pub use batch::{Batch, SealedBatch};
@@ -40,5 +41,6 @@ pub use lake::{Lake, Location};
 pub use ledger::{Entry, Ledger};
 pub use letters::{DeadLetter, Reason, schema as letters_schema};
 pub use names::{Hour, ObjectName};
+pub use replay::{Promotion, Ranges, Replay, ReplayName, Segment, segments};
 pub use tips::{Tip, Tips};
 pub use topic::{Identity, Offset, Partition, Timestamp, clock};
