@@ -21,6 +21,7 @@ mod error;
 mod native;
 mod partition;
 mod properties;
+pub mod replay;
 mod resume;
 mod status;
 mod transform;

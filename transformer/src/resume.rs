@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sink::{Hour, Lake, Ledger, ObjectName};
+use sink::{Hour, Lake, ObjectName};
 use topic::{Offset, Partition, ReadError, Timestamp, Topic, Watermarks};
 
 use crate::{Config, Error};
@@ -46,7 +46,7 @@ pub(crate) async fn resume(
             lake,
             topic,
             config,
-            ledger: &ledger,
+            origin: ledger.first(partition),
             partition,
             marks,
         };
@@ -81,7 +81,7 @@ pub(crate) async fn after(
         lake,
         topic,
         config,
-        ledger: &ledger,
+        origin: ledger.first(partition),
         partition,
         marks,
     };
@@ -90,18 +90,20 @@ pub(crate) async fn after(
         .await
 }
 
-struct Place<'a> {
-    lake: &'a Lake,
-    topic: &'a dyn Topic,
-    config: &'a Config,
-    ledger: &'a Ledger,
-    partition: Partition,
-    marks: Watermarks,
+/// What a position is made of.
+pub(crate) struct Place<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) topic: &'a dyn Topic,
+    pub(crate) config: &'a Config,
+    /// Where the live lake began with the partition: no record before that is looked at.
+    pub(crate) origin: Offset,
+    pub(crate) partition: Partition,
+    pub(crate) marks: Watermarks,
 }
 
 impl Place<'_> {
     /// `tip` is the newest object's end and the append time of its last record.
-    async fn position(
+    pub(crate) async fn position(
         &self,
         end: Offset,
         tip: Option<(Offset, Timestamp)>,
@@ -129,7 +131,7 @@ impl Place<'_> {
                 window_cut: false,
             });
         };
-        let origin = self.ledger.first(self.partition);
+        let origin = self.origin;
         let earliest = self
             .topic
             .offset_at(self.partition, appended_at.minus(self.config.window));

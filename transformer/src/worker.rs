@@ -98,7 +98,7 @@ pub async fn run(
 }
 
 /// The hash of all that decides rows.
-fn configuration(config: &Config) -> String {
+pub(crate) fn configuration(config: &Config) -> String {
     let text = format!(
         "{} window={} window_records={}",
         env!("CARGO_PKG_VERSION"),
