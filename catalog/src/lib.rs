@@ -18,6 +18,7 @@
 mod accounting;
 mod config;
 mod crawl;
+mod diff;
 mod engine;
 mod error;
 mod holdings;
@@ -42,6 +43,7 @@ mod views;
 pub use accounting::{Account, Accounting, Freshness, Run};
 pub use config::Config;
 pub use crawl::Crawl;
+pub use diff::{Compared, Diff, Difference};
 pub use error::Error;
 pub use holdings::Object;
 pub use open::Catalog;
