@@ -18,5 +18,6 @@ mod kafka_faults;
 mod kills;
 mod notebook;
 mod rehearsal;
+mod replay;
 mod retention;
 mod s3;
