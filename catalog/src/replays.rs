@@ -43,7 +43,7 @@ impl Inner {
             return Ok(None);
         };
         if ledger.topic != live.topic {
-            tracing::warn!(replay = %name, "it is of topic {}, and left out", ledger.topic);
+            tracing::debug!(replay = %name, "it is of topic {}, and left out", ledger.topic);
             return Ok(None);
         }
         let (listed, known) = (name.clone(), ledger.clone());

@@ -84,7 +84,7 @@ impl Node {
     /// The catalog follows the ledger at once, and so does its published copy.
     async fn told_by_the_ledger(&self) -> anyhow::Result<()> {
         let catalog = self.catalog().await?;
-        catalog.crawl(true).await?;
+        catalog.crawl(false).await?;
         Ok(catalog.publish(None).await?)
     }
 

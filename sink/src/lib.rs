@@ -2,7 +2,8 @@
 //!
 //! Here are the lake's columns, names, footers and ledger; the open [`Batch`] and the
 //! [`SealedBatch`]; the one conditional create that commits it ([`Lake::commit`]); the
-//! [`tips`] that say where the lake continues; and the arithmetic [`audit`].
+//! [`tips`] that say where the lake continues; the replays, lakes below the lake, and the
+//! entries that promote them; and the arithmetic [`audit`].
 //!
 //! This crate knows no brokers, no DuckDB and no HTTP: watermarks and lists that come
 //! from elsewhere are handed in.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sink::{Hour, Lake, Outcome, Ranges, SealedBatch};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{Offset, Partition, ReadError, Record, Timestamp, Topic, Watermarks};
 
@@ -21,7 +22,7 @@ pub use plan::{Span, begin};
 use crate::partition::{Active, Shared};
 use crate::resume::{Place, Position};
 use crate::window::Window;
-use crate::worker::configuration;
+use crate::worker::{RETRY, configuration};
 use crate::{Config, Enrichment, Error};
 
 /// How many partitions are replayed side by side.
@@ -121,7 +122,15 @@ pub async fn run(
 
 /// A task that panicked; what it held was not committed.
 fn broken(error: &tokio::task::JoinError) -> Error {
-    ReadError::Unavailable(format!("the work was cut short: {error}")).into()
+    sink::Error::Unfit(format!("the work was cut short: {error}")).into()
+}
+
+/// Whether the topic or the lake may answer later.
+const fn may_pass(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Topic(ReadError::Unavailable(_)) | Error::Lake(sink::Error::Unavailable(_))
+    )
 }
 
 /// What the partitions of a replay share.
@@ -174,21 +183,44 @@ enum Ended {
 }
 
 impl Lane {
+    /// Goes on until the range is committed; what may pass is waited out, as a worker does.
     async fn run(&self) -> Result<(), Error> {
         let mut counted = self.first;
+        let mut heard = (Instant::now(), counted);
         loop {
-            let Some((position, hour)) = self.position().await? else {
-                self.job.advance(counted.distance(self.end));
-                return Ok(());
-            };
-            self.job.advance(counted.distance(position.next));
-            counted = position.next;
-            if self.job.stop.is_cancelled()
-                || self.pass(position, hour, &mut counted).await? == Ended::Done
-            {
-                return Ok(());
+            match self.advance(&mut counted).await {
+                Ok(Ended::Done) => return Ok(()),
+                Ok(Ended::Again) => {}
+                Err(error) if may_pass(&error) => {
+                    if heard.1 != counted {
+                        heard = (Instant::now(), counted);
+                    }
+                    if heard.0.elapsed() > self.job.sink.max_silence {
+                        return Err(error);
+                    }
+                    tracing::warn!(partition = %self.partition, "the replay waits: {error}");
+                    tokio::select! {
+                        () = sleep(RETRY) => {}
+                        () = self.job.stop.cancelled() => return Ok(()),
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// One pass from where the lake ends.
+    async fn advance(&self, counted: &mut Offset) -> Result<Ended, Error> {
+        let Some((position, hour)) = self.position().await? else {
+            self.job.advance(counted.distance(self.end));
+            return Ok(Ended::Done);
+        };
+        self.job.advance(counted.distance(position.next));
+        *counted = position.next;
+        if self.job.stop.is_cancelled() {
+            return Ok(Ended::Done);
+        }
+        self.pass(position, hour, counted).await
     }
 
     /// Where the lake says that the range continues, and the hour of the record before; none

@@ -18,7 +18,7 @@ use crate::resume::{self, Positions};
 use crate::{Config, Enrichment, Error, Status};
 
 /// How often a stopped partition or a silent lake is asked again.
-const RETRY: Duration = Duration::from_secs(5);
+pub(crate) const RETRY: Duration = Duration::from_secs(5);
 /// How often an idle worker shows that it lives.
 const PULSE: Duration = Duration::from_secs(1);
 

@@ -121,9 +121,13 @@ async fn fault_43_a_replay_beside_live_traffic_leaves_it_alone_and_both_pass_the
         ],
         [rows, duplicates, letters].map(|n| json!(n)).each_ref()
     );
-    // What was appended until now is what is replayed; from here on there is traffic.
-    let until = place.ask("SELECT strftime(max(appended_at) + INTERVAL 1 MILLISECOND, '%Y-%m-%dT%H:%M:%S.%gZ') FROM clicks");
-    let until = until.unwrap();
+    // What was appended before this click is what is replayed.
+    let mark = r#"{"id":"mark","visitor_id":"mark"}"#;
+    assert_eq!(post(&up.shop, mark).await.0, 202);
+    place.settled().await.unwrap();
+    let until = "SELECT strftime(appended_at, '%Y-%m-%dT%H:%M:%S.%fZ') FROM clicks
+        WHERE visitor_id = 'mark'";
+    let until = place.ask(until).unwrap();
     let stretch = [
         "--from",
         "2020-01-01T00:00:00Z",
@@ -400,12 +404,27 @@ async fn a_replay_that_is_killed_goes_on_where_it_ended_and_doubles_nothing() {
     );
     let twice = "SELECT count(*) - count(DISTINCT (partition, \"offset\")) FROM clicks_a";
     assert_eq!(place.ask(twice).unwrap(), json!(0));
-    // Letters of the batches that a kill cut off are swept, the others stay.
+    // Letters of a batch that a kill cut off are swept, the others stay.
+    let folder = place.path().join("data/lake/replays/a/dead_letters");
+    let (named, stray) = (files(&folder).len(), "0".repeat(32));
+    let one = files(&folder).remove(0);
+    let plain = one.to_str().unwrap().strip_suffix(".parquet").unwrap();
+    let cut_off = format!("{}{stray}.parquet", &plain[..plain.len() - stray.len()]);
+    std::fs::copy(&one, &cut_off).unwrap();
     place.must(&["crawl"]).unwrap();
+    assert!(!Path::new(&cut_off).exists() && files(&folder).len() == named);
     assert_eq!(
         place.ask("SELECT count(*) FROM dead_letters_a").unwrap(),
         letters
     );
+    // Wherever a range begins and ends, a duplicate is one as it was live.
+    for (number, (first, end)) in [(1, 40), (7, 100), (13, 77), (50, 90)].iter().enumerate() {
+        let (name, first, end) = (format!("part{number}"), first.to_string(), end.to_string());
+        let (first, end) = (["--from-offset", &first], ["--to-offset", &end]);
+        let range = [&["--partition", "0"][..], &first, &end].concat();
+        replayed(&place, &name, &range);
+        same(&place, &name);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
