@@ -436,18 +436,20 @@ async fn a_replay_on_a_cluster_is_killed_compared_promoted_and_followed() {
     let [rows, duplicates, letters] = send(&roles.shop, 30).await;
     roles.place.settled().await.unwrap();
     let clients = Clients::start(&roles.shop, 2, Duration::from_millis(20));
+    let end = roles
+        .place
+        .ask("SELECT max(\"offset\") FROM clicks WHERE partition = 0");
+    let end = end.unwrap().to_string();
     let partition = [
-        "--partition",
-        "0",
-        "--from-offset",
-        "1",
-        "--to-offset",
-        "60",
+        &["--partition", "0"][..],
+        &["--from-offset", "1"],
+        &["--to-offset", &end],
     ];
     // Nobody owns files in this folder, so the replay is a process of its own.
-    let place = cluster.place().with("SINK__MAX_ROWS", "10");
-    let kills = kill_and_go_on(&place, &cluster.lake(), "part", &partition).await;
+    let place = cluster.place().with("SINK__MAX_ROWS", "2");
+    let kills = kill_and_go_on(&place, &cluster.lake(), "part", &partition.concat()).await;
     println!("killed {kills} times");
+    assert!(kills > 0);
     replayed(&place, "part", &[]);
     same(&place, "part");
     let acknowledged = clients.stop().await;
