@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::print;
 
 /// The commands' names, as the owner serves them.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 13] = [
     "query",
     "audit",
     "topic_describe",
@@ -23,6 +23,11 @@ const NAMES: [&str; 8] = [
     "publish",
     "import_start",
     "import_progress",
+    "replay_start",
+    "replay_progress",
+    "diff",
+    "promote",
+    "rollback",
 ];
 /// How many records one answer holds.
 const RECORDS: usize = 1_000;
@@ -81,6 +86,11 @@ impl Node {
             }
             "import_start" => self.import_start(&request).await,
             "import_progress" => Ok(self.import_progress()),
+            "replay_start" => self.replay_start(&request).await,
+            "replay_progress" => Ok(self.replay_progress()),
+            "diff" => self.diff(&request).await,
+            "promote" => self.promote(&request).await,
+            "rollback" => self.rollback(&request).await,
             other => bail!("there is no command {other}"),
         }
     }

@@ -18,9 +18,9 @@ pub enum Outcome {
     /// A range that begins here was committed before, by this object: drop what was read
     /// after it, and continue at its end.
     AlreadyCommitted(Box<Footer>),
-    /// The ledger has an entry that the batch's maker has not read; nothing was created. Drop
-    /// what was read, and start from the tips.
-    LedgerMoved,
+    /// The ledger gives something of this partition up, and the batch's maker does not know;
+    /// nothing was created. Drop what was read, and start from the tips.
+    GivenUp,
 }
 
 /// The first wait between two tries, and the longest.
@@ -73,8 +73,8 @@ impl Lake {
 
     /// One try; none where the store spoke of a conflict and no object is there.
     async fn attempt(&self, encoded: &Encoded, ledger: u64) -> Result<Option<Outcome>, Error> {
-        if self.has_entry(ledger).await? {
-            return Ok(Some(Outcome::LedgerMoved));
+        if self.gave_up(encoded.name.partition, ledger).await? {
+            return Ok(Some(Outcome::GivenUp));
         }
         if let Some((path, bytes)) = &encoded.letters {
             // Their name holds their content's hash: what is there already is the same. But a

@@ -146,6 +146,33 @@ impl Lake {
         self.pool
     }
 
+    /// The lake in a folder of this one.
+    pub(crate) fn below(&self, folder: &str) -> Self {
+        let location = match &self.location {
+            Location::Folder(path) => Location::Folder(path.join(folder)),
+            Location::Bucket { bucket, prefix } => Location::Bucket {
+                bucket: bucket.clone(),
+                prefix: [prefix.as_str(), folder]
+                    .join("/")
+                    .trim_matches('/')
+                    .to_owned(),
+            },
+        };
+        let store = PrefixStore::new(Arc::clone(&self.store), folder);
+        Self::new(Arc::new(store), location).with_pool(self.pool)
+    }
+
+    /// The folders just below `folder`, by their own names.
+    pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>, Error> {
+        let folder = Path::from(folder);
+        let listed = self.store.list_with_delimiter(Some(&folder)).await?;
+        Ok(listed
+            .common_prefixes
+            .iter()
+            .filter_map(|path| Some(path.filename()?.to_owned()))
+            .collect())
+    }
+
     pub(crate) fn store(&self) -> &dyn ObjectStore {
         self.store.as_ref()
     }

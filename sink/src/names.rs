@@ -86,6 +86,8 @@ pub struct ObjectName {
 pub(crate) const CLICKS: &str = "clicks";
 /// The folder of dead letters.
 pub(crate) const LETTERS: &str = "dead_letters";
+/// The folder of the replays, each a lake of its own.
+pub(crate) const REPLAYS: &str = "replays";
 /// The folder of the ledger.
 pub(crate) const LEDGER: &str = "_ledger";
 

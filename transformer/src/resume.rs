@@ -50,6 +50,7 @@ pub(crate) async fn resume(
             topic,
             config,
             ledger: &ledger,
+            origin: ledger.first(partition),
             partition,
             marks,
         };
@@ -67,7 +68,8 @@ pub(crate) async fn resume(
     let marks = topic.watermarks().await?;
     let positioned = starts.into_iter().map(|(partition, start)| {
         let low = marks.get(&partition).map(|marks| marks.low);
-        let position = start.map(|start| start.position(&ledger, partition, low));
+        let (origin, low) = (ledger.first(partition), low.unwrap_or_default());
+        let position = start.map(|start| start.position(origin, low, ledger.next));
         (partition, position)
     });
     Ok(positioned.collect())
@@ -93,17 +95,13 @@ pub(crate) async fn after(
         topic,
         config,
         ledger: &ledger,
+        origin: ledger.first(partition),
         partition,
         marks,
     };
-    let end = ledger.past_gaps(partition, end);
-    let start = place.start(end, Some((end, appended_at))).await?;
-    let low = topic
-        .watermarks()
-        .await?
-        .get(&partition)
-        .map(|marks| marks.low);
-    Ok(start.position(&ledger, partition, low))
+    place
+        .position(ledger.past_gaps(partition, end), Some((end, appended_at)))
+        .await
 }
 
 /// A position before it is known what retention has left of the window's stretch.
@@ -113,30 +111,45 @@ struct Start {
     wanted: Offset,
 }
 
+/// What a position is made of.
+pub(crate) struct Place<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) topic: &'a dyn Topic,
+    pub(crate) config: &'a Config,
+    /// The lake's own ledger.
+    pub(crate) ledger: &'a Ledger,
+    /// Where the live lake began with the partition: no record before that is looked at.
+    pub(crate) origin: Offset,
+    pub(crate) partition: Partition,
+    pub(crate) marks: Watermarks,
+}
+
 impl Start {
-    fn position(self, ledger: &Ledger, partition: Partition, low: Option<Offset>) -> Position {
+    fn position(self, origin: Offset, low: Offset, ledger: u64) -> Position {
         let Self { next, wanted } = self;
-        let (origin, low) = (ledger.first(partition), low.unwrap_or_default());
         Position {
             next,
             from: wanted.max(low).min(next),
             window_cut: wanted <= low && low > origin,
-            ledger: ledger.next,
+            ledger,
         }
     }
 }
 
-struct Place<'a> {
-    lake: &'a Lake,
-    topic: &'a dyn Topic,
-    config: &'a Config,
-    ledger: &'a Ledger,
-    partition: Partition,
-    marks: Watermarks,
-}
-
 impl Place<'_> {
+    /// Where the partition continues that ends at `end`, or at one of the objects behind that.
     /// `tip` is the newest object's end and the append time of its last record.
+    pub(crate) async fn position(
+        &self,
+        end: Offset,
+        tip: Option<(Offset, Timestamp)>,
+    ) -> Result<Position, Error> {
+        let start = self.start(end, tip).await?;
+        let marks = self.topic.watermarks().await?;
+        let low = marks.get(&self.partition).map(|marks| marks.low);
+        Ok(start.position(self.origin, low.unwrap_or_default(), self.ledger.next))
+    }
+
     async fn start(&self, end: Offset, tip: Option<(Offset, Timestamp)>) -> Result<Start, Error> {
         if let Some((tip_end, appended_at)) = tip {
             self.same_topic(tip_end, appended_at).await?;
@@ -155,7 +168,7 @@ impl Place<'_> {
             next = self.ledger.past_gaps(self.partition, there.end);
             seen = Some(there.appended_at);
         }
-        let origin = self.ledger.first(self.partition);
+        let origin = self.origin;
         let Some(appended_at) = seen else {
             let wanted = origin;
             return Ok(Start { next, wanted });

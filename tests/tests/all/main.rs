@@ -18,6 +18,7 @@ mod kafka_faults;
 mod kills;
 mod notebook;
 mod rehearsal;
+mod replay;
 mod retention;
 mod s3;
 mod sim;

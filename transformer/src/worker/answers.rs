@@ -109,8 +109,8 @@ impl Worker {
                 tracing::info!(%partition, end = %there.end, "already committed by another");
                 self.resume_after(partition, &there);
             }
-            Ok(Outcome::LedgerMoved) => {
-                tracing::info!(%partition, "the ledger has a new entry");
+            Ok(Outcome::GivenUp) => {
+                tracing::info!(%partition, "the ledger has given something up");
                 self.resume(BTreeSet::from([partition]));
             }
             Err(sink::Error::Unavailable(why)) => {
