@@ -31,6 +31,9 @@ impl Crawler {
     /// A crawler that takes up where a fold of these objects ended.
     #[must_use]
     pub fn new(lake: Lake, registered: impl IntoIterator<Item = (ObjectName, Footer)>) -> Self {
+        let mut registered: Vec<_> = registered.into_iter().collect();
+        // By their chains, not by their names: hours may step back.
+        registered.sort_unstable_by_key(|(name, _)| (name.partition, name.first));
         let mut marks = Marks::default();
         for (name, footer) in registered {
             marks.topic = Some(footer.topic.to_string());

@@ -97,7 +97,7 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     };
     let config = section("transformer", &[("window_records", integer(twins.records))]);
     let max_rows = dice.number(20..80);
-    let max_age = format!("{}ms", dice.number(800..4_000));
+    let max_age = format!("{}ms", dice.number(1_500..5_000));
     let max_memory = dice
         .pick(&["24KiB", "96MiB"])
         .copied()
