@@ -8,8 +8,9 @@ MAKEFLAGS += --no-print-directory
 BUILD := cargo build --locked --workspace --bins
 COMPOSE := docker compose -f compose/compose.yaml
 VISITORS ?= 200
+SEEDS ?= 1000
 
-.PHONY: help setup test-setup build demo test lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test sim lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +54,10 @@ test-containers: build ## the tests, on the containers' Redpanda and MinIO (need
 	CLICKWEIR_TEST_S3_SECRET_KEY=$${CLICKWEIR_SECRET_KEY:-under-the-weir} \
 	CLICKWEIR_TEST_EDGE=http://127.0.0.1:8080 CLICKWEIR_TEST_DASHBOARD=http://127.0.0.1:8081 \
 	cargo test --locked --package tests
+
+sim: setup ## the seeded simulation, on every core (SEEDS=1000; SEED=17 plays one seed again)
+	CLICKWEIR_SEEDS=$(SEEDS) $(if $(SEED),CLICKWEIR_SEED=$(SEED)) \
+	cargo test --locked --workspace --test all -- sim::nothing sim::every_planted --nocapture --test-threads=1
 
 fresh: ## README's commands and the Dockerfile's lines in new Debians (root; needs debootstrap; 45 minutes)
 	@compose/fresh.sh
