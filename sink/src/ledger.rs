@@ -9,7 +9,7 @@ use topic::{Identity, Offset, Partition, Timestamp};
 
 use crate::names::LEDGER;
 use crate::replay::{Promotion, Ranges, Replay, ReplayName};
-use crate::{Error, Lake};
+use crate::{Error, Hour, Lake, ObjectName, Tips};
 
 /// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,14 +140,22 @@ impl Ledger {
         self.firsts.get(&partition).copied().unwrap_or_default()
     }
 
-    /// `end`, or the end of the gap that begins there.
+    /// `at`, or the end of the gap that holds it.
     #[must_use]
-    pub fn past_gaps(&self, partition: Partition, end: Offset) -> Offset {
-        let mut end = end;
-        while let Some(&beyond) = self.gaps.get(&(partition, end)) {
-            end = beyond;
+    pub fn past_gaps(&self, partition: Partition, at: Offset) -> Offset {
+        let mut at = at;
+        let begun = |at| self.gaps.range((partition, Offset(0))..=(partition, at));
+        while let Some((_, &end)) = begun(at).find(|(_, end)| **end > at) {
+            at = end;
         }
-        end
+        at
+    }
+
+    /// Whether an object that begins at `first` counts for nothing, since an operator has
+    /// given that offset up: it came too late.
+    #[must_use]
+    pub fn gives_up(&self, partition: Partition, first: Offset) -> bool {
+        self.past_gaps(partition, first) != first
     }
 }
 
@@ -161,23 +169,28 @@ impl Lake {
     /// # Errors
     /// [`Error::Unfit`] for an entry of a kind or version that this program does not know.
     pub async fn ledger(&self) -> Result<Option<Ledger>, Error> {
-        let mut ledger = None;
-        for number in 0.. {
-            let path = path(number);
-            let Some(bytes) = self.read_if_there(&path).await? else {
-                break;
-            };
-            let entry: Entry = serde_json::from_slice(&bytes).map_err(|error| {
-                Error::Unfit(format!(
-                    "{path}: {error}: this ledger was written by another version of clickweir"
-                ))
-            })?;
-            ledger = Some(match (ledger, entry) {
-                (None, origin) => Ledger::begin(origin)?,
-                (Some(folded), entry) => Ledger::fold(folded, number, entry)?,
+        let (mut ledger, mut number) = (None, 0);
+        while let Some(entry) = self.entry(number).await? {
+            ledger = Some(match ledger {
+                None => Ledger::begin(entry)?,
+                Some(folded) => Ledger::fold(folded, number, entry)?,
             });
+            number += 1;
         }
         Ok(ledger)
+    }
+
+    async fn entry(&self, number: u64) -> Result<Option<Entry>, Error> {
+        let path = path(number);
+        let Some(bytes) = self.read_if_there(&path).await? else {
+            return Ok(None);
+        };
+        let entry = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::Unfit(format!(
+                "{path}: {error}: this ledger was written by another version of clickweir"
+            ))
+        })?;
+        Ok(Some(entry))
     }
 
     /// Reads the ledger, and founds it with `topic` and the partitions' low watermarks
@@ -209,6 +222,78 @@ impl Lake {
             };
             self.write_entry(0, &origin).await?;
         }
+    }
+
+    /// Whether something of the partition was given up since the ledger had so many entries.
+    pub(crate) async fn gave_up(&self, of: Partition, entries: u64) -> Result<bool, Error> {
+        let mut number = entries;
+        while let Some(entry) = self.entry(number).await? {
+            if matches!(entry, Entry::Gap { partition, .. } if partition == of) {
+                return Ok(true);
+            }
+            number += 1;
+        }
+        Ok(false)
+    }
+
+    /// Records that what the topic no longer holds of a partition, from where the lake ends to
+    /// `low`, is given up. The range; none where nothing is lost.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] where the lake has no origin, or somebody else wrote the ledger
+    /// meanwhile; else the store's.
+    pub async fn accept_gap(
+        &self,
+        partition: Partition,
+        low: Offset,
+        accepted_at: Timestamp,
+    ) -> Result<Option<(Offset, Offset)>, Error> {
+        let ledger = self.ledger().await?.ok_or_else(|| {
+            Error::Unfit("the lake has no origin yet, so nothing is lost".to_owned())
+        })?;
+        let next = ledger.next;
+        let tips = self.tips(ledger, &[partition].into()).await?;
+        let first = self.beyond(&tips, partition, Hour::of(accepted_at)).await?;
+        if low <= first {
+            return Ok(None);
+        }
+        let gap = Entry::Gap {
+            partition,
+            first,
+            end: low,
+            accepted_at,
+        };
+        match self.write_entry(next, &gap).await? {
+            true => Ok(Some((first, low))),
+            false => Err(Error::Unfit(
+                "somebody else wrote the ledger meanwhile; look, and try again".to_owned(),
+            )),
+        }
+    }
+
+    /// Where a partition continues, also where lists lag: the records that would tell the next
+    /// object's hour are gone, so every hour since the tip's is asked for it.
+    async fn beyond(&self, tips: &Tips, partition: Partition, now: Hour) -> Result<Offset, Error> {
+        let mut at = tips.resume(partition);
+        let Some(tip) = tips.tip(partition) else {
+            return Ok(at);
+        };
+        let mut hour = tip.name.hour.previous();
+        while hour <= now {
+            let name = ObjectName {
+                hour,
+                partition,
+                first: at,
+            };
+            match self.footer(&name).await? {
+                Some(footer) => {
+                    at = tips.past_gaps(partition, footer.end);
+                    hour = hour.previous();
+                }
+                None => hour = hour.next(),
+            }
+        }
+        Ok(at)
     }
 
     /// Creates the entry `number`. False where somebody else took that number.

@@ -38,7 +38,7 @@ pub use commit::Outcome;
 pub use config::{Config, S3};
 pub use error::Error;
 pub use footer::{Counts, Footer};
-pub use lake::{Lake, Location};
+pub use lake::{Lake, Location, Pool};
 pub use ledger::{Entry, Ledger};
 pub use letters::{DeadLetter, Reason, schema as letters_schema};
 pub use names::{Hour, ObjectName};

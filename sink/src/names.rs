@@ -25,6 +25,12 @@ impl Hour {
         Self(self.0 - 1)
     }
 
+    /// The hour after.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
     /// Reads `year=2026/month=11/day=22/hour=21`.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {

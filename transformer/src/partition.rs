@@ -26,6 +26,8 @@ pub(crate) struct Active {
     next: Offset,
     window: Window,
     window_cut: bool,
+    /// How many entries of the ledger were read when the position was set.
+    pub(crate) ledger: u64,
     open: Option<(Batch, Instant)>,
     sealed: VecDeque<SealedBatch>,
     /// The one create that has no answer yet, and what it holds in memory.
@@ -39,6 +41,7 @@ impl Active {
             next: position.next,
             window,
             window_cut: position.window_cut,
+            ledger: position.ledger,
             open: None,
             sealed: VecDeque::new(),
             committing: None,
@@ -167,6 +170,7 @@ mod tests {
             next: Offset(next),
             from: Offset(0),
             window_cut: false,
+            ledger: 1,
         };
         let window = Window::new(Duration::from_secs(60), 1_000);
         let topic = Identity {

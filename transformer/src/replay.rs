@@ -219,7 +219,7 @@ impl Lane<'_> {
             let why = "the replay's ledger is gone: take another name".to_owned();
             return Err(sink::Error::Refused(why).into());
         };
-        let tips = self.lake.tips(ledger, &[partition].into()).await?;
+        let tips = self.lake.tips(ledger.clone(), &[partition].into()).await?;
         let next = tips.resume(partition);
         if next >= self.end {
             return Ok(None);
@@ -242,6 +242,7 @@ impl Lane<'_> {
             lake: self.lake,
             topic,
             config: &self.job.config,
+            ledger: &ledger,
             origin: self.origin,
             partition,
             marks,
@@ -272,6 +273,7 @@ impl Lane<'_> {
     ) -> Result<Ended, Error> {
         let config = &self.job.config;
         let window = Window::new(config.window, config.window_records);
+        let ledger = position.ledger;
         let mut active = Active::new(self.partition, position, window);
         let mut at = position.from;
         let mut reading = self.fetch(at);
@@ -301,7 +303,7 @@ impl Lane<'_> {
                 {
                     return Ok(Ended::Again);
                 }
-                commit = Some(self.commit(sealed));
+                commit = Some(self.commit(sealed, ledger));
             }
             if last || self.job.stop.is_cancelled() {
                 reading.abort();
@@ -370,9 +372,9 @@ impl Lane<'_> {
             .map_err(|error| broken(&error))
     }
 
-    fn commit(&self, sealed: SealedBatch) -> Commit {
+    fn commit(&self, sealed: SealedBatch, ledger: u64) -> Commit {
         let (lake, patience) = (self.lake.clone(), self.job.sink.max_silence);
-        tokio::spawn(async move { lake.commit(sealed, patience).await })
+        tokio::spawn(async move { lake.commit(sealed, ledger, patience).await })
     }
 
     /// Waits for the batch under way.
@@ -385,7 +387,7 @@ impl Lane<'_> {
                 self.job.advance(offsets);
                 Ok(Ended::Done)
             }
-            Outcome::AlreadyCommitted(_) => Ok(Ended::Again),
+            Outcome::AlreadyCommitted(_) | Outcome::GivenUp => Ok(Ended::Again),
         }
     }
 }

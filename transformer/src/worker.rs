@@ -323,9 +323,9 @@ impl Worker {
             };
             let Some(sealed) = active.due() else { continue };
             let (lake, patience, size) = (self.lake.clone(), self.sink.max_silence, sealed.size());
-            let epoch = *epoch;
+            let (epoch, ledger) = (*epoch, active.ledger);
             let task = self.tasks.spawn(async move {
-                let outcome = lake.commit(sealed, patience).await;
+                let outcome = lake.commit(sealed, ledger, patience).await;
                 Step::Committed {
                     partition,
                     epoch,

@@ -149,7 +149,11 @@ impl Shore {
             });
         }
         let sealed = batch.seal();
-        lake.commit(sealed, Duration::from_secs(10)).await.unwrap();
+        let ledger = lake.ledger().await.unwrap();
+        let read = ledger.map_or(0, |ledger| ledger.next);
+        lake.commit(sealed, read, Duration::from_secs(10))
+            .await
+            .unwrap();
         format!("clicks/{hour}/{partition:05}-{first:020}.parquet")
     }
 

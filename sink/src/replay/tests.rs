@@ -46,7 +46,7 @@ async fn commit(lake: &Lake, first: u64, end: u64) {
     let mut batch = Batch::new(shop(), "a".into(), P, Offset(first), Hour(0), false);
     batch.duplicate(Offset(first), Timestamp::from_micros(1), false);
     batch.pass(Offset(end));
-    lake.commit(batch.seal(), Duration::from_secs(1))
+    lake.commit(batch.seal(), 1, Duration::from_secs(1))
         .await
         .unwrap();
 }

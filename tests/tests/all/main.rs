@@ -21,3 +21,4 @@ mod rehearsal;
 mod replay;
 mod retention;
 mod s3;
+mod sim;
