@@ -72,7 +72,7 @@ impl Catalog {
         let mut run = inner
             .discover_and_register(&mut marks, &ledger, full, started)
             .await?;
-        match inner.follow(&mut marks, &ledger).await {
+        match inner.follow(&mut marks, &ledger, full).await {
             Ok(promoted) => {
                 run.promoted = promoted;
                 *slot = Some(marks);

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sink::{Footer, Hour, Lake, Ledger, ObjectName, Offset, Partition, Promotion, ReplayName};
+use sink::{
+    Footer, Hour, Lake, Ledger, ObjectName, Offset, Partition, Promotion, ReplayName, Timestamp,
+};
 
 /// How far a partition is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +60,9 @@ pub(crate) struct Marks {
     pub(crate) refused: HashMap<ObjectName, (u64, String)>,
     /// How many accepted losses were held against what is registered.
     pub(crate) gaps: usize,
-    /// The replays, by name.
+    /// The replays that the tables list, and when they were begun.
+    pub(crate) listed: BTreeMap<ReplayName, Timestamp>,
+    /// Those that this process follows, by name.
     pub(crate) replays: BTreeMap<ReplayName, Followed>,
     /// The promotions that the tables show.
     pub(crate) promotions: Vec<Promotion>,
@@ -179,7 +183,7 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
-    use sink::{Counts, Identity, Timestamp};
+    use sink::{Counts, Identity};
 
     use super::*;
 

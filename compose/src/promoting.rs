@@ -1,6 +1,6 @@
 //! `clickweir diff`, `promote` and `rollback`: what becomes of a finished replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -88,11 +88,25 @@ impl Node {
         Ok(catalog.publish(None).await?)
     }
 
-    /// Audits each replay as the lake that it is.
+    /// Audits each replay as the lake that it is: those that are there, and those that must be.
     pub(crate) async fn weigh_replays(&self) -> anyhow::Result<BTreeMap<String, Audit>> {
+        let lake = self.lake().await?;
+        let promoted = lake.ledger().await?.map(|ledger| ledger.promotions);
+        let promoted = promoted.into_iter().flatten().map(|shown| shown.name);
+        let mut names: BTreeSet<ReplayName> = promoted.collect();
+        names.extend(lake.replays().await?);
         let mut audits = BTreeMap::new();
-        for name in self.lake().await?.replays().await? {
-            audits.insert(name.to_string(), self.weigh_replay(&name).await?);
+        for name in names {
+            let audit = match self.weigh_replay(&name).await {
+                Err(error) if matches!(error.downcast_ref(), Some(sink::Error::Refused(_))) => {
+                    Audit {
+                        findings: vec![format!("it is promoted, and {error}")],
+                        ..Audit::default()
+                    }
+                }
+                weighed => weighed?,
+            };
+            audits.insert(name.to_string(), audit);
         }
         Ok(audits)
     }
