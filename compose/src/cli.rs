@@ -80,6 +80,11 @@ pub(crate) enum Task {
         #[command(subcommand)]
         topic: Option<TopicTask>,
     },
+    /// What an operator may accept as lost
+    Gap {
+        #[command(subcommand)]
+        gap: GapTask,
+    },
     /// Writes the small read-only catalog for notebooks into the lake
     Publish {
         /// Where readers see the lake, when not where it is written
@@ -119,8 +124,12 @@ pub(crate) enum TopicTask {
         #[arg(long)]
         to_offset: Option<u64>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GapTask {
     /// Accepts that records were deleted before the lake had them, and notes it in the ledger
-    AcceptGap {
+    Accept {
         /// The partition that is stopped
         #[arg(long)]
         partition: u32,

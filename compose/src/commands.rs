@@ -20,7 +20,7 @@ const NAMES: [&str; 8] = [
     "audit",
     "topic_describe",
     "topic_read",
-    "accept_gap",
+    "gap_accept",
     "publish",
     "import_start",
     "import_progress",
@@ -72,7 +72,7 @@ impl Node {
             }
             "topic_describe" => self.describe().await,
             "topic_read" => self.read(&request).await,
-            "accept_gap" => self.accept_gap(&request).await,
+            "gap_accept" => self.gap_accept(&request).await,
             "publish" => {
                 let catalog = self.catalog().await?;
                 catalog.crawl(true).await?;
@@ -125,7 +125,7 @@ impl Node {
         Ok(json!({ "lines": lines, "next": next }))
     }
 
-    async fn accept_gap(&self, request: &Value) -> anyhow::Result<Value> {
+    async fn gap_accept(&self, request: &Value) -> anyhow::Result<Value> {
         let partition = u32::try_from(request["partition"].as_u64().context("partition is due")?)?;
         let partition = Partition(partition);
         let (topic, lake) = (self.topic().await?, self.lake().await?);

@@ -85,6 +85,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Task::Query { sql, format } => shell::query(settings, &sql, format).await,
             Task::Audit { json, against } => shell::audit(settings, json, against.as_deref()).await,
             Task::Topic { topic } => shell::topic(settings, topic).await,
+            Task::Gap { gap } => shell::gap(settings, gap).await,
             Task::Publish { base } => shell::publish(settings, base).await,
             Task::Health { role } => health::ask(settings, role).await,
             Task::Config { .. } => {

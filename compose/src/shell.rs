@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::against::Verdict;
-use crate::cli::{RowFormat, TopicTask};
+use crate::cli::{GapTask, RowFormat, TopicTask};
 use crate::owner::Door;
 use crate::print;
 use crate::settings::Settings;
@@ -107,16 +107,21 @@ pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow
                 next = answer["next"].as_u64();
             }
         }
-        TopicTask::AcceptGap { partition } => {
-            let answer = door
-                .ask("accept_gap", json!({ "partition": partition }))
-                .await?;
-            let (first, end) = (&answer["first"], &answer["end"]);
-            print::line(&format!(
-                "partition {partition}: the loss of {first}..{end} is accepted and in the ledger"
-            ));
-        }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `clickweir gap`.
+pub(crate) async fn gap(settings: Settings, task: GapTask) -> anyhow::Result<ExitCode> {
+    let GapTask::Accept { partition } = task;
+    let answer = Door::find(settings)
+        .await?
+        .ask("gap_accept", json!({ "partition": partition }))
+        .await?;
+    let (first, end) = (&answer["first"], &answer["end"]);
+    print::line(&format!(
+        "partition {partition}: the loss of {first}..{end} is accepted and in the ledger"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

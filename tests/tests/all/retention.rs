@@ -55,9 +55,7 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         verdict["findings"].to_string().contains("left the topic"),
         "{verdict}"
     );
-    let said = place
-        .must(&["topic", "accept-gap", "--partition", "0"])
-        .unwrap();
+    let said = place.must(&["gap", "accept", "--partition", "0"]).unwrap();
     assert!(said.contains("is accepted"), "{said}");
     let verdict = place.settled().await.unwrap();
     assert_eq!(
@@ -73,9 +71,7 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         shown["in_words"].to_string().contains("given up"),
         "{shown}"
     );
-    let again = place
-        .run(&["topic", "accept-gap", "--partition", "0"])
-        .unwrap();
+    let again = place.run(&["gap", "accept", "--partition", "0"]).unwrap();
     assert!(!again.status.success(), "nothing is lost any more");
     assert!(up.process.end().unwrap());
 }
