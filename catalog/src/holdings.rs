@@ -1,8 +1,9 @@
-//! What the catalog lists, for those who check the lake against it: the objects, rows that
-//! stand twice, and whether given ids have arrived.
+//! What the catalog lists, for those who check the lake against it: the objects, and whether
+//! given ids have arrived.
 
-use duckdb::params;
-use sink::{Footer, ObjectName};
+use duckdb::{Row, params};
+use sink::audit::{Listed, Listing};
+use sink::{Counts, Footer, ObjectName, Offset, Partition, Timestamp};
 
 use crate::engine::{Mode, Session};
 use crate::open::PATIENCE;
@@ -49,20 +50,38 @@ impl Catalog {
         self.inner.engine.run(Mode::Read, PATIENCE, work).await
     }
 
-    /// How many rows stand in the lake beyond the first of their partition and offset.
+    /// All that the catalog says of the lake's objects, and how far each partition is
+    /// registered, for the audit.
     ///
     /// # Errors
-    /// The database's, and the lake's as the database met it.
-    pub async fn doubled(&self) -> Result<u64, Error> {
-        let location = self.inner.lake.location().clone();
-        let work = move |session: &mut Session| {
-            session.bind_views(&location)?;
-            Ok(session.connection.query_row(
-                "SELECT coalesce(sum(n - 1), 0)::UBIGINT FROM (
-                    SELECT count(*) AS n FROM clicks GROUP BY partition, \"offset\" HAVING n > 1)",
-                [],
-                |row| row.get(0),
-            )?)
+    /// The database's. What its rows say wrongly is the audit's to find.
+    pub async fn listing(&self) -> Result<Listing, Error> {
+        let work = |session: &mut Session| {
+            let connection = &session.connection;
+            let mut listing = Listing::default();
+            let mut statement =
+                connection.prepare("SELECT partition, registered_end FROM partitions")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let end = Offset(row.get(1)?);
+                listing.ends.insert(Partition(row.get(0)?), end);
+            }
+            let mut statement = connection.prepare(
+                "SELECT path, bytes, footer, partition, \"first\", \"end\", epoch_us(appended_at),
+                    \"rows\", dead_letters, duplicates, dropped, absent, differing, letters,
+                    epoch_us(occurred_least), epoch_us(occurred_greatest), window_cut,
+                    configuration
+                 FROM objects ORDER BY path",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                listing.objects.push(Listed {
+                    path: row.get(0)?,
+                    bytes: row.get::<_, Option<u64>>(1)?.unwrap_or_default(),
+                    footer: described(row),
+                });
+            }
+            Ok(listing)
         };
         self.inner.engine.run(Mode::Read, PATIENCE, work).await
     }
@@ -108,4 +127,43 @@ impl Catalog {
         };
         self.inner.engine.run(Mode::Read, PATIENCE, work).await
     }
+}
+
+/// The footer that a row of `objects` holds as a whole, where its columns say the same.
+fn described(row: &Row<'_>) -> Result<Footer, String> {
+    let json: Option<String> = row.get(2).map_err(|error| error.to_string())?;
+    let footer: Footer = serde_json::from_str(json.as_deref().unwrap_or_default())
+        .map_err(|error| format!("its footer cannot be read: {error}"))?;
+    let columns = columns(row, &footer).map_err(|error| format!("its columns: {error}"))?;
+    if columns == footer {
+        Ok(footer)
+    } else {
+        Err("its columns and its footer disagree".to_owned())
+    }
+}
+
+/// The footer that the columns of such a row tell; what has no column is `whole`'s.
+fn columns(row: &Row<'_>, whole: &Footer) -> Result<Footer, duckdb::Error> {
+    let moment =
+        |at| Ok::<_, duckdb::Error>(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_micros));
+    let counts = Counts {
+        rows: row.get(7)?,
+        dead_letters: row.get(8)?,
+        duplicates: row.get(9)?,
+        dropped: row.get(10)?,
+        absent: row.get(11)?,
+    };
+    Ok(Footer {
+        partition: Partition(row.get(3)?),
+        first: Offset(row.get(4)?),
+        end: Offset(row.get(5)?),
+        appended_at: moment(6)?.unwrap_or_default(),
+        counts,
+        differing: row.get(12)?,
+        letters: row.get(13)?,
+        occurred: moment(14)?.zip(moment(15)?),
+        window_cut: row.get(16)?,
+        configuration: row.get(17)?,
+        ..whole.clone()
+    })
 }

@@ -71,6 +71,9 @@ pub(crate) enum Task {
         /// Prints the verdict as JSON
         #[arg(long)]
         json: bool,
+        /// Reads the topic too, and looks for each of its records
+        #[arg(long)]
+        deep: bool,
         /// A client's own list of acknowledged ids, one a line
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,

@@ -1,6 +1,5 @@
 //! What a shell may ask of a node, by name.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -15,9 +14,10 @@ use crate::node::Node;
 use crate::print;
 
 /// The commands' names, as the owner serves them.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "query",
     "audit",
+    "audit_progress",
     "topic_describe",
     "topic_read",
     "gap_accept",
@@ -66,10 +66,8 @@ impl Node {
                 }
                 Ok(serde_json::from_str(&rows.json())?)
             }
-            "audit" => {
-                let against = request["against"].as_str().map(PathBuf::from);
-                Ok(serde_json::to_value(self.audit(against.as_deref()).await?)?)
-            }
+            "audit" => Ok(serde_json::to_value(self.audit(&request).await?)?),
+            "audit_progress" => Ok(self.audit_progress()),
             "topic_describe" => self.describe().await,
             "topic_read" => self.read(&request).await,
             "gap_accept" => self.gap_accept(&request).await,

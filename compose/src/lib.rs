@@ -10,6 +10,7 @@
 //! - Nothing is decided here that a stage could decide; no file is over 250 lines.
 
 mod against;
+mod auditing;
 mod cli;
 mod commands;
 mod demo;
@@ -83,7 +84,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 importing::ask(settings, &file, format, map.as_deref()).await
             }
             Task::Query { sql, format } => shell::query(settings, &sql, format).await,
-            Task::Audit { json, against } => shell::audit(settings, json, against.as_deref()).await,
+            Task::Audit {
+                json,
+                deep,
+                against,
+            } => auditing::ask(settings, json, deep, against.as_deref()).await,
             Task::Topic { topic } => shell::topic(settings, topic).await,
             Task::Gap { gap } => shell::gap(settings, gap).await,
             Task::Publish { base } => shell::publish(settings, base).await,

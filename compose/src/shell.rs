@@ -1,11 +1,9 @@
 //! What a shell asks, and how the answers are printed.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::against::Verdict;
 use crate::cli::{GapTask, RowFormat, TopicTask};
 use crate::owner::Door;
 use crate::print;
@@ -49,28 +47,6 @@ fn rows(answer: &Value) -> String {
         .map(|row| list(row).iter().map(text).collect())
         .collect();
     print::table(&header, &rows)
-}
-
-/// `clickweir audit`.
-pub(crate) async fn audit(
-    settings: Settings,
-    as_json: bool,
-    against: Option<&Path>,
-) -> anyhow::Result<ExitCode> {
-    let against = against.map(std::path::absolute).transpose()?;
-    let door = Door::find(settings).await?;
-    let answer = door.ask("audit", json!({ "against": against })).await?;
-    let verdict: Verdict = serde_json::from_value(answer)?;
-    if as_json {
-        print::line(&serde_json::to_string_pretty(&verdict)?);
-    } else {
-        print::lines(&verdict.sentences());
-    }
-    Ok(if verdict.clean() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }
 
 /// `clickweir topic`.

@@ -3,7 +3,8 @@
 //!
 //! [`transform`] is pure: a record and an [`Enrichment`] give a row or a [`Defect`]. [`run`]
 //! is one member of the group: it asks the lake where each partition continues, feeds
-//! batches, seals and commits them.
+//! batches, seals and commits them. The [`deep`] audit reads topic and lake against each
+//! other.
 //!
 //! It knows nothing of Parquet, of the store's API or of serving HTTP; those are `sink`'s and
 //! `compose`'s.
@@ -17,6 +18,7 @@
 mod address;
 mod agent;
 mod config;
+pub mod deep;
 mod error;
 mod native;
 mod partition;
