@@ -105,8 +105,7 @@ impl Node {
         let deep = if deep {
             let begun = Instant::now();
             let progress = |done, total| self.auditing.told(true, done, total);
-            let deep =
-                deep::deep(topic.as_ref(), &lake, &survey, &ledger, config, &progress).await?;
+            let deep = deep::deep(topic.as_ref(), &lake, &survey, &against, &progress).await?;
             let seconds = begun.elapsed().as_secs_f64();
             Some(Compared { deep, seconds })
         } else {

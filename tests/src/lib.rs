@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod clickweir;
 pub mod clients;
+pub mod defaults;
 pub mod faulty;
 pub mod kafka;
 pub mod leash;

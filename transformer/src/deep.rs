@@ -12,13 +12,13 @@ mod records;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sink::audit::{Finding, Stretch, Survey, Window, restore};
-use sink::{Lake, Ledger, ObjectName};
+use sink::audit::{Against, Finding, Stretch, Survey, Window, restore};
+use sink::{Lake, ObjectName};
 use topic::{Offset, Partition, Topic, Watermarks};
 
 use self::object::Check;
 use self::records::Records;
-use crate::{Config, Error};
+use crate::Error;
 
 /// What the deep audit came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +58,10 @@ impl Deep {
 struct Scene<'a> {
     topic: &'a dyn Topic,
     lake: &'a Lake,
-    ledger: &'a Ledger,
+    against: &'a Against<'a>,
     window: Window,
     progress: &'a (dyn Fn(u64, u64) + Sync),
-    /// How many records there are to read.
+    /// How many offsets there are to read.
     total: u64,
 }
 
@@ -74,34 +74,31 @@ pub async fn deep(
     topic: &dyn Topic,
     lake: &Lake,
     survey: &Survey,
-    ledger: &Ledger,
-    config: &Config,
+    against: &Against<'_>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Deep, Error> {
-    let marks = topic.watermarks().await?;
     let mut objects: BTreeMap<Partition, Vec<ObjectName>> = BTreeMap::new();
     for name in survey.names() {
         objects.entry(name.partition).or_default().push(name);
     }
-    let held = objects.keys().filter_map(|partition| marks.get(partition));
+    let held = against.watermarks.values();
     let scene = Scene {
         topic,
         lake,
-        ledger,
-        window: config.audited(),
+        against,
+        window: against.window.clone().unwrap_or_default(),
         progress,
         total: held.map(|marks| marks.low.distance(marks.high)).sum(),
     };
     let (mut deep, mut passed) = (Deep::default(), 0);
-    for (partition, names) in objects {
-        // What lies there of a partition that the topic does not have, the arithmetic tells.
-        if let Some(&marks) = marks.get(&partition) {
-            deep.partition(&scene, partition, marks, &names, passed)
-                .await?;
-            passed += marks.low.distance(marks.high);
-        }
+    // What lies there of a partition that the topic does not have, the arithmetic tells.
+    for (&partition, &marks) in against.watermarks {
+        let names = objects.remove(&partition).unwrap_or_default();
+        deep.partition(&scene, partition, marks, &names, passed)
+            .await?;
+        passed += marks.low.distance(marks.high);
+        progress(passed, scene.total);
     }
-    progress(scene.total, scene.total);
     Ok(deep)
 }
 
@@ -114,12 +111,13 @@ impl Deep {
         names: &[ObjectName],
         passed: u64,
     ) -> Result<(), Error> {
+        let ledger = scene.against.ledger;
         let mut records = Records::new(scene.topic, partition, marks.low);
         let mut stretch = Stretch::new(&scene.window);
-        let origin = scene.ledger.first(partition);
+        let origin = ledger.first(partition);
         let mut at = origin;
         for name in names {
-            let contents = match scene.lake.contents(name, &scene.ledger.topic).await {
+            let contents = match scene.lake.contents(name, &ledger.topic).await {
                 Ok(Some(contents)) => contents,
                 Ok(None) => continue,
                 Err(sink::Error::Damaged { detail, .. }) => {
@@ -134,16 +132,10 @@ impl Deep {
                 }
                 Err(error) => return Err(error.into()),
             };
-            at = scene.ledger.past_gaps(partition, at);
+            at = ledger.past_gaps(partition, at);
             if contents.footer.first > at {
-                self.hole(
-                    &mut records,
-                    &mut stretch,
-                    partition,
-                    at,
-                    contents.footer.first,
-                )
-                .await?;
+                let hole = (partition, at, contents.footer.first);
+                self.hole(&mut records, &mut stretch, hole).await?;
             }
             let cut = marks.low > origin;
             let mut check = Check::new(self, *name, &contents, at, &scene.window, cut);
@@ -158,7 +150,11 @@ impl Deep {
             check.end(&mut stretch, &records);
             at = at.max(end);
         }
-        Ok(())
+        // What was registered was committed, whether or not it can be read now.
+        let ends = scene.against.catalog.map(|catalog| &catalog.ends);
+        let end = ends.and_then(|ends| ends.get(&partition).copied());
+        let hole = (partition, at, end.unwrap_or_default());
+        self.hole(&mut records, &mut stretch, hole).await
     }
 
     /// Records of no object: each is missing.
@@ -166,9 +162,7 @@ impl Deep {
         &mut self,
         records: &mut Records<'_>,
         stretch: &mut Stretch,
-        partition: Partition,
-        first: Offset,
-        end: Offset,
+        (partition, first, end): (Partition, Offset, Offset),
     ) -> Result<(), Error> {
         let mut missing = 0;
         while let Some(batch) = records.next(end).await? {

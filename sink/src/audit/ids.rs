@@ -11,7 +11,7 @@ use crate::contents::Rows;
 use crate::{Footer, ObjectName};
 
 /// The rule that decided which records are duplicates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Window {
     /// An id that was seen within this much append time …
     pub within: Duration,

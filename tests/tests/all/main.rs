@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails where it stands; what it measured is for people"
 )]
 
+mod audit;
 mod browser;
 mod cluster;
 mod commit_faults;

@@ -55,6 +55,12 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         verdict["findings"].to_string().contains("left the topic"),
         "{verdict}"
     );
+    assert!(
+        verdict["findings"]
+            .to_string()
+            .contains("clickweir gap accept --partition 0"),
+        "{verdict}"
+    );
     let said = place.must(&["gap", "accept", "--partition", "0"]).unwrap();
     assert!(said.contains("is accepted"), "{said}");
     let verdict = place.settled().await.unwrap();
@@ -63,7 +69,8 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         [&json!(0), &json!(0)],
         "{verdict}"
     );
-    assert!(place.must(&["audit"]).unwrap().contains("clean"));
+    let said = place.must(&["audit", "--deep"]).unwrap();
+    assert!(said.contains("clean"), "{said}");
     let shown = client.get(format!("{}/api/accounting", up.dashboard));
     let shown: Value = shown.send().await.unwrap().json().await.unwrap();
     assert_eq!(shown["adds_up"], json!(true), "{shown}");

@@ -29,7 +29,18 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// The first offset that the topic held.
+    /// Offsets hold nothing here: perhaps retention took them while this was read.
+    async fn passed_over(&mut self) -> Result<(), ReadError> {
+        let marks = self.topic.watermarks().await?;
+        let low = marks.get(&self.partition).map(|marks| marks.low);
+        if let Some(low) = low.filter(|low| *low > self.at) {
+            self.low = low;
+            self.since = None;
+        }
+        Ok(())
+    }
+
+    /// The first offset that the topic holds.
     pub(super) const fn low(&self) -> Offset {
         self.low
     }
@@ -51,6 +62,13 @@ impl<'a> Records<'a> {
         }
         if self.ahead.is_empty() {
             self.ahead = self.topic.fetch(self.partition, self.at, FETCH).await?;
+            if self
+                .ahead
+                .first()
+                .is_none_or(|first| first.offset > self.at)
+            {
+                self.passed_over().await?;
+            }
         }
         let within = self.ahead.partition_point(|record| record.offset < end);
         let beyond = self.ahead.split_off(within);
