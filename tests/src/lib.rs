@@ -6,6 +6,7 @@ pub mod clients;
 pub mod defaults;
 pub mod faulty;
 pub mod kafka;
+pub mod landing;
 pub mod leash;
 pub mod real;
 pub mod rehearsal;

@@ -1,5 +1,6 @@
 //! Ten kinds of faults, planted one at a time at places that a seed chooses.
 
+use std::fmt::Display;
 use std::fs;
 
 use duckdb::Connection;
@@ -53,7 +54,7 @@ pub(super) struct Planted {
     pub(super) object: String,
 }
 
-fn planted(how: impl Into<String>, object: impl ToString) -> Planted {
+fn planted(how: impl Into<String>, object: &impl Display) -> Planted {
     let (how, object) = (how.into(), object.to_string());
     Planted { how, object }
 }
@@ -129,7 +130,7 @@ impl Scene {
             .await;
         planted(
             format!("a second object of what {name} holds from {first} on"),
-            copy,
+            &copy,
         )
     }
 
@@ -172,7 +173,7 @@ impl Scene {
         let to = self.file(&other.to_string());
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::rename(self.file(&name.to_string()), to).unwrap();
-        planted(format!("it was {name}"), other)
+        planted(format!("it was {name}"), &other)
     }
 
     /// A name that no object bears, of some later offset: within the partition or beyond it.
@@ -193,7 +194,7 @@ impl Scene {
             let file = ["part-00000.snappy.parquet", "00001-42.parquet", "_SUCCESS"];
             let path = format!("clicks/{folder}/{}", file[number / 2 % file.len()]);
             fs::copy(self.file(&name.to_string()), self.file(&path)).unwrap();
-            return planted(format!("a copy of {name}"), path);
+            return planted(format!("a copy of {name}"), &path);
         }
         let topic = Identity {
             topic: "another".to_owned(),
@@ -210,7 +211,7 @@ impl Scene {
             })
             .collect();
         self.craft(other, &topic, contents, &shifted).await;
-        planted("an object of another topic", other)
+        planted("an object of another topic", &other)
     }
 
     /// A footer whose counts were changed and whose hash fits.
@@ -272,7 +273,7 @@ impl Scene {
                 {} AS \"end\", '{json}' AS footer) FROM objects WHERE path = '{name}'",
             footer.first, footer.end
         ));
-        planted(format!("a row like that of {name}"), ghost)
+        planted(format!("a row like that of {name}"), &ghost)
     }
 
     pub(super) async fn craft(

@@ -14,14 +14,13 @@ use sink::audit::{self, Audit, Survey};
 use sink::{Contents, Lake, ObjectName, S3};
 use tests::clickweir::Place;
 use tests::defaults::section;
-use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
+use tests::landing::land;
 use topic::{Draft, Open, Topic, clock};
 use transformer::deep::{self, Deep};
-use transformer::{Components, Enrichment, Status};
 
 const PARTITIONS: &str = "3";
 const RECORDS: u64 = 3_000;
+const GROUP: &str = "audited";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lake, its topic, and what is known of them while they are whole.
@@ -39,7 +38,9 @@ impl Scene {
         let topic = open_topic(place.path()).await;
         fill(topic.as_ref()).await;
         let lake = Lake::open(&store(place.path())).unwrap();
-        land(&topic, &lake).await;
+        // A hundred records an object.
+        let sink = [("max_rows", "100"), ("max_age", "300ms")];
+        land(&topic, &lake, GROUP, &sink, PATIENCE).await.unwrap();
         let mut objects = Vec::new();
         for name in Survey::of(&lake).await.unwrap().names() {
             let contents = lake.contents(&name, topic.identity()).await.unwrap();
@@ -124,7 +125,7 @@ impl Scene {
 }
 
 fn transformer() -> transformer::Config {
-    section("transformer", &[("group", "audited")]).unwrap()
+    section("transformer", &[("group", GROUP)]).unwrap()
 }
 
 fn store(folder: &Path) -> S3 {
@@ -162,43 +163,6 @@ async fn fill(topic: &dyn Topic) {
     });
     let delivery = topic.writer().unwrap().append(drafts.collect()).unwrap();
     delivery.await.unwrap();
-}
-
-/// Lets the transformer land all that the topic holds, a hundred records an object.
-async fn land(topic: &Arc<dyn Topic>, lake: &Lake) {
-    let sink = section("sink", &[("max_rows", "100"), ("max_age", "300ms")]).unwrap();
-    let stop = CancellationToken::new();
-    let status = Arc::<Status>::default();
-    let components = Components {
-        topic: topic.clone(),
-        reader: topic.reader("audited").unwrap(),
-        lake: lake.clone(),
-        enrichment: Enrichment::default(),
-        status: status.clone(),
-        pulse: Box::new(|| {}),
-    };
-    let running = tokio::spawn(transformer::run(
-        transformer(),
-        sink,
-        components,
-        stop.clone(),
-    ));
-    let marks = topic.watermarks().await.unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    let landed = || {
-        let committed = status.partitions();
-        marks.iter().all(|(partition, marks)| {
-            committed
-                .get(partition)
-                .is_some_and(|at| at.committed >= marks.high)
-        })
-    };
-    while !landed() {
-        assert!(Instant::now() < deadline, "the lake is never done");
-        sleep(Duration::from_millis(50)).await;
-    }
-    stop.cancel();
-    running.await.unwrap().unwrap();
 }
 
 /// Copies a folder with all below it.
