@@ -41,6 +41,15 @@ pub async fn land(
         stop.clone(),
     );
     let member = tokio::spawn(member);
+    let landed = landed(topic.as_ref(), &status, patience).await;
+    // It leaves the group, also where it could not do all.
+    stop.cancel();
+    member.await??;
+    landed
+}
+
+/// Waits until the lake ends where the topic does.
+async fn landed(topic: &dyn Topic, status: &Status, patience: Duration) -> Result<()> {
     let marks = topic.watermarks().await?;
     let deadline = Instant::now() + patience;
     loop {
@@ -53,11 +62,12 @@ pub async fn land(
                 .is_some_and(|at| at.committed >= marks.high)
         };
         if marks.iter().all(landed) {
-            break;
+            return Ok(());
         }
-        ensure!(Instant::now() < deadline, "the lake is never done");
+        ensure!(
+            Instant::now() < deadline,
+            "the lake is never done: {committed:?} of {marks:?}"
+        );
         sleep(Duration::from_millis(10)).await;
     }
-    stop.cancel();
-    Ok(member.await??)
 }

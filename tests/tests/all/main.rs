@@ -18,6 +18,7 @@ mod kafka_conformance;
 mod kafka_faults;
 mod kills;
 mod notebook;
+mod refusals;
 mod rehearsal;
 mod retention;
 mod s3;
