@@ -105,3 +105,29 @@ async fn invariant_3_chains_holes_overlaps_and_gaps() {
     check(&[(0, 5)], &[(5, 8)], (8, 9), [6, 5, 1, 0, 0]).await;
     check(&[], &[], (0, 4), [4, 0, 4, 0, 0]).await;
 }
+
+#[test]
+fn ids_are_distinct_within_the_window_and_may_come_again_beyond_it() {
+    let window = Window {
+        within: std::time::Duration::from_secs(60),
+        records: 1_000,
+        configuration: "conf".into(),
+    };
+    // Id, offset, second; and the offset of the twin that is near.
+    let check = |records: &[(u8, u64, i64, Option<u64>)]| {
+        let mut stretch = Stretch::new(&window);
+        for &(id, offset, second, expect) in records {
+            let row = Twin {
+                offset: Offset(offset),
+                appended_at: Timestamp::from_micros(second * 1_000_000),
+                object: Offset(0),
+            };
+            let twin = stretch.take([id; 16], row).map(|twin| twin.offset.0);
+            assert_eq!(twin, expect, "{offset} of {records:?}");
+        }
+    };
+    check(&[(1, 0, 0, None), (2, 1, 1, None), (1, 2, 60, Some(0))]);
+    check(&[(1, 0, 0, None), (1, 1, 61, None), (1, 2, 62, Some(1))]);
+    check(&[(1, 0, 0, None), (1, 1_000, 1, Some(0)), (1, 2_001, 2, None)]);
+    check(&[(1, 0, 100, None), (2, 1, 161, None), (1, 2, 150, Some(0))]);
+}
