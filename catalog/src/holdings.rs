@@ -3,16 +3,24 @@
 
 use duckdb::{Row, params};
 use sink::audit::{Listed, Listing};
-use sink::{Counts, Footer, ObjectName, Offset, Partition, Timestamp};
+use sink::{Counts, Footer, ObjectName, Offset, Partition, ReplayName, Timestamp};
 
 use crate::engine::{Mode, Session};
 use crate::open::PATIENCE;
 use crate::{Catalog, Error};
 
+/// The catalog's name of a replay, and the prefix of its objects' paths; both are empty for
+/// the live lake.
+pub(crate) fn place(replay: Option<&ReplayName>) -> (String, String) {
+    replay.map_or_else(Default::default, |name| {
+        (name.to_string(), format!("{}/", name.folder()))
+    })
+}
+
 /// A registered object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Its name; [`ObjectName::path`] is its place in the lake.
+    /// Its name; [`ObjectName::path`] is its place in its lake.
     pub name: ObjectName,
     /// Its size in bytes.
     pub bytes: u64,
@@ -23,22 +31,35 @@ pub struct Object {
 }
 
 impl Catalog {
-    /// The registered objects, by partition and first offset.
+    /// The live lake's registered objects, by partition and first offset.
     ///
     /// # Errors
     /// The database's.
     pub async fn objects(&self) -> Result<Vec<Object>, Error> {
-        let work = |session: &mut Session| {
+        self.objects_of(None).await
+    }
+
+    /// The registered objects of a replay, or (none) of the live lake.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn objects_of(&self, replay: Option<&ReplayName>) -> Result<Vec<Object>, Error> {
+        let (replay, folder) = place(replay);
+        let work = move |session: &mut Session| {
             let mut statement = session.connection.prepare(
-                "SELECT path, bytes, footer, current FROM objects ORDER BY partition, \"first\"",
+                "SELECT path, bytes, footer, current FROM objects WHERE replay = ?
+                 ORDER BY partition, \"first\"",
             )?;
-            let mut rows = statement.query([])?;
+            let mut rows = statement.query([replay])?;
             let mut objects = Vec::new();
             while let Some(row) = rows.next()? {
                 let (path, footer): (String, String) = (row.get(0)?, row.get(2)?);
                 let damaged = |what: &str| Error::Unavailable(format!("{path} is listed {what}"));
                 objects.push(Object {
-                    name: ObjectName::parse(&path).ok_or_else(|| damaged("under no name"))?,
+                    name: path
+                        .strip_prefix(&folder)
+                        .and_then(ObjectName::parse)
+                        .ok_or_else(|| damaged("under no name"))?,
                     bytes: row.get(1)?,
                     current: row.get(3)?,
                     footer: serde_json::from_str(&footer)
@@ -50,18 +71,19 @@ impl Catalog {
         self.inner.engine.run(Mode::Read, PATIENCE, work).await
     }
 
-    /// All that the catalog says of the lake's objects, and how far each partition is
-    /// registered, for the audit.
+    /// All that the catalog says of the objects of a replay, or (none) of the live lake, and
+    /// how far each partition is registered, for the audit. Paths are those in that lake.
     ///
     /// # Errors
     /// The database's. What its rows say wrongly is the audit's to find.
-    pub async fn listing(&self) -> Result<Listing, Error> {
-        let work = |session: &mut Session| {
+    pub async fn listing(&self, replay: Option<&ReplayName>) -> Result<Listing, Error> {
+        let (replay, folder) = place(replay);
+        let work = move |session: &mut Session| {
             let connection = &session.connection;
             let mut listing = Listing::default();
-            let mut statement =
-                connection.prepare("SELECT partition, registered_end FROM partitions")?;
-            let mut rows = statement.query([])?;
+            let mut statement = connection
+                .prepare("SELECT partition, registered_end FROM partitions WHERE replay = ?")?;
+            let mut rows = statement.query([&replay])?;
             while let Some(row) = rows.next()? {
                 let end = Offset(row.get(1)?);
                 listing.ends.insert(Partition(row.get(0)?), end);
@@ -71,14 +93,14 @@ impl Catalog {
                     \"rows\", dead_letters, duplicates, dropped, absent, differing, letters,
                     epoch_us(occurred_least), epoch_us(occurred_greatest), window_cut,
                     configuration
-                 FROM objects ORDER BY path",
+                 FROM objects WHERE replay = ? ORDER BY path",
             )?;
-            let mut rows = statement.query([])?;
+            let mut rows = statement.query([&replay])?;
             while let Some(row) = rows.next()? {
                 listing.objects.push(Listed {
-                    path: row.get(0)?,
+                    path: within(&folder, row.get(0)?),
                     bytes: row.get::<_, Option<u64>>(1)?.unwrap_or_default(),
-                    footer: described(row),
+                    footer: described(row, &folder),
                 });
             }
             Ok(listing)
@@ -130,11 +152,11 @@ impl Catalog {
 }
 
 /// The footer that a row of `objects` holds as a whole, where its columns say the same.
-fn described(row: &Row<'_>) -> Result<Footer, String> {
+fn described(row: &Row<'_>, folder: &str) -> Result<Footer, String> {
     let json: Option<String> = row.get(2).map_err(|error| error.to_string())?;
     let footer: Footer = serde_json::from_str(json.as_deref().unwrap_or_default())
         .map_err(|error| format!("its footer cannot be read: {error}"))?;
-    let columns = columns(row, &footer).map_err(|error| format!("its columns: {error}"))?;
+    let columns = columns(row, &footer, folder).map_err(|error| format!("its columns: {error}"))?;
     if columns == footer {
         Ok(footer)
     } else {
@@ -143,7 +165,7 @@ fn described(row: &Row<'_>) -> Result<Footer, String> {
 }
 
 /// The footer that the columns of such a row tell; what has no column is `whole`'s.
-fn columns(row: &Row<'_>, whole: &Footer) -> Result<Footer, duckdb::Error> {
+fn columns(row: &Row<'_>, whole: &Footer, folder: &str) -> Result<Footer, duckdb::Error> {
     let moment =
         |at| Ok::<_, duckdb::Error>(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_micros));
     let counts = Counts {
@@ -153,6 +175,7 @@ fn columns(row: &Row<'_>, whole: &Footer) -> Result<Footer, duckdb::Error> {
         dropped: row.get(10)?,
         absent: row.get(11)?,
     };
+    let letters: Option<String> = row.get(13)?;
     Ok(Footer {
         partition: Partition(row.get(3)?),
         first: Offset(row.get(4)?),
@@ -160,10 +183,18 @@ fn columns(row: &Row<'_>, whole: &Footer) -> Result<Footer, duckdb::Error> {
         appended_at: moment(6)?.unwrap_or_default(),
         counts,
         differing: row.get(12)?,
-        letters: row.get(13)?,
+        letters: letters.map(|path| within(folder, path)),
         occurred: moment(14)?.zip(moment(15)?),
         window_cut: row.get(16)?,
         configuration: row.get(17)?,
         ..whole.clone()
     })
+}
+
+/// A path without the folder of its lake.
+fn within(folder: &str, path: String) -> String {
+    match path.strip_prefix(folder) {
+        Some(within) => within.to_owned(),
+        None => path,
+    }
 }

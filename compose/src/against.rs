@@ -1,5 +1,7 @@
 //! What an audit came to, and a client's own list beside it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sink::audit::{Audit, Finding};
 use transformer::deep::Deep;
@@ -22,6 +24,9 @@ pub(crate) struct Verdict {
     /// How many ids the client's list held, and how many of them never arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) against: Option<Against>,
+    /// The replays, each audited as the lake that it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) replays: BTreeMap<String, Audit>,
 }
 
 /// A deep audit and how long it took.
@@ -43,6 +48,7 @@ impl Verdict {
     pub(crate) fn clean(&self) -> bool {
         self.audit.clean()
             && self.deep.as_ref().is_none_or(|deep| deep.deep.clean())
+            && self.replays.values().all(Audit::clean)
             && self
                 .against
                 .as_ref()
@@ -54,18 +60,7 @@ impl Verdict {
     /// The verdict as a person reads it.
     pub(crate) fn sentences(&self) -> Vec<String> {
         let audit = &self.audit;
-        let mut lines = vec![format!(
-            "acknowledged {} = rows {} + dead letters {} + duplicates {} + dropped {} + pending {} \
-             + lost {} - doubled {}",
-            audit.acknowledged,
-            audit.rows,
-            audit.dead_letters,
-            audit.duplicates,
-            audit.dropped,
-            audit.pending,
-            audit.lost,
-            audit.doubled
-        )];
+        let mut lines = vec![format!("acknowledged {}", sums(audit))];
         if let Some(Against { ids, missing }) = &self.against {
             lines.push(format!("of {ids} listed ids {missing} never arrived"));
         }
@@ -75,6 +70,11 @@ impl Verdict {
         let deep = self.deep.iter().flat_map(|deep| &deep.deep.findings);
         let findings = audit.findings.iter().chain(deep);
         lines.extend(findings.map(|finding| format!("found: {finding}")));
+        for (name, audit) in &self.replays {
+            lines.push(format!("replay {name}: offsets {}", sums(audit)));
+            let found = audit.findings.iter();
+            lines.extend(found.map(|finding| format!("found in replay {name}: {finding}")));
+        }
         if audit.other_windows > 0 {
             lines.push(format!(
                 "the ids of {} objects were not compared: another configuration decided them",
@@ -91,6 +91,25 @@ impl Verdict {
         });
         lines
     }
+}
+
+/// What the offsets came to.
+fn sums(audit: &Audit) -> String {
+    let Audit {
+        acknowledged,
+        rows,
+        dead_letters,
+        duplicates,
+        dropped,
+        pending,
+        lost,
+        doubled,
+        ..
+    } = audit;
+    format!(
+        "{acknowledged} = rows {rows} + dead letters {dead_letters} + duplicates {duplicates} \
+         + dropped {dropped} + pending {pending} + lost {lost} - doubled {doubled}"
+    )
 }
 
 fn deep_sentence(deep: &Deep, seconds: f64) -> String {

@@ -86,7 +86,7 @@ impl Node {
         let begun = Instant::now();
         // In this order each may know less than the next: the catalog, the lake, the topic.
         catalog.crawl(true).await?;
-        let listing = catalog.listing().await?;
+        let listing = catalog.listing(None).await?;
         let survey = Survey::of(&lake).await?;
         let mut marks = topic.watermarks().await?;
         for (partition, now) in &mut marks {
@@ -115,11 +115,13 @@ impl Node {
             Some(ids) => Some(self.against(ids, &mut audit).await?),
             None => None,
         };
+        let replays = self.weigh_replays().await?;
         Ok(Verdict {
             audit,
             seconds,
             deep,
             against,
+            replays,
         })
     }
 }

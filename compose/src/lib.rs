@@ -22,6 +22,8 @@ mod node;
 mod observe;
 mod owner;
 mod print;
+mod promoting;
+mod replaying;
 mod roles;
 mod settings;
 mod shell;
@@ -89,6 +91,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 deep,
                 against,
             } => auditing::ask(settings, json, deep, against.as_deref()).await,
+            Task::Replay { into, stretch } => replaying::ask(settings, &into, &stretch).await,
+            Task::Diff { name, json } => promoting::diff(settings, &name, json).await,
+            Task::Promote { name } => promoting::promote(settings, &name).await,
+            Task::Rollback { name } => promoting::rollback(settings, &name).await,
             Task::Topic { topic } => shell::topic(settings, topic).await,
             Task::Gap { gap } => shell::gap(settings, gap).await,
             Task::Publish { base } => shell::publish(settings, base).await,

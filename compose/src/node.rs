@@ -13,6 +13,7 @@ use topic::{Open, Topic};
 
 use crate::auditing::Auditing;
 use crate::importing::Importing;
+use crate::replaying::Replaying;
 use crate::settings::Settings;
 
 /// What a process holds of the two places where data rests.
@@ -26,6 +27,8 @@ pub(crate) struct Node {
     pub(crate) importing: Mutex<Option<Arc<Importing>>>,
     /// How far the audit that runs here is.
     pub(crate) auditing: Auditing,
+    /// The replay that runs or ran here last.
+    pub(crate) replaying: Mutex<Option<Arc<Replaying>>>,
 }
 
 impl Node {
@@ -39,6 +42,7 @@ impl Node {
             catalog: OnceCell::new(),
             importing: Mutex::new(None),
             auditing: Auditing::default(),
+            replaying: Mutex::new(None),
         })
     }
 

@@ -148,7 +148,10 @@ pub async fn audit(
         .flat_map(|catalog| &catalog.objects)
         .filter_map(|listed| Some((ObjectName::parse(&listed.path)?, listed)))
         .collect();
-    let names = sorted(survey.objects.keys().chain(listed.keys()).copied());
+    // What came after its offsets were given up counts for nothing.
+    let mut objects = survey.objects.clone();
+    objects.retain(|name, _| !against.ledger.gives_up(name.partition, name.first));
+    let names = sorted(objects.keys().chain(listed.keys()).copied());
     audit.objects = names.len() as u64;
     let reading = stream::iter(names.into_iter().map(|name| async move {
         let found = lake.inspect(name, &against.ledger.topic).await?;
@@ -183,7 +186,7 @@ pub async fn audit(
         }
     }
     if let Some(catalog) = against.catalog {
-        audit.compare(catalog, &survey.objects);
+        audit.compare(catalog, &objects);
     }
     Ok(audit)
 }

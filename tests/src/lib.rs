@@ -11,4 +11,5 @@ pub mod leash;
 pub mod real;
 pub mod rehearsal;
 pub mod seaweed;
+pub mod sim;
 pub mod usage;

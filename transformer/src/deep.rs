@@ -78,7 +78,9 @@ pub async fn deep(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Deep, Error> {
     let mut objects: BTreeMap<Partition, Vec<ObjectName>> = BTreeMap::new();
-    for name in survey.names() {
+    // What came after its offsets were given up counts for nothing.
+    let late = |name: &ObjectName| against.ledger.gives_up(name.partition, name.first);
+    for name in survey.names().into_iter().filter(|name| !late(name)) {
         objects.entry(name.partition).or_default().push(name);
     }
     let held = against.watermarks.values();

@@ -17,7 +17,7 @@ use crate::resume::{self, Positions};
 use crate::{Config, Enrichment, Error, Status};
 
 /// How often a stopped partition or a silent lake is asked again.
-const RETRY: Duration = Duration::from_secs(5);
+pub(crate) const RETRY: Duration = Duration::from_secs(5);
 /// How often an idle worker shows that it lives.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -311,9 +311,9 @@ impl Worker {
             };
             let Some(sealed) = active.due() else { continue };
             let (lake, patience, size) = (self.lake.clone(), self.sink.max_silence, sealed.size());
-            let epoch = *epoch;
+            let (epoch, ledger) = (*epoch, active.ledger);
             let task = self.tasks.spawn(async move {
-                let outcome = lake.commit(sealed, patience).await;
+                let outcome = lake.commit(sealed, ledger, patience).await;
                 Step::Committed {
                     partition,
                     epoch,

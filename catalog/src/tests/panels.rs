@@ -212,7 +212,7 @@ async fn invariant_4_the_accounting_adds_up() {
     let objects = catalog.objects().await.unwrap();
     assert_eq!(objects.len(), 2);
     assert_eq!(objects[1].footer.counts.dead_letters, 1);
-    let listing = catalog.listing().await.unwrap();
+    let listing = catalog.listing(None).await.unwrap();
     for (listed, object) in listing.objects.iter().zip(&objects) {
         assert_eq!(listed.footer.as_ref().unwrap(), &object.footer);
     }

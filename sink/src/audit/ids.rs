@@ -64,7 +64,7 @@ impl Stretch {
         self.near(twin, record, self.within).then_some(twin)
     }
 
-    /// Append times may step back a little, so twice as much is kept, as the worker does.
+    /// Append times may step back a little, so twice as much is kept.
     fn forget(&mut self, record: Twin) {
         while let Some((id, offset)) = self.seen.front() {
             let last = self.last.get(id).filter(|last| last.offset == *offset);

@@ -39,9 +39,9 @@ async fn lake(ranges: &[(u64, u64)], gaps: &[(u64, u64)]) -> (Lake, Ledger) {
         for offset in first..end {
             batch.duplicate(Offset(offset), Timestamp::from_micros(1), false);
         }
-        lake.commit(batch.seal(), std::time::Duration::from_secs(1))
-            .await
-            .unwrap();
+        let silence = std::time::Duration::from_secs(1);
+        let entries = 1 + gaps.len() as u64;
+        lake.commit(batch.seal(), entries, silence).await.unwrap();
     }
     let ledger = lake.ledger().await.unwrap().unwrap();
     (lake, ledger)

@@ -106,7 +106,7 @@ async fn arithmetic(rows: u64, runs: usize, entry: &mut Entry) -> Result<()> {
     for turn in 1..=runs {
         let weigher = Weigher::start(std::process::id())?;
         let (begun, cpu) = (Instant::now(), usage::cpu(std::process::id())?);
-        let listing = catalog.listing().await?;
+        let listing = catalog.listing(None).await?;
         let survey = Survey::of(&lake).await?;
         let against = Against {
             ledger: &ledger,
@@ -212,7 +212,7 @@ impl PartitionWriter<'_> {
     }
 
     fn commit(&self, batch: Batch) -> Result<()> {
-        let commit = self.lake.commit(batch.seal(), SILENCE);
+        let commit = self.lake.commit(batch.seal(), 1, SILENCE);
         self.runtime.block_on(commit)?;
         Ok(())
     }

@@ -96,11 +96,9 @@ impl Work<'_> {
             create.note(turn, self.turn(true).await?);
             put.note(turn, self.turn(false).await?);
         }
-        let tax = |of| 1.0 - create.median(of) / put.median(of);
         table.verdicts.push(format!(
-            "X1, {backend}: exactly once costs {:.1} % of CPU and {:.1} % of the time; the target is at most {:.0} %",
-            100.0 * tax(COMPARED),
-            100.0 * tax(BY_TIME),
+            "X1, {backend}: exactly once costs {:.1} % of CPU; the target is at most {:.0} %",
+            100.0 * (1.0 - create.median(COMPARED) / put.median(COMPARED)),
             100.0 * TARGET
         ));
         table.entries.extend([create, put]);
@@ -113,7 +111,8 @@ impl Work<'_> {
         let lake = self.lake(&folder, conditional)?;
         let group = format!("x1-{}", folder.path().display());
         let (begun, cpu) = (Instant::now(), usage::cpu(std::process::id())?);
-        let sink = [("max_rows", self.rows), ("max_age", "1s")];
+        // Old enough that a slow moment changes no object; the last ones wait for it.
+        let sink = [("max_rows", self.rows), ("max_age", "5s")];
         land(self.topic, &lake, &group, &sink, PATIENCE).await?;
         let seconds = begun.elapsed().as_secs_f64();
         let cpu = usage::cpu(std::process::id())? - cpu;
@@ -128,7 +127,7 @@ impl Work<'_> {
         let of = |value, of| Figure { value, of };
         Ok(vec![
             of(rows / cpu, COMPARED),
-            of(rows / seconds, BY_TIME),
+            of(seconds, "s, the last batch's five included"),
             of(f64::from(objects), "objects"),
         ])
     }
@@ -165,5 +164,3 @@ impl Work<'_> {
         Ok(Lake::new(Arc::new(store), location))
     }
 }
-
-const BY_TIME: &str = "rows a second";

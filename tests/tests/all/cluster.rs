@@ -24,7 +24,7 @@ const SESSION: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A topic and a lake of the test's own on the servers that tests share.
-struct Cluster {
+pub(crate) struct Cluster {
     kafka: &'static Kafka,
     seaweed: &'static Seaweed,
     name: &'static str,
@@ -32,7 +32,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn new(name: &'static str, max_age: &'static str) -> Option<Self> {
+    pub(crate) async fn new(name: &'static str, max_age: &'static str) -> Option<Self> {
         let (kafka, seaweed) = (kafka::shared().await?, seaweed::shared().await?);
         Some(Self {
             kafka,
@@ -48,7 +48,7 @@ impl Cluster {
     }
 
     /// A folder of a role's own; what the roles share is in the environment.
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         let lake = self.seaweed.lake(&self.unique());
         let (access_key, secret_key) = self.seaweed.keys();
         Place::new()
@@ -66,12 +66,12 @@ impl Cluster {
             .with("SINK__MAX_AGE", self.max_age)
     }
 
-    fn lake(&self) -> Lake {
+    pub(crate) fn lake(&self) -> Lake {
         Lake::open(&self.seaweed.lake(&self.unique())).unwrap()
     }
 
     /// Starts a producer, as many transformers and a dashboard.
-    fn start(&self, transformers: usize) -> Roles {
+    pub(crate) fn start(&self, transformers: usize) -> Roles {
         let prepared = self.place().must(&["prepare"]).unwrap();
         assert!(
             prepared.contains(&format!("with {PARTITIONS} partitions")),
@@ -123,18 +123,18 @@ impl Transformer {
 }
 
 /// The processes of a cluster.
-struct Roles {
+pub(crate) struct Roles {
     producer: Process,
     transformers: Vec<Transformer>,
     dashboard: Process,
     /// The dashboard's folder: commands that are typed here ask its catalog.
-    place: Place,
-    shop: String,
+    pub(crate) place: Place,
+    pub(crate) shop: String,
 }
 
 impl Roles {
     /// Ends them in the order of the data; each must end in time and say so.
-    fn end(self) {
+    pub(crate) fn end(self) {
         assert!(self.producer.end().unwrap(), "the producer ends in order");
         for transformer in self.transformers {
             assert!(

@@ -20,5 +20,7 @@ mod kills;
 mod notebook;
 mod refusals;
 mod rehearsal;
+mod replay;
 mod retention;
 mod s3;
+mod sim;

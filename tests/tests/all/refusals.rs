@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset as KafkaOffset, TopicPartitionList};
 use sink::audit::{self, Audit, Survey};
-use sink::{Entry, Lake, Ledger, S3};
+use sink::{Lake, S3};
 use tempfile::TempDir;
 use tests::clickweir::Place;
 use tests::defaults::section;
@@ -19,7 +19,7 @@ use tests::landing::land;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
-use topic::{Config, Draft, Offset, Open, Partition, Timestamp, Topic, clock};
+use topic::{Config, Draft, Offset, Open, Partition, Topic, clock};
 use transformer::deep::{self, Deep};
 
 use crate::kafka_conformance::{fresh, open};
@@ -85,12 +85,8 @@ impl Shore {
         self.land().await.unwrap_err().to_string()
     }
 
-    async fn ledger(&self) -> Ledger {
-        self.lake.ledger().await.unwrap().unwrap()
-    }
-
     async fn audit(&self) -> (Audit, Deep) {
-        let ledger = self.ledger().await;
+        let ledger = self.lake.ledger().await.unwrap().unwrap();
         let survey = Survey::of(&self.lake).await.unwrap();
         let watermarks = self.topic.watermarks().await.unwrap();
         let transformer: transformer::Config = section("transformer", &[]).unwrap();
@@ -253,19 +249,10 @@ async fn fault_13_a_topic_trimmed_past_the_tip_is_refused_until_the_gap_is_accep
     );
     let (audit, _) = shore.audit().await;
     assert!(audit.lost > 0, "{audit:?}");
-    let ledger = shore.ledger().await;
-    let tips = shore
-        .lake
-        .tips(ledger.clone(), &[Partition(0)].into())
-        .await;
-    let first = tips.unwrap().resume(Partition(0));
-    let gap = Entry::Gap {
-        partition: Partition(0),
-        first,
-        end: low,
-        accepted_at: Timestamp::default(),
-    };
-    assert!(shore.lake.write_entry(ledger.next, &gap).await.unwrap());
+    let now = clock::system().now();
+    let accepted = shore.lake.accept_gap(Partition(0), low, now).await.unwrap();
+    let (first, end) = accepted.unwrap();
+    assert_eq!(end, low);
     shore.land().await.unwrap();
     let (audit, deep) = shore.audit().await;
     assert!(audit.clean() && deep.clean(), "{audit:?} {deep:?}");

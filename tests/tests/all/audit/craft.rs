@@ -54,9 +54,8 @@ pub(super) async fn object(
     let url = format!("file:{}", aside.path().display());
     let config: S3 = section("lake", &[("url", &url)]).unwrap();
     let lake = Lake::open(&config).unwrap();
-    lake.commit(batch.seal(), Duration::from_secs(1))
-        .await
-        .unwrap();
+    let silence = Duration::from_secs(1);
+    lake.commit(batch.seal(), 1, silence).await.unwrap();
     super::scene::copy(aside.path(), folder).unwrap();
 }
 

@@ -102,7 +102,7 @@ impl Scene {
     pub(super) async fn audit(&self) -> (Audit, Deep) {
         let catalog = self.catalog().await;
         catalog.crawl(true).await.unwrap();
-        let listing = catalog.listing().await.unwrap();
+        let listing = catalog.listing(None).await.unwrap();
         let ledger = self.lake.ledger().await.unwrap().unwrap();
         let survey = Survey::of(&self.lake).await.unwrap();
         let marks = self.topic.watermarks().await.unwrap();
