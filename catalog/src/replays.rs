@@ -69,7 +69,7 @@ impl Inner {
             ledger,
             marks,
         } = followed;
-        self.discover(lake, marks, ledger, true).await?;
+        marks.discover(lake, ledger, true).await?;
         let chained = marks.chain(ledger);
         if chained.is_empty() {
             return Ok(());
@@ -85,7 +85,7 @@ impl Inner {
         let register = move |session: &mut _| register::register(session, &batch);
         self.engine.run(Mode::Write, PATIENCE, register).await?;
         for seen in &chained {
-            marks.register(seen);
+            marks.register(&seen.name, &seen.footer);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::actors::Stage;
 use super::broker::{Brokers, Limits};
 use super::oracle::{self, Twins, Verdict};
 use super::process::WallClock;
+use super::shelf::Shelf;
 use super::shop::{Server, Shop};
 use super::store::Bucket;
 use super::worker::{Workers, lake};
@@ -85,7 +86,7 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     let records = twins.records.to_string();
     let config = section("transformer", &[("window_records", &records)]).expect(defaults);
     let max_rows = dice.number(20..80).to_string();
-    let max_age = format!("{}ms", dice.number(800..4_000));
+    let max_age = format!("{}ms", dice.number(1_500..5_000));
     let max_memory = dice
         .pick(&["24KiB", "96MiB"])
         .copied()
@@ -115,6 +116,8 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     // What retention takes before a lake is founded is not the lake's to keep.
     let sight = lake(&bucket, &Arc::new(Process::default()), None);
     while sight.found(&identity, BTreeMap::new()).await.is_err() {}
+    let shelf = Shelf::new(&bucket, dice.clone(), bug);
+    tokio::spawn(shelf.clone().crawl());
     tokio::spawn(stage.clone().keep());
     tokio::spawn(stage.clone().trouble());
     for client in 0..CLIENTS {
@@ -123,7 +126,9 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     sleep(TROUBLE).await;
     dice.calm_down();
     let recovered = recover(&stage).await;
-    let mut report = judge(&stage, twins).await;
+    // A list may lag for the last time, and the crawler comes by every few seconds.
+    sleep(Duration::from_secs(60)).await;
+    let mut report = judge(&stage, &shelf, twins).await;
     report.verdict.violations.extend(workers.failed());
     if dice.chance(250) {
         report.verdict.violations.extend(recreate(&stage).await);
@@ -173,7 +178,7 @@ async fn recover(stage: &Stage) -> bool {
     false
 }
 
-async fn judge(stage: &Stage, twins: Twins) -> Report {
+async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins) -> Report {
     let process = Arc::new(Process::default());
     let bucket = &stage.workers.bucket;
     let lake: Lake = lake(bucket, &process, None);
@@ -185,7 +190,8 @@ async fn judge(stage: &Stage, twins: Twins) -> Report {
         .expect("the lake is founded");
     let history = stage.workers.brokers.history();
     let acknowledged = stage.shop.acknowledged();
-    let verdict = oracle::audit(&lake, &*store, &ledger, &history, &acknowledged, twins).await;
+    let mut verdict = oracle::audit(&lake, &*store, &ledger, &history, &acknowledged, twins).await;
+    verdict.violations.extend(shelf.audit(&ledger).await);
     Report {
         faults: stage.dice.tally(),
         verdict,
