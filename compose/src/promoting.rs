@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use catalog::{Compared, Diff};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use sink::audit::{Audit, audit};
+use sink::audit::{self, Audit, Survey};
 use sink::{Ranges, ReplayName};
 use topic::Watermarks;
 
@@ -57,9 +57,10 @@ impl Node {
         catalog.crawl(true).await?;
         let sound = self.weigh_replay(&name).await?;
         if !sound.clean() {
+            let found: Vec<String> = sound.findings.iter().map(ToString::to_string).collect();
             bail!(
                 "the replay {name} is damaged, replay into another name: {}",
-                sound.findings.join(", ")
+                found.join(", ")
             );
         }
         let promotion = lake.promote(&name, self.clock.now()).await?;
@@ -120,14 +121,16 @@ impl Node {
             .into_iter()
             .map(|(partition, (low, high))| (partition, Watermarks { low, high }))
             .collect();
-        let registered: Vec<_> = catalog
-            .objects_of(Some(name))
-            .await?
-            .into_iter()
-            .map(|object| object.name)
-            .collect();
+        let listing = catalog.listing(Some(name)).await?;
         let lake = live.replay(name);
-        Ok(audit(&lake, &ledger, &registered, &marks, &|_, _| {}).await?)
+        let against = audit::Against {
+            ledger: &ledger,
+            watermarks: &marks,
+            catalog: Some(&listing),
+            window: Some(self.settings.sections.transformer.audited()),
+        };
+        let survey = Survey::of(&lake).await?;
+        Ok(audit::audit(&lake, &survey, &against, &|_, _| {}).await?)
     }
 }
 

@@ -3,8 +3,10 @@
 pub mod browser;
 pub mod clickweir;
 pub mod clients;
+pub mod defaults;
 pub mod faulty;
 pub mod kafka;
+pub mod landing;
 pub mod leash;
 pub mod real;
 pub mod rehearsal;

@@ -21,7 +21,7 @@ pub use plan::{Span, begin};
 use crate::partition::{Active, Shared};
 use crate::resume::{Place, Position};
 use crate::window::Window;
-use crate::worker::{RETRY, configuration};
+use crate::worker::RETRY;
 use crate::{Config, Enrichment, Error};
 
 /// How many records are asked for at once; a fetch ends at some 4 MiB, too.
@@ -76,7 +76,7 @@ pub async fn run(
 ) -> Result<Report, Error> {
     let shared = Arc::new(Shared {
         topic: parts.topic.identity().clone(),
-        configuration: configuration(&config),
+        configuration: config.configuration(),
         enrichment: parts.enrichment,
     });
     let total = replay.ranges.values().map(|(a, b)| a.distance(*b)).sum();

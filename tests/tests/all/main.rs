@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails where it stands; what it measured is for people"
 )]
 
+mod audit;
 mod browser;
 mod cluster;
 mod commit_faults;
@@ -17,6 +18,7 @@ mod kafka_conformance;
 mod kafka_faults;
 mod kills;
 mod notebook;
+mod refusals;
 mod rehearsal;
 mod replay;
 mod retention;

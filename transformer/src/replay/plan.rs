@@ -7,7 +7,6 @@ use sink::{Lake, Ledger, Ranges, ReplayName};
 use topic::{Offset, Partition, Timestamp, Topic};
 
 use super::Replay;
-use crate::worker::configuration;
 use crate::{Config, Error};
 
 /// What somebody wants to be replayed.
@@ -71,7 +70,7 @@ pub async fn begin(
             ranges
         }
     };
-    let configuration = configuration(config);
+    let configuration = config.configuration();
     lake.begin_replay(name, topic.identity(), &ranges, &configuration, now)
         .await?;
     let origins = ranges.keys().map(|&p| (p, ledger.first(p))).collect();
