@@ -6,6 +6,7 @@ pub mod clients;
 pub mod faulty;
 pub mod kafka;
 pub mod leash;
+pub mod proxy;
 pub mod real;
 pub mod rehearsal;
 pub mod seaweed;
