@@ -1,8 +1,10 @@
-//! What the tests share: the real parts, started and ended here.
+//! What the tests share: the real parts, started, disturbed and ended here.
 
 pub mod browser;
 pub mod clickweir;
 pub mod clients;
+pub mod cluster;
+pub mod commits;
 pub mod faulty;
 pub mod kafka;
 pub mod leash;

@@ -120,8 +120,8 @@ async fn fault_11_a_broker_that_is_killed_and_comes_back_keeps_order_and_doubles
         }
     });
     all.extend(read_on(&mut reader, &mut tips, |all, _| all.len() > COUNT).await);
-    kafka.kill();
-    kafka.revive().await.expect("the broker comes back");
+    kafka.kill(0);
+    kafka.revive(0).await.expect("the broker comes back");
     writing.await.expect("writing ends well");
     let before = all.len();
     all.extend(
