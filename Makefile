@@ -8,8 +8,9 @@ MAKEFLAGS += --no-print-directory
 BUILD := cargo build --locked --workspace --bins
 COMPOSE := docker compose -f compose/compose.yaml
 VISITORS ?= 200
+MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test soak lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +39,9 @@ lint: setup ## format, clippy, and licences and advisories where cargo-deny is t
 
 fmt: ## format the code
 	cargo fmt --all
+
+soak: test-setup build ## kills, freezes and cuts of real processes at half load (MINUTES=60), then the audit
+	CLICKWEIR_SOAK_MINUTES=$(MINUTES) cargo test --locked --package tests --test all the_soak -- --nocapture
 
 up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one dashboard
 	$(COMPOSE) up --detach --build --wait

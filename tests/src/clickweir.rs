@@ -278,6 +278,14 @@ impl Process {
     /// # Errors
     /// Where it cannot be told or waited for.
     pub fn end(mut self) -> anyhow::Result<bool> {
+        self.stop()
+    }
+
+    /// The same for one that is started again in its place.
+    ///
+    /// # Errors
+    /// As [`Process::end`].
+    pub fn stop(&mut self) -> anyhow::Result<bool> {
         self.signal("TERM")?;
         Ok(self.child.wait()?.success())
     }

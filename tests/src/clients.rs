@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// How many clicks one request carries.
-const CLICKS: u64 = 5;
+pub const CLICKS: u64 = 5;
 /// Every so many requests one is sent again although it was acknowledged: five in a hundred.
 const AGAIN: u64 = 20;
 /// How long a client waits for an answer, and before it asks again.
@@ -58,8 +59,8 @@ struct Shared {
     sent: Mutex<Sent>,
     sequence: AtomicU64,
     done: AtomicBool,
-    /// From the beginning of a client's request to that of its next one, in microseconds.
-    every: AtomicU64,
+    /// From the beginning of a client's request to that of its next one.
+    every: watch::Sender<Duration>,
 }
 
 impl Clients {
@@ -86,8 +87,7 @@ impl Clients {
 
     /// From now on they send no oftener than that.
     pub fn pace(&self, every: Duration) {
-        let micros = u64::try_from(every.as_micros()).unwrap_or(u64::MAX);
-        self.shared.every.store(micros, Ordering::Relaxed);
+        self.shared.every.send_replace(every);
     }
 
     /// How many clients there are.
@@ -108,6 +108,7 @@ impl Clients {
     /// Where a request is not acknowledged a minute later.
     pub async fn stop(self) -> Sent {
         self.shared.done.store(true, Ordering::Relaxed);
+        self.pace(Duration::ZERO);
         for task in self.tasks {
             task.await.expect("a client does not panic");
         }
@@ -140,8 +141,19 @@ impl Shared {
                 self.send(&http, &body).await;
                 self.sent.lock().repeated += 1;
             }
-            let every = Duration::from_micros(self.every.load(Ordering::Relaxed));
-            sleep_until(since + every).await;
+            self.wait(since).await;
+        }
+    }
+
+    /// Waits until the next request may follow one that began at `since`.
+    async fn wait(&self, since: Instant) {
+        let mut every = self.every.subscribe();
+        loop {
+            let next = since + *every.borrow_and_update();
+            tokio::select! {
+                () = sleep_until(next) => return,
+                _ = every.changed() => {}
+            }
         }
     }
 

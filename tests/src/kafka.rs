@@ -142,6 +142,12 @@ impl Kafka {
         &self.doors[number]
     }
 
+    /// The proxies, to be disturbed apart from the broker.
+    #[must_use]
+    pub fn take_doors(&mut self) -> Vec<Proxy> {
+        std::mem::take(&mut self.doors)
+    }
+
     /// `host:port` of the listener without security, of each broker.
     #[must_use]
     pub fn brokers(&self) -> &str {

@@ -12,4 +12,5 @@ pub mod proxy;
 pub mod real;
 pub mod rehearsal;
 pub mod seaweed;
+pub mod soak;
 pub mod usage;

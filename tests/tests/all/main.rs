@@ -20,3 +20,4 @@ mod notebook;
 mod rehearsal;
 mod retention;
 mod s3;
+mod soak;
