@@ -9,6 +9,7 @@ mod broker;
 mod certificate;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -26,6 +27,10 @@ pub const USER: (&str, &str) = ("clickweir", "under-the-weir");
 
 /// How long a broker may take until it answers; it takes about five seconds alone.
 const START: Duration = Duration::from_secs(90);
+/// How many tests may meet the shared broker through a proxy of their own.
+const DOORS: usize = 12;
+/// Any free port of it.
+const LOOPBACK: &str = "127.0.0.1:0";
 /// How long a question to it may take.
 const ASK: Duration = Duration::from_secs(10);
 
@@ -41,9 +46,23 @@ pub struct Kafka {
 pub async fn shared() -> Option<&'static Kafka> {
     static SHARED: OnceCell<Option<Kafka>> = OnceCell::const_new();
     SHARED
-        .get_or_init(|| async { start().await })
+        .get_or_init(|| async { told(Kafka::start(1, &[LOOPBACK; DOORS]).await) })
         .await
         .as_ref()
+}
+
+/// The shared broker behind a door that no other test has; `None` as with [`start_three`].
+///
+/// # Panics
+/// Where more tests ask than there are doors.
+pub async fn shared_behind() -> Option<(&'static Kafka, &'static Proxy)> {
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    let kafka = shared().await?;
+    if !kafka.is_own() {
+        handed_in();
+        return None;
+    }
+    Some((kafka, kafka.door(TAKEN.fetch_add(1, Ordering::Relaxed))))
 }
 
 /// A broker of the test's own; `None` as with [`shared`].
@@ -64,15 +83,16 @@ pub async fn start_behind(doors: &[&str]) -> Option<Kafka> {
 }
 
 async fn own(brokers: usize, doors: &[&str]) -> Option<Kafka> {
-    let handed_in = real::env("CLICKWEIR_TEST_KAFKA");
-    let why_not = handed_in.map(|_| "the broker was handed in".to_owned());
-    match why_not {
-        None => told(Kafka::start(brokers, doors).await),
-        Some(why_not) => {
-            let _ = real::have("Kafka to disturb", Some(why_not));
-            None
-        }
+    if real::env("CLICKWEIR_TEST_KAFKA").is_some() {
+        handed_in();
+        return None;
     }
+    told(Kafka::start(brokers, doors).await)
+}
+
+fn handed_in() {
+    let why_not = "the broker was handed in".to_owned();
+    let _ = real::have("Kafka to disturb", Some(why_not));
 }
 
 fn told(started: Result<Kafka>) -> Option<Kafka> {

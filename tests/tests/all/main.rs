@@ -10,6 +10,7 @@
 mod browser;
 mod cluster;
 mod commit_faults;
+mod edge_faults;
 mod end_to_end;
 mod house;
 mod imports;
