@@ -251,6 +251,22 @@ impl Kafka {
         asked.await?
     }
 
+    /// The ids of a group's members, in order.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub async fn members(&self, group: &str) -> Result<Vec<String>> {
+        let (brokers, group) = (self.brokers.clone(), group.to_owned());
+        let asked = tokio::task::spawn_blocking(move || {
+            let list = asking(&brokers)?.fetch_group_list(Some(&group), ASK)?;
+            let members = list.groups().iter().flat_map(|group| group.members());
+            let mut ids: Vec<_> = members.map(|member| member.id().to_owned()).collect();
+            ids.sort_unstable();
+            Ok(ids)
+        });
+        asked.await?
+    }
+
     fn run(&mut self, number: usize) -> Result<()> {
         let heap = if self.own.len() > 1 { "256m" } else { "512m" };
         self.own[number].start(heap)

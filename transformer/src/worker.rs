@@ -161,7 +161,10 @@ impl Worker {
 
     async fn event(&mut self, event: Event) -> Result<(), Error> {
         match event {
-            Event::Assigned { partitions } => self.resume(partitions.into_iter().collect()),
+            Event::Assigned { partitions } => {
+                tracing::debug!(?partitions, "assigned");
+                self.resume(partitions.into_iter().collect());
+            }
             Event::Records { partition, records } => self.take(partition, &records),
             Event::Revoked { partitions, ack } => return self.revoke(&partitions, ack).await,
         }
@@ -337,8 +340,10 @@ impl Worker {
     }
 
     async fn revoke(&mut self, partitions: &[Partition], ack: Revocation) -> Result<(), Error> {
+        tracing::debug!(?partitions, "revoked");
         let done = self.let_go(partitions).await;
         ack.acknowledge();
+        tracing::debug!(?partitions, "let go");
         done
     }
 

@@ -22,3 +22,4 @@ mod rehearsal;
 mod retention;
 mod s3;
 mod soak;
+mod store_faults;

@@ -71,6 +71,7 @@ impl Worker {
                 return Ok(());
             }
         };
+        tracing::debug!(%partition, next = %position.next, from = %position.from, "resumes");
         let window = Window::new(self.config.window, self.config.window_records);
         let active = Box::new(Active::new(partition, position, window));
         self.partitions
@@ -102,6 +103,7 @@ impl Worker {
         active.committing = None;
         match outcome {
             Ok(Outcome::Committed(footer)) => {
+                tracing::debug!(%partition, first = %footer.first, end = %footer.end, "committed");
                 self.reader.report(partition, footer.end);
                 self.status.committed(partition, footer.end);
             }
