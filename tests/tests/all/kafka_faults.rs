@@ -327,3 +327,27 @@ async fn a_damaged_batch_stops_its_partition_and_no_other() {
         "{fetched:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_open_within_seconds_each_time() {
+    // librdkafka waits for its first metadata, and may sleep through their arrival: then the
+    // cluster's id once came only when the whole time-out was over, ten seconds later.
+    const OPENS: usize = 60;
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
+    let config = fresh(kafka, 1);
+    open(&config).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..OPENS / 6 {
+        let six = (0..6).map(|_| async {
+            let since = Instant::now();
+            open(&config).await;
+            since.elapsed()
+        });
+        let took = futures::future::join_all(six).await;
+        slowest = slowest.max(took.into_iter().max().expect("six"));
+    }
+    println!("the slowest of {OPENS} opens took {slowest:?}");
+    assert!(slowest < Duration::from_secs(6), "{slowest:?}");
+}
