@@ -180,7 +180,7 @@ impl Worker {
                 };
                 self.resume(again);
             }
-            ReadError::Corrupt { partition, .. } => self.stop(partition, error.to_string()),
+            ReadError::Corrupt { partition, .. } => self.stop(partition, &error.into()),
             ReadError::Unavailable(why) => {
                 tracing::warn!("reading is delayed: {why}");
                 tokio::time::sleep(PULSE).await;
