@@ -17,6 +17,8 @@ mod imports;
 mod kafka_conformance;
 mod kafka_faults;
 mod kills;
+mod limits;
+mod members;
 mod notebook;
 mod rehearsal;
 mod retention;
