@@ -218,7 +218,15 @@ impl Process {
     /// # Errors
     /// Where it cannot be started.
     pub fn start(place: &Place, arguments: &[&str]) -> anyhow::Result<Self> {
-        let mut child = place.command(arguments).stdout(Stdio::piped()).spawn()?;
+        Self::spawn(&mut place.command(arguments))
+    }
+
+    /// The same for a command that was made ready elsewhere.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn spawn(command: &mut Command) -> anyhow::Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().context("its output is piped")?;
         Ok(Self {
             child,

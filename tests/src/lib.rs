@@ -8,6 +8,7 @@ pub mod commits;
 pub mod faulty;
 pub mod kafka;
 pub mod leash;
+pub mod namespace;
 pub mod proxy;
 pub mod real;
 pub mod rehearsal;

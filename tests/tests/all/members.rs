@@ -7,11 +7,13 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use serde_json::json;
-use tests::clickweir::Place;
+use tests::clickweir::{Place, Process};
 use tests::clients::{CLICKS, Clients};
-use tests::cluster::{Cluster, Role};
+use tests::cluster::{Cluster, Role, SESSION};
 use tests::kafka::{self, Kafka};
-use tests::seaweed;
+use tests::namespace::Namespace;
+use tests::proxy::Proxy;
+use tests::{real, seaweed};
 use tokio::time::{Instant, sleep};
 
 /// How many visitors' clicks stand in the lake in another order than that in which their
@@ -180,5 +182,59 @@ async fn fault_19_members_that_join_and_leave_every_two_seconds_do_not_stop_it()
         "{TURNS} joins and leaves, {} clicks; lost 0, doubled 0",
         sent.acknowledged.len()
     );
+    roles.end().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fault_17_a_worker_cut_from_kafka_and_not_from_the_store_lets_go() {
+    const TO_KAFKA: usize = 0;
+    let Some(seaweed) = seaweed::shared().await else {
+        return;
+    };
+    let space = Namespace::new(&[17, 18]);
+    let why_not = space.as_ref().err().map(|error| format!("{error:#}"));
+    if !real::have("network namespace", why_not) {
+        return;
+    }
+    let space = space.unwrap();
+    let Some(kafka) = kafka::start_behind(&["10.213.17.1:0"]).await else {
+        return;
+    };
+    let server = seaweed.endpoint().trim_start_matches("http://");
+    let store = Proxy::on("10.213.18.1:0", server).await.unwrap();
+    let cluster = Cluster::on(&kafka, seaweed, "cut").with("SINK__MAX_AGE", "300ms");
+    let mut roles = cluster.start(1).unwrap();
+    let clients = Clients::start(&roles.producer.url, 4, Duration::from_millis(20));
+    cluster.all_commit("the start").await.unwrap();
+    let place = cluster
+        .behind(kafka.door(0))
+        .with("LAKE__ENDPOINT", &format!("http://{}", store.address()));
+    let mut inside = Process::spawn(&mut space.within(&place.command(&["transformer"]))).unwrap();
+    inside.line_after("from ").unwrap();
+    cluster
+        .all_commit("the one inside has joined")
+        .await
+        .unwrap();
+    for turn in ["once", "and again"] {
+        space.plug(TO_KAFKA, false).unwrap();
+        // It may still reach the store with what it holds; past its session the other has all
+        // partitions.
+        sleep(SESSION).await;
+        let took = cluster
+            .all_commit("without the one that is cut off")
+            .await
+            .unwrap();
+        println!("cut from Kafka {turn}: all commit after {took:?}");
+        space.plug(TO_KAFKA, true).unwrap();
+        cluster.all_commit("it is back").await.unwrap();
+    }
+    // Alone it must go on with everything: it is a whole member again.
+    assert!(roles.transformers.remove(0).process.end().unwrap());
+    cluster.all_commit("by the one inside alone").await.unwrap();
+    let sent = clients.stop().await;
+    roles.dashboard.place.settled().await.unwrap();
+    roles.dashboard.place.proves(&sent.acknowledged).unwrap();
+    println!("{} clicks; lost 0, doubled 0", sent.acknowledged.len());
+    assert!(inside.end().unwrap());
     roles.end().unwrap();
 }
