@@ -42,7 +42,7 @@ pub struct Accounting {
     pub total: Account,
 }
 
-/// How far a partition is registered.
+/// How far a partition of the live lake is registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Freshness {
     /// The partition.
@@ -84,7 +84,10 @@ pub struct Run {
 }
 
 impl Catalog {
-    /// What became of every registered offset.
+    /// What became of every registered offset, as the tables show it: within a promotion's
+    /// ranges by the replay. Rows and dead letters are counted; where a promotion cuts an
+    /// object in two whose range holds duplicates beside offsets of other kinds without a
+    /// trace, the duplicates are told first.
     ///
     /// # Errors
     /// The database's.
@@ -95,13 +98,14 @@ impl Catalog {
                     SELECT partition, sum(\"rows\") AS \"rows\", sum(dead_letters) AS letters,
                         sum(duplicates) AS duplicates, sum(differing) AS differing,
                         sum(dropped) AS dropped, sum(absent) AS absent
-                    FROM objects GROUP BY partition)
+                    FROM shown GROUP BY partition)
                  SELECT partition, \"rows\"::UBIGINT, letters::UBIGINT, duplicates::UBIGINT,
                     differing::UBIGINT, dropped::UBIGINT, absent::UBIGINT,
                     coalesce((SELECT sum(gaps.\"end\" - gaps.\"first\") FROM gaps
                         WHERE gaps.partition = accounts.partition
                             AND gaps.\"first\" < registered_end), 0)::UBIGINT
-                 FROM accounts JOIN partitions USING (partition) ORDER BY partition",
+                 FROM accounts JOIN partitions USING (partition)
+                 WHERE replay = '' ORDER BY partition",
             )?;
             let partitions = statement.query_map([], |row| {
                 let account = Account {
@@ -131,7 +135,7 @@ impl Catalog {
         .await
     }
 
-    /// How far each partition is registered.
+    /// How far each partition of the live lake is registered.
     ///
     /// # Errors
     /// The database's.
@@ -144,8 +148,8 @@ impl Catalog {
                         (SELECT min(gaps.\"first\") FROM gaps
                             WHERE gaps.partition = partitions.partition
                                 AND gaps.\"first\" < registered_end)), registered_end)
-                 FROM partitions LEFT JOIN objects USING (partition)
-                 GROUP BY partition, registered_end ORDER BY partition",
+                 FROM partitions LEFT JOIN objects USING (replay, partition)
+                 WHERE replay = '' GROUP BY partition, registered_end ORDER BY partition",
             )?;
             let partitions = statement.query_map([], |row| {
                 Ok(Freshness {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
-use sink::{Footer, Ledger, ObjectName, Timestamp};
+use sink::{Footer, Lake, Ledger, ObjectName, Timestamp};
 use tokio::time::Instant;
 
 use crate::accounting::Run;
@@ -31,6 +31,9 @@ pub struct Crawl {
     pub refused: u64,
     /// Files among the objects that are none by their name.
     pub foreign: u64,
+    /// Whether this run changed what the tables show of the replays.
+    #[serde(default)]
+    pub promoted: bool,
     /// What was held, refused or foreign, and why.
     pub detail: String,
 }
@@ -55,7 +58,9 @@ impl Catalog {
             None => {
                 inner
                     .engine
-                    .run(Mode::Read, PATIENCE, register::load)
+                    .run(Mode::Read, PATIENCE, |session| {
+                        register::load(session, None)
+                    })
                     .await?
             }
         };
@@ -69,10 +74,17 @@ impl Catalog {
             marks = Marks::default();
         }
         // Should anything below fail, the marks are read from the database again.
-        let run = inner
+        let mut run = inner
             .discover_and_register(&mut marks, &ledger, full, started)
             .await?;
-        *slot = Some(marks);
+        match inner.follow(&mut marks, &ledger).await {
+            Ok(promoted) => {
+                run.promoted = promoted;
+                *slot = Some(marks);
+            }
+            // The live rows are registered whatever a replay is like; the next run tries again.
+            Err(error) => tracing::error!(%error, "the replays cannot be followed"),
+        }
         Ok(run)
     }
 }
@@ -86,7 +98,7 @@ impl Inner {
         (started_at, clock): (Timestamp, Instant),
     ) -> Result<Crawl, Error> {
         let full = full || marks.ends.is_empty();
-        let listed = self.discover(marks, ledger, full).await?;
+        let listed = self.discover(&self.lake, marks, ledger, full).await?;
         let moved = marks.pass_gaps(ledger);
         loop {
             let chained = marks.chain(ledger);
@@ -104,11 +116,12 @@ impl Inner {
                 detail: crawl.detail.clone(),
             };
             let batch = register::Batch {
+                replay: None,
                 ledger: ledger.clone(),
                 objects: chained.clone(),
                 moved: moved.clone(),
                 location: self.lake.location().clone(),
-                run,
+                run: Some(run),
             };
             let register = move |session: &mut _| register::register(session, &batch);
             match self.engine.run(Mode::Write, PATIENCE, register).await {
@@ -128,8 +141,9 @@ impl Inner {
 
     /// Lists, and reads the footer of what is new. What was found stands in `marks.held` or
     /// `marks.refused` afterwards.
-    async fn discover(
+    pub(crate) async fn discover(
         &self,
+        lake: &Lake,
         marks: &mut Marks,
         ledger: &Ledger,
         full: bool,
@@ -137,10 +151,10 @@ impl Inner {
         let mut listed = Listed::default();
         let mut files = Vec::new();
         match marks.since().filter(|_| !full) {
-            None => files = self.lake.files(None).await?,
+            None => files = lake.files(None).await?,
             since => {
-                for hour in self.lake.hours_since(since).await? {
-                    files.extend(self.lake.files(Some(hour)).await?);
+                for hour in lake.hours_since(since).await? {
+                    files.extend(lake.files(Some(hour)).await?);
                 }
             }
         }
@@ -165,7 +179,7 @@ impl Inner {
             }
         }
         let mut footers = stream::iter(fresh)
-            .map(|(name, bytes)| async move { (name, bytes, self.lake.described(&name).await) })
+            .map(|(name, bytes)| async move { (name, bytes, lake.described(&name).await) })
             .buffer_unordered(FOOTERS);
         while let Some((name, bytes, footer)) = footers.next().await {
             match footer {
@@ -217,7 +231,7 @@ fn unfit(footer: &Footer, ledger: &Ledger) -> Option<String> {
 
 /// What a list showed that is not registered.
 #[derive(Debug, Default)]
-struct Listed {
+pub(crate) struct Listed {
     found: BTreeSet<ObjectName>,
     foreign: Vec<String>,
 }
@@ -247,6 +261,7 @@ impl Listed {
             held,
             refused,
             foreign: self.foreign.len() as u64,
+            promoted: false,
             detail: words.join("\n"),
         }
     }

@@ -1,6 +1,7 @@
 //! DuckDB off the async runtime: a pool of connections to one database, a transaction
 //! around each piece of work, and a time limit that really ends it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,8 +39,8 @@ pub(crate) struct Session {
     pub(crate) connection: Connection,
     /// The catalog's revision that the views of this connection list; none before the first.
     pub(crate) revision: Option<u64>,
-    /// Which lists its views are made over; none before they were made.
-    pub(crate) shapes: Option<[[bool; 2]; 2]>,
+    /// Its views, by name: their SQL, and that of the lists they are made over.
+    pub(crate) bound: BTreeMap<String, (String, String)>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -150,7 +151,7 @@ impl Engine {
         Ok(Session {
             connection,
             revision: None,
-            shapes: None,
+            bound: BTreeMap::new(),
             stopped: Arc::default(),
         })
     }
@@ -172,7 +173,7 @@ fn transact<T>(
     if done.is_err() {
         // What the views were is rolled back as well.
         session.revision = None;
-        session.shapes = None;
+        session.bound.clear();
         if let Err(error) = session.connection.execute_batch("ROLLBACK") {
             tracing::debug!(error = %sentence(&error), "nothing was left to roll back");
         }

@@ -2,16 +2,24 @@
 //! stand twice, and whether given ids have arrived.
 
 use duckdb::params;
-use sink::{Footer, ObjectName};
+use sink::{Footer, ObjectName, ReplayName};
 
 use crate::engine::{Mode, Session};
 use crate::open::PATIENCE;
 use crate::{Catalog, Error};
 
+/// The catalog's name of a replay, and the prefix of its objects' paths; both are empty for
+/// the live lake.
+pub(crate) fn place(replay: Option<&ReplayName>) -> (String, String) {
+    replay.map_or_else(Default::default, |name| {
+        (name.to_string(), format!("{}/", name.folder()))
+    })
+}
+
 /// A registered object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Its name; [`ObjectName::path`] is its place in the lake.
+    /// Its name; [`ObjectName::path`] is its place in its lake.
     pub name: ObjectName,
     /// Its size in bytes.
     pub bytes: u64,
@@ -22,22 +30,35 @@ pub struct Object {
 }
 
 impl Catalog {
-    /// The registered objects, by partition and first offset.
+    /// The live lake's registered objects, by partition and first offset.
     ///
     /// # Errors
     /// The database's.
     pub async fn objects(&self) -> Result<Vec<Object>, Error> {
-        let work = |session: &mut Session| {
+        self.objects_of(None).await
+    }
+
+    /// The registered objects of a replay, or (none) of the live lake.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn objects_of(&self, replay: Option<&ReplayName>) -> Result<Vec<Object>, Error> {
+        let (replay, folder) = place(replay);
+        let work = move |session: &mut Session| {
             let mut statement = session.connection.prepare(
-                "SELECT path, bytes, footer, current FROM objects ORDER BY partition, \"first\"",
+                "SELECT path, bytes, footer, current FROM objects WHERE replay = ?
+                 ORDER BY partition, \"first\"",
             )?;
-            let mut rows = statement.query([])?;
+            let mut rows = statement.query([replay])?;
             let mut objects = Vec::new();
             while let Some(row) = rows.next()? {
                 let (path, footer): (String, String) = (row.get(0)?, row.get(2)?);
                 let damaged = |what: &str| Error::Unavailable(format!("{path} is listed {what}"));
                 objects.push(Object {
-                    name: ObjectName::parse(&path).ok_or_else(|| damaged("under no name"))?,
+                    name: path
+                        .strip_prefix(&folder)
+                        .and_then(ObjectName::parse)
+                        .ok_or_else(|| damaged("under no name"))?,
                     bytes: row.get(1)?,
                     current: row.get(3)?,
                     footer: serde_json::from_str(&footer)

@@ -4,6 +4,8 @@
 //! [`schedule::run`] does so on time. [`Catalog::query`] is free SQL in a sandbox; the
 //! panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only the
 //! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
+//! Replays are registered beside the live lake, each a table of its own; [`Catalog::diff`]
+//! compares one with the live rows, and what the ledger promotes is shown in their place.
 //!
 //! This crate knows no brokers and serves no HTTP. Its database is private to one process
 //! and holds nothing that the lake does not: delete it, and it is built again.
@@ -18,16 +20,19 @@
 mod accounting;
 mod config;
 mod crawl;
+mod diff;
 mod engine;
 mod error;
 mod holdings;
 mod marks;
 mod open;
 mod panels;
+mod promotions;
 mod publish;
 mod query;
 mod register;
 mod remote;
+mod replays;
 mod rollup;
 mod rows;
 mod sandbox;
@@ -40,6 +45,7 @@ mod views;
 pub use accounting::{Account, Accounting, Freshness, Run};
 pub use config::Config;
 pub use crawl::Crawl;
+pub use diff::{Compared, Diff, Difference};
 pub use error::Error;
 pub use holdings::Object;
 pub use open::Catalog;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sink::{Footer, Hour, Ledger, ObjectName, Offset, Partition};
+use sink::{Footer, Hour, Lake, Ledger, ObjectName, Offset, Partition, Promotion, ReplayName};
 
 /// How far a partition is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,25 @@ pub(crate) struct Seen {
     pub(crate) current: bool,
 }
 
+/// A replay that is followed.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    /// Its own lake.
+    pub(crate) lake: Lake,
+    /// That lake's ledger.
+    pub(crate) ledger: Ledger,
+    /// What is known of it.
+    pub(crate) marks: Marks,
+}
+
+impl Followed {
+    /// Whether all that it will ever hold is registered.
+    pub(crate) fn is_whole(&self) -> bool {
+        let mut ranges = self.ledger.ranges().into_iter();
+        ranges.all(|(partition, (_, end))| self.marks.end(partition, &self.ledger) >= end)
+    }
+}
+
 /// The crawler's memory. What is in the database is read from it; the rest is found again.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
@@ -37,6 +56,10 @@ pub(crate) struct Marks {
     pub(crate) held: HashMap<ObjectName, Seen>,
     /// Objects that cannot be registered: their size when they were looked at, and why.
     pub(crate) refused: HashMap<ObjectName, (u64, String)>,
+    /// The replays, by name.
+    pub(crate) replays: BTreeMap<ReplayName, Followed>,
+    /// The promotions that the tables show.
+    pub(crate) promotions: Vec<Promotion>,
 }
 
 impl Marks {
@@ -47,6 +70,23 @@ impl Marks {
             .get(&partition)
             .map_or_else(|| ledger.first(partition), |mark| mark.end);
         ledger.past_gaps(partition, end)
+    }
+
+    /// Those of the ledger's promotions that can be shown: the first ones, up to one whose
+    /// ranges are not registered yet, live or replayed.
+    pub(crate) fn reached(&self, ledger: &Ledger) -> Vec<Promotion> {
+        let whole = |promotion: &&Promotion| {
+            let replayed = self.replays.get(&promotion.name);
+            let mut ranges = promotion.ranges.iter();
+            replayed.is_some_and(Followed::is_whole)
+                && ranges.all(|(&partition, &(_, end))| self.end(partition, ledger) >= end)
+        };
+        ledger
+            .promotions
+            .iter()
+            .take_while(whole)
+            .cloned()
+            .collect()
     }
 
     /// From which hour on a run must list: the one before the newest, and that before the
@@ -171,6 +211,8 @@ mod tests {
                 .iter()
                 .map(|&(f, e)| ((Partition(0), Offset(f)), Offset(e)))
                 .collect(),
+            replay: None,
+            promotions: Vec::new(),
             next: 1,
         };
         let check = |ranges: &[(u64, u64)], gaps: &[(u64, u64)], chained: &[u64], held, refused| {

@@ -271,11 +271,19 @@ impl Catalog {
     /// The database's.
     pub async fn span(&self) -> Result<Option<(Timestamp, Timestamp)>, Error> {
         self.read(|session| {
-            let sql = "SELECT epoch_us(min(occurred_least)), epoch_us(max(occurred_greatest)) FROM objects";
+            let sql =
+                "SELECT epoch_us(min(occurred_least)), epoch_us(max(occurred_greatest)) FROM shown";
             let ends: (Option<i64>, Option<i64>) =
-                session.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let (Some(least), Some(greatest)) = ends else { return Ok(None) };
-            Ok(Some((Timestamp::from_micros(least), Timestamp::from_micros(greatest))))
+                session
+                    .connection
+                    .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (Some(least), Some(greatest)) = ends else {
+                return Ok(None);
+            };
+            Ok(Some((
+                Timestamp::from_micros(least),
+                Timestamp::from_micros(greatest),
+            )))
         })
         .await
     }

@@ -4,16 +4,18 @@ use bytes::Bytes;
 use duckdb::{Connection, params};
 use sink::Location;
 
+use crate::engine::{Mode, Session};
+use crate::open::PATIENCE;
 use crate::remote::{self, Access};
-use crate::views::{Lists, View};
-use crate::{Catalog, Error, Object};
+use crate::views::View;
+use crate::{Catalog, Error};
 
 /// The copy's place in the lake.
 pub const PUBLISHED: &str = "published/clickweir.duckdb";
 
 impl Catalog {
-    /// Writes the published copy: views `clicks` and `dead_letters` over explicit lists of
-    /// absolute names, and a table `objects`. `base` takes the place of the lake's own
+    /// Writes the published copy: the catalog's views over explicit lists of absolute names,
+    /// and a table `objects` of what `clicks` shows. `base` takes the place of the lake's own
     /// absolute prefix, for readers who have it mounted elsewhere. The previous copy stays
     /// valid until the new one is whole.
     ///
@@ -21,7 +23,7 @@ impl Catalog {
     /// The lake's and the database's.
     pub async fn publish(&self, base: Option<&str>) -> Result<(), Error> {
         let inner = &self.inner;
-        let objects = self.objects().await?;
+        let copied = inner.engine.run(Mode::Read, PATIENCE, Copied::read).await?;
         let access = remote::settings(&inner.config, inner.lake.location(), &inner.s3)?;
         let here = inner.lake.location().clone();
         let base = base.map(|base| Location::Folder(base.trim_end_matches('/').into()));
@@ -39,7 +41,7 @@ impl Catalog {
             }
             write(
                 &path,
-                &objects,
+                &copied,
                 &access,
                 &here,
                 base.as_ref().unwrap_or(&here),
@@ -55,11 +57,35 @@ impl Catalog {
     }
 }
 
+/// What is copied, of one snapshot.
+struct Copied {
+    views: Vec<View>,
+    /// Path, partition, and first, end, rows and bytes.
+    objects: Vec<(String, u32, [u64; 4])>,
+}
+
+impl Copied {
+    fn read(session: &mut Session) -> Result<Self, Error> {
+        let mut statement = session.connection.prepare(
+            "SELECT path, shown.partition, shown.\"first\", shown.\"end\", shown.\"rows\", bytes
+             FROM shown JOIN objects USING (path) ORDER BY 2, 3",
+        )?;
+        let objects = statement.query_map([], |row| {
+            let numbers = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+            Ok((row.get(0)?, row.get(1)?, numbers))
+        })?;
+        Ok(Self {
+            views: session.views()?,
+            objects: objects.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
 /// Writes the copy's file. What its views name is bound when they are read, so a `base`
 /// that is not reachable from here does no harm.
 fn write(
     path: &std::path::Path,
-    objects: &[Object],
+    copied: &Copied,
     access: &Access,
     here: &Location,
     base: &Location,
@@ -67,15 +93,7 @@ fn write(
     let connection = Connection::open(path)?;
     connection.execute_batch(&access.reach)?;
     connection.execute_batch("SET TimeZone = 'UTC'; BEGIN TRANSACTION")?;
-    let filled = objects
-        .iter()
-        .filter(|object| object.footer.counts.rows > 0);
-    let clicks = Lists::of(filled.map(|object| (object.name.to_string(), object.current)));
-    let letters: Vec<String> = objects
-        .iter()
-        .filter_map(|object| object.footer.letters.clone())
-        .collect();
-    for view in [View::clicks(&clicks), View::letters(&letters)] {
+    for view in &copied.views {
         connection.execute_batch(&view.create("", here))?;
         connection.execute_batch(&view.objects("", base))?;
     }
@@ -85,20 +103,14 @@ fn write(
             bytes UBIGINT)",
     )?;
     let mut appender = connection.appender("objects")?;
-    for Object {
-        name,
-        bytes,
-        footer,
-        ..
-    } in objects
-    {
+    for (path, partition, [first, end, rows, bytes]) in &copied.objects {
         appender.append_row(params![
-            base.absolute(&name.to_string()),
-            footer.partition.0,
-            footer.first.0,
-            footer.end.0,
-            footer.counts.rows,
-            bytes,
+            base.absolute(path),
+            partition,
+            first,
+            end,
+            rows,
+            bytes
         ])?;
     }
     appender.flush()?;

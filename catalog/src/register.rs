@@ -2,12 +2,13 @@
 //! all or nothing.
 
 use duckdb::{Connection, params};
-use sink::{Hour, Ledger, Location, ObjectName, Offset, Partition};
+use sink::{Hour, Ledger, Location, ObjectName, Offset, Partition, ReplayName};
 
 use crate::accounting::Run;
 use crate::engine::Session;
+use crate::holdings::place;
 use crate::marks::{Mark, Marks, Seen};
-use crate::views::Lists;
+use crate::views::{Piece, Table};
 use crate::{Error, rollup, schema};
 
 /// How many runs that registered nothing are kept.
@@ -15,24 +16,35 @@ const QUIET_RUNS: u64 = 1_000;
 
 /// What one run registers.
 pub(crate) struct Batch {
+    /// The replay whose objects they are; none for the live lake.
+    pub(crate) replay: Option<ReplayName>,
     pub(crate) ledger: Ledger,
     pub(crate) objects: Vec<Seen>,
     /// Partitions whose registered end an accepted loss has moved, and to where.
     pub(crate) moved: Vec<(Partition, Offset)>,
     pub(crate) location: Location,
-    pub(crate) run: Run,
+    /// The run's row; a replay's has none.
+    pub(crate) run: Option<Run>,
 }
 
-/// Reads what earlier runs registered.
-pub(crate) fn load(session: &mut Session) -> Result<Marks, Error> {
+/// Reads what earlier runs registered of a replay, or (none) of the live lake.
+pub(crate) fn load(session: &mut Session, replay: Option<&ReplayName>) -> Result<Marks, Error> {
     let connection = &session.connection;
+    let (replay, folder) = place(replay);
+    let (topic, promotions): (_, String) =
+        connection.query_row("SELECT topic, promotions FROM meta", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     let mut marks = Marks {
-        topic: connection.query_row("SELECT topic FROM meta", [], |row| row.get(0))?,
+        topic,
+        promotions: serde_json::from_str(&promotions).map_err(|error| {
+            Error::Unavailable(format!("its promotions cannot be read: {error}"))
+        })?,
         ..Marks::default()
     };
-    let mut statement =
-        connection.prepare("SELECT partition, registered_end, hour FROM partitions")?;
-    let mut rows = statement.query([])?;
+    let mut statement = connection
+        .prepare("SELECT partition, registered_end, hour FROM partitions WHERE replay = ?")?;
+    let mut rows = statement.query([&replay])?;
     while let Some(row) = rows.next()? {
         let mark = Mark {
             end: Offset(row.get(1)?),
@@ -40,8 +52,12 @@ pub(crate) fn load(session: &mut Session) -> Result<Marks, Error> {
         };
         marks.ends.insert(Partition(row.get(0)?), mark);
     }
-    for path in session.paths("SELECT path FROM objects")? {
-        let name = ObjectName::parse(&path).ok_or_else(|| {
+    // A replay's name is safe in SQL.
+    for path in session.paths(&format!(
+        "SELECT path FROM objects WHERE replay = '{replay}'"
+    ))? {
+        let name = path.strip_prefix(&folder).and_then(ObjectName::parse);
+        let name = name.ok_or_else(|| {
             Error::Unavailable(format!("it lists {path}, which is no object's name"))
         })?;
         marks.known.insert(name);
@@ -59,7 +75,7 @@ pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error
     let connection = &session.connection;
     for (partition, end) in &batch.moved {
         connection.execute(
-            "UPDATE partitions SET registered_end = ? WHERE partition = ?",
+            "UPDATE partitions SET registered_end = ? WHERE partition = ? AND replay = ''",
             params![end.0, partition.0],
         )?;
     }
@@ -70,30 +86,59 @@ pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error
         )?;
     }
     if !batch.objects.is_empty() {
-        insert_objects(connection, &batch.objects)?;
+        insert_objects(connection, batch.replay.as_ref(), &batch.objects)?;
         connection.execute(
             "UPDATE meta SET topic = ?, revision = revision + 1",
             params![batch.ledger.topic.to_string()],
         )?;
-        let filled = batch
-            .objects
-            .iter()
-            .filter(|seen| seen.footer.counts.rows > 0);
-        let lists = Lists::of(filled.map(|seen| (seen.name.to_string(), seen.current)));
-        if !lists.is_empty() {
-            rollup::add(connection, &lists.table(&batch.location))?;
-        }
     }
-    if batch.run.full {
+    let Some(run) = &batch.run else {
+        return Ok(());
+    };
+    // No promotion reaches beyond what is registered, so what is new is shown as it is.
+    let filled = batch
+        .objects
+        .iter()
+        .filter(|seen| seen.footer.counts.rows > 0);
+    let pieces: Vec<Piece> = filled
+        .map(|seen| Piece::whole(seen.name.to_string(), seen.current))
+        .collect();
+    if !pieces.is_empty() {
+        rollup::add(connection, &Table::Clicks.of(&pieces, &batch.location))?;
+    }
+    if run.full {
         rollup::compact(connection)?;
     }
-    insert_run(connection, &batch.run)
+    insert_run(connection, run)
 }
 
-fn insert_objects(connection: &Connection, objects: &[Seen]) -> Result<(), Error> {
+/// Lists a replay, whose ledger this is.
+pub(crate) fn insert_replay(
+    session: &mut Session,
+    name: &ReplayName,
+    ledger: &Ledger,
+) -> Result<(), Error> {
+    let configuration = ledger.replay.as_ref().map(|replay| &replay.configuration);
+    for (partition, (first, end)) in ledger.ranges() {
+        session.connection.execute(
+            "INSERT OR IGNORE INTO replays VALUES (?, ?, ?, ?, ?)",
+            params![name.as_str(), partition.0, first.0, end.0, configuration],
+        )?;
+    }
+    // The views are those of all replays.
+    let next = "UPDATE meta SET revision = revision + 1";
+    Ok(session.connection.execute_batch(next)?)
+}
+
+fn insert_objects(
+    connection: &Connection,
+    replay: Option<&ReplayName>,
+    objects: &[Seen],
+) -> Result<(), Error> {
+    let (replay, folder) = place(replay);
     connection.execute_batch(
         "CREATE OR REPLACE TEMP TABLE arrived (
-            path VARCHAR, partition UINTEGER, first UBIGINT, \"end\" UBIGINT, appended_at BIGINT,
+            replay VARCHAR, path VARCHAR, partition UINTEGER, first UBIGINT, \"end\" UBIGINT, appended_at BIGINT,
             bytes UBIGINT, \"rows\" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT,
             differing UBIGINT, dropped UBIGINT, absent UBIGINT, letters VARCHAR, least BIGINT,
             greatest BIGINT, window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN,
@@ -110,7 +155,8 @@ fn insert_objects(connection: &Connection, objects: &[Seen]) -> Result<(), Error
         let counts = &footer.counts;
         let json = serde_json::to_string(footer).expect("a footer is plain text and numbers");
         appender.append_row(params![
-            name.to_string(),
+            replay,
+            format!("{folder}{name}"),
             footer.partition.0,
             footer.first.0,
             footer.end.0,
@@ -122,7 +168,10 @@ fn insert_objects(connection: &Connection, objects: &[Seen]) -> Result<(), Error
             footer.differing,
             counts.dropped,
             counts.absent,
-            footer.letters,
+            footer
+                .letters
+                .as_ref()
+                .map(|path| format!("{folder}{path}")),
             footer.occurred.map(|(least, _)| least.micros()),
             footer.occurred.map(|(_, greatest)| greatest.micros()),
             footer.window_cut,
@@ -135,13 +184,13 @@ fn insert_objects(connection: &Connection, objects: &[Seen]) -> Result<(), Error
     appender.flush()?;
     drop(appender);
     connection.execute_batch(
-        "INSERT INTO objects SELECT path, partition, first, \"end\", make_timestamptz(appended_at),
+        "INSERT INTO objects SELECT replay, path, partition, first, \"end\", make_timestamptz(appended_at),
             bytes, \"rows\", dead_letters, duplicates, differing, dropped, absent, letters,
             make_timestamptz(least), make_timestamptz(greatest), window_cut, configuration,
             current, footer
          FROM arrived;
          INSERT INTO partitions
-         SELECT partition, max(\"end\"), arg_max(hour, first) FROM arrived GROUP BY partition
+         SELECT replay, partition, max(\"end\"), arg_max(hour, first) FROM arrived GROUP BY ALL
          ON CONFLICT DO UPDATE SET registered_end = excluded.registered_end, hour = excluded.hour;
          DROP TABLE arrived;",
     )?;

@@ -44,6 +44,13 @@ pub(crate) fn add(connection: &Connection, rows: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Makes the rollup of these rows alone: what the tables show is other rows now.
+pub(crate) fn rebuild(connection: &Connection, rows: &str) -> Result<(), Error> {
+    connection.execute_batch("DELETE FROM hourly; DELETE FROM products")?;
+    add(connection, rows)?;
+    compact(connection)
+}
+
 /// Folds the rows that many crawls added into one a key.
 pub(crate) fn compact(connection: &Connection) -> Result<(), Error> {
     connection.execute_batch(

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Catalog, Crawl};
 
 /// Crawls every `config.every`, the whole lake every `config.full_every`, and publishes
-/// every `config.publish_every`. An error is logged and the next turn tries again. `progress`
+/// every `config.publish_every`, and when a replay was promoted or rolled back. An error is logged and the next turn tries again. `progress`
 /// is told of every run that succeeded. Ends with one last crawl, when `shutdown` says so.
 pub async fn run(
     catalog: Catalog,
@@ -28,8 +28,10 @@ pub async fn run(
         };
         let now = Instant::now();
         let full = now >= full_at && !stopping;
+        let mut promoted = false;
         match catalog.crawl(full).await {
             Ok(crawl) => {
+                promoted = crawl.promoted;
                 if full {
                     full_at = now + config.full_every;
                     if let Err(error) = catalog.sweep().await {
@@ -43,7 +45,7 @@ pub async fn run(
         if stopping {
             return;
         }
-        if now >= publish_at {
+        if promoted || now >= publish_at {
             match catalog.publish(None).await {
                 Ok(()) => publish_at = now + config.publish_every,
                 Err(error) => tracing::warn!(%error, "the catalog could not be published"),

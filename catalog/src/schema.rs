@@ -10,25 +10,48 @@ use crate::error::sentence;
 use crate::remote::Access;
 
 /// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Everything below is a fold of the lake: a row of `partitions` is how far a partition is
 /// registered and in which hour its last object stands; `gaps` are the losses that the
-/// ledger accepted; `hourly` holds one row a crawl for
-/// each hour of `occurred_at`, action, product and country.
+/// ledger accepted; `hourly` holds one row a crawl for each hour of `occurred_at`, action,
+/// product and country. `replay` is a replay's name, and empty for the live lake. `replays`
+/// says what each replay is of, `promoted` where one stands in the live rows' place, and
+/// `shown` what the tables show: the live objects that no promotion touches, and `pieces`,
+/// the parts of the others and of the replays' objects.
 const TABLES: &str = r#"
-CREATE TABLE meta (version UINTEGER, lake VARCHAR, topic VARCHAR, revision UBIGINT);
-CREATE TABLE partitions (partition UINTEGER PRIMARY KEY, registered_end UBIGINT, hour BIGINT);
+CREATE TABLE meta (
+    version UINTEGER, lake VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR);
+CREATE TABLE partitions (
+    replay VARCHAR, partition UINTEGER, registered_end UBIGINT, hour BIGINT,
+    PRIMARY KEY (replay, partition));
 CREATE TABLE gaps (
     partition UINTEGER, "first" UBIGINT, "end" UBIGINT, PRIMARY KEY (partition, "first"));
 CREATE TABLE objects (
-    path VARCHAR PRIMARY KEY, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
+    replay VARCHAR, path VARCHAR PRIMARY KEY, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
     appended_at TIMESTAMP WITH TIME ZONE, bytes UBIGINT,
     "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
     dropped UBIGINT, absent UBIGINT, letters VARCHAR,
     occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
     window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN, footer VARCHAR,
-    UNIQUE (partition, "first"));
+    UNIQUE (replay, partition, "first"));
+CREATE TABLE replays (
+    replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT, configuration VARCHAR,
+    PRIMARY KEY (replay, partition));
+CREATE TABLE promoted (replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT);
+CREATE TABLE pieces (
+    replay VARCHAR, path VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
+    "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
+    dropped UBIGINT, absent UBIGINT, letters VARCHAR,
+    occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
+    current BOOLEAN, cut BOOLEAN);
+CREATE VIEW shown AS
+    SELECT replay, path, partition, "first", "end", "rows", dead_letters, duplicates, differing,
+        dropped, absent, letters, occurred_least, occurred_greatest, current, false AS cut
+    FROM objects WHERE replay = '' AND NOT EXISTS (
+        FROM promoted WHERE promoted.partition = objects.partition
+            AND promoted."first" < objects."end" AND objects."first" < promoted."end")
+    UNION ALL BY NAME FROM pieces;
 CREATE TABLE hourly (
     hour TIMESTAMP WITH TIME ZONE, action VARCHAR, product_id VARCHAR, country VARCHAR,
     clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4));
@@ -41,11 +64,14 @@ CREATE TABLE crawls (
 "#;
 
 /// The tables' names.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 10] = [
     "meta",
     "partitions",
     "gaps",
     "objects",
+    "replays",
+    "promoted",
+    "pieces",
     "hourly",
     "products",
     "crawls",
@@ -153,7 +179,7 @@ pub(crate) fn digest(connection: &Connection, table: &str) -> Result<String, duc
 fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
     connection.execute_batch(TABLES)?;
     connection.execute(
-        "INSERT INTO meta VALUES (?, ?, NULL, 0)",
+        "INSERT INTO meta VALUES (?, ?, NULL, 0, '[]')",
         duckdb::params![VERSION, lake],
     )?;
     Ok(())
@@ -166,7 +192,8 @@ pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
             connection.execute_batch(&format!("DELETE FROM {table}"))?;
         }
     }
-    connection.execute_batch("UPDATE meta SET topic = NULL, revision = revision + 1")
+    connection
+        .execute_batch("UPDATE meta SET topic = NULL, revision = revision + 1, promotions = '[]'")
 }
 
 fn ready(connection: Connection, access: &Access) -> Result<Connection, Error> {

@@ -5,6 +5,7 @@ use sink::{Location, Timestamp};
 
 use crate::engine::Session;
 use crate::rollup;
+use crate::views::Table;
 use crate::{Error, Filter};
 
 /// A range's rows: the hours that the rollup tells, and an SQL table of the other rows.
@@ -67,7 +68,8 @@ pub(crate) fn rows(
             )
         })
         .collect();
-    Ok(session.lists(&overlaps.join(" OR "))?.table(location))
+    let pieces = session.pieces(Table::Clicks, &overlaps.join(" OR "))?;
+    Ok(Table::Clicks.of(&pieces, location))
 }
 
 /// Whole hours from the rollup, the edges from rows.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sink::{Offset, Partition};
+use sink::{Lake, Offset, Partition, ReplayName};
 
 use crate::{Catalog, Error};
 
@@ -15,6 +15,14 @@ impl Catalog {
     /// The lake's and the database's; what was not deleted is met again.
     pub async fn sweep(&self) -> Result<u64, Error> {
         let lake = &self.inner.lake;
+        let mut swept = self.sweep_of(lake, None).await?;
+        for name in lake.replays().await? {
+            swept += self.sweep_of(&lake.replay(&name), Some(&name)).await?;
+        }
+        Ok(swept)
+    }
+
+    async fn sweep_of(&self, lake: &Lake, replay: Option<&ReplayName>) -> Result<u64, Error> {
         // The lake first: what is registered meanwhile then counts as named.
         let letters = lake.letters().await?;
         if letters.is_empty() {
@@ -22,7 +30,7 @@ impl Catalog {
         }
         let mut named = HashSet::new();
         let mut ends: BTreeMap<Partition, Offset> = BTreeMap::new();
-        for object in self.objects().await? {
+        for object in self.objects_of(replay).await? {
             let end = ends.entry(object.footer.partition).or_default();
             *end = object.footer.end.max(*end);
             named.extend(object.footer.letters);

@@ -1,5 +1,5 @@
-//! The lake's two tables as SQL: over explicit lists of objects, and the same columns
-//! whatever the objects hold.
+//! The lake's tables as SQL: over explicit lists of objects, and the same columns whatever
+//! the objects hold.
 
 use sink::{COLUMNS, Location, Type};
 
@@ -33,7 +33,8 @@ impl Table {
         }
     }
 
-    fn columns(self) -> Vec<(&'static str, &'static str)> {
+    /// Its columns, and their types.
+    pub(crate) fn columns(self) -> Vec<(&'static str, &'static str)> {
         match self {
             Self::Clicks => COLUMNS
                 .iter()
@@ -43,10 +44,20 @@ impl Table {
         }
     }
 
-    /// The table over the objects that two SQL expressions list: those with exactly this
+    /// The rows of the pieces, as an SQL table. Empty, with its types, where there is none.
+    pub(crate) fn of(self, pieces: &[Piece], location: &Location) -> String {
+        let parts = parts(pieces);
+        let lists: Vec<String> = parts
+            .iter()
+            .map(|part| list(location, &part.paths))
+            .collect();
+        self.over(&parts, &lists)
+    }
+
+    /// The table over parts whose objects SQL expressions list: those with exactly this
     /// program's columns, which are opened as they are read, and those of other versions,
-    /// whose columns are looked up in each. Empty, with its types, where there is neither.
-    pub(crate) fn over(self, current: Option<&str>, others: Option<&str>) -> String {
+    /// whose columns are looked up in each.
+    fn over(self, parts: &[Part], lists: &[String]) -> String {
         let columns = self.columns();
         let typed: Vec<String> = columns
             .iter()
@@ -58,124 +69,163 @@ impl Table {
             .collect();
         let names = names.join(", ");
         let empty = format!("SELECT {} WHERE false", typed.join(", "));
-        let mut parts = Vec::new();
-        if let Some(list) = current {
-            parts.push(format!(
-                "SELECT {names} FROM read_parquet({list}, hive_partitioning = false)"
-            ));
-        }
-        if let Some(list) = others {
-            // The empty table lends its columns to objects that lack them.
-            parts.push(format!(
-                "SELECT {names} FROM ({empty} UNION ALL BY NAME SELECT * FROM \
-                 read_parquet({list}, union_by_name = true, hive_partitioning = false))"
-            ));
-        }
-        if parts.is_empty() {
-            parts.push(empty);
-        }
-        format!("({})", parts.join(" UNION ALL "))
-    }
-}
-
-/// Paths of click objects, apart by whether their columns are this program's.
-#[derive(Debug, Default)]
-pub(crate) struct Lists {
-    current: Vec<String>,
-    others: Vec<String>,
-}
-
-impl Lists {
-    pub(crate) fn of(objects: impl IntoIterator<Item = (String, bool)>) -> Self {
-        let mut lists = Self::default();
-        for (path, current) in objects {
-            if current {
-                &mut lists.current
+        let select = |(part, list): (&Part, &String)| {
+            let rows = if part.current {
+                format!("read_parquet({list}, hive_partitioning = false)")
             } else {
-                &mut lists.others
-            }
-            .push(path);
+                // The empty table lends its columns to objects that lack them.
+                format!(
+                    "({empty} UNION ALL BY NAME SELECT * FROM \
+                     read_parquet({list}, union_by_name = true, hive_partitioning = false))"
+                )
+            };
+            let within = part.within.join(" OR ");
+            let within = if within.is_empty() { "true" } else { &within };
+            format!("SELECT {names} FROM {rows} WHERE {within}")
+        };
+        let mut selects: Vec<String> = parts.iter().zip(lists).map(select).collect();
+        if selects.is_empty() {
+            selects.push(empty);
         }
-        lists
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.current.is_empty() && self.others.is_empty()
-    }
-
-    /// The clicks of the listed objects, as an SQL table.
-    pub(crate) fn table(&self, location: &Location) -> String {
-        let list = |paths: &[String]| (!paths.is_empty()).then(|| list(location, paths));
-        let (current, others) = (list(&self.current), list(&self.others));
-        Table::Clicks.over(current.as_deref(), others.as_deref())
+        format!("({})", selects.join(" UNION ALL "))
     }
 }
 
-/// The macros through which a view names its objects, and the view. So a view is bound when
-/// it is read, and a longer list needs no new view.
-pub(crate) struct View<'p> {
+/// What is shown of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    path: String,
+    /// Whether its columns are exactly those that this program writes.
+    current: bool,
+    /// Where not all of it is: the lake it is in, the partition, from which offset, to which.
+    cut: Option<(String, u32, u64, u64)>,
+}
+
+impl Piece {
+    /// All of an object.
+    pub(crate) const fn whole(path: String, current: bool) -> Self {
+        Self {
+            path,
+            current,
+            cut: None,
+        }
+    }
+
+    /// The rows `first..end` of an object of the lake of that name.
+    pub(crate) const fn cut(
+        path: String,
+        current: bool,
+        lake: String,
+        partition: u32,
+        (first, end): (u64, u64),
+    ) -> Self {
+        Self {
+            path,
+            current,
+            cut: Some((lake, partition, first, end)),
+        }
+    }
+}
+
+/// Objects that are read together.
+#[derive(Debug, Default)]
+struct Part {
+    /// The lake they are in, where they are cut: in one lake an offset stands once, so that
+    /// ranges of offsets say what is shown of each.
+    lake: Option<String>,
+    current: bool,
+    paths: Vec<String>,
+    /// SQL of the ranges.
+    within: Vec<String>,
+}
+
+/// Sorts pieces into what can be read together; empty parts are left out.
+fn parts(pieces: &[Piece]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for piece in pieces {
+        let lake = piece.cut.as_ref().map(|(lake, ..)| lake);
+        let same = |part: &Part| part.lake.as_ref() == lake && part.current == piece.current;
+        let at = parts.iter().position(same).unwrap_or_else(|| {
+            parts.push(Part {
+                lake: lake.cloned(),
+                current: piece.current,
+                ..Part::default()
+            });
+            parts.len() - 1
+        });
+        let part = &mut parts[at];
+        // An object out of whose middle something is cut has two pieces.
+        if part.paths.last() != Some(&piece.path) {
+            part.paths.push(piece.path.clone());
+        }
+        if let Some((_, partition, first, end)) = &piece.cut {
+            part.within.push(format!(
+                r#"("partition" = {partition} AND "offset" >= {first} AND "offset" < {end})"#
+            ));
+        }
+    }
+    // Whichever object came first, a view over the same parts has one text.
+    parts.sort_by(|a, b| (&a.lake, !a.current).cmp(&(&b.lake, !b.current)));
+    parts
+}
+
+/// A view, and the macros through which it names its objects. So it is bound when it is read,
+/// and a longer list needs no new view.
+pub(crate) struct View {
+    name: String,
     table: Table,
-    lists: [(&'static str, &'p [String]); 2],
+    parts: Vec<Part>,
 }
 
-impl<'p> View<'p> {
-    pub(crate) fn clicks(lists: &'p Lists) -> Self {
-        let lists = [
-            ("clicks_objects", &*lists.current),
-            ("clicks_older_objects", &*lists.others),
-        ];
+impl View {
+    fn new(name: String, table: Table, pieces: &[Piece]) -> Self {
         Self {
-            table: Table::Clicks,
-            lists,
+            name,
+            table,
+            parts: parts(pieces),
         }
     }
 
-    /// Dead letters are few: their columns are looked up in each object.
-    pub(crate) fn letters(letters: &'p [String]) -> Self {
-        Self {
-            table: Table::Letters,
-            lists: [("no_objects", &[]), ("dead_letters_objects", letters)],
-        }
-    }
-
-    /// Which of the lists hold anything: views of one shape have one text.
-    pub(crate) fn shape(&self) -> [bool; 2] {
-        self.lists.map(|(_, paths)| !paths.is_empty())
+    /// A macro's name. A replay's ends no other view's: what follows `__` is a number.
+    fn list(&self, number: usize) -> String {
+        format!("{}__{number}", self.name)
     }
 
     /// SQL that makes the macros list the objects.
     pub(crate) fn objects(&self, temp: &str, location: &Location) -> String {
-        let filled = self.lists.iter().filter(|(_, paths)| !paths.is_empty());
-        let macros = filled.map(|(name, paths)| {
+        self.macros(temp, location, usize::MAX)
+    }
+
+    /// … or the first so many of each part.
+    fn macros(&self, temp: &str, location: &Location, most: usize) -> String {
+        let parts = self.parts.iter().enumerate();
+        let macros = parts.map(|(number, part)| {
             format!(
-                "CREATE OR REPLACE {temp} MACRO {name}() AS {};",
-                list(location, paths)
+                "CREATE OR REPLACE {temp} MACRO {}() AS {};",
+                self.list(number),
+                list(location, &part.paths[..part.paths.len().min(most)])
             )
         });
         macros.collect()
     }
 
+    /// SQL of the view alone.
+    fn text(&self, temp: &str) -> String {
+        let calls: Vec<String> = (0..self.parts.len())
+            .map(|number| format!("{}()", self.list(number)))
+            .collect();
+        let over = self.table.over(&self.parts, &calls);
+        format!(
+            "CREATE OR REPLACE {temp} VIEW {} AS FROM {over};",
+            self.name
+        )
+    }
+
     /// SQL that makes the view. Making it opens one object of each list, which is why the
     /// macros list only that one meanwhile.
     pub(crate) fn create(&self, temp: &str, location: &Location) -> String {
-        let first = Self {
-            lists: self.lists.map(|(name, paths)| (name, first(paths))),
-            ..*self
-        };
-        let calls = self
-            .lists
-            .map(|(name, paths)| (!paths.is_empty()).then(|| format!("{name}()")));
-        let over = self.table.over(calls[0].as_deref(), calls[1].as_deref());
-        let view = format!(
-            "CREATE OR REPLACE {temp} VIEW {} AS FROM {over};",
-            self.table.name()
-        );
-        format!("{}{view}", first.objects(temp, location))
+        format!("{}{}", self.macros(temp, location, 1), self.text(temp))
     }
-}
-
-fn first(paths: &[String]) -> &[String] {
-    paths.get(..1).unwrap_or_default()
 }
 
 /// Absolute names of the lake's paths, as a list in SQL. What a pattern could mean is
@@ -197,7 +247,7 @@ fn list(location: &Location, paths: &[String]) -> String {
 }
 
 impl Session {
-    /// Makes `clicks` and `dead_letters` of this connection show the snapshot's objects.
+    /// Makes the views of this connection show the snapshot's objects.
     pub(crate) fn bind_views(&mut self, location: &Location) -> Result<(), Error> {
         let revision: u64 = self
             .connection
@@ -205,36 +255,83 @@ impl Session {
         if self.revision == Some(revision) {
             return Ok(());
         }
-        let clicks = self.lists("true")?;
-        let letters = self.paths(
-            r#"SELECT letters FROM objects WHERE letters IS NOT NULL ORDER BY partition, "first""#,
-        )?;
-        let views = [View::clicks(&clicks), View::letters(&letters)];
-        let shapes = views.each_ref().map(View::shape);
-        for (place, view) in views.iter().enumerate() {
-            if self
-                .shapes
-                .is_none_or(|known| known[place] != shapes[place])
-            {
+        let mut stale = std::mem::take(&mut self.bound);
+        for view in self.views()? {
+            let (text, objects) = (view.text("TEMP"), view.objects("TEMP", location));
+            let known = stale.remove(&view.name);
+            if known.as_ref().is_none_or(|(known, _)| *known != text) {
                 self.connection
                     .execute_batch(&view.create("TEMP", location))?;
             }
-            self.connection
-                .execute_batch(&view.objects("TEMP", location))?;
+            if known.as_ref() != Some(&(text.clone(), objects.clone())) {
+                self.connection.execute_batch(&objects)?;
+            }
+            self.bound.insert(view.name, (text, objects));
         }
-        self.shapes = Some(shapes);
+        // The lake became another topic's, and its replays are gone.
+        for name in stale.keys() {
+            self.connection
+                .execute_batch(&format!("DROP VIEW {name}"))?;
+        }
         self.revision = Some(revision);
         Ok(())
     }
 
-    /// The objects with rows for which an SQL condition holds.
-    pub(crate) fn lists(&self, condition: &str) -> Result<Lists, Error> {
+    /// `clicks` and `dead_letters`, and those of each replay, `clicks_NAME` and
+    /// `dead_letters_NAME`.
+    pub(crate) fn views(&self) -> Result<Vec<View>, Error> {
+        let mut views = Vec::new();
+        for table in [Table::Clicks, Table::Letters] {
+            let pieces = self.pieces(table, "true")?;
+            views.push(View::new(table.name().to_owned(), table, &pieces));
+            for replay in self.paths("SELECT DISTINCT replay FROM replays ORDER BY ALL")? {
+                let pieces = self.pieces_of(table, &replay, "true")?;
+                views.push(View::new(
+                    format!("{}_{replay}", table.name()),
+                    table,
+                    &pieces,
+                ));
+            }
+        }
+        Ok(views)
+    }
+
+    /// What `shown` lists of a table and an SQL condition holds for.
+    pub(crate) fn pieces(&self, table: Table, condition: &str) -> Result<Vec<Piece>, Error> {
+        self.listed(table, "shown", condition)
+    }
+
+    /// The objects of a lake, empty for the live one, for which an SQL condition holds.
+    pub(crate) fn pieces_of(
+        &self,
+        table: Table,
+        replay: &str,
+        condition: &str,
+    ) -> Result<Vec<Piece>, Error> {
+        let objects = format!("(SELECT *, false AS cut FROM objects WHERE replay = '{replay}')");
+        self.listed(table, &objects, condition)
+    }
+
+    fn listed(&self, table: Table, from: &str, condition: &str) -> Result<Vec<Piece>, Error> {
+        // Dead letters are few: their columns are looked up in each object.
+        let (path, current, counted) = match table {
+            Table::Clicks => ("path", "current", "\"rows\""),
+            Table::Letters => ("letters", "false", "dead_letters"),
+        };
         let mut statement = self.connection.prepare(&format!(
-            r#"SELECT path, current FROM objects WHERE "rows" > 0 AND ({condition})
-               ORDER BY partition, "first""#
+            r#"SELECT {path}, {current}, cut, replay, partition, "first", "end" FROM {from}
+               WHERE {counted} > 0 AND ({condition}) ORDER BY replay, partition, "first""#
         ))?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Lists::of(rows.collect::<Result<Vec<_>, _>>()?))
+        let pieces = statement.query_map([], |row| {
+            let (path, current) = (row.get(0)?, row.get(1)?);
+            Ok(if row.get(2)? {
+                let range = (row.get(5)?, row.get(6)?);
+                Piece::cut(path, current, row.get(3)?, row.get(4)?, range)
+            } else {
+                Piece::whole(path, current)
+            })
+        })?;
+        Ok(pieces.collect::<Result<_, _>>()?)
     }
 
     /// A column of text.

@@ -1,5 +1,6 @@
 //! The audit, with a client's own list beside it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -19,6 +20,9 @@ pub(crate) struct Verdict {
     /// How many ids the client's list held, and how many of them never arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) against: Option<Against>,
+    /// The replays, each audited as the lake that it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) replays: BTreeMap<String, Audit>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +35,7 @@ impl Verdict {
     /// Whether nothing was found.
     pub(crate) fn clean(&self) -> bool {
         self.audit.clean()
+            && self.replays.values().all(Audit::clean)
             && self
                 .against
                 .as_ref()
@@ -63,6 +68,22 @@ impl Verdict {
                 .iter()
                 .map(|finding| format!("found: {finding}")),
         );
+        for (name, audit) in &self.replays {
+            lines.push(format!(
+                "replay {name}: offsets {} = rows {} + dead letters {} + duplicates {} + dropped \
+                 {} + pending {} + lost {} - doubled {}",
+                audit.acknowledged,
+                audit.rows,
+                audit.dead_letters,
+                audit.duplicates,
+                audit.dropped,
+                audit.pending,
+                audit.lost,
+                audit.doubled
+            ));
+            let found = audit.findings.iter();
+            lines.extend(found.map(|finding| format!("found in replay {name}: {finding}")));
+        }
         lines.push(if self.clean() {
             format!(
                 "clean: every acknowledged click is there once ({} objects read)",
@@ -130,7 +151,12 @@ impl Node {
             Some(ids) => Some(self.against(ids, &mut audit).await?),
             None => None,
         };
-        Ok(Verdict { audit, against })
+        let replays = self.weigh_replays().await?;
+        Ok(Verdict {
+            audit,
+            against,
+            replays,
+        })
     }
 
     async fn against(&self, ids: &[&str], audit: &mut Audit) -> anyhow::Result<Against> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::replaying::Stretch;
+
 /// Clicks from the browser to a lake that anyone can query, each exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "clickweir", version, max_term_width = 100)]
@@ -74,6 +76,32 @@ pub(crate) enum Task {
         /// A client's own list of acknowledged ids, one a line
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
+    },
+    /// Reads a stretch of the topic again, into a table of its own, `clicks_NAME`
+    Replay {
+        /// The table's name; without a stretch, a replay that was begun goes on
+        #[arg(long, value_name = "NAME")]
+        into: String,
+        #[command(flatten)]
+        stretch: Stretch,
+    },
+    /// Compares a replay with the live rows; exit code 1 where they differ
+    Diff {
+        /// The replay
+        name: String,
+        /// Prints the comparison as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lets `clicks` show a replay within its range
+    Promote {
+        /// The replay
+        name: String,
+    },
+    /// Lets `clicks` show again what it showed without a replay
+    Rollback {
+        /// The replay
+        name: String,
     },
     /// What the topic holds
     Topic {

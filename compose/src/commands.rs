@@ -8,14 +8,13 @@ use dashboard::{CommandError, Commands};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use sink::Entry;
 use topic::{Offset, Partition, Record};
 
 use crate::node::Node;
 use crate::print;
 
 /// The commands' names, as the owner serves them.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 13] = [
     "query",
     "audit",
     "topic_describe",
@@ -24,6 +23,11 @@ const NAMES: [&str; 8] = [
     "publish",
     "import_start",
     "import_progress",
+    "replay_start",
+    "replay_progress",
+    "diff",
+    "promote",
+    "rollback",
 ];
 /// How many records one answer holds.
 const RECORDS: usize = 1_000;
@@ -82,6 +86,11 @@ impl Node {
             }
             "import_start" => self.import_start(&request).await,
             "import_progress" => Ok(self.import_progress()),
+            "replay_start" => self.replay_start(&request).await,
+            "replay_progress" => Ok(self.replay_progress()),
+            "diff" => self.diff(&request).await,
+            "promote" => self.promote(&request).await,
+            "rollback" => self.rollback(&request).await,
             other => bail!("there is no command {other}"),
         }
     }
@@ -129,31 +138,17 @@ impl Node {
         let partition = u32::try_from(request["partition"].as_u64().context("partition is due")?)?;
         let partition = Partition(partition);
         let (topic, lake) = (self.topic().await?, self.lake().await?);
-        let ledger = lake
-            .ledger()
-            .await?
-            .context("the lake has no origin yet, so nothing is lost")?;
         let marks = topic.watermarks().await?;
         let low = marks
             .get(&partition)
             .context("the topic has no such partition")?
             .low;
-        let tips = lake.tips(ledger.clone(), &[partition].into()).await?;
-        let first = tips.resume(partition);
-        if low <= first {
-            bail!("partition {partition}: nothing is lost, the topic still holds offset {first}");
-        }
-        let accepted_at = self.clock.now();
-        let entry = Entry::Gap {
-            partition,
-            first,
-            end: low,
-            accepted_at,
+        let Some((first, end)) = lake.accept_gap(partition, low, self.clock.now()).await? else {
+            bail!(
+                "partition {partition}: nothing is lost, the topic still holds where the lake ends"
+            );
         };
-        if !lake.write_entry(ledger.next, &entry).await? {
-            bail!("somebody else wrote the ledger meanwhile; look, and try again");
-        }
-        Ok(json!({ "partition": partition, "first": first, "end": low }))
+        Ok(json!({ "partition": partition, "first": first, "end": end }))
     }
 }
 

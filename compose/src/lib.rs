@@ -21,6 +21,8 @@ mod node;
 mod observe;
 mod owner;
 mod print;
+mod promoting;
+mod replaying;
 mod roles;
 mod settings;
 mod shell;
@@ -84,6 +86,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             }
             Task::Query { sql, format } => shell::query(settings, &sql, format).await,
             Task::Audit { json, against } => shell::audit(settings, json, against.as_deref()).await,
+            Task::Replay { into, stretch } => replaying::ask(settings, &into, &stretch).await,
+            Task::Diff { name, json } => promoting::diff(settings, &name, json).await,
+            Task::Promote { name } => promoting::promote(settings, &name).await,
+            Task::Rollback { name } => promoting::rollback(settings, &name).await,
             Task::Topic { topic } => shell::topic(settings, topic).await,
             Task::Publish { base } => shell::publish(settings, base).await,
             Task::Health { role } => health::ask(settings, role).await,

@@ -12,6 +12,7 @@ use topic::clock::{self, SharedClock};
 use topic::{Open, Topic};
 
 use crate::importing::Importing;
+use crate::replaying::Replaying;
 use crate::settings::Settings;
 
 /// What a process holds of the two places where data rests.
@@ -23,6 +24,8 @@ pub(crate) struct Node {
     catalog: OnceCell<Catalog>,
     /// The import that runs or ran here last.
     pub(crate) importing: Mutex<Option<Arc<Importing>>>,
+    /// The replay that runs or ran here last.
+    pub(crate) replaying: Mutex<Option<Arc<Replaying>>>,
 }
 
 impl Node {
@@ -35,6 +38,7 @@ impl Node {
             lake: OnceCell::new(),
             catalog: OnceCell::new(),
             importing: Mutex::new(None),
+            replaying: Mutex::new(None),
         })
     }
 

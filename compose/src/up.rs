@@ -123,6 +123,7 @@ pub(crate) async fn run(settings: Settings, demo: Demo) -> anyhow::Result<ExitCo
     };
     // The end follows the data: the edge, the transformer, a last crawl, the pages.
     node.import_stop();
+    node.replay_stop();
     let ending = async {
         let mut ended = Ok(());
         for stage in stages.into_iter().filter(|stage| stage.name != gone) {

@@ -252,7 +252,7 @@ async fn fill(lake: &Lake, topic: &Identity) {
         second.push(&row(1, offset, appended, occurred, "view", "eve"));
     }
     for batch in [first, second] {
-        lake.commit(batch.seal(), Duration::from_secs(10))
+        lake.commit(batch.seal(), 1, Duration::from_secs(10))
             .await
             .unwrap();
     }

@@ -276,9 +276,13 @@ mod tests {
             for offset in first..end {
                 batch.duplicate(Offset(offset), Timestamp::from_micros(1), false);
             }
-            lake.commit(batch.seal(), std::time::Duration::from_secs(1))
-                .await
-                .unwrap();
+            lake.commit(
+                batch.seal(),
+                1 + gaps.len() as u64,
+                std::time::Duration::from_secs(1),
+            )
+            .await
+            .unwrap();
         }
         let ledger = lake.ledger().await.unwrap().unwrap();
         (lake, ledger)

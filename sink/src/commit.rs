@@ -18,6 +18,9 @@ pub enum Outcome {
     /// A range that begins here was committed before, by this object: drop what was read
     /// after it, and continue at its end.
     AlreadyCommitted(Box<Footer>),
+    /// The ledger gives something of this partition up, and the batch's maker does not know;
+    /// nothing was created. Drop what was read, and start from the tips.
+    GivenUp,
 }
 
 /// The first wait between two tries, and the longest.
@@ -25,7 +28,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 impl Lake {
     /// Creates the batch's object, its dead letters first, trying the same names and bytes
-    /// until the lake answers.
+    /// until the lake answers. `ledger` is the number of entries that its maker has read: an
+    /// operator may have given up the very stretch that a worker, long cut off, still holds.
     ///
     /// # Errors
     /// [`Error::Denied`] and [`Error::Unfit`] stop the partition; [`Error::AnotherTopic`]
@@ -35,9 +39,11 @@ impl Lake {
     pub async fn commit(
         &self,
         sealed: SealedBatch,
+        ledger: u64,
         max_silence: Duration,
     ) -> Result<Outcome, Error> {
-        let encoded = tokio::task::spawn_blocking(move || sealed.encode())
+        let encoding = self.pool().run(move || sealed.encode());
+        let encoded = encoding
             .await
             .map_err(|error| Error::Unfit(format!("encoding a batch failed: {error}")))?;
         let mut silent_since = Instant::now();
@@ -51,7 +57,7 @@ impl Lake {
                     humantime(silent_since.elapsed())
                 )));
             }
-            match self.attempt(&encoded).await {
+            match self.attempt(&encoded, ledger).await {
                 Ok(Some(outcome)) => return Ok(outcome),
                 // A conflict with nothing behind it is an answer too: again, soon.
                 Ok(None) => silent_since = Instant::now(),
@@ -66,10 +72,16 @@ impl Lake {
     }
 
     /// One try; none where the store spoke of a conflict and no object is there.
-    async fn attempt(&self, encoded: &Encoded) -> Result<Option<Outcome>, Error> {
+    async fn attempt(&self, encoded: &Encoded, ledger: u64) -> Result<Option<Outcome>, Error> {
+        if self.gave_up(encoded.name.partition, ledger).await? {
+            return Ok(Some(Outcome::GivenUp));
+        }
         if let Some((path, bytes)) = &encoded.letters {
-            // Their name holds their content's hash: what is there already is the same.
-            self.create(path, bytes.clone()).await?;
+            // Their name holds their content's hash: what is there already is the same. But a
+            // conflict with nothing behind it is none of that.
+            if !self.create(path, bytes.clone()).await? && !self.is_there(path).await? {
+                return Ok(None);
+            }
         }
         if self
             .create(&encoded.name.path(), encoded.object.clone())

@@ -14,6 +14,9 @@ pub enum Error {
     /// The store, the URL or the ledger cannot carry a lake: do not start.
     #[error("{0}")]
     Unfit(String),
+    /// What was asked for cannot be done here: tell who asked; the sentence says what can.
+    #[error("{0}")]
+    Refused(String),
     /// The lake belongs to another topic.
     #[error(
         "the lake at {lake} belongs to topic {theirs}, this is topic {ours}: give each topic a lake.url of its own"

@@ -50,18 +50,52 @@ impl fmt::Display for Location {
     }
 }
 
+/// Where heavy work runs, such as encoding a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pool {
+    /// On tokio's threads for blocking work.
+    #[default]
+    Threads,
+    /// Where it is asked for: a simulation has one thread, and its time stands still meanwhile.
+    Inline,
+}
+
+impl Pool {
+    /// Runs `work`; an error where it panicked.
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
+        match self {
+            Self::Threads => tokio::task::spawn_blocking(work).await,
+            Self::Inline => Ok(work()),
+        }
+    }
+}
+
 /// The lake. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lake {
     store: Arc<dyn ObjectStore>,
     location: Location,
+    pool: Pool,
 }
 
 impl Lake {
     /// A lake over a store whose root is the lake's own place. Tests hand in decorated stores.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, location: Location) -> Self {
-        Self { store, location }
+        Self {
+            store,
+            location,
+            pool: Pool::default(),
+        }
+    }
+
+    /// The same lake, its heavy work elsewhere.
+    #[must_use]
+    pub fn with_pool(self, pool: Pool) -> Self {
+        Self { pool, ..self }
     }
 
     /// Opens the lake that `config.url` names; a folder is made.
@@ -108,6 +142,37 @@ impl Lake {
         &self.location
     }
 
+    pub(crate) const fn pool(&self) -> Pool {
+        self.pool
+    }
+
+    /// The lake in a folder of this one.
+    pub(crate) fn below(&self, folder: &str) -> Self {
+        let location = match &self.location {
+            Location::Folder(path) => Location::Folder(path.join(folder)),
+            Location::Bucket { bucket, prefix } => Location::Bucket {
+                bucket: bucket.clone(),
+                prefix: [prefix.as_str(), folder]
+                    .join("/")
+                    .trim_matches('/')
+                    .to_owned(),
+            },
+        };
+        let store = PrefixStore::new(Arc::clone(&self.store), folder);
+        Self::new(Arc::new(store), location).with_pool(self.pool)
+    }
+
+    /// The folders just below `folder`, by their own names.
+    pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>, Error> {
+        let folder = Path::from(folder);
+        let listed = self.store.list_with_delimiter(Some(&folder)).await?;
+        Ok(listed
+            .common_prefixes
+            .iter()
+            .filter_map(|path| Some(path.filename()?.to_owned()))
+            .collect())
+    }
+
     pub(crate) fn store(&self) -> &dyn ObjectStore {
         self.store.as_ref()
     }
@@ -140,6 +205,15 @@ impl Lake {
         match self.store.get(path).await {
             Ok(object) => Ok(Some(object.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether an object is there.
+    pub(crate) async fn is_there(&self, path: &Path) -> Result<bool, Error> {
+        match self.store.head(path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

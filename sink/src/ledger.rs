@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition, Timestamp};
 
 use crate::names::LEDGER;
-use crate::{Error, Lake};
+use crate::replay::{Promotion, Ranges, Replay, ReplayName};
+use crate::{Error, Hour, Lake, ObjectName, Tips};
 
 /// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub enum Entry {
         /// Each partition's first offset; a partition that is not listed begins at 0.
         #[serde(deserialize_with = "by_partition")]
         firsts: BTreeMap<Partition, Offset>,
+        /// In the ledger of a replay: where it ends. The live lake has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replay: Option<Replay>,
     },
     /// An operator accepted that `[first, end)` was lost before the lake had it.
     Gap {
@@ -35,17 +39,35 @@ pub enum Entry {
         /// When it was accepted.
         accepted_at: Timestamp,
     },
+    /// Within its ranges the tables show the replay from now on.
+    Promote {
+        /// The replay.
+        name: ReplayName,
+        /// What it holds.
+        #[serde(deserialize_with = "by_partition")]
+        ranges: Ranges,
+        /// When it was promoted.
+        promoted_at: Timestamp,
+    },
+    /// The tables show it no longer.
+    Rollback {
+        /// The replay.
+        name: ReplayName,
+        /// When it was rolled back.
+        rolled_back_at: Timestamp,
+    },
 }
 
 /// JSON's keys are texts, and serde reads a tagged enum's fields as what they look like.
-fn by_partition<'de, D>(deserializer: D) -> Result<BTreeMap<Partition, Offset>, D::Error>
+pub(crate) fn by_partition<'de, D, V>(deserializer: D) -> Result<BTreeMap<Partition, V>, D::Error>
 where
     D: serde::Deserializer<'de>,
+    V: Deserialize<'de>,
 {
-    let texts = BTreeMap::<String, Offset>::deserialize(deserializer)?;
-    let parsed = texts.into_iter().map(|(key, first)| {
+    let texts = BTreeMap::<String, V>::deserialize(deserializer)?;
+    let parsed = texts.into_iter().map(|(key, value)| {
         let partition = key.parse().map_err(serde::de::Error::custom)?;
-        Ok((Partition(partition), first))
+        Ok((Partition(partition), value))
     });
     parsed.collect()
 }
@@ -57,27 +79,83 @@ pub struct Ledger {
     pub topic: Identity,
     /// Each partition's first offset.
     pub firsts: BTreeMap<Partition, Offset>,
+    /// Where a replay ends; none for the live lake.
+    pub replay: Option<Replay>,
     /// Accepted losses: partition and first, to end.
     pub gaps: BTreeMap<(Partition, Offset), Offset>,
+    /// The replays that are promoted and not rolled back, in the order of their promotion.
+    pub promotions: Vec<Promotion>,
     /// The number that the next entry will take.
     pub next: u64,
 }
 
 impl Ledger {
+    fn begin(origin: Entry) -> Result<Self, Error> {
+        match origin {
+            Entry::Origin { format, .. } if format > crate::footer::FORMAT => Err(Error::Unfit(
+                format!("the lake is of format {format}, use a newer clickweir"),
+            )),
+            Entry::Origin {
+                topic,
+                firsts,
+                replay,
+                ..
+            } => Ok(Self {
+                topic,
+                firsts,
+                replay,
+                gaps: BTreeMap::new(),
+                promotions: Vec::new(),
+                next: 1,
+            }),
+            _ => Err(Error::Unfit(format!("{} is out of place", path(0)))),
+        }
+    }
+
+    fn fold(mut self, number: u64, entry: Entry) -> Result<Self, Error> {
+        match entry {
+            Entry::Origin { .. } => {
+                return Err(Error::Unfit(format!("{} is out of place", path(number))));
+            }
+            Entry::Gap {
+                partition,
+                first,
+                end,
+                ..
+            } => drop(self.gaps.insert((partition, first), end)),
+            Entry::Promote { name, ranges, .. } => {
+                // The newest promotion lies on top.
+                self.promotions.retain(|known| known.name != name);
+                self.promotions.push(Promotion { name, ranges });
+            }
+            Entry::Rollback { name, .. } => self.promotions.retain(|known| known.name != name),
+        }
+        self.next = number + 1;
+        Ok(self)
+    }
+
     /// Where a partition begins.
     #[must_use]
     pub fn first(&self, partition: Partition) -> Offset {
         self.firsts.get(&partition).copied().unwrap_or_default()
     }
 
-    /// `end`, or the end of the gap that begins there.
+    /// `at`, or the end of the gap that holds it.
     #[must_use]
-    pub fn past_gaps(&self, partition: Partition, end: Offset) -> Offset {
-        let mut end = end;
-        while let Some(&beyond) = self.gaps.get(&(partition, end)) {
-            end = beyond;
+    pub fn past_gaps(&self, partition: Partition, at: Offset) -> Offset {
+        let mut at = at;
+        let begun = |at| self.gaps.range((partition, Offset(0))..=(partition, at));
+        while let Some((_, &end)) = begun(at).find(|(_, end)| **end > at) {
+            at = end;
         }
-        end
+        at
+    }
+
+    /// Whether an object that begins at `first` counts for nothing, since an operator has
+    /// given that offset up: it came too late.
+    #[must_use]
+    pub fn gives_up(&self, partition: Partition, first: Offset) -> bool {
+        self.past_gaps(partition, first) != first
     }
 }
 
@@ -91,56 +169,28 @@ impl Lake {
     /// # Errors
     /// [`Error::Unfit`] for an entry of a kind or version that this program does not know.
     pub async fn ledger(&self) -> Result<Option<Ledger>, Error> {
-        let mut ledger: Option<Ledger> = None;
-        for number in 0.. {
-            let Some(bytes) = self.read_if_there(&path(number)).await? else {
-                break;
-            };
-            let entry: Entry = serde_json::from_slice(&bytes).map_err(|error| {
-                Error::Unfit(format!(
-                    "{}: {error}: this ledger was written by another version of clickweir",
-                    path(number)
-                ))
-            })?;
-            match (&mut ledger, entry) {
-                (
-                    slot @ None,
-                    Entry::Origin {
-                        format,
-                        topic,
-                        firsts,
-                    },
-                ) => {
-                    if format > crate::footer::FORMAT {
-                        return Err(Error::Unfit(format!(
-                            "the lake is of format {format}, use a newer clickweir"
-                        )));
-                    }
-                    *slot = Some(Ledger {
-                        topic,
-                        firsts,
-                        gaps: BTreeMap::new(),
-                        next: 1,
-                    });
-                }
-                (
-                    Some(folded),
-                    Entry::Gap {
-                        partition,
-                        first,
-                        end,
-                        ..
-                    },
-                ) => {
-                    folded.gaps.insert((partition, first), end);
-                    folded.next = number + 1;
-                }
-                (None, _) | (Some(_), Entry::Origin { .. }) => {
-                    return Err(Error::Unfit(format!("{} is out of place", path(number))));
-                }
-            }
+        let (mut ledger, mut number) = (None, 0);
+        while let Some(entry) = self.entry(number).await? {
+            ledger = Some(match ledger {
+                None => Ledger::begin(entry)?,
+                Some(folded) => Ledger::fold(folded, number, entry)?,
+            });
+            number += 1;
         }
         Ok(ledger)
+    }
+
+    async fn entry(&self, number: u64) -> Result<Option<Entry>, Error> {
+        let path = path(number);
+        let Some(bytes) = self.read_if_there(&path).await? else {
+            return Ok(None);
+        };
+        let entry = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::Unfit(format!(
+                "{path}: {error}: this ledger was written by another version of clickweir"
+            ))
+        })?;
+        Ok(Some(entry))
     }
 
     /// Reads the ledger, and founds it with `topic` and the partitions' low watermarks
@@ -168,9 +218,82 @@ impl Lake {
                 format: crate::footer::FORMAT,
                 topic: topic.clone(),
                 firsts: firsts.clone(),
+                replay: None,
             };
             self.write_entry(0, &origin).await?;
         }
+    }
+
+    /// Whether something of the partition was given up since the ledger had so many entries.
+    pub(crate) async fn gave_up(&self, of: Partition, entries: u64) -> Result<bool, Error> {
+        let mut number = entries;
+        while let Some(entry) = self.entry(number).await? {
+            if matches!(entry, Entry::Gap { partition, .. } if partition == of) {
+                return Ok(true);
+            }
+            number += 1;
+        }
+        Ok(false)
+    }
+
+    /// Records that what the topic no longer holds of a partition, from where the lake ends to
+    /// `low`, is given up. The range; none where nothing is lost.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] where the lake has no origin, or somebody else wrote the ledger
+    /// meanwhile; else the store's.
+    pub async fn accept_gap(
+        &self,
+        partition: Partition,
+        low: Offset,
+        accepted_at: Timestamp,
+    ) -> Result<Option<(Offset, Offset)>, Error> {
+        let ledger = self.ledger().await?.ok_or_else(|| {
+            Error::Unfit("the lake has no origin yet, so nothing is lost".to_owned())
+        })?;
+        let next = ledger.next;
+        let tips = self.tips(ledger, &[partition].into()).await?;
+        let first = self.beyond(&tips, partition, Hour::of(accepted_at)).await?;
+        if low <= first {
+            return Ok(None);
+        }
+        let gap = Entry::Gap {
+            partition,
+            first,
+            end: low,
+            accepted_at,
+        };
+        match self.write_entry(next, &gap).await? {
+            true => Ok(Some((first, low))),
+            false => Err(Error::Unfit(
+                "somebody else wrote the ledger meanwhile; look, and try again".to_owned(),
+            )),
+        }
+    }
+
+    /// Where a partition continues, also where lists lag: the records that would tell the next
+    /// object's hour are gone, so every hour since the tip's is asked for it.
+    async fn beyond(&self, tips: &Tips, partition: Partition, now: Hour) -> Result<Offset, Error> {
+        let mut at = tips.resume(partition);
+        let Some(tip) = tips.tip(partition) else {
+            return Ok(at);
+        };
+        let mut hour = tip.name.hour.previous();
+        while hour <= now {
+            let name = ObjectName {
+                hour,
+                partition,
+                first: at,
+            };
+            match self.footer(&name).await? {
+                Some(footer) => {
+                    at = tips.past_gaps(partition, footer.end);
+                    hour = hour.previous();
+                }
+                None => hour = hour.next(),
+            }
+        }
+        Ok(at)
     }
 
     /// Creates the entry `number`. False where somebody else took that number.

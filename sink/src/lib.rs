@@ -2,7 +2,8 @@
 //!
 //! Here are the lake's columns, names, footers and ledger; the open [`Batch`] and the
 //! [`SealedBatch`]; the one conditional create that commits it ([`Lake::commit`]); the
-//! [`tips`] that say where the lake continues; and the arithmetic [`audit`].
+//! [`tips`] that say where the lake continues; the replays, lakes below the lake, and the
+//! entries that promote them; and the arithmetic [`audit`].
 //!
 //! This crate knows no brokers, no DuckDB and no HTTP: watermarks and lists that come
 //! from elsewhere are handed in.
@@ -28,6 +29,7 @@ mod letters;
 mod names;
 mod object;
 mod probe;
+mod replay;
 mod tips;
 
 pub use batch::{Batch, SealedBatch};
@@ -36,9 +38,10 @@ pub use commit::Outcome;
 pub use config::{Config, S3};
 pub use error::Error;
 pub use footer::{Counts, Footer};
-pub use lake::{Lake, Location};
+pub use lake::{Lake, Location, Pool};
 pub use ledger::{Entry, Ledger};
 pub use letters::{DeadLetter, Reason, schema as letters_schema};
 pub use names::{Hour, ObjectName};
+pub use replay::{Promotion, Ranges, Replay, ReplayName, Segment, segments};
 pub use tips::{Tip, Tips};
 pub use topic::{Identity, Offset, Partition, Timestamp, clock};

@@ -25,6 +25,12 @@ impl Hour {
         Self(self.0 - 1)
     }
 
+    /// The hour after.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
     /// Reads `year=2026/month=11/day=22/hour=21`.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
@@ -80,6 +86,8 @@ pub struct ObjectName {
 pub(crate) const CLICKS: &str = "clicks";
 /// The folder of dead letters.
 pub(crate) const LETTERS: &str = "dead_letters";
+/// The folder of the replays, each a lake of its own.
+pub(crate) const REPLAYS: &str = "replays";
 /// The folder of the ledger.
 pub(crate) const LEDGER: &str = "_ledger";
 

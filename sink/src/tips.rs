@@ -48,6 +48,7 @@ impl Lake {
                 .objects(hour)
                 .await?
                 .into_iter()
+                .filter(|(name, _)| !ledger.gives_up(name.partition, name.first))
                 .map(|(name, _)| (name.partition, name))
                 .collect();
             for (partition, name) in newest {
@@ -99,6 +100,12 @@ impl Tips {
     #[must_use]
     pub fn tip(&self, partition: Partition) -> Option<&Tip> {
         self.tips.get(&partition)
+    }
+
+    /// `at`, or the end of the gap that holds it.
+    #[must_use]
+    pub fn past_gaps(&self, partition: Partition, at: Offset) -> Offset {
+        self.ledger.past_gaps(partition, at)
     }
 
     /// Where a partition continues: its tip's end, past the gaps that were accepted there;

@@ -13,5 +13,6 @@ pub mod proxy;
 pub mod real;
 pub mod rehearsal;
 pub mod seaweed;
+pub mod sim;
 pub mod soak;
 pub mod usage;

@@ -3,7 +3,8 @@
 //!
 //! [`transform`] is pure: a record and an [`Enrichment`] give a row or a [`Defect`]. [`run`]
 //! is one member of the group: it asks the lake where each partition continues, feeds
-//! batches, seals and commits them.
+//! batches, seals and commits them. A [`replay`] does the same outside the group, with a
+//! stretch of the topic and a lake of its own.
 //!
 //! It knows nothing of Parquet, of the store's API or of serving HTTP; those are `sink`'s and
 //! `compose`'s.
@@ -21,6 +22,7 @@ mod error;
 mod native;
 mod partition;
 mod properties;
+pub mod replay;
 mod resume;
 mod status;
 mod transform;

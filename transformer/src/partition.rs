@@ -26,6 +26,8 @@ pub(crate) struct Active {
     next: Offset,
     window: Window,
     window_cut: bool,
+    /// How many entries of the ledger were read when the position was set.
+    pub(crate) ledger: u64,
     open: Option<(Batch, Instant)>,
     sealed: VecDeque<SealedBatch>,
     /// The one create that has no answer yet, and what it holds in memory.
@@ -39,6 +41,7 @@ impl Active {
             next: position.next,
             window,
             window_cut: position.window_cut,
+            ledger: position.ledger,
             open: None,
             sealed: VecDeque::new(),
             committing: None,
@@ -64,17 +67,7 @@ impl Active {
         {
             self.seal();
         }
-        let (batch, _) = self.open.get_or_insert_with(|| {
-            let batch = Batch::new(
-                shared.topic.clone(),
-                shared.configuration.clone(),
-                self.partition,
-                self.next,
-                hour,
-                self.window_cut,
-            );
-            (batch, Instant::now())
-        });
+        let batch = self.batch(hour, shared);
         if let Verdict::Duplicate { differs } = verdict {
             batch.duplicate(record.offset, record.appended_at, differs);
             return;
@@ -98,6 +91,32 @@ impl Active {
             self.next = batch.end();
             self.sealed.push_back(batch.seal());
         }
+    }
+
+    /// Closes the open batch at `end`, or makes one that ends there: what lies between holds
+    /// no record, and `hour` is that of the last one before.
+    pub(crate) fn finish(&mut self, end: Offset, hour: Hour, shared: &Shared) {
+        if self.open.is_none() && self.next >= end {
+            return;
+        }
+        self.batch(hour, shared).pass(end);
+        self.seal();
+    }
+
+    /// The open batch, a new one of `hour` where there is none.
+    fn batch(&mut self, hour: Hour, shared: &Shared) -> &mut Batch {
+        let (batch, _) = self.open.get_or_insert_with(|| {
+            let batch = Batch::new(
+                shared.topic.clone(),
+                shared.configuration.clone(),
+                self.partition,
+                self.next,
+                hour,
+                self.window_cut,
+            );
+            (batch, Instant::now())
+        });
+        batch
     }
 
     /// The next batch whose turn it is, while no create of this partition is unresolved.
@@ -151,6 +170,7 @@ mod tests {
             next: Offset(next),
             from: Offset(0),
             window_cut: false,
+            ledger: 1,
         };
         let window = Window::new(Duration::from_secs(60), 1_000);
         let topic = Identity {
@@ -187,6 +207,28 @@ mod tests {
             [(8, 0, 1), (9, 1, 2), (10, 2, 3), (9, 3, 5)],
             "invariant 3"
         );
+    }
+
+    #[test]
+    fn a_range_ends_where_it_was_meant_to_whatever_holds_no_record() {
+        let check = |sealed_before: bool, end: u64, expect: &[(u64, u64)]| {
+            let (mut active, shared) = active(0);
+            active.take(&record(0, 9 * HOUR, 7), &shared);
+            if sealed_before {
+                active.seal();
+            }
+            active.finish(Offset(end), Hour(9), &shared);
+            let mut sealed = Vec::new();
+            while let Some(batch) = active.due() {
+                assert_eq!(batch.name().hour, Hour(9));
+                sealed.push((batch.name().first.0, batch.end().0));
+            }
+            assert_eq!(sealed, expect, "{sealed_before} {end}");
+        };
+        check(false, 1, &[(0, 1)]);
+        check(false, 4, &[(0, 4)]);
+        check(true, 1, &[(0, 1)]);
+        check(true, 4, &[(0, 1), (1, 4)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sink::{Hour, Lake, Ledger, ObjectName};
 use topic::{Offset, Partition, ReadError, Timestamp, Topic, Watermarks};
 
+use crate::window::STEP_BACK;
 use crate::{Config, Error};
 
 /// Where a partition continues.
@@ -16,6 +17,8 @@ pub(crate) struct Position {
     pub(crate) from: Offset,
     /// Whether retention has cut the window's stretch.
     pub(crate) window_cut: bool,
+    /// How many entries of the ledger were read.
+    pub(crate) ledger: u64,
 }
 
 /// A position for each partition, or why that partition must stop.
@@ -35,11 +38,11 @@ pub(crate) async fn resume(
         .collect();
     let ledger = lake.found(topic.identity(), lows).await?;
     let tips = lake.tips(ledger.clone(), partitions).await?;
-    let mut positions = Positions::new();
+    let mut starts = BTreeMap::new();
     for &partition in partitions {
         let Some(&marks) = marks.get(&partition) else {
             let why = format!("it does not name partition {partition} yet");
-            positions.insert(partition, Err(ReadError::Unavailable(why).into()));
+            starts.insert(partition, Err(ReadError::Unavailable(why).into()));
             continue;
         };
         let place = Place {
@@ -47,19 +50,29 @@ pub(crate) async fn resume(
             topic,
             config,
             ledger: &ledger,
+            origin: ledger.first(partition),
             partition,
             marks,
         };
-        let position = match tips.check(partition, marks) {
+        let start = match tips.check(partition, marks) {
             Ok(end) => {
                 let tip = tips.tip(partition).map(|tip| (tip.end, tip.appended_at));
-                place.position(end, tip).await
+                place.start(end, tip).await
             }
             Err(error) => Err(error.into()),
         };
-        positions.insert(partition, position);
+        starts.insert(partition, start);
     }
-    Ok(positions)
+    // Retention may have passed meanwhile, and then the window's stretch was sought in what it
+    // left: the low watermark is asked for after that.
+    let marks = topic.watermarks().await?;
+    let positioned = starts.into_iter().map(|(partition, start)| {
+        let low = marks.get(&partition).map(|marks| marks.low);
+        let (origin, low) = (ledger.first(partition), low.unwrap_or_default());
+        let position = start.map(|start| start.position(origin, low, ledger.next));
+        (partition, position)
+    });
+    Ok(positioned.collect())
 }
 
 /// Where a partition continues after the lake answered that an object ends at `end`.
@@ -82,6 +95,7 @@ pub(crate) async fn after(
         topic,
         config,
         ledger: &ledger,
+        origin: ledger.first(partition),
         partition,
         marks,
     };
@@ -90,22 +104,53 @@ pub(crate) async fn after(
         .await
 }
 
-struct Place<'a> {
-    lake: &'a Lake,
-    topic: &'a dyn Topic,
-    config: &'a Config,
-    ledger: &'a Ledger,
-    partition: Partition,
-    marks: Watermarks,
+/// A position before it is known what retention has left of the window's stretch.
+struct Start {
+    next: Offset,
+    /// Where the window's stretch begins.
+    wanted: Offset,
+}
+
+/// What a position is made of.
+pub(crate) struct Place<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) topic: &'a dyn Topic,
+    pub(crate) config: &'a Config,
+    /// The lake's own ledger.
+    pub(crate) ledger: &'a Ledger,
+    /// Where the live lake began with the partition: no record before that is looked at.
+    pub(crate) origin: Offset,
+    pub(crate) partition: Partition,
+    pub(crate) marks: Watermarks,
+}
+
+impl Start {
+    fn position(self, origin: Offset, low: Offset, ledger: u64) -> Position {
+        let Self { next, wanted } = self;
+        Position {
+            next,
+            from: wanted.max(low).min(next),
+            window_cut: wanted <= low && low > origin,
+            ledger,
+        }
+    }
 }
 
 impl Place<'_> {
+    /// Where the partition continues that ends at `end`, or at one of the objects behind that.
     /// `tip` is the newest object's end and the append time of its last record.
-    async fn position(
+    pub(crate) async fn position(
         &self,
         end: Offset,
         tip: Option<(Offset, Timestamp)>,
     ) -> Result<Position, Error> {
+        let start = self.start(end, tip).await?;
+        let marks = self.topic.watermarks().await?;
+        let low = marks.get(&self.partition).map(|marks| marks.low);
+        Ok(start.position(self.origin, low.unwrap_or_default(), self.ledger.next))
+    }
+
+    async fn start(&self, end: Offset, tip: Option<(Offset, Timestamp)>) -> Result<Start, Error> {
         if let Some((tip_end, appended_at)) = tip {
             self.same_topic(tip_end, appended_at).await?;
         }
@@ -120,28 +165,19 @@ impl Place<'_> {
             let Some(there) = self.lake.committed(&name, self.topic.identity()).await? else {
                 break;
             };
-            (next, seen) = (there.end, Some(there.appended_at));
+            next = self.ledger.past_gaps(self.partition, there.end);
+            seen = Some(there.appended_at);
         }
+        let origin = self.origin;
         let Some(appended_at) = seen else {
-            return Ok(Position {
-                next,
-                from: next,
-                window_cut: false,
-            });
+            let wanted = origin;
+            return Ok(Start { next, wanted });
         };
-        let origin = self.ledger.first(self.partition);
-        let earliest = self
-            .topic
-            .offset_at(self.partition, appended_at.minus(self.config.window));
-        let by_time = earliest.await?;
+        let earliest = appended_at.minus(self.config.window + STEP_BACK);
+        let by_time = self.topic.offset_at(self.partition, earliest).await?;
         let by_count = Offset(next.0.saturating_sub(self.config.window_records));
         let wanted = by_time.max(by_count).max(origin);
-        let window_cut = wanted <= self.marks.low && self.marks.low > origin;
-        Ok(Position {
-            next,
-            from: wanted.max(self.marks.low).min(next),
-            window_cut,
-        })
+        Ok(Start { next, wanted })
     }
 
     /// The record before the lake's end must be the one that the lake took.

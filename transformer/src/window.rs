@@ -13,6 +13,11 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use topic::{Offset, Timestamp};
 
+/// How far append times may step back, as brokers' clocks differ when a leader changes: a twin
+/// is looked for in so much more than the window. A greater step back could let a retry's twin
+/// be met by one worker and missed by another that has started since.
+pub(crate) const STEP_BACK: Duration = Duration::from_secs(30);
+
 /// An event's id as the lake keeps it.
 type Id = [u8; 16];
 
@@ -112,12 +117,11 @@ impl Window {
             && appended_at.since(twin.appended_at) <= self.within
     }
 
-    /// Lets go what no later record can meet. Append times may step back a little, so a
-    /// stretch twice as long is kept; [`Window::holds`] decides.
+    /// Lets go what no later record can meet; [`Window::holds`] decides.
     fn forget(&mut self, offset: Offset, appended_at: Timestamp) {
         while let Some(&old) = self.seen.front() {
             let near = old.offset.distance(offset) <= self.records;
-            if near && appended_at.since(old.appended_at) <= self.within * 2 {
+            if near && appended_at.since(old.appended_at) <= self.within + STEP_BACK {
                 break;
             }
             let hash = self.hasher.hash_one(old.id);

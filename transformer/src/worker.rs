@@ -18,7 +18,7 @@ use crate::resume::{self, Positions};
 use crate::{Config, Enrichment, Error, Status};
 
 /// How often a stopped partition or a silent lake is asked again.
-const RETRY: Duration = Duration::from_secs(5);
+pub(crate) const RETRY: Duration = Duration::from_secs(5);
 /// How often an idle worker shows that it lives.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -98,7 +98,7 @@ pub async fn run(
 }
 
 /// The hash of all that decides rows.
-fn configuration(config: &Config) -> String {
+pub(crate) fn configuration(config: &Config) -> String {
     let text = format!(
         "{} window={} window_records={}",
         env!("CARGO_PKG_VERSION"),
@@ -326,9 +326,9 @@ impl Worker {
             };
             let Some(sealed) = active.due() else { continue };
             let (lake, patience, size) = (self.lake.clone(), self.sink.max_silence, sealed.size());
-            let epoch = *epoch;
+            let (epoch, ledger) = (*epoch, active.ledger);
             let task = self.tasks.spawn(async move {
-                let outcome = lake.commit(sealed, patience).await;
+                let outcome = lake.commit(sealed, ledger, patience).await;
                 Step::Committed {
                     partition,
                     epoch,

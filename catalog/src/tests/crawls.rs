@@ -11,12 +11,21 @@ use crate::open::PATIENCE;
 use crate::{Catalog, Crawl, schema};
 
 /// Hashes of all that is a fold of the lake; the runs are not.
-async fn digests(catalog: &Catalog) -> Vec<String> {
+pub(super) async fn digests(catalog: &Catalog) -> Vec<String> {
     let work = |session: &mut crate::engine::Session| {
-        ["partitions", "objects", "hourly", "products"]
-            .iter()
-            .map(|table| Ok(schema::digest(&session.connection, table)?))
-            .collect()
+        [
+            "partitions",
+            "objects",
+            "replays",
+            "promoted",
+            "pieces",
+            "shown",
+            "hourly",
+            "products",
+        ]
+        .iter()
+        .map(|table| Ok(schema::digest(&session.connection, table)?))
+        .collect()
     };
     catalog
         .inner

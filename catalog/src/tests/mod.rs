@@ -4,6 +4,7 @@ mod crawls;
 mod files;
 mod panels;
 mod queries;
+mod replays;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -117,6 +118,18 @@ impl Shore {
         clicks: &[Click],
         letters: u64,
     ) -> String {
+        Self::commit_in(&self.lake, arrival, partition, first, clicks, letters).await
+    }
+
+    /// … in that lake.
+    pub(super) async fn commit_in(
+        lake: &Lake,
+        arrival: &str,
+        partition: u32,
+        first: u64,
+        clicks: &[Click],
+        letters: u64,
+    ) -> String {
         let appended_at = moment(arrival);
         let hour = Hour::of(appended_at);
         let begin = (Partition(partition), Offset(first));
@@ -136,8 +149,9 @@ impl Shore {
             });
         }
         let sealed = batch.seal();
-        self.lake
-            .commit(sealed, Duration::from_secs(10))
+        let ledger = lake.ledger().await.unwrap();
+        let read = ledger.map_or(0, |ledger| ledger.next);
+        lake.commit(sealed, read, Duration::from_secs(10))
             .await
             .unwrap();
         format!("clicks/{hour}/{partition:05}-{first:020}.parquet")

@@ -1,6 +1,7 @@
 //! Real files, counted by others: what the lake must hold of them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 use tests::clickweir::{Place, Process, data};
@@ -58,9 +59,12 @@ pub(crate) async fn imports_online_retail(place: &Place) {
     let (said, cpu) = Process::start(place, &import).unwrap().done().unwrap();
     assert!(said.contains("541909 sent now"), "{said}");
     let imported = since.elapsed();
+    place.settled().await.unwrap();
+    let arrived = since.elapsed();
     holds_online_retail(place).await;
     println!(
-        "imported in {imported:?}, {cpu} CPU-seconds; in the lake and counted after {:?}",
+        "imported in {imported:?}, {cpu} CPU-seconds; in the lake after {arrived:?}, counted \
+         after {:?}",
         since.elapsed()
     );
     let again = place.must(&import).unwrap();
@@ -75,6 +79,28 @@ pub(crate) async fn imports_online_retail(place: &Place) {
     assert!(place.must(&import).unwrap().contains(" 0 sent now"));
     println!("asked for in {:?}", asked.elapsed());
     assert_eq!(place.settled().await.unwrap()["rows"], 541_909);
+    replays_online_retail(place, arrived);
+}
+
+/// Replays it all, and tells how fast beside the live way, which took so long.
+fn replays_online_retail(place: &Place, arrived: Duration) {
+    let since = Instant::now();
+    let all = [
+        "--from",
+        "2020-01-01T00:00:00Z",
+        "--to",
+        "2099-01-01T00:00:00Z",
+    ];
+    let replay = ["replay", "--into", "again"];
+    place.must(&[&replay[..], &all].concat()).unwrap();
+    let took = since.elapsed();
+    let rate = |took: Duration| 541_909.0 / took.as_secs_f64();
+    println!(
+        "replayed in {took:?}, {:.0} clicks a second; live, from the file to the lake, {:.0}",
+        rate(took),
+        rate(arrived)
+    );
+    place.must(&["diff", "again"]).unwrap();
 }
 
 #[tokio::test]

@@ -73,6 +73,23 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         shown["in_words"].to_string().contains("given up"),
         "{shown}"
     );
+    // What retention took can be replayed no more, by offset or by time.
+    let replay = ["replay", "--into", "old"];
+    let offsets = ["--partition", "0", "--from-offset", "0", "--to-offset", "9"];
+    let times = [
+        "--from",
+        "2020-01-01T00:00:00Z",
+        "--to",
+        "2099-01-01T00:00:00Z",
+    ];
+    for (stretch, remedy) in [
+        (&offsets[..], "say --from-offset "),
+        (&times, "say --from 20"),
+    ] {
+        let refused = place.run(&[&replay[..], stretch].concat()).unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(remedy), "{said}");
+    }
     let again = place
         .run(&["topic", "accept-gap", "--partition", "0"])
         .unwrap();

@@ -136,7 +136,7 @@ fn batch(partition: u32, first: u64, end: u64, hour: i64) -> SealedBatch {
 }
 
 async fn commit(lake: &Lake, sealed: SealedBatch) -> Outcome {
-    lake.commit(sealed, SILENCE)
+    lake.commit(sealed, 0, SILENCE)
         .await
         .expect("the lake answers")
 }
@@ -144,14 +144,14 @@ async fn commit(lake: &Lake, sealed: SealedBatch) -> Outcome {
 fn committed(outcome: Outcome) -> Footer {
     match outcome {
         Outcome::Committed(footer) => *footer,
-        Outcome::AlreadyCommitted(footer) => panic!("{}..{} was there", footer.first, footer.end),
+        other => panic!("it was there: {other:?}"),
     }
 }
 
 fn already(outcome: Outcome) -> Footer {
     match outcome {
         Outcome::AlreadyCommitted(footer) => *footer,
-        Outcome::Committed(footer) => panic!("{}..{} was made twice", footer.first, footer.end),
+        other => panic!("it was made twice: {other:?}"),
     }
 }
 
@@ -221,7 +221,10 @@ async fn invariant_2_of_rivals_exactly_one_commits_and_all_believe_it() {
             let mut believed = BTreeSet::new();
             for outcome in outcomes {
                 won += u32::from(matches!(outcome, Outcome::Committed(_)));
-                let (Outcome::Committed(footer) | Outcome::AlreadyCommitted(footer)) = outcome;
+                let (Outcome::Committed(footer) | Outcome::AlreadyCommitted(footer)) = outcome
+                else {
+                    panic!("nobody wrote the ledger");
+                };
                 believed.insert(footer.end);
             }
             assert_eq!(won, 1, "round {round} on {}", place.config.url);
@@ -321,7 +324,7 @@ async fn fault_25_a_refused_key_or_a_missing_bucket_denies_and_skips_nothing() {
     };
     for config in [missing.clone(), refused] {
         let lake = Lake::open(&config).expect("the lake opens");
-        let outcome = lake.commit(batch(0, 0, 3, 0), SILENCE).await;
+        let outcome = lake.commit(batch(0, 0, 3, 0), 0, SILENCE).await;
         assert!(
             matches!(outcome, Err(Error::Denied(_))),
             "{}: {outcome:?}",

@@ -111,6 +111,10 @@ impl Worker {
                 tracing::info!(%partition, end = %there.end, "already committed by another");
                 self.resume_after(partition, &there);
             }
+            Ok(Outcome::GivenUp) => {
+                tracing::info!(%partition, "the ledger has given something up");
+                self.resume(BTreeSet::from([partition]));
+            }
             Err(sink::Error::Unavailable(why)) => {
                 tracing::error!(%partition, "starting again from the lake's tips: {why}");
                 self.resume(BTreeSet::from([partition]));

@@ -36,6 +36,16 @@ const COMMANDS: &[(&str, Tried)] = &[
     ),
     ("target/debug/clickweir query", Tried::ByTest("\"query\"")),
     ("target/debug/clickweir audit", Tried::ByTest("\"audit\"")),
+    ("target/debug/clickweir replay", Tried::ByTest("\"replay\"")),
+    ("target/debug/clickweir diff", Tried::ByTest("\"diff\"")),
+    (
+        "target/debug/clickweir promote",
+        Tried::ByTest("\"promote\""),
+    ),
+    (
+        "target/debug/clickweir rollback",
+        Tried::ByTest("\"rollback\""),
+    ),
     ("target/debug/clickweir topic", Tried::ByTest("\"topic\"")),
     (
         "target/debug/clickweir prepare",

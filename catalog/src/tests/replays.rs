@@ -1,0 +1,297 @@
+//! Replays beside the live lake: registered, compared, promoted and rolled back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sink::{Lake, Offset, Partition, Ranges, ReplayName};
+
+use super::crawls::digests;
+use super::{ARRIVAL, Click, Shore, VIEW, lines, moment};
+use crate::{Catalog, Compared, Filter};
+
+const BUY: Click = Click {
+    action: "buy",
+    product: "p2",
+    occurred_at: "2026-11-20T08:30:00Z",
+    ..VIEW
+};
+
+fn name(text: &str) -> ReplayName {
+    ReplayName::parse(text).unwrap()
+}
+
+fn range(partition: u32, first: u64, end: u64) -> Ranges {
+    Ranges::from([(Partition(partition), (Offset(first), Offset(end)))])
+}
+
+/// Begins a replay of a range.
+async fn begin(shore: &Shore, text: &str, range: &Ranges) -> Lake {
+    let (name, topic) = (name(text), Shore::topic());
+    let lake = shore.lake.replay(&name);
+    lake.begin_replay(&name, &topic, range, "c1").await.unwrap();
+    lake
+}
+
+/// Begins a replay of a range and commits its clicks, and letters after them.
+async fn replay(shore: &Shore, text: &str, range: &Ranges, clicks: &[Click], letters: u64) -> Lake {
+    let lake = begin(shore, text, range).await;
+    for (partition, (first, end)) in range {
+        assert_eq!(first.distance(*end), clicks.len() as u64 + letters);
+        Shore::commit_in(&lake, ARRIVAL, partition.0, first.0, clicks, letters).await;
+    }
+    lake
+}
+
+async fn promote(shore: &Shore, text: &str) {
+    let now = moment(ARRIVAL);
+    shore.lake.promote(&name(text), now).await.unwrap();
+}
+
+async fn rollback(shore: &Shore, text: &str) {
+    let now = moment(ARRIVAL);
+    shore.lake.rollback(&name(text), now).await.unwrap();
+}
+
+/// The first cell of the first row.
+async fn ask(catalog: &Catalog, sql: &str) -> String {
+    lines(&catalog.query(sql).await.unwrap()).remove(0)
+}
+
+fn everything() -> Filter {
+    Filter {
+        to: moment("2030-01-01T00:00:00Z"),
+        ..Filter::default()
+    }
+}
+
+/// That rollup, rows, accounting and published copy all tell of the same rows: so many.
+async fn agree(shore: &Shore, catalog: &Catalog, views: u64, buys: u64) {
+    let counted = "SELECT count(*) FILTER (action = 'view') || ' ' ||
+        count(*) FILTER (action = 'buy') FROM clicks";
+    assert_eq!(ask(catalog, counted).await, format!("{views} {buys}"));
+    let totals = catalog.totals(&everything()).await.unwrap().now;
+    assert_eq!((totals.clicks, totals.buys), (views + buys, buys));
+    let days = catalog
+        .actions_by(&everything(), crate::Step::Day)
+        .await
+        .unwrap();
+    let rolled: u64 = days.iter().map(|day| day.clicks).sum();
+    assert_eq!(rolled, views + buys, "the rollup");
+    let accounting = catalog.accounting().await.unwrap();
+    assert_eq!(accounting.total.rows, views + buys, "the accounting");
+    let letters: u64 = ask(catalog, "SELECT count(*) FROM dead_letters")
+        .await
+        .parse()
+        .unwrap();
+    assert_eq!(accounting.total.dead_letters, letters);
+    let freshness = catalog.freshness().await.unwrap();
+    let offsets: u64 = freshness.iter().map(|one| one.registered_end.0).sum();
+    let total = accounting.total;
+    assert_eq!(total.accepted() + total.absent, offsets, "invariant 4");
+    catalog.publish(None).await.unwrap();
+    let attach = format!(
+        "ATTACH '{}' AS shop (READ_ONLY)",
+        shore.path(crate::PUBLISHED).display()
+    );
+    let reader = duckdb::Connection::open_in_memory().unwrap();
+    reader.execute_batch(&attach).unwrap();
+    let published: u64 = reader
+        .query_row("SELECT count(*) FROM shop.clicks", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(published, views + buys, "the published copy");
+}
+
+#[tokio::test]
+async fn a_replay_stands_beside_the_live_rows_and_is_compared_with_them() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    shore.commit_at(ARRIVAL, 0, 0, &[VIEW; 4], 2).await;
+    shore.commit(0, 6, &[VIEW; 4]).await;
+    // The range begins and ends within an object.
+    let same = range(0, 1, 8);
+    let lake = begin(&shore, "same", &same).await;
+    Shore::commit_in(&lake, ARRIVAL, 0, 1, &[VIEW; 3], 2).await;
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(ask(&catalog, "SELECT count(*) FROM clicks_same").await, "3");
+    let early = catalog.diff(&name("same"), &same).await.unwrap_err();
+    assert!(early.to_string().contains("not registered"), "{early}");
+    Shore::commit_in(&lake, ARRIVAL, 0, 6, &[VIEW; 2], 0).await;
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(ask(&catalog, "SELECT count(*) FROM clicks_same").await, "5");
+    let letters = "SELECT count(*) FROM dead_letters_same";
+    assert_eq!(ask(&catalog, letters).await, "2");
+    agree(&shore, &catalog, 8, 0).await;
+    let diff = catalog.diff(&name("same"), &same).await.unwrap();
+    assert!(diff.is_empty(), "{diff:?}");
+    assert_eq!((diff.clicks.live, diff.clicks.replay), (5, 5));
+    assert_eq!(diff.dead_letters.live, 2);
+
+    // Another configuration: a row instead of a letter, a letter instead of a row, a price.
+    let dear = Click {
+        price: 11.0,
+        ..VIEW
+    };
+    let other = range(0, 1, 7);
+    replay(&shore, "other", &other, &[VIEW, dear, VIEW, VIEW], 2).await;
+    catalog.crawl(false).await.unwrap();
+    let diff = catalog.diff(&name("other"), &other).await.unwrap();
+    let clicks = Compared {
+        live: 4,
+        replay: 4,
+        only_live: 1,
+        only_replay: 1,
+        differing: 1,
+    };
+    assert_eq!((diff.clicks, diff.is_empty()), (clicks, false), "{diff:?}");
+    assert_eq!(
+        (diff.dead_letters.only_live, diff.dead_letters.only_replay),
+        (1, 1)
+    );
+    let said: Vec<(u64, &str)> = diff
+        .sample
+        .iter()
+        .map(|difference| (difference.offset, &*difference.what))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (2, "price: 10.0 → 11.0"),
+            (4, "in the replay only"),
+            (6, "live only"),
+            (4, "live only"),
+            (6, "in the replay only")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_promoted_is_shown_everywhere_and_what_is_rolled_back_nowhere() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    // Objects of ten; the range takes the end of one, one whole, and the begin of a third.
+    for first in [0, 10, 20] {
+        shore.commit_at(ARRIVAL, 0, first, &[VIEW; 9], 1).await;
+    }
+    shore.commit(1, 0, &[BUY; 5]).await;
+    catalog.crawl(true).await.unwrap();
+    agree(&shore, &catalog, 27, 5).await;
+    let before = digests(&catalog).await;
+
+    replay(&shore, "mended", &range(0, 5, 25), &[BUY; 18], 2).await;
+    catalog.crawl(false).await.unwrap();
+    agree(&shore, &catalog, 27, 5).await;
+    promote(&shore, "mended").await;
+    assert!(catalog.crawl(false).await.unwrap().promoted);
+    agree(&shore, &catalog, 5 + 4, 18 + 5).await;
+    let places = "SELECT count(*) || ' ' || count(DISTINCT \"offset\") || ' ' ||
+        count(*) FILTER (action = 'buy' AND \"offset\" BETWEEN 5 AND 24) FROM clicks
+        WHERE partition = 0";
+    assert_eq!(ask(&catalog, places).await, "27 27 18");
+    let products = catalog.top_products(&everything(), "buy", 5).await.unwrap();
+    assert_eq!(products[0].clicks, 23);
+
+    // Live clicks go on arriving, and a promotion on top takes the middle of the first.
+    shore.commit(0, 30, &[VIEW; 3]).await;
+    catalog.crawl(false).await.unwrap();
+    agree(&shore, &catalog, 12, 23).await;
+    replay(&shore, "again", &range(0, 8, 12), &[VIEW; 4], 0).await;
+    promote(&shore, "again").await;
+    assert!(catalog.crawl(false).await.unwrap().promoted);
+    agree(&shore, &catalog, 16, 18 - 4 + 5).await;
+
+    // A catalog that is made now is equal, and so is one that is opened again.
+    catalog.crawl(true).await.unwrap();
+    let config = crate::Config {
+        path: shore.folder.path().join("other.duckdb"),
+        ..shore.config()
+    };
+    let other = shore.open(config).await.unwrap();
+    other.crawl(false).await.unwrap();
+    other.crawl(true).await.unwrap();
+    assert_eq!(
+        digests(&other).await,
+        digests(&catalog).await,
+        "invariant 6"
+    );
+    drop(catalog);
+    let catalog = shore.catalog().await;
+    assert!(!catalog.crawl(false).await.unwrap().promoted, "it knows");
+    agree(&shore, &catalog, 16, 19).await;
+
+    rollback(&shore, "mended").await;
+    assert!(catalog.crawl(false).await.unwrap().promoted);
+    // The letter of offset 9 is a row of the other one.
+    agree(&shore, &catalog, 31, 5).await;
+    rollback(&shore, "again").await;
+    catalog.crawl(true).await.unwrap();
+    agree(&shore, &catalog, 30, 5).await;
+    let live = lines(
+        &catalog
+            .query("SELECT count(*) FROM promoted UNION ALL SELECT count(*) FROM pieces")
+            .await
+            .unwrap(),
+    );
+    assert_eq!(live, ["0", "0"]);
+    assert_eq!(digests(&catalog).await[7..], before[7..], "products");
+}
+
+#[tokio::test]
+async fn a_promotion_waits_until_both_sides_are_registered() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    shore.commit(0, 0, &[VIEW; 4]).await;
+    shore.commit(0, 4, &[VIEW; 4]).await;
+    let hidden = shore.path("clicks");
+    let away = shore.folder.path().join("away");
+    std::fs::rename(&hidden, &away).unwrap();
+    replay(&shore, "early", &range(0, 2, 6), &[BUY; 4], 0).await;
+    promote(&shore, "early").await;
+    // The live objects are not listed yet: this process is behind the one that promoted.
+    assert!(!catalog.crawl(true).await.unwrap().promoted);
+    assert_eq!(ask(&catalog, "SELECT count(*) FROM clicks").await, "0");
+    std::fs::rename(&away, &hidden).unwrap();
+    assert!(catalog.crawl(true).await.unwrap().promoted);
+    agree(&shore, &catalog, 4, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_meet_one_version_or_the_other_and_none_fails() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    shore.commit(0, 0, &[VIEW; 10]).await;
+    replay(&shore, "mended", &range(0, 3, 7), &[BUY; 4], 0).await;
+    catalog.crawl(false).await.unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (catalog, done) = (catalog.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                let mut seen = [0_u64; 2];
+                while !done.load(Ordering::Relaxed) {
+                    let sql =
+                        "SELECT count(*) || ' ' || count(*) FILTER (action = 'buy') FROM clicks";
+                    match ask(&catalog, sql).await.as_str() {
+                        "10 0" => seen[0] += 1,
+                        "10 4" => seen[1] += 1,
+                        other => panic!("neither version: {other}"),
+                    }
+                    let totals = catalog.totals(&everything()).await.unwrap().now;
+                    assert!([(10, 0), (10, 4)].contains(&(totals.clicks, totals.buys)));
+                }
+                seen
+            })
+        })
+        .collect();
+    for _turn in 0..10 {
+        promote(&shore, "mended").await;
+        assert!(catalog.crawl(false).await.unwrap().promoted);
+        assert_eq!(ask(&catalog, "SELECT count(*) FROM promoted").await, "1");
+        rollback(&shore, "mended").await;
+        assert!(catalog.crawl(false).await.unwrap().promoted);
+    }
+    done.store(true, Ordering::Relaxed);
+    for reader in readers {
+        let seen = reader.await.unwrap();
+        assert!(seen.iter().sum::<u64>() > 0, "{seen:?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! `clickweir diff`, `promote` and `rollback`: what becomes of a finished replay.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use catalog::{Compared, Diff};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use sink::audit::{Audit, audit};
+use sink::{Ranges, ReplayName};
+use topic::Watermarks;
+
+use crate::node::Node;
+use crate::owner::Door;
+use crate::print;
+use crate::settings::Settings;
+
+/// How often a waiting line moves.
+const TICK: Duration = Duration::from_millis(100);
+
+fn name(request: &Value) -> anyhow::Result<ReplayName> {
+    Ok(ReplayName::parse(
+        request["name"].as_str().context("name is due")?,
+    )?)
+}
+
+impl Node {
+    /// Compares a finished replay with the live rows.
+    pub(crate) async fn diff(&self, request: &Value) -> anyhow::Result<Value> {
+        let name = name(request)?;
+        let ranges = self.finished(&name).await?;
+        let catalog = self.catalog().await?;
+        catalog.crawl(true).await?;
+        Ok(serde_json::to_value(catalog.diff(&name, &ranges).await?)?)
+    }
+
+    /// The ranges of a replay, which must be committed whole.
+    async fn finished(&self, name: &ReplayName) -> anyhow::Result<Ranges> {
+        let lake = self.lake().await?;
+        let left = lake.unfinished(name).await?;
+        if let Some((partition, (at, end))) = left.first_key_value() {
+            bail!(
+                "the replay {name} is not finished, partition {partition} is at {at} of {end}: \
+                 `clickweir replay --into {name}` goes on with it"
+            );
+        }
+        Ok(lake.replay_ledger(name).await?.ranges())
+    }
+
+    /// Shows a replay in the tables, once every object of it was read and is sound.
+    pub(crate) async fn promote(&self, request: &Value) -> anyhow::Result<Value> {
+        let name = name(request)?;
+        self.finished(&name).await?;
+        let (lake, catalog) = (self.lake().await?, self.catalog().await?);
+        catalog.crawl(true).await?;
+        let sound = self.weigh_replay(&name).await?;
+        if !sound.clean() {
+            bail!(
+                "the replay {name} is damaged, replay into another name: {}",
+                sound.findings.join(", ")
+            );
+        }
+        let promotion = lake.promote(&name, self.clock.now()).await?;
+        self.told_by_the_ledger().await?;
+        let ranges: Vec<Value> = promotion
+            .ranges
+            .iter()
+            .map(|(partition, (first, end))| json!([partition, first, end]))
+            .collect();
+        Ok(json!({ "ranges": ranges }))
+    }
+
+    /// Shows what was live before.
+    pub(crate) async fn rollback(&self, request: &Value) -> anyhow::Result<Value> {
+        let name = name(request)?;
+        let lake = self.lake().await?;
+        lake.rollback(&name, self.clock.now()).await?;
+        self.told_by_the_ledger().await?;
+        Ok(json!({}))
+    }
+
+    /// The catalog follows the ledger at once, and so does its published copy.
+    async fn told_by_the_ledger(&self) -> anyhow::Result<()> {
+        let catalog = self.catalog().await?;
+        catalog.crawl(false).await?;
+        Ok(catalog.publish(None).await?)
+    }
+
+    /// Audits each replay as the lake that it is.
+    pub(crate) async fn weigh_replays(&self) -> anyhow::Result<BTreeMap<String, Audit>> {
+        let mut audits = BTreeMap::new();
+        for name in self.lake().await?.replays().await? {
+            audits.insert(name.to_string(), self.weigh_replay(&name).await?);
+        }
+        Ok(audits)
+    }
+
+    /// The arithmetic audit of a replay, its ranges being what the topic acknowledged.
+    async fn weigh_replay(&self, name: &ReplayName) -> anyhow::Result<Audit> {
+        let (live, catalog) = (self.lake().await?, self.catalog().await?);
+        let ledger = live.replay_ledger(name).await?;
+        let marks = ledger
+            .ranges()
+            .into_iter()
+            .map(|(partition, (low, high))| (partition, Watermarks { low, high }))
+            .collect();
+        let registered: Vec<_> = catalog
+            .objects_of(Some(name))
+            .await?
+            .into_iter()
+            .map(|object| object.name)
+            .collect();
+        let lake = live.replay(name);
+        Ok(audit(&lake, &ledger, &registered, &marks, &|_, _| {}).await?)
+    }
+}
+
+/// Asks, and shows that it waits for the answer.
+async fn answer(
+    settings: Settings,
+    command: &str,
+    name: &str,
+    doing: &str,
+) -> anyhow::Result<Value> {
+    let waiting = ProgressBar::new_spinner().with_message(format!("{doing} {name}"));
+    waiting.enable_steady_tick(TICK);
+    let door = Door::find(settings).await?;
+    let answer = door.ask(command, json!({ "name": name })).await;
+    waiting.finish_and_clear();
+    answer
+}
+
+/// `clickweir diff`: exit code 1 where anything differs.
+pub(crate) async fn diff(
+    settings: Settings,
+    name: &str,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let answer = answer(settings, "diff", name, "comparing").await?;
+    let diff: Diff = serde_json::from_value(answer)?;
+    if as_json {
+        print::line(&serde_json::to_string_pretty(&diff)?);
+    } else {
+        print::line(&table(&diff));
+    }
+    Ok(if diff.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn table(diff: &Diff) -> String {
+    let row = |name: &str, one: &Compared| {
+        let numbers = [
+            one.live,
+            one.replay,
+            one.only_live,
+            one.only_replay,
+            one.differing,
+        ];
+        let cells = numbers.iter().map(ToString::to_string);
+        std::iter::once(name.to_owned()).chain(cells).collect()
+    };
+    let header = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let counts = print::table(
+        &header(&[
+            "table",
+            "live",
+            "replay",
+            "live only",
+            "replay only",
+            "differing",
+        ]),
+        &[
+            row("clicks", &diff.clicks),
+            row("dead_letters", &diff.dead_letters),
+        ],
+    );
+    if diff.is_empty() {
+        return format!("{counts}\nno row differs");
+    }
+    let sample: Vec<Vec<String>> = diff
+        .sample
+        .iter()
+        .map(|one| {
+            let id = one.event_id.clone().unwrap_or_default();
+            let place = (one.partition.to_string(), one.offset.to_string());
+            vec![one.table.clone(), place.0, place.1, id, one.what.clone()]
+        })
+        .collect();
+    let sample = print::table(
+        &header(&["table", "partition", "offset", "event_id", "what differs"]),
+        &sample,
+    );
+    format!("{counts}\nthe first that differ:\n{sample}")
+}
+
+/// `clickweir promote`.
+pub(crate) async fn promote(settings: Settings, name: &str) -> anyhow::Result<ExitCode> {
+    let answer = answer(settings, "promote", name, "checking and promoting").await?;
+    for range in answer["ranges"].as_array().into_iter().flatten() {
+        print::line(&format!(
+            "partition {}: offsets {}..{} are shown as the replay {name} has them",
+            range[0], range[1], range[2]
+        ));
+    }
+    print::line(&format!("`clickweir rollback {name}` undoes it"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `clickweir rollback`.
+pub(crate) async fn rollback(settings: Settings, name: &str) -> anyhow::Result<ExitCode> {
+    answer(settings, "rollback", name, "rolling back").await?;
+    print::line(&format!(
+        "the replay {name} is shown no longer; its own table clicks_{name} stays"
+    ));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,356 @@
+//! Replays: lakes of their own below the live one, each of a stretch of the topic, and the
+//! entries of the ledger that put them in the live rows' place.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use topic::{Identity, Offset, Partition, Timestamp};
+
+use crate::ledger::by_partition;
+use crate::names::REPLAYS;
+use crate::{Entry, Error, Lake, Ledger};
+
+/// A replay's name: a letter, then letters, digits and underscores, in lower case, so that it
+/// can stand in a path and in SQL as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ReplayName(String);
+
+/// How long a name may be.
+const LONGEST: usize = 40;
+/// `clicks_live` is the lake with the topic's tail.
+const RESERVED: [&str; 1] = ["live"];
+
+impl ReplayName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for what is none.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let refused = |why: &str| {
+            Err(Error::Refused(format!(
+                "{text:?} cannot name a replay: {why}"
+            )))
+        };
+        let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.chars().all(small) {
+            return refused("take a letter, then letters, digits and _, in lower case");
+        }
+        if text.len() > LONGEST {
+            return refused(&format!("take at most {LONGEST} letters"));
+        }
+        if RESERVED.contains(&text) {
+            return refused("that table is clickweir's own, take another name");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The replay's folder in the live lake.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        format!("{REPLAYS}/{self}")
+    }
+}
+
+impl fmt::Display for ReplayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ReplayName {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ReplayName> for String {
+    fn from(name: ReplayName) -> Self {
+        name.0
+    }
+}
+
+/// Half-open ranges of offsets, one of each partition that takes part.
+pub type Ranges = BTreeMap<Partition, (Offset, Offset)>;
+
+/// What makes a lake's `origin` that of a replay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// Where each partition that takes part ends (exclusive).
+    #[serde(deserialize_with = "by_partition")]
+    pub ends: BTreeMap<Partition, Offset>,
+    /// The hash of the configuration that decides all of its rows.
+    pub configuration: String,
+}
+
+/// A replay that the tables show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// The replay.
+    pub name: ReplayName,
+    /// What it holds.
+    #[serde(deserialize_with = "by_partition")]
+    pub ranges: Ranges,
+}
+
+/// A stretch of a partition in which the tables show a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The partition.
+    pub partition: Partition,
+    /// Where it begins.
+    pub first: Offset,
+    /// Where it ends (exclusive).
+    pub end: Offset,
+    /// The replay.
+    pub name: ReplayName,
+}
+
+/// What promotions come to: stretches that do not overlap, by partition and offset. Where two
+/// promotions meet, the later one is shown.
+#[must_use]
+pub fn segments(promotions: &[Promotion]) -> Vec<Segment> {
+    let mut shown: Vec<Segment> = Vec::new();
+    for Promotion { name, ranges } in promotions {
+        for (&partition, &(first, end)) in ranges {
+            let mut rest = Vec::with_capacity(shown.len() + 2);
+            for old in shown {
+                if old.partition != partition || old.end <= first || end <= old.first {
+                    rest.push(old);
+                    continue;
+                }
+                let before = Segment {
+                    end: first,
+                    ..old.clone()
+                };
+                let after = Segment { first: end, ..old };
+                rest.extend([before, after].into_iter().filter(|s| s.first < s.end));
+            }
+            rest.push(Segment {
+                partition,
+                first,
+                end,
+                name: name.clone(),
+            });
+            shown = rest;
+        }
+    }
+    shown.sort_by_key(|segment| (segment.partition, segment.first));
+    shown
+}
+
+impl Ledger {
+    /// The ranges of a replay; none of the live lake.
+    #[must_use]
+    pub fn ranges(&self) -> Ranges {
+        let ends = self.replay.iter().flat_map(|replay| &replay.ends);
+        ends.map(|(&partition, &end)| (partition, (self.first(partition), end)))
+            .collect()
+    }
+
+    /// Whether that replay is promoted.
+    #[must_use]
+    pub fn promoted(&self, name: &ReplayName) -> bool {
+        self.promotions.iter().any(|shown| shown.name == *name)
+    }
+}
+
+impl Lake {
+    /// The lake of a replay, whether or not it was begun.
+    #[must_use]
+    pub fn replay(&self, name: &ReplayName) -> Self {
+        self.below(&name.folder())
+    }
+
+    /// The replays that were begun, by name.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn replays(&self) -> Result<Vec<ReplayName>, Error> {
+        let folders = self.folders(REPLAYS).await?;
+        let mut names: Vec<ReplayName> = folders
+            .iter()
+            .filter_map(|folder| ReplayName::parse(folder).ok())
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The ledger of a replay that was begun.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is no such replay, naming those there are.
+    pub async fn replay_ledger(&self, name: &ReplayName) -> Result<Ledger, Error> {
+        if let Some(ledger) = self.replay(name).ledger().await? {
+            return Ok(ledger);
+        }
+        let known = listed(&self.replays().await?);
+        Err(Error::Refused(format!(
+            "there is no replay {name} ({known}): `clickweir replay --into {name}` with \
+             --partition, --from-offset and --to-offset, or with --from and --to, makes it"
+        )))
+    }
+
+    /// Begins a replay of `ranges`, in the lake of its own that this must be; or finds the one
+    /// that was begun there.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it was begun with other ranges or another configuration,
+    /// [`Error::AnotherTopic`] where from another topic.
+    pub async fn begin_replay(
+        &self,
+        name: &ReplayName,
+        topic: &Identity,
+        ranges: &Ranges,
+        configuration: &str,
+    ) -> Result<Ledger, Error> {
+        let origin = Entry::Origin {
+            format: crate::footer::FORMAT,
+            topic: topic.clone(),
+            firsts: ranges.iter().map(|(&p, &(first, _))| (p, first)).collect(),
+            replay: Some(Replay {
+                ends: ranges.iter().map(|(&p, &(_, end))| (p, end)).collect(),
+                configuration: configuration.to_owned(),
+            }),
+        };
+        loop {
+            if let Some(there) = self.ledger().await? {
+                if there.topic != *topic {
+                    return Err(Error::AnotherTopic {
+                        lake: self.location().to_string(),
+                        theirs: there.topic,
+                        ours: topic.clone(),
+                    });
+                }
+                if there.ranges() != *ranges {
+                    return Err(Error::Refused(format!(
+                        "the replay {name} is of {}: take another name, or go on with that one \
+                         by `clickweir replay --into {name}`",
+                        spelt(&there.ranges())
+                    )));
+                }
+                let theirs = there.replay.as_ref().map(|replay| &*replay.configuration);
+                if theirs != Some(configuration) {
+                    return Err(Error::Refused(format!(
+                        "the replay {name} was begun under another configuration ({}, this is \
+                         {configuration}): take another name",
+                        theirs.unwrap_or("none")
+                    )));
+                }
+                return Ok(there);
+            }
+            self.write_entry(0, &origin).await?;
+        }
+    }
+
+    /// What a replay has yet to commit; empty where it is finished.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is no such replay, else the store's.
+    pub async fn unfinished(&self, name: &ReplayName) -> Result<Ranges, Error> {
+        let ledger = self.replay_ledger(name).await?;
+        let ranges = ledger.ranges();
+        let partitions = ranges.keys().copied().collect();
+        let tips = self.replay(name).tips(ledger, &partitions).await?;
+        let left = ranges
+            .into_iter()
+            .map(|(partition, (_, end))| (partition, (tips.resume(partition), end)));
+        Ok(left.filter(|(_, (at, end))| at < end).collect())
+    }
+
+    /// Lets the tables show a finished replay within its ranges, by the ledger's next entry.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is no such replay, it is unfinished, or it is promoted.
+    pub async fn promote(&self, name: &ReplayName, now: Timestamp) -> Result<Promotion, Error> {
+        let left = self.unfinished(name).await?;
+        if !left.is_empty() {
+            return Err(Error::Refused(format!(
+                "the replay {name} is not finished, it lacks {}: `clickweir replay --into \
+                 {name}` goes on with it",
+                spelt(&left)
+            )));
+        }
+        let ranges = self.replay_ledger(name).await?.ranges();
+        loop {
+            let ledger = self.live_ledger().await?;
+            if ledger.promoted(name) {
+                return Err(Error::Refused(format!(
+                    "the replay {name} is promoted already; `clickweir rollback {name}` undoes it"
+                )));
+            }
+            let entry = Entry::Promote {
+                name: name.clone(),
+                ranges: ranges.clone(),
+                promoted_at: now,
+            };
+            // The loser of the race for the number looks again at what is there now.
+            if self.write_entry(ledger.next, &entry).await? {
+                let name = name.clone();
+                return Ok(Promotion { name, ranges });
+            }
+        }
+    }
+
+    /// Lets the tables show what they showed without the replay, by the ledger's next entry.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is not promoted.
+    pub async fn rollback(&self, name: &ReplayName, now: Timestamp) -> Result<(), Error> {
+        loop {
+            let ledger = self.live_ledger().await?;
+            if !ledger.promoted(name) {
+                let shown: Vec<ReplayName> =
+                    ledger.promotions.into_iter().map(|p| p.name).collect();
+                return Err(Error::Refused(format!(
+                    "the replay {name} is not promoted, so there is nothing to roll back \
+                     (promoted now: {})",
+                    listed(&shown)
+                )));
+            }
+            let entry = Entry::Rollback {
+                name: name.clone(),
+                rolled_back_at: now,
+            };
+            if self.write_entry(ledger.next, &entry).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn live_ledger(&self) -> Result<Ledger, Error> {
+        self.ledger().await?.ok_or_else(|| {
+            Error::Refused("the lake is empty: there is nothing that a replay could replace".into())
+        })
+    }
+}
+
+/// Names for a sentence.
+fn listed(names: &[ReplayName]) -> String {
+    if names.is_empty() {
+        return "there is none".into();
+    }
+    let names: Vec<&str> = names.iter().map(ReplayName::as_str).collect();
+    names.join(", ")
+}
+
+/// Ranges for a sentence: `partition 0: 5..9, partition 1: 0..3`.
+fn spelt(ranges: &Ranges) -> String {
+    let spelt: Vec<String> = ranges
+        .iter()
+        .map(|(partition, (first, end))| format!("partition {partition}: {first}..{end}"))
+        .collect();
+    spelt.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

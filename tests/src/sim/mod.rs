@@ -1,0 +1,25 @@
+//! A seeded simulation: a shop, its topic, its workers and its lake in one thread and in
+//! virtual time, with faults; and an auditor who knows what the lake should hold.
+//!
+//! Real are the edge's `accept`, the transformer's loop, batch, seal, commit, tips, hand-over,
+//! ledger and crawl. Models are the topic ([`broker`], which passes the topic's own suite), the
+//! store ([`store`], which passes the object store's) and the catalog's tables. Every choice
+//! comes from one [`Dice`], so a seed replays exactly.
+//!
+//! Nothing here is a part of the product: faults, kills and planted bugs are decorators of
+//! what the product is handed.
+
+pub mod actors;
+pub mod broker;
+pub mod dice;
+mod group;
+pub mod oracle;
+pub mod process;
+pub mod shop;
+pub mod store;
+pub mod worker;
+pub mod world;
+
+pub use dice::{Bug, Dice, Fault};
+pub use process::{Link, Process};
+pub use world::{Report, play};

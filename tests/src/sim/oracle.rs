@@ -1,0 +1,308 @@
+//! The auditor of the simulation: from everything that was ever appended it knows what the
+//! lake must hold, and compares, offset by offset. It shares no code with the transformer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::AsArray;
+use arrow::datatypes::UInt64Type;
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sink::{Footer, Lake, Ledger, ObjectName};
+use topic::{Partition, Record};
+
+/// What must become of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Row(u128),
+    Letter,
+    Duplicate,
+}
+
+/// What the auditor counted and found.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Records of the topic.
+    pub records: u64,
+    /// Rows of the lake.
+    pub rows: u64,
+    /// Its dead letters.
+    pub letters: u64,
+    /// Records that were counted as duplicates.
+    pub duplicates: u64,
+    /// Offsets that an operator gave up.
+    pub given_up: u64,
+    /// Objects of clicks.
+    pub objects: u64,
+    /// Acknowledged clicks that the lake lacks.
+    pub lost: u64,
+    /// Rows beyond what the lake should hold.
+    pub doubled: u64,
+    /// Where an invariant does not hold, in words.
+    pub violations: Vec<String>,
+}
+
+/// How the transformer was told to look for duplicates.
+#[derive(Debug, Clone, Copy)]
+pub struct Twins {
+    /// In microseconds of append time.
+    pub within: i64,
+    /// In offsets.
+    pub records: u64,
+}
+
+/// What a record says of itself: its id, and whether it can be a row.
+fn read(record: &Record) -> (u128, bool) {
+    let value = record
+        .value
+        .as_deref()
+        .expect("every click of the shop has a value");
+    let envelope: serde_json::Value = serde_json::from_slice(value).expect("an envelope is JSON");
+    let id = envelope["id"]
+        .as_str()
+        .expect("every click of the shop has an id");
+    let digits: String = id.chars().filter(|letter| *letter != '-').collect();
+    let id = u128::from_str_radix(&digits, 16).expect("the shop's ids are UUIDs");
+    let sound = envelope["click"].get("occurred_at").is_none();
+    (id, sound)
+}
+
+/// What must become of each record of a partition, in order.
+fn fates(history: &[Record], twins: Twins) -> BTreeMap<u64, Fate> {
+    let mut last: BTreeMap<u128, &Record> = BTreeMap::new();
+    let mut fates = BTreeMap::new();
+    for record in history {
+        let (id, sound) = read(record);
+        let twin = last.insert(id, record).is_some_and(|twin| {
+            record.offset.0 - twin.offset.0 <= twins.records
+                && record.appended_at.micros() - twin.appended_at.micros() <= twins.within
+        });
+        let fate = match (twin, sound) {
+            (true, _) => Fate::Duplicate,
+            (false, true) => Fate::Row(id),
+            (false, false) => Fate::Letter,
+        };
+        fates.insert(record.offset.0, fate);
+    }
+    fates
+}
+
+/// An object as it lies in the lake.
+struct Found {
+    name: ObjectName,
+    footer: Footer,
+    rows: BTreeMap<u64, u128>,
+    letters: BTreeSet<u64>,
+}
+
+/// Reads every object, by a reader of its own, and holds it against the topic's history.
+///
+/// # Panics
+/// Where the store, which is without faults now, does not answer.
+pub async fn audit(
+    lake: &Lake,
+    store: &dyn ObjectStore,
+    ledger: &Ledger,
+    history: &[Vec<Record>],
+    acknowledged: &BTreeMap<u128, u64>,
+    twins: Twins,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut partitions: BTreeMap<Partition, Vec<Found>> = BTreeMap::new();
+    for (path, _) in lake.files(None).await.expect("the store answers") {
+        let Some(name) = ObjectName::parse(&path) else {
+            verdict
+                .violations
+                .push(format!("{path} is no object's name"));
+            continue;
+        };
+        match lake.footer(&name).await {
+            Ok(Some(footer)) => {
+                let rows = ids(&bytes(store, &path).await.expect("what was listed is there"));
+                let mut letters = BTreeSet::new();
+                if let Some(path) = &footer.letters {
+                    match bytes(store, path).await {
+                        Some(object) => letters.extend(ids(&object).into_keys()),
+                        None => verdict
+                            .violations
+                            .push(format!("{path} is not there, {name} names it")),
+                    }
+                }
+                let found = Found {
+                    name,
+                    footer,
+                    rows,
+                    letters,
+                };
+                partitions.entry(name.partition).or_default().push(found);
+            }
+            other => verdict
+                .violations
+                .push(format!("{path} cannot be read: {other:?}")),
+        }
+    }
+    let mut landed: BTreeSet<u128> = BTreeSet::new();
+    for (partition, history) in (0..).map(Partition).zip(history) {
+        let mut chain = partitions.remove(&partition).unwrap_or_default();
+        chain.sort_by_key(|found| found.name.first);
+        verdict.partition(partition, ledger, history, &chain, twins, &mut landed);
+    }
+    for id in acknowledged.keys().filter(|id| !landed.contains(id)) {
+        verdict.lost += 1;
+        verdict.violations.push(format!(
+            "invariant 1: {id:x} was acknowledged and is nowhere"
+        ));
+    }
+    verdict
+}
+
+async fn bytes(store: &dyn ObjectStore, path: &str) -> Option<Bytes> {
+    match store.get(&Path::from(path)).await {
+        Ok(object) => Some(object.bytes().await.expect("the store answers")),
+        Err(object_store::Error::NotFound { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The offsets of a Parquet object's rows, and their ids.
+fn ids(object: &Bytes) -> BTreeMap<u64, u128> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(object.clone()).expect("it is Parquet");
+    let wanted = ProjectionMask::columns(reader.parquet_schema(), ["offset", "event_id"]);
+    let mut found = BTreeMap::new();
+    for batch in reader
+        .with_projection(wanted)
+        .build()
+        .expect("it is Parquet")
+    {
+        let batch = batch.expect("it is Parquet");
+        let column = |name| batch.column_by_name(name).expect("the column is there");
+        let ids = column("event_id").as_fixed_size_binary();
+        for (row, offset) in column("offset")
+            .as_primitive::<UInt64Type>()
+            .values()
+            .iter()
+            .enumerate()
+        {
+            let id = u128::from_be_bytes(ids.value(row).try_into().expect("an id has 16 bytes"));
+            let again = found.insert(*offset, id);
+            assert!(
+                again.is_none(),
+                "offset {offset} stands in one object twice"
+            );
+        }
+    }
+    found
+}
+
+impl Verdict {
+    fn partition(
+        &mut self,
+        partition: Partition,
+        ledger: &Ledger,
+        history: &[Record],
+        chain: &[Found],
+        twins: Twins,
+        landed: &mut BTreeSet<u128>,
+    ) {
+        let fates = fates(history, twins);
+        let end = history.last().map_or(0, |record| record.offset.0 + 1);
+        self.records += history.len() as u64;
+        let mut at = ledger.first(partition);
+        for Found {
+            name,
+            footer,
+            rows,
+            letters,
+        } in chain
+        {
+            let past = ledger.past_gaps(partition, at);
+            self.give_up(history, at.0..past.0, landed);
+            at = past;
+            if ledger.gives_up(partition, footer.first) {
+                continue;
+            }
+            if footer.first != at {
+                self.violations.push(format!(
+                    "invariant 3: {name} begins at {}, the one before ended at {at}",
+                    footer.first
+                ));
+                self.doubled += footer.first.distance(at);
+            }
+            at = footer.end;
+            self.objects += 1;
+            self.rows += rows.len() as u64;
+            self.letters += letters.len() as u64;
+            self.duplicates += footer.counts.duplicates;
+            let within = || fates.range(footer.first.0..footer.end.0);
+            if footer.counts.total() != footer.first.distance(footer.end)
+                || footer.counts.rows != rows.len() as u64
+                || footer.counts.dead_letters != letters.len() as u64
+                || footer.counts.absent
+                    != footer.first.distance(footer.end) - within().count() as u64
+            {
+                self.violations
+                    .push(format!("invariant 4: {name} says {:?}", footer.counts));
+            }
+            let mut hours = history
+                .iter()
+                .skip_while(|record| record.offset < footer.first);
+            let hour = hours.next().map(|record| record.appended_at.hour());
+            let within_hour = hours
+                .take_while(|record| record.offset < footer.end)
+                .all(|record| record.appended_at.hour() == name.hour.0);
+            if hour != Some(name.hour.0) || !within_hour {
+                self.violations
+                    .push(format!("invariant 8: {name} is not of its hour"));
+            }
+            for (&offset, &fate) in within() {
+                let row = rows.get(&offset).copied();
+                let fits = match fate {
+                    Fate::Row(id) => row == Some(id),
+                    Fate::Letter => row.is_none() && letters.contains(&offset),
+                    Fate::Duplicate => {
+                        (row.is_none() && !letters.contains(&offset)) || footer.window_cut
+                    }
+                };
+                if !fits {
+                    self.violations.push(format!(
+                        "invariant 5: partition {partition}, offset {offset} should be {fate:x?}, is {row:x?}"
+                    ));
+                }
+            }
+            let known = |offset: &u64| {
+                fates.contains_key(offset) && (footer.first.0..footer.end.0).contains(offset)
+            };
+            if !rows.keys().chain(letters).all(known) {
+                self.violations
+                    .push(format!("{name} holds rows of no record"));
+            }
+            let taken = history
+                .iter()
+                .filter(|r| (footer.first..footer.end).contains(&r.offset));
+            landed.extend(taken.map(|record| read(record).0));
+        }
+        let past = ledger.past_gaps(partition, at);
+        self.give_up(history, at.0..past.0, landed);
+        if past.0 < end {
+            self.violations.push(format!(
+                "partition {partition}: the lake ends at {past}, the topic at {end}"
+            ));
+        }
+    }
+
+    /// What an operator accepted as lost is not missed.
+    fn give_up(
+        &mut self,
+        history: &[Record],
+        range: std::ops::Range<u64>,
+        landed: &mut BTreeSet<u128>,
+    ) {
+        self.given_up += range.end.saturating_sub(range.start);
+        let within = history
+            .iter()
+            .filter(|record| range.contains(&record.offset.0));
+        landed.extend(within.map(|record| read(record).0));
+    }
+}

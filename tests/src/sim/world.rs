@@ -1,0 +1,266 @@
+//! A seed, from its beginning to its audit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink::{Lake, ObjectName};
+use tokio::time::{Instant, sleep};
+use topic::clock::Clock;
+use topic::{Identity, Offset, Partition, Timestamp};
+
+use super::actors::Stage;
+use super::broker::{Brokers, Limits};
+use super::oracle::{self, Twins, Verdict};
+use super::process::WallClock;
+use super::shop::{Server, Shop};
+use super::store::Bucket;
+use super::worker::{Workers, lake};
+use super::{Bug, Dice, Fault, Process};
+
+/// How long faults last.
+const TROUBLE: Duration = Duration::from_secs(120);
+/// How long the lake may take to hold everything after the last fault.
+const RECOVERY: Duration = Duration::from_secs(300);
+/// 2026-11-22T22:00:00Z, in microseconds: the hour turns while faults last.
+const TURN: i64 = 1_795_384_800_000_000;
+/// The edges and the clients.
+const SERVERS: u64 = 2;
+const CLIENTS: u64 = 5;
+
+/// What a seed came to.
+#[derive(Debug)]
+pub struct Report {
+    /// How often each kind of fault struck.
+    pub faults: BTreeMap<Fault, u64>,
+    /// What the auditor found.
+    pub verdict: Verdict,
+    /// How many clicks were acknowledged.
+    pub acknowledged: u64,
+    /// A digest of all that happened, and when.
+    pub trace: u64,
+}
+
+/// Plays a seed, on this thread, in virtual time; with a bug, where one is planted.
+///
+/// # Panics
+/// Where the runtime cannot be made.
+#[must_use]
+pub fn play(seed: u64, bug: Option<Bug>) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime of one thread");
+    runtime.block_on(run(seed, bug))
+}
+
+/// A section of the product's own defaults, with these keys set otherwise.
+fn section<T: serde::de::DeserializeOwned>(name: &str, keys: &[(&str, toml::Value)]) -> T {
+    let defaults = include_str!("../../../compose/default.toml");
+    let mut all: toml::Table = defaults.parse().expect("the defaults are TOML");
+    let table = all[name].as_table_mut().expect("a section");
+    for (key, value) in keys {
+        table.insert((*key).to_owned(), value.clone());
+    }
+    table
+        .clone()
+        .try_into()
+        .expect("the section's keys are known")
+}
+
+async fn run(seed: u64, bug: Option<Bug>) -> Report {
+    let dice = Arc::new(Dice::new(seed));
+    let begins = i64::try_from(dice.number(10..120)).expect("it is small") * 1_000_000;
+    let clock = Arc::new(WallClock::showing(Timestamp::from_micros(TURN - begins)));
+    let identity = Identity {
+        cluster: "simulated".into(),
+        topic: "clicks".into(),
+    };
+    let limits = Limits {
+        queue: 6 << 10,
+        max_record: 1 << 20,
+    };
+    let partitions = u32::try_from(dice.number(2..4)).expect("it is small");
+    let brokers = Brokers::new(
+        partitions,
+        identity.clone(),
+        limits,
+        clock.clone(),
+        dice.clone(),
+    );
+    let bucket = Bucket::new(dice.clone());
+    let twins = Twins {
+        within: 60_000_000,
+        records: *dice.pick(&[40, 1_000_000]).expect("there are two"),
+    };
+    let config = section("transformer", &[("window_records", integer(twins.records))]);
+    let max_rows = dice.number(20..80);
+    let max_age = format!("{}ms", dice.number(800..4_000));
+    let max_memory = dice
+        .pick(&["24KiB", "96MiB"])
+        .copied()
+        .expect("there are two");
+    let sink = section(
+        "sink",
+        &[
+            ("max_rows", integer(max_rows)),
+            ("max_age", max_age.into()),
+            ("max_memory", max_memory.into()),
+            ("max_silence", "20s".into()),
+        ],
+    );
+    let parts = (brokers.clone(), bucket.clone(), dice.clone());
+    let workers = Workers::new(parts, bug, config, sink);
+    let edge: producer::Config = section("producer", &[]);
+    let start = |_| Server::start(&brokers, &edge, WallClock::showing(clock.now()));
+    let shop = Shop::open(dice.clone(), (0..SERVERS).map(start).collect());
+    let stage = Arc::new(Stage {
+        dice: dice.clone(),
+        workers: workers.clone(),
+        shop: shop.clone(),
+        clock,
+        edge,
+    });
+    // What retention takes before a lake is founded is not the lake's to keep.
+    let sight = lake(&bucket, &Arc::new(Process::default()), None);
+    while sight.found(&identity, BTreeMap::new()).await.is_err() {}
+    tokio::spawn(stage.clone().keep());
+    tokio::spawn(stage.clone().trouble());
+    for client in 0..CLIENTS {
+        tokio::spawn(shop.clone().visit(client));
+    }
+    sleep(TROUBLE).await;
+    dice.calm_down();
+    let recovered = recover(&stage).await;
+    let mut report = judge(&stage, twins).await;
+    report.verdict.violations.extend(workers.failed());
+    if dice.chance(250) {
+        report.verdict.violations.extend(recreate(&stage).await);
+        report.faults = dice.tally();
+    }
+    if !recovered {
+        let stopped = workers
+            .alive(None)
+            .into_iter()
+            .map(|worker| worker.status.partitions());
+        let why: Vec<_> = stopped.collect();
+        let late = format!("lag did not return to 0 within {RECOVERY:?}: {why:?}");
+        report.verdict.violations.push(late);
+    }
+    report
+}
+
+fn integer(number: u64) -> toml::Value {
+    toml::Value::Integer(i64::try_from(number).expect("it is small"))
+}
+
+/// Waits until every click has its answer and the lake holds every record.
+async fn recover(stage: &Stage) -> bool {
+    let deadline = Instant::now() + RECOVERY;
+    while Instant::now() < deadline {
+        sleep(Duration::from_secs(1)).await;
+        if !stage.shop.is_served() {
+            continue;
+        }
+        let mut ends: BTreeMap<Partition, Offset> = BTreeMap::new();
+        for worker in stage.workers.alive(None) {
+            for (partition, status) in worker.status.partitions() {
+                let end = ends.entry(partition).or_default();
+                *end = status.committed.max(*end);
+            }
+        }
+        let history = stage.workers.brokers.history();
+        let behind = (0..)
+            .map(Partition)
+            .zip(&history)
+            .any(|(partition, records)| {
+                let last = records
+                    .last()
+                    .map_or(Offset(0), |record| record.offset.next());
+                ends.get(&partition).copied().unwrap_or_default() < last
+            });
+        if !behind {
+            return true;
+        }
+    }
+    false
+}
+
+async fn judge(stage: &Stage, twins: Twins) -> Report {
+    let process = Arc::new(Process::default());
+    let bucket = &stage.workers.bucket;
+    let lake: Lake = lake(bucket, &process, None);
+    let store = bucket.seen_by(&process, None);
+    let ledger = lake
+        .ledger()
+        .await
+        .expect("the store answers")
+        .expect("the lake is founded");
+    let history = stage.workers.brokers.history();
+    let acknowledged = stage.shop.acknowledged();
+    let verdict = oracle::audit(&lake, &*store, &ledger, &history, &acknowledged, twins).await;
+    Report {
+        faults: stage.dice.tally(),
+        verdict,
+        acknowledged: acknowledged.len() as u64,
+        trace: stage.dice.trace(),
+    }
+}
+
+/// The topic is deleted and made anew under its name, with fewer records than the lake has
+/// seen or with more: every partition must stop and say so. What is wrong, in words.
+async fn recreate(stage: &Stage) -> Vec<String> {
+    let Workers {
+        brokers,
+        bucket,
+        dice,
+        ..
+    } = &*stage.workers;
+    let sight = lake(bucket, &Arc::new(Process::default()), None);
+    let mut before = sight.files(None).await.expect("the store answers");
+    for worker in stage.workers.alive(None) {
+        worker.process.kill();
+    }
+    dice.struck(Fault::TopicRecreated);
+    let seen = brokers.marks();
+    brokers.recreate();
+    for (partition, marks) in &seen {
+        let records = dice.number(1..marks.high.0 * 2 + 2);
+        brokers.refill(*partition, records);
+    }
+    sleep(Duration::from_secs(60)).await;
+    let mut after = sight.files(None).await.expect("the store answers");
+    before.sort_unstable();
+    after.sort_unstable();
+    let held = |partition: &Partition| {
+        let mut names = before
+            .iter()
+            .filter_map(|(path, _)| ObjectName::parse(path));
+        names.any(|name| name.partition == *partition)
+    };
+    let mut wrong = Vec::new();
+    // A partition of which the lake holds nothing is as good as new.
+    let new = |(path, _): &&(String, u64)| {
+        let name = ObjectName::parse(path);
+        name.is_none_or(|name| held(&name.partition))
+    };
+    if after.iter().filter(new).ne(before.iter().filter(new)) {
+        wrong.push("the lake took what another topic holds".to_owned());
+    }
+    let mut stopped: BTreeMap<Partition, String> = BTreeMap::new();
+    for worker in stage.workers.alive(None) {
+        for (partition, status) in worker.status.partitions() {
+            stopped.extend(status.stopped.map(|why| (partition, why)));
+        }
+    }
+    for partition in seen.keys().filter(|partition| held(partition)) {
+        let why = stopped.get(partition).map_or("nothing", String::as_str);
+        if !why.contains("another topic") {
+            wrong.push(format!(
+                "partition {partition} was made anew, and says: {why}"
+            ));
+        }
+    }
+    wrong
+}

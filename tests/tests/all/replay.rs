@@ -1,0 +1,493 @@
+//! Replays through the built binary: beside live traffic, compared, promoted, rolled back,
+//! killed, refused.
+
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sink::{Lake, ReplayName};
+use tests::clickweir::{Place, Process, Up};
+use tests::clients::{Clients, post};
+use tests::cluster::Cluster;
+use tokio::time::{Instant, sleep};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// All that a test ever appended.
+const ALWAYS: [&str; 4] = [
+    "--from",
+    "2020-01-01T00:00:00Z",
+    "--to",
+    "2099-01-01T00:00:00Z",
+];
+/// Another configuration: no record is far enough from its twin.
+const NO_WINDOW: [&str; 2] = ["--set", "transformer.window_records=0"];
+
+fn replay(place: &Place, name: &str, stretch: &[&str]) -> Output {
+    let command = [&["replay", "--into", name], stretch].concat();
+    place.run(&command).unwrap()
+}
+
+fn replayed(place: &Place, name: &str, stretch: &[&str]) {
+    let output = replay(place, name, stretch);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The comparison, and whether the exit code says that nothing differs.
+fn diff(place: &Place, name: &str) -> (Value, bool) {
+    let output = place.run(&["diff", name, "--json"]).unwrap();
+    let diff = serde_json::from_slice(&output.stdout);
+    (
+        diff.unwrap_or_else(|_| panic!("{}", said(&output))),
+        output.status.success(),
+    )
+}
+
+fn same(place: &Place, name: &str) {
+    let (diff, equal) = diff(place, name);
+    assert!(equal, "{diff}");
+    assert_eq!(diff["clicks"]["live"], diff["clicks"]["replay"]);
+    assert!(diff["clicks"]["live"].as_u64().unwrap() > 0, "{diff}");
+}
+
+fn clicks(place: &Place) -> u64 {
+    let count = place.ask("SELECT count(*) FROM clicks").unwrap();
+    count.as_u64().unwrap()
+}
+
+/// Bodies of ten clicks, each sent twice, and one click that cannot become a row each: so
+/// many clicks, duplicates and letters.
+async fn send(shop: &str, bodies: u64) -> [u64; 3] {
+    for body in 0..bodies {
+        let click = |n: u64| json!({ "id": format!("{body}-{n}"), "visitor_id": format!("v{n}") });
+        let clicks: Vec<Value> = (0..10).map(click).collect();
+        for _twice in 0..2 {
+            assert_eq!(post(shop, json!(clicks).to_string()).await.0, 202);
+        }
+        let bad = json!({ "id": format!("bad-{body}"), "visitor_id": "v", "price": "dear" });
+        assert_eq!(post(shop, bad.to_string()).await.0, 202);
+    }
+    [bodies * 10, bodies * 10, bodies]
+}
+
+/// Readers over HTTP, until told to stop: each must see one of the `versions`.
+fn readers(up: &Up, sql: &'static str, versions: [u64; 2]) -> (Arc<AtomicBool>, Vec<Reading>) {
+    let done = Arc::new(AtomicBool::new(false));
+    let read = || {
+        let (url, done) = (format!("{}/api/query", up.dashboard), Arc::clone(&done));
+        tokio::spawn(async move {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let mut seen = [0; 2];
+            while !done.load(Ordering::Relaxed) {
+                let request = client.post(&url).json(&json!({ "sql": sql }));
+                let answer = request.send().await.unwrap();
+                assert!(
+                    answer.status().is_success(),
+                    "{}",
+                    answer.text().await.unwrap()
+                );
+                let answer: Value = answer.json().await.unwrap();
+                let count = answer["rows"][0][0].as_u64().unwrap();
+                let version = versions.iter().position(|version| *version == count);
+                seen[version.unwrap_or_else(|| panic!("{count} is none of {versions:?}"))] += 1;
+            }
+            seen
+        })
+    };
+    let reading = (0..2).map(|_| read()).collect();
+    (done, reading)
+}
+
+type Reading = tokio::task::JoinHandle<[u64; 2]>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_43_a_replay_beside_live_traffic_leaves_it_alone_and_both_pass_the_checker() {
+    let place = Place::new().unwrap().with("SINK__MAX_AGE", "200ms");
+    let up = place.up(&[]).unwrap();
+    let [rows, duplicates, letters] = send(&up.shop, 20).await;
+    let verdict = place.settled().await.unwrap();
+    assert_eq!(
+        [
+            &verdict["rows"],
+            &verdict["duplicates"],
+            &verdict["dead_letters"]
+        ],
+        [rows, duplicates, letters].map(|n| json!(n)).each_ref()
+    );
+    // What was appended before this click is what is replayed.
+    let mark = r#"{"id":"mark","visitor_id":"mark"}"#;
+    assert_eq!(post(&up.shop, mark).await.0, 202);
+    place.settled().await.unwrap();
+    let until = "SELECT strftime(appended_at, '%Y-%m-%dT%H:%M:%S.%fZ') FROM clicks
+        WHERE visitor_id = 'mark'";
+    let until = place.ask(until).unwrap();
+    let stretch = [
+        "--from",
+        "2020-01-01T00:00:00Z",
+        "--to",
+        until.as_str().unwrap(),
+    ];
+    let clients = Clients::start(&up.shop, 2, Duration::from_millis(20));
+    let before = clients.acknowledged();
+
+    replayed(&place, "same", &stretch);
+    same(&place, "same");
+    // Twice the same replay lands nothing.
+    let again = replay(&place, "same", &stretch);
+    let again = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(again.contains(" 0 offsets read again now"), "{again}");
+
+    replayed(&place, "doubles", &[&stretch[..], &NO_WINDOW].concat());
+    let (told, equal) = diff(&place, "doubles");
+    assert!(!equal);
+    let told = &told["clicks"];
+    assert_eq!(
+        [&told["only_replay"], &told["only_live"], &told["differing"]],
+        [&json!(duplicates), &json!(0), &json!(0)]
+    );
+    assert_eq!(
+        place.ask("SELECT count(*) FROM clicks_doubles").unwrap(),
+        rows + duplicates
+    );
+    let shown = place.must(&["audit"]).unwrap();
+    assert!(
+        shown.contains("replay doubles: ") && shown.contains("clean"),
+        "{shown}"
+    );
+
+    // Rows of the replayed stretch; each has a visitor of one name or another.
+    const STRETCH: &str = "SELECT count(*) FROM clicks WHERE visitor_id ~ 'v[0-9]'";
+    let (done, reading) = readers(&up, STRETCH, [rows, rows + duplicates]);
+    let other = ["--set", "catalog.path=elsewhere/catalog.duckdb"];
+    let elsewhere = |sql: &str| {
+        let command = [&["query", sql, "--format", "csv"], &other[..]].concat();
+        let answer = place.must(&command).unwrap();
+        answer.lines().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(elsewhere(STRETCH), rows);
+    for _turn in 0..3 {
+        place.must(&["promote", "doubles"]).unwrap();
+        assert_eq!(place.ask(STRETCH).unwrap(), rows + duplicates);
+        assert_eq!(
+            elsewhere(STRETCH),
+            rows + duplicates,
+            "another process follows"
+        );
+        let panels = reqwest::Client::builder().no_proxy().build().unwrap();
+        let accounting = panels.get(format!("{}/api/accounting", up.dashboard));
+        let accounting: Value = accounting.send().await.unwrap().json().await.unwrap();
+        assert_eq!(accounting["adds_up"], json!(true), "{accounting}");
+        // What arrives after the promotion is there.
+        let late = format!(r#"{{"id":"late-{_turn}","visitor_id":"late"}}"#);
+        assert_eq!(post(&up.shop, late).await.0, 202);
+        place.must(&["rollback", "doubles"]).unwrap();
+        assert_eq!(place.ask(STRETCH).unwrap(), rows);
+    }
+    place.must(&["promote", "same"]).unwrap();
+    done.store(true, Ordering::Relaxed);
+    let mut seen = [0, 0];
+    for reading in reading {
+        let [old, new] = reading.await.unwrap();
+        seen = [seen[0] + old, seen[1] + new];
+    }
+    println!(
+        "readers met the live rows {} times, the replay's {} times",
+        seen[0], seen[1]
+    );
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+
+    let during = clients.acknowledged() - before;
+    let acknowledged = clients.stop().await.acknowledged;
+    assert!(during > 100, "the clients got through meanwhile: {during}");
+    place.settled().await.unwrap();
+    place.proves(&acknowledged).unwrap();
+    let late = "SELECT count(*) FROM clicks WHERE visitor_id = 'late'";
+    assert_eq!(place.ask(late).unwrap(), json!(3));
+    assert!(place.must(&["audit"]).unwrap().contains("clean"));
+    assert_eq!(
+        place.ask("SELECT count(*) FROM promoted").unwrap(),
+        json!(4)
+    );
+    // The published copy tells the same.
+    assert!(
+        place
+            .path()
+            .join("data/lake/published/clickweir.duckdb")
+            .exists()
+    );
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn what_cannot_be_replayed_or_promoted_is_refused_with_the_remedy() {
+    let place = Place::new().unwrap().with("TOPIC__PARTITIONS", "1");
+    let empty = replay(&place, "a", &ALWAYS);
+    assert!(
+        said(&empty).contains("the lake is empty"),
+        "{}",
+        said(&empty)
+    );
+    place.must(&["up", "--visitors", "3", "--once"]).unwrap();
+    let up = place.up(&[]).unwrap();
+    let offsets = |first: &'static str, end: &'static str| {
+        [
+            "--partition",
+            "0",
+            "--from-offset",
+            first,
+            "--to-offset",
+            end,
+        ]
+    };
+    replayed(&place, "a", &offsets("1", "3"));
+    let refused = |output: Output, words: &[&str]| {
+        assert!(!output.status.success());
+        for word in words {
+            assert!(said(&output).contains(word), "{word}: {}", said(&output));
+        }
+    };
+    let run = |command: &[&str]| place.run(command).unwrap();
+    refused(
+        replay(&place, "a", &offsets("1", "4")),
+        &["partition 0: 1..3", "another name"],
+    );
+    refused(
+        replay(&place, "a", &[&offsets("1", "3")[..], &NO_WINDOW].concat()),
+        &["another configuration", "another name"],
+    );
+    refused(
+        replay(&place, "b", &offsets("1", "1000000")),
+        &["committed it up to", "wait"],
+    );
+    refused(
+        replay(&place, "b", &offsets("3", "3")),
+        &["no click was appended"],
+    );
+    refused(
+        replay(
+            &place,
+            "b",
+            &["--partition", "7", "--from-offset", "1", "--to-offset", "3"],
+        ),
+        &["no partition 7", "0 to 0"],
+    );
+    refused(
+        replay(&place, "b", &[]),
+        &["no replay b (a)", "--from-offset"],
+    );
+    refused(
+        replay(&place, "b", &["--from", "now", "--to", "then"]),
+        &["no moment"],
+    );
+    refused(
+        replay(&place, "b", &["--partition", "0"]),
+        &["--from-offset"],
+    );
+    for name in ["", "B", "b; DROP TABLE clicks", "../b", "live", "b'"] {
+        refused(
+            replay(&place, name, &offsets("1", "3")),
+            &["cannot name a replay"],
+        );
+        for command in ["diff", "promote", "rollback"] {
+            refused(run(&[command, name]), &["cannot name a replay"]);
+        }
+    }
+    for command in ["diff", "promote"] {
+        refused(
+            run(&[command, "b"]),
+            &["no replay b (a)", "clickweir replay --into b"],
+        );
+    }
+    refused(run(&["rollback", "b"]), &["not promoted", "there is none"]);
+    place.must(&["promote", "a"]).unwrap();
+    refused(
+        run(&["promote", "a"]),
+        &["promoted already", "clickweir rollback a"],
+    );
+    refused(run(&["rollback", "b"]), &["promoted now: a"]);
+
+    // One bit of another replay flips: it is not promoted.
+    replayed(&place, "b", &offsets("0", "3"));
+    let objects = files(&place.path().join("data/lake/replays/b/clicks"));
+    let mut bytes = std::fs::read(&objects[0]).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&objects[0], bytes).unwrap();
+    refused(run(&["promote", "b"]), &["is damaged", "another name"]);
+    assert!(!run(&["audit"]).status.success(), "and the audit names it");
+    assert!(up.process.end().unwrap());
+}
+
+/// The files below a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Starts the replay and kills it once it has committed something more, again and again, until
+/// it is whole. How often it was killed while it was not.
+async fn kill_and_go_on(place: &Place, lake: &Lake, name: &str, stretch: &[&str]) -> usize {
+    let parsed = ReplayName::parse(name).unwrap();
+    let replay = lake.replay(&parsed);
+    let mut kills = 0;
+    loop {
+        let before = replay.files(None).await.unwrap().len();
+        let command = [&["replay", "--into", name], stretch].concat();
+        let mut process = Process::start(place, &command).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while replay.files(None).await.unwrap().len() < before + 3 {
+            let begun = replay.ledger().await.unwrap().is_some();
+            if begun && lake.unfinished(&parsed).await.unwrap().is_empty() {
+                return kills;
+            }
+            assert!(Instant::now() < deadline, "the replay goes on");
+            sleep(Duration::from_millis(2)).await;
+        }
+        process.kill().unwrap();
+        if lake.unfinished(&parsed).await.unwrap().is_empty() {
+            return kills;
+        }
+        kills += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_that_is_killed_goes_on_where_it_ended_and_doubles_nothing() {
+    let place = Place::new().unwrap().with("SINK__MAX_ROWS", "20");
+    let up = place.up(&[]).unwrap();
+    let [rows, duplicates, letters] = send(&up.shop, 100).await;
+    place.settled().await.unwrap();
+    assert!(up.process.end().unwrap());
+    let url = format!("file:{}", place.path().join("data/lake").display());
+    let lake = Lake::open(&sink::S3 {
+        url,
+        endpoint: String::new(),
+        region: String::new(),
+        access_key: String::new(),
+        secret_key: String::new().into(),
+    });
+    let kills = kill_and_go_on(&place, &lake.unwrap(), "a", &ALWAYS).await;
+    println!("killed {kills} times");
+    assert!(kills >= 3, "killed {kills} times only");
+    // No stretch is named: what was begun goes on, and is whole.
+    replayed(&place, "a", &[]);
+    same(&place, "a");
+    let verdict: Value = place.audit().unwrap();
+    let audited = &verdict["replays"]["a"];
+    let count = |key: &str| audited[key].as_u64().unwrap();
+    assert_eq!(
+        [
+            "rows",
+            "duplicates",
+            "dead_letters",
+            "pending",
+            "lost",
+            "doubled"
+        ]
+        .map(count),
+        [rows, duplicates, letters, 0, 0, 0],
+        "{verdict}"
+    );
+    let twice = "SELECT count(*) - count(DISTINCT (partition, \"offset\")) FROM clicks_a";
+    assert_eq!(place.ask(twice).unwrap(), json!(0));
+    // Letters of a batch that a kill cut off are swept, the others stay.
+    let folder = place.path().join("data/lake/replays/a/dead_letters");
+    let (named, stray) = (files(&folder).len(), "0".repeat(32));
+    let one = files(&folder).remove(0);
+    let plain = one.to_str().unwrap().strip_suffix(".parquet").unwrap();
+    let cut_off = format!("{}{stray}.parquet", &plain[..plain.len() - stray.len()]);
+    std::fs::copy(&one, &cut_off).unwrap();
+    place.must(&["crawl"]).unwrap();
+    assert!(!Path::new(&cut_off).exists() && files(&folder).len() == named);
+    assert_eq!(
+        place.ask("SELECT count(*) FROM dead_letters_a").unwrap(),
+        letters
+    );
+    // Wherever a range begins and ends, a duplicate is one as it was live.
+    for (number, (first, end)) in [(1, 40), (7, 100), (13, 77), (50, 90)].iter().enumerate() {
+        let (name, first, end) = (format!("part{number}"), first.to_string(), end.to_string());
+        let (first, end) = (["--from-offset", &first], ["--to-offset", &end]);
+        let range = [&["--partition", "0"][..], &first, &end].concat();
+        replayed(&place, &name, &range);
+        same(&place, &name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_on_a_cluster_is_killed_compared_promoted_and_followed() {
+    let Some(cluster) = Cluster::shared("replay").await else {
+        return;
+    };
+    let cluster = cluster.with("SINK__MAX_AGE", "300ms");
+    let roles = cluster.start(2).unwrap();
+    let [rows, duplicates, letters] = send(&roles.producer.url, 30).await;
+    roles.dashboard.place.settled().await.unwrap();
+    let clients = Clients::start(&roles.producer.url, 2, Duration::from_millis(20));
+    let end = roles
+        .dashboard
+        .place
+        .ask("SELECT max(\"offset\") FROM clicks WHERE partition = 0");
+    let end = end.unwrap().to_string();
+    let partition = [
+        &["--partition", "0"][..],
+        &["--from-offset", "1"],
+        &["--to-offset", &end],
+    ];
+    // Nobody owns files in this folder, so the replay is a process of its own.
+    let place = cluster.place().with("SINK__MAX_ROWS", "2");
+    let kills = kill_and_go_on(&place, &cluster.lake(), "part", &partition.concat()).await;
+    println!("killed {kills} times");
+    assert!(kills > 0);
+    replayed(&place, "part", &[]);
+    same(&place, "part");
+    let acknowledged = clients.stop().await.acknowledged;
+    roles.dashboard.place.settled().await.unwrap();
+    replayed(&roles.dashboard.place, "whole", &ALWAYS);
+    same(&roles.dashboard.place, "whole");
+    replayed(
+        &roles.dashboard.place,
+        "doubles",
+        &[&ALWAYS[..], &NO_WINDOW].concat(),
+    );
+    let live = clicks(&roles.dashboard.place);
+    assert_eq!(live, rows + acknowledged.len() as u64);
+    let (told, equal) = diff(&roles.dashboard.place, "doubles");
+    assert!(!equal && told["clicks"]["only_live"] == 0, "{told}");
+    let more = told["clicks"]["only_replay"].as_u64().unwrap();
+    assert!(more >= duplicates, "{told}");
+    assert_eq!(told["dead_letters"]["live"], letters);
+    roles.dashboard.place.must(&["promote", "doubles"]).unwrap();
+    assert_eq!(clicks(&roles.dashboard.place), live + more);
+    assert_eq!(
+        clicks(&place),
+        live + more,
+        "another process's catalog follows"
+    );
+    // Ingestion goes on behind the promotion.
+    assert_eq!(
+        post(&roles.producer.url, r#"{"id":"late","visitor_id":"late"}"#)
+            .await
+            .0,
+        202
+    );
+    roles.dashboard.place.settled().await.unwrap();
+    assert_eq!(clicks(&roles.dashboard.place), live + more + 1);
+    place.must(&["rollback", "doubles"]).unwrap();
+    roles.dashboard.place.settled().await.unwrap();
+    assert_eq!(clicks(&roles.dashboard.place), live + 1);
+    roles.dashboard.place.proves(&acknowledged).unwrap();
+    roles.end().unwrap();
+}

@@ -1,0 +1,405 @@
+//! A replay: a stretch of the topic, read again outside the group into a lake of its own.
+//!
+//! It is the worker's way without the group and the clock: the same positions, window,
+//! transform, batches and commits. So a replay that was killed goes on where its own lake
+//! ends, and one that is run twice lands nothing.
+
+mod plan;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sink::{Hour, Lake, Outcome, Ranges, SealedBatch};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use topic::{Offset, Partition, ReadError, Record, Timestamp, Topic, Watermarks};
+
+pub use plan::{Span, begin};
+
+use crate::partition::{Active, Shared};
+use crate::resume::{Place, Position};
+use crate::window::Window;
+use crate::worker::{RETRY, configuration};
+use crate::{Config, Enrichment, Error};
+
+/// How many partitions are replayed side by side.
+const ABREAST: usize = 2;
+/// How many records are asked for at once; a fetch ends at some 4 MiB, too.
+const CHUNK: usize = 20_000;
+
+/// A replay that was begun: its lake, and what it holds when it is finished.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// Its own lake, below the live one.
+    pub lake: Lake,
+    /// Its ranges.
+    pub ranges: Ranges,
+    /// Where the live lake began with each of them.
+    pub origins: BTreeMap<Partition, Offset>,
+}
+
+/// What a replay is made with.
+pub struct Parts {
+    /// The topic.
+    pub topic: Arc<dyn Topic>,
+    /// What clicks are enriched from.
+    pub enrichment: Enrichment,
+    /// Is told how many offsets are committed, and of how many.
+    pub progress: Box<dyn Fn(u64, u64) + Send + Sync>,
+    /// Ends it between two batches.
+    pub stop: CancellationToken,
+}
+
+/// How far a replay came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// The offsets of its ranges.
+    pub total: u64,
+    /// Those that are committed.
+    pub committed: u64,
+    /// Those of them that this run committed.
+    pub landed: u64,
+}
+
+/// Reads a replay's ranges into its lake, from where that ends. It holds as much in memory as
+/// `sink.max_memory`, beside what the live worker holds, and two windows.
+///
+/// # Errors
+/// Where the topic no longer holds what is left, and the topic's and the lake's own. What is
+/// committed stays, and the next run goes on behind it.
+pub async fn run(
+    config: Config,
+    sink: sink::Config,
+    replay: Replay,
+    parts: Parts,
+) -> Result<Report, Error> {
+    let total = replay.ranges.values().map(|(a, b)| a.distance(*b)).sum();
+    let shared = Arc::new(Shared {
+        topic: parts.topic.identity().clone(),
+        configuration: configuration(&config),
+        enrichment: parts.enrichment,
+    });
+    let job = Arc::new(Job {
+        config,
+        sink,
+        topic: parts.topic,
+        shared,
+        progress: parts.progress,
+        stop: parts.stop,
+        total,
+        committed: AtomicU64::new(0),
+        landed: AtomicU64::new(0),
+    });
+    let abreast = Arc::new(Semaphore::new(ABREAST));
+    let mut lanes = JoinSet::new();
+    for (&partition, &(first, end)) in &replay.ranges {
+        let lane = Lane {
+            job: Arc::clone(&job),
+            lake: replay.lake.clone(),
+            partition,
+            first,
+            end,
+            origin: replay.origins.get(&partition).copied().unwrap_or_default(),
+        };
+        let abreast = Arc::clone(&abreast);
+        lanes.spawn(async move {
+            let _turn = abreast.acquire().await;
+            lane.run().await
+        });
+    }
+    while let Some(ended) = lanes.join_next().await {
+        ended.unwrap_or_else(|error| Err(broken(&error)))?;
+    }
+    Ok(Report {
+        total,
+        committed: job.committed.load(Ordering::Relaxed),
+        landed: job.landed.load(Ordering::Relaxed),
+    })
+}
+
+/// A task that panicked; what it held was not committed.
+fn broken(error: &tokio::task::JoinError) -> Error {
+    sink::Error::Unfit(format!("the work was cut short: {error}")).into()
+}
+
+/// Whether the topic or the lake may answer later.
+const fn may_pass(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Topic(ReadError::Unavailable(_)) | Error::Lake(sink::Error::Unavailable(_))
+    )
+}
+
+/// What the partitions of a replay share.
+struct Job {
+    config: Config,
+    sink: sink::Config,
+    topic: Arc<dyn Topic>,
+    shared: Arc<Shared>,
+    progress: Box<dyn Fn(u64, u64) + Send + Sync>,
+    stop: CancellationToken,
+    total: u64,
+    committed: AtomicU64,
+    landed: AtomicU64,
+}
+
+impl Job {
+    fn advance(&self, offsets: u64) {
+        let before = self.committed.fetch_add(offsets, Ordering::Relaxed);
+        (self.progress)(before + offsets, self.total);
+    }
+
+    /// At how many bytes a batch is sealed: each partition that is read holds an open one and
+    /// one under way, and all share one budget.
+    fn most(&self) -> usize {
+        let share = self.sink.max_memory.as_u64() / (2 * ABREAST as u64);
+        usize::try_from(share.min(self.sink.max_bytes.as_u64())).unwrap_or(usize::MAX)
+    }
+}
+
+/// One partition of a replay.
+struct Lane {
+    job: Arc<Job>,
+    lake: Lake,
+    partition: Partition,
+    first: Offset,
+    end: Offset,
+    origin: Offset,
+}
+
+/// A batch on its way to the lake.
+type Commit = JoinHandle<Result<Outcome, sink::Error>>;
+
+/// Why a pass over the partition ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// The range is committed, or somebody wants the replay to end.
+    Done,
+    /// Another run of this replay was ahead, or retention: the lake is asked again.
+    Again,
+}
+
+impl Lane {
+    /// Goes on until the range is committed; what may pass is waited out, as a worker does.
+    async fn run(&self) -> Result<(), Error> {
+        let mut counted = self.first;
+        let mut heard = (Instant::now(), counted);
+        loop {
+            match self.advance(&mut counted).await {
+                Ok(Ended::Done) => return Ok(()),
+                Ok(Ended::Again) => {}
+                Err(error) if may_pass(&error) => {
+                    if heard.1 != counted {
+                        heard = (Instant::now(), counted);
+                    }
+                    if heard.0.elapsed() > self.job.sink.max_silence {
+                        return Err(error);
+                    }
+                    tracing::warn!(partition = %self.partition, "the replay waits: {error}");
+                    tokio::select! {
+                        () = sleep(RETRY) => {}
+                        () = self.job.stop.cancelled() => return Ok(()),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One pass from where the lake ends.
+    async fn advance(&self, counted: &mut Offset) -> Result<Ended, Error> {
+        let Some((position, hour)) = self.position().await? else {
+            self.job.advance(counted.distance(self.end));
+            return Ok(Ended::Done);
+        };
+        self.job.advance(counted.distance(position.next));
+        *counted = position.next;
+        if self.job.stop.is_cancelled() {
+            return Ok(Ended::Done);
+        }
+        self.pass(position, hour, counted).await
+    }
+
+    /// Where the lake says that the range continues, and the hour of the record before; none
+    /// where it is finished.
+    async fn position(&self) -> Result<Option<(Position, Hour)>, Error> {
+        let (partition, topic) = (self.partition, self.job.topic.as_ref());
+        let Some(ledger) = self.lake.ledger().await? else {
+            let why = "the replay's ledger is gone: take another name".to_owned();
+            return Err(sink::Error::Refused(why).into());
+        };
+        let tips = self.lake.tips(ledger.clone(), &[partition].into()).await?;
+        let next = tips.resume(partition);
+        if next >= self.end {
+            return Ok(None);
+        }
+        let marks = self.marks().await?;
+        if next < marks.low {
+            return Err(sink::Error::Refused(format!(
+                "partition {partition}: the topic begins at {} now, the replay is at {next}: \
+                 what lies between can be replayed no more; begin another, from there on",
+                marks.low
+            ))
+            .into());
+        }
+        let tip = match tips.tip(partition) {
+            Some(tip) => Some((tip.end, tip.appended_at)),
+            // The window is filled as it was when the record before was live.
+            None => self.before(next).await?,
+        };
+        let place = Place {
+            lake: &self.lake,
+            topic,
+            config: &self.job.config,
+            ledger: &ledger,
+            origin: self.origin,
+            partition,
+            marks,
+        };
+        let position = place.position(next, tip).await?;
+        let hour = tip.map_or(Hour(0), |(_, appended_at)| Hour::of(appended_at));
+        Ok((position.next < self.end).then_some((position, hour)))
+    }
+
+    /// The end and the append time of the record before `next`; none where that is the
+    /// lake's first or no longer there.
+    async fn before(&self, next: Offset) -> Result<Option<(Offset, Timestamp)>, Error> {
+        if next <= self.origin {
+            return Ok(None);
+        }
+        let last = Offset(next.0 - 1);
+        let records = self.job.topic.fetch(self.partition, last, 1).await?;
+        Ok(records.first().map(|record| (next, record.appended_at)))
+    }
+
+    /// Reads from a position to the range's end: while some records become rows, the next are
+    /// fetched and the batch before is committed.
+    async fn pass(
+        &self,
+        position: Position,
+        mut hour: Hour,
+        counted: &mut Offset,
+    ) -> Result<Ended, Error> {
+        let config = &self.job.config;
+        let window = Window::new(config.window, config.window_records);
+        let ledger = position.ledger;
+        let mut active = Active::new(self.partition, position, window);
+        let mut at = position.from;
+        let mut reading = self.fetch(at);
+        let mut commit: Option<Commit> = None;
+        loop {
+            let mut records = reading.await.map_err(|error| broken(&error))??;
+            if records.first().is_none_or(|record| record.offset > at)
+                && self.is_cut(at, records.is_empty()).await?
+            {
+                return Ok(Ended::Again);
+            }
+            let within = records.partition_point(|record| record.offset < self.end);
+            let last = within < records.len()
+                || records
+                    .last()
+                    .is_none_or(|record| record.offset.next() >= self.end);
+            records.truncate(within);
+            if let Some(record) = records.last() {
+                (at, hour) = (record.offset.next(), Hour::of(record.appended_at));
+            }
+            let end = last.then_some((self.end, hour));
+            reading = self.fetch(at);
+            active = self.take(active, records, end).await?;
+            while let Some(sealed) = active.due() {
+                if let Some(commit) = commit.take()
+                    && self.settle(commit, counted).await? == Ended::Again
+                {
+                    return Ok(Ended::Again);
+                }
+                commit = Some(self.commit(sealed, ledger));
+            }
+            if last || self.job.stop.is_cancelled() {
+                reading.abort();
+                return match commit.take() {
+                    Some(commit) => self.settle(commit, counted).await,
+                    None => Ok(Ended::Done),
+                };
+            }
+        }
+    }
+
+    fn fetch(&self, at: Offset) -> JoinHandle<Result<Vec<Record>, ReadError>> {
+        let (topic, partition) = (Arc::clone(&self.job.topic), self.partition);
+        tokio::spawn(async move { topic.fetch(partition, at, CHUNK).await })
+    }
+
+    /// What a fetch passed over is no record, or was taken by retention just now: then true.
+    async fn is_cut(&self, at: Offset, ended: bool) -> Result<bool, Error> {
+        let marks = self.marks().await?;
+        if ended && marks.high < self.end {
+            let why = format!("the topic ends at {}", marks.high);
+            let (partition, end) = (self.partition, self.end);
+            return Err(sink::Error::Recreated {
+                partition,
+                end,
+                why,
+            }
+            .into());
+        }
+        Ok(marks.low > at)
+    }
+
+    async fn marks(&self) -> Result<Watermarks, Error> {
+        let partition = Some(self.partition);
+        let marks = self.job.topic.watermarks().await?;
+        let marks = marks.get(&self.partition).copied();
+        marks.ok_or_else(|| ReadError::OutOfRange { partition }.into())
+    }
+
+    /// Records become rows, off the event loop: a replay has work for whole seconds.
+    async fn take(
+        &self,
+        mut active: Active,
+        records: Vec<Record>,
+        end: Option<(Offset, Hour)>,
+    ) -> Result<Active, Error> {
+        let shared = Arc::clone(&self.job.shared);
+        let (rows, bytes) = (self.job.sink.max_rows, self.job.most());
+        let work = move || {
+            for record in &records {
+                active.take(record, &shared);
+                let full = active
+                    .open()
+                    .is_some_and(|(offsets, size, _)| offsets >= rows || size >= bytes);
+                if full {
+                    active.seal();
+                }
+            }
+            if let Some((end, hour)) = end {
+                active.finish(end, hour, &shared);
+            }
+            active
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| broken(&error))
+    }
+
+    fn commit(&self, sealed: SealedBatch, ledger: u64) -> Commit {
+        let (lake, patience) = (self.lake.clone(), self.job.sink.max_silence);
+        tokio::spawn(async move { lake.commit(sealed, ledger, patience).await })
+    }
+
+    /// Waits for the batch under way.
+    async fn settle(&self, commit: Commit, counted: &mut Offset) -> Result<Ended, Error> {
+        match commit.await.map_err(|error| broken(&error))?? {
+            Outcome::Committed(footer) => {
+                let offsets = counted.distance(footer.end);
+                *counted = footer.end;
+                self.job.landed.fetch_add(offsets, Ordering::Relaxed);
+                self.job.advance(offsets);
+                Ok(Ended::Done)
+            }
+            Outcome::AlreadyCommitted(_) | Outcome::GivenUp => Ok(Ended::Again),
+        }
+    }
+}
