@@ -9,8 +9,9 @@ BUILD := cargo build --locked --workspace --bins
 COMPOSE := docker compose -f compose/compose.yaml
 VISITORS ?= 200
 SEEDS ?= 1000
+MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test sim lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test sim soak lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +40,9 @@ lint: setup ## format, clippy, and licences and advisories where cargo-deny is t
 
 fmt: ## format the code
 	cargo fmt --all
+
+soak: test-setup build ## kills, freezes and cuts of real processes at half load (MINUTES=60), then the audit
+	CLICKWEIR_SOAK_MINUTES=$(MINUTES) cargo test --locked --package tests --test all the_soak -- --nocapture
 
 up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one dashboard
 	$(COMPOSE) up --detach --build --wait

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use catalog::{Compared, Diff};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use sink::audit::{self, Audit, Survey};
+use sink::audit::{self, Audit, Finding, Survey};
 use sink::{Ranges, ReplayName};
 use topic::Watermarks;
 
@@ -101,7 +101,10 @@ impl Node {
             let audit = match self.weigh_replay(&name).await {
                 Err(error) if matches!(error.downcast_ref(), Some(sink::Error::Refused(_))) => {
                     Audit {
-                        findings: vec![format!("it is promoted, and {error}")],
+                        findings: vec![Finding::new(
+                            format!("the replay {name} is promoted, and {error}"),
+                            format!("take it back with `clickweir rollback {name}`"),
+                        )],
                         ..Audit::default()
                     }
                 }

@@ -157,15 +157,24 @@ impl Place {
     /// # Errors
     /// Where it is not so, with the audit's words.
     pub fn proves(&self, acknowledged: &[String]) -> anyhow::Result<()> {
+        self.listed(acknowledged)?;
+        let twice = self.ask("SELECT count(*) - count(DISTINCT event_id) FROM clicks")?;
+        ensure!(twice == 0, "{twice} rows bear the id of another");
+        Ok(())
+    }
+
+    /// Proves by the audit that each of the acknowledged ids arrived and that no offset was lost
+    /// or doubled.
+    ///
+    /// # Errors
+    /// Where it is not so, with the audit's words.
+    pub fn listed(&self, acknowledged: &[String]) -> anyhow::Result<()> {
         let list = self.path().join("acknowledged");
         std::fs::write(&list, acknowledged.join("\n"))?;
         let list = list
             .to_str()
             .context("a temporary folder has a plain name")?;
-        self.must(&["audit", "--deep", "--against", list])?;
-        let twice = self.ask("SELECT count(*) - count(DISTINCT event_id) FROM clicks")?;
-        ensure!(twice == 0, "{twice} rows bear the id of another");
-        Ok(())
+        self.must(&["audit", "--deep", "--against", list]).map(drop)
     }
 
     /// Starts `up` (with more arguments) and waits until it serves.
@@ -209,7 +218,15 @@ impl Process {
     /// # Errors
     /// Where it cannot be started.
     pub fn start(place: &Place, arguments: &[&str]) -> anyhow::Result<Self> {
-        let mut child = place.command(arguments).stdout(Stdio::piped()).spawn()?;
+        Self::spawn(&mut place.command(arguments))
+    }
+
+    /// The same for a command that was made ready elsewhere.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn spawn(command: &mut Command) -> anyhow::Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().context("its output is piped")?;
         Ok(Self {
             child,
@@ -278,6 +295,14 @@ impl Process {
     /// # Errors
     /// Where it cannot be told or waited for.
     pub fn end(mut self) -> anyhow::Result<bool> {
+        self.stop()
+    }
+
+    /// The same for one that is started again in its place.
+    ///
+    /// # Errors
+    /// As [`Process::end`].
+    pub fn stop(&mut self) -> anyhow::Result<bool> {
         self.signal("TERM")?;
         Ok(self.child.wait()?.success())
     }

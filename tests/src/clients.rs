@@ -1,5 +1,5 @@
-//! Clients that send numbered clicks, retry what was not acknowledged, and keep the list of
-//! what was.
+//! Clients that send numbered clicks, retry what was not acknowledged (and now and then what
+//! was), and keep the list of what was.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,13 +7,20 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How many clicks one request carries.
-const CLICKS: u64 = 5;
-/// How often a client sends a request again before it gives up and forgets it.
-const TRIES: u32 = 40;
+pub const CLICKS: u64 = 5;
+/// Every so many requests one is sent again although it was acknowledged: five in a hundred.
+const AGAIN: u64 = 20;
+/// How long a client waits for an answer, and before it asks again.
+const ANSWER: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long a request may stay unanswered once the clients are told to end: all faults are
+/// mended then.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends one body of clicks to the edge at `shop`: the answer's status and its JSON, null where
 /// it has none.
@@ -35,30 +42,42 @@ pub struct Clients {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// What clients did.
+#[derive(Debug, Clone, Default)]
+pub struct Sent {
+    /// The ids of all clicks that were acknowledged.
+    pub acknowledged: Vec<String>,
+    /// Requests that were sent again although they had been acknowledged.
+    pub repeated: u64,
+    /// Tries that had no answer, or another one than 202, and were made again.
+    pub retried: u64,
+}
+
 #[derive(Default)]
 struct Shared {
     shop: Mutex<String>,
-    acknowledged: Mutex<Vec<String>>,
+    sent: Mutex<Sent>,
     sequence: AtomicU64,
     done: AtomicBool,
-    pause: Duration,
+    /// From the beginning of a client's request to that of its next one.
+    every: watch::Sender<Duration>,
 }
 
 impl Clients {
-    /// So many clients, each sending one request after the other to the edge at `shop`
-    /// (`http://host:port`), with a `pause` after each.
+    /// So many clients, each sending a request to the edge at `shop` (`http://host:port`) as
+    /// soon as the one before is acknowledged, but no oftener than `every` so long.
     #[must_use]
-    pub fn start(shop: &str, count: u64, pause: Duration) -> Self {
-        let shop = Mutex::new(shop.to_owned());
+    pub fn start(shop: &str, count: u64, every: Duration) -> Self {
         let shared = Arc::new(Shared {
-            shop,
-            pause,
+            shop: Mutex::new(shop.to_owned()),
             ..Shared::default()
         });
         let tasks = (0..count)
-            .map(|client| tokio::spawn(shared.clone().send(client)))
+            .map(|client| tokio::spawn(shared.clone().work(client)))
             .collect();
-        Self { shared, tasks }
+        let clients = Self { shared, tasks };
+        clients.pace(every);
+        clients
     }
 
     /// The edge is elsewhere now.
@@ -66,33 +85,46 @@ impl Clients {
         shop.clone_into(&mut self.shared.shop.lock());
     }
 
+    /// From now on they send no oftener than that.
+    pub fn pace(&self, every: Duration) {
+        self.shared.every.send_replace(every);
+    }
+
+    /// How many clients there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// How many clicks are acknowledged.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
-        self.shared.acknowledged.lock().len()
+        self.shared.sent.lock().acknowledged.len()
     }
 
-    /// Lets each finish its request, and gives the ids of all clicks that were acknowledged.
+    /// Lets each finish its request, and gives what they did.
     ///
     /// # Panics
-    /// Where a client did.
-    pub async fn stop(self) -> Vec<String> {
+    /// Where a request is not acknowledged a minute later.
+    pub async fn stop(self) -> Sent {
         self.shared.done.store(true, Ordering::Relaxed);
+        self.pace(Duration::ZERO);
         for task in self.tasks {
             task.await.expect("a client does not panic");
         }
-        std::mem::take(&mut *self.shared.acknowledged.lock())
+        std::mem::take(&mut *self.shared.sent.lock())
     }
 }
 
 impl Shared {
-    async fn send(self: Arc<Self>, client: u64) {
+    async fn work(self: Arc<Self>, client: u64) {
         let http = reqwest::Client::builder()
             .no_proxy()
-            .timeout(Duration::from_secs(5))
+            .timeout(ANSWER)
             .build();
         let http = http.expect("a client without options is one");
         while !self.done.load(Ordering::Relaxed) {
+            let since = Instant::now();
             let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
             let numbers = (0..CLICKS).map(|i| sequence * CLICKS + i);
             let ids: Vec<String> = numbers
@@ -103,16 +135,46 @@ impl Shared {
                 format!(r#"{{"id":"{id}","visitor_id":"{visitor}","action":"view"}}"#)
             };
             let body = format!("[{}]", ids.iter().map(click).collect::<Vec<_>>().join(","));
-            for _try in 0..TRIES {
-                let url = format!("{}/v1/events", self.shop.lock());
-                let sent = http.post(url).body(body.clone()).send().await;
-                if sent.is_ok_and(|answer| answer.status().as_u16() == 202) {
-                    self.acknowledged.lock().extend(ids);
-                    break;
-                }
-                sleep(Duration::from_millis(100)).await;
+            self.send(&http, &body).await;
+            self.sent.lock().acknowledged.extend(ids);
+            if sequence % AGAIN == 0 {
+                self.send(&http, &body).await;
+                self.sent.lock().repeated += 1;
             }
-            sleep(self.pause).await;
+            self.wait(since).await;
+        }
+    }
+
+    /// Waits until the next request may follow one that began at `since`.
+    async fn wait(&self, since: Instant) {
+        let mut every = self.every.subscribe();
+        loop {
+            let next = since + *every.borrow_and_update();
+            tokio::select! {
+                () = sleep_until(next) => return,
+                _ = every.changed() => {}
+            }
+        }
+    }
+
+    /// Sends a body until it is acknowledged.
+    async fn send(&self, http: &reqwest::Client, body: &str) {
+        let mut ending = None;
+        loop {
+            let url = format!("{}/v1/events", self.shop.lock());
+            let sent = http.post(url).body(body.to_owned()).send().await;
+            if sent.is_ok_and(|answer| answer.status().as_u16() == 202) {
+                return;
+            }
+            self.sent.lock().retried += 1;
+            if self.done.load(Ordering::Relaxed) {
+                let deadline = *ending.get_or_insert_with(|| Instant::now() + PATIENCE);
+                assert!(
+                    Instant::now() < deadline,
+                    "a request is acknowledged when all is mended"
+                );
+            }
+            sleep(PAUSE).await;
         }
     }
 }

@@ -1,15 +1,20 @@
-//! What the tests share: the real parts, started and ended here.
+//! What the tests share: the real parts, started, disturbed and ended here.
 
 pub mod browser;
 pub mod clickweir;
 pub mod clients;
+pub mod cluster;
+pub mod commits;
 pub mod defaults;
 pub mod faulty;
 pub mod kafka;
 pub mod landing;
 pub mod leash;
+pub mod namespace;
+pub mod proxy;
 pub mod real;
 pub mod rehearsal;
 pub mod seaweed;
 pub mod sim;
+pub mod soak;
 pub mod usage;

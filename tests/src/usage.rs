@@ -24,9 +24,21 @@ pub fn cpu(pid: u32) -> Result<f64> {
 /// # Errors
 /// Where the process is gone.
 pub fn memory(pid: u32) -> Result<f64> {
+    megabytes(pid, "VmRSS:")
+}
+
+/// The most that it had resident so far, in megabytes.
+///
+/// # Errors
+/// Where the process is gone.
+pub fn peak(pid: u32) -> Result<f64> {
+    megabytes(pid, "VmHWM:")
+}
+
+fn megabytes(pid: u32, name: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
         .with_context(|| format!("process {pid} is gone"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|rest| rest.split_whitespace().next());
     let kib: f64 = kib.context("a process has memory")?.parse()?;
     Ok(kib * 1.024e-3)

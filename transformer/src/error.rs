@@ -10,3 +10,29 @@ pub enum Error {
     #[error(transparent)]
     Lake(#[from] sink::Error),
 }
+
+impl Error {
+    /// Whether it passes by itself: a broker or a store that does not answer just now.
+    pub(crate) const fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::Topic(topic::ReadError::Unavailable(_)) | Self::Lake(sink::Error::Unavailable(_))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A leader that changed while positions were asked for once cost its partitions five
+    /// seconds, as a missing bucket does.
+    #[test]
+    fn a_silence_passes_and_a_refusal_does_not() {
+        let why = || "it changes its leader".to_owned();
+        assert!(Error::from(topic::ReadError::Unavailable(why())).passes());
+        assert!(Error::from(sink::Error::Unavailable(why())).passes());
+        assert!(!Error::from(sink::Error::Denied(why())).passes());
+        assert!(!Error::from(topic::ReadError::Unfit(why())).passes());
+    }
+}

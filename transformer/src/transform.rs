@@ -167,18 +167,20 @@ fn row<'r>(
     opened: &Opened<'r>,
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
-    let made = catch_unwind(AssertUnwindSafe(|| {
-        build(partition, record, opened, enrichment)
-    }));
+    isolated(|| build(partition, record, opened, enrichment)).map_err(|defect| Defect {
+        event_id: Some(opened.event_id),
+        ..defect
+    })
+}
+
+/// A panic is a defect of the click that caused it.
+fn isolated<'r>(build: impl FnOnce() -> Result<Row<'r>, Defect>) -> Result<Row<'r>, Defect> {
+    let made = catch_unwind(AssertUnwindSafe(build));
     made.unwrap_or_else(|_| {
         Err(Defect::new(
             Reason::Panic,
             "the transform panicked on this click",
         ))
-    })
-    .map_err(|defect| Defect {
-        event_id: Some(opened.event_id),
-        ..defect
     })
 }
 

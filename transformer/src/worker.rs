@@ -149,7 +149,10 @@ impl Worker {
 
     async fn event(&mut self, event: Event) -> Result<(), Error> {
         match event {
-            Event::Assigned { partitions } => self.resume(partitions.into_iter().collect()),
+            Event::Assigned { partitions } => {
+                tracing::debug!(?partitions, "assigned");
+                self.resume(partitions.into_iter().collect());
+            }
             Event::Records { partition, records } => self.take(partition, &records),
             Event::Revoked { partitions, ack } => return self.revoke(&partitions, ack).await,
         }
@@ -165,7 +168,7 @@ impl Worker {
                 };
                 self.resume(again);
             }
-            ReadError::Corrupt { partition, .. } => self.stop(partition, error.to_string()),
+            ReadError::Corrupt { partition, .. } => self.stop(partition, &error.into()),
             ReadError::Unavailable(why) => {
                 tracing::warn!("reading is delayed: {why}");
                 tokio::time::sleep(PULSE).await;
@@ -325,8 +328,10 @@ impl Worker {
     }
 
     async fn revoke(&mut self, partitions: &[Partition], ack: Revocation) -> Result<(), Error> {
+        tracing::debug!(?partitions, "revoked");
         let done = self.let_go(partitions).await;
         ack.acknowledge();
+        tracing::debug!(?partitions, "let go");
         done
     }
 

@@ -77,7 +77,11 @@ fn config(group: &str) -> transformer::Config {
 
 /// A worker of the group `group`; two of one group share the partitions, two of two groups
 /// both believe that they own all of them.
-fn worker(topic: &Arc<dyn Topic>, lake: &Lake, group: &str) -> (CancellationToken, Running) {
+pub(crate) fn worker(
+    topic: &Arc<dyn Topic>,
+    lake: &Lake,
+    group: &str,
+) -> (CancellationToken, Arc<Status>, Running) {
     let config = config(group);
     // Batches of two sizes: where two groups both believe that they own a partition, their
     // objects begin alike and end elsewhere.
@@ -87,22 +91,20 @@ fn worker(topic: &Arc<dyn Topic>, lake: &Lake, group: &str) -> (CancellationToke
         "handover": "200ms", "max_silence": "10m",
     }))
     .unwrap();
-    let stop = CancellationToken::new();
+    let (stop, status) = (CancellationToken::new(), Arc::<Status>::default());
     let components = Components {
         topic: topic.clone(),
         reader: topic.reader(group).unwrap(),
         lake: lake.clone(),
         enrichment: Enrichment::default(),
-        status: Arc::<Status>::default(),
+        status: status.clone(),
         pulse: Box::new(|| {}),
     };
-    (
-        stop.clone(),
-        tokio::spawn(transformer::run(config, sink, components, stop)),
-    )
+    let running = tokio::spawn(transformer::run(config, sink, components, stop.clone()));
+    (stop, status, running)
 }
 
-type Running = tokio::task::JoinHandle<Result<(), transformer::Error>>;
+pub(crate) type Running = tokio::task::JoinHandle<Result<(), transformer::Error>>;
 
 async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
     let survey = audit::Survey::of(lake).await.unwrap();
@@ -153,17 +155,17 @@ async fn play(seed: u64, unconditional: bool) -> (Audit, u64) {
         match choices.random_range(0..4) {
             0 => workers.push(worker(&topic, &lake, "a")),
             1 if workers.len() > 1 => {
-                let (stop, _running) = workers.swap_remove(choices.random_range(0..workers.len()));
+                let (stop, ..) = workers.swap_remove(choices.random_range(0..workers.len()));
                 stop.cancel();
             }
             2 if workers.len() > 1 => {
-                let (_stop, running) = workers.swap_remove(choices.random_range(0..workers.len()));
+                let (.., running) = workers.swap_remove(choices.random_range(0..workers.len()));
                 running.abort();
             }
             _ => {}
         }
     }
-    for (stop, running) in workers {
+    for (stop, _, running) in workers {
         stop.cancel();
         // An aborted worker has no answer; the others end well or by the hand-over's bound.
         let _ended = running.await;

@@ -205,6 +205,37 @@ async fn fault_29_letters_that_no_object_names_count_for_nothing_and_are_swept()
 }
 
 #[tokio::test]
+async fn input_25_what_a_client_says_is_never_part_of_a_path() {
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    let hostile = "hour=99/../../../a=b/%2e%2e/year=1";
+    let click =
+        json!({ "id": hostile, "action": hostile, "visitor_id": hostile, "product_id": hostile });
+    let letter = json!({ "action": hostile, "occurred_at": hostile });
+    for body in [click, letter] {
+        assert_eq!(post(&up.shop, body.to_string()).await.0, 202);
+    }
+    place.settled().await.unwrap();
+    let said = place
+        .ask("SELECT action || visitor_id || product_id FROM clicks")
+        .unwrap();
+    assert_eq!(said, json!(hostile.repeat(3)), "it is kept as it was");
+    let written = files(&place, "data/lake");
+    assert!(
+        written.len() >= 3,
+        "two objects and one of letters: {written:?}"
+    );
+    for path in &written {
+        let path = path.to_str().unwrap();
+        assert!(
+            !path.contains("..") && !path.contains("a=b") && !path.contains("99"),
+            "{path}"
+        );
+    }
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
 async fn fault_42_a_second_up_in_one_folder_is_refused_with_a_sentence() {
     let place = Place::new().unwrap();
     let up = place.up(&[]).unwrap();

@@ -4,6 +4,7 @@
 mod depends;
 mod licence;
 mod readme;
+mod rows;
 
 use std::path::{Path, PathBuf};
 

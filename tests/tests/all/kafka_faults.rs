@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tests::kafka;
+use object_store::memory::InMemory;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use sink::{Lake, Location};
+use tests::kafka::{self, Kafka};
 use tokio::time::Instant;
 use topic::{AppendError, Draft, Event, Offset, Partition, Reader, Record, Topic};
 
+use crate::commit_faults::worker;
 use crate::kafka_conformance::{fresh, open};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,8 +126,8 @@ async fn fault_11_a_broker_that_is_killed_and_comes_back_keeps_order_and_doubles
         }
     });
     all.extend(read_on(&mut reader, &mut tips, |all, _| all.len() > COUNT).await);
-    kafka.kill();
-    kafka.revive().await.expect("the broker comes back");
+    kafka.kill(0);
+    kafka.revive(0).await.expect("the broker comes back");
     writing.await.expect("writing ends well");
     let before = all.len();
     all.extend(
@@ -261,7 +267,7 @@ fn damage_second_batch(segment: &std::path::Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_batch_stops_its_partition_and_no_other() {
+async fn input_33_a_damaged_batch_stops_its_partition_and_no_other() {
     let Some(kafka) = kafka::shared().await else {
         return;
     };
@@ -326,4 +332,116 @@ async fn a_damaged_batch_stops_its_partition_and_no_other() {
         matches!(fetched, Err(topic::ReadError::Corrupt { .. })),
         "{fetched:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_open_within_seconds_each_time() {
+    // librdkafka waits for its first metadata, and may sleep through their arrival: then the
+    // cluster's id once came only when the whole time-out was over, ten seconds later.
+    const OPENS: usize = 60;
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
+    let config = fresh(kafka, 1);
+    open(&config).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..OPENS / 6 {
+        let six = (0..6).map(|_| async {
+            let since = Instant::now();
+            open(&config).await;
+            since.elapsed()
+        });
+        let took = futures::future::join_all(six).await;
+        slowest = slowest.max(took.into_iter().max().expect("six"));
+    }
+    println!("the slowest of {OPENS} opens took {slowest:?}");
+    assert!(slowest < Duration::from_secs(6), "{slowest:?}");
+}
+
+async fn delete(kafka: &Kafka, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", kafka.brokers())
+        .create()
+        .expect("an admin client");
+    let options = AdminOptions::new()
+        .request_timeout(Some(Duration::from_secs(10)))
+        .operation_timeout(Some(Duration::from_secs(10)));
+    let deleted = admin.delete_topics(&[topic], &options).await;
+    assert!(deleted.expect("an answer")[0].is_ok());
+}
+
+/// Where the lake's partition ends, and why it goes no further.
+async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is().await {
+        assert!(Instant::now() < deadline, "in time: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_12_a_topic_that_was_made_anew_stops_its_partition_with_a_sentence() {
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
+    let config = fresh(kafka, 1);
+    let topic = open(&config).await;
+    let lake = Lake::new(
+        Arc::new(InMemory::new()),
+        Location::Folder("/simulated".into()),
+    );
+    let drafts: Vec<_> = (0..20).map(|number| draft("k", number)).collect();
+    acknowledged(&topic, &drafts).await;
+    let (stop, status, running) = worker(&topic, &lake, "fault-12");
+    let committed = || {
+        let status = status.partitions();
+        status.get(&Partition(0)).map(|status| status.committed)
+    };
+    until("all of it is committed", async || {
+        committed() == Some(Offset(20))
+    })
+    .await;
+    stop.cancel();
+    running.await.expect("it ends").expect("in order");
+    delete(kafka, &topic.identity().topic).await;
+    drop(topic);
+
+    // As long as the old one, and shorter: the time of the lake's last record tells the one,
+    // the end of the topic the other.
+    for (count, sentence) in [(30, "was appended at"), (5, "the lake ends at 20")] {
+        let mut anew = None;
+        until("the broker lets go of the name", async || {
+            let with = topic::Open {
+                clock: topic::clock::system(),
+                create: true,
+            };
+            anew = topic::open(&config, with).await.ok();
+            anew.is_some()
+        })
+        .await;
+        let topic = anew.expect("it is open");
+        let drafts: Vec<_> = (0..count).map(|number| draft("k", number)).collect();
+        acknowledged(&topic, &drafts).await;
+        let (stop, status, running) = worker(&topic, &lake, "fault-12");
+        let said = || {
+            let status = status.partitions();
+            status
+                .get(&Partition(0))
+                .and_then(|status| status.stopped.clone())
+        };
+        until("the partition stops", async || {
+            said().is_some_and(|said| said.contains("this is another topic"))
+        })
+        .await;
+        let said = said().expect("it is stopped");
+        assert!(
+            said.contains(sentence) && said.contains("lake.url"),
+            "{said}"
+        );
+        stop.cancel();
+        running.await.expect("it ends").expect("in order");
+        let hours = lake.hours().await.expect("hours");
+        assert_eq!(lake.objects(hours[0]).await.expect("objects").len(), 1);
+        delete(kafka, &topic.identity().topic).await;
+    }
 }

@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 use sink::{Lake, ReplayName};
 use tests::clickweir::{Place, Process, Up};
 use tests::clients::{Clients, post};
+use tests::cluster::Cluster;
 use tokio::time::{Instant, sleep};
-
-use crate::cluster::Cluster;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// All that a test ever appended.
@@ -204,7 +203,7 @@ async fn fault_43_a_replay_beside_live_traffic_leaves_it_alone_and_both_pass_the
     assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
 
     let during = clients.acknowledged() - before;
-    let acknowledged = clients.stop().await;
+    let acknowledged = clients.stop().await.acknowledged;
     assert!(during > 100, "the clients got through meanwhile: {during}");
     place.settled().await.unwrap();
     place.proves(&acknowledged).unwrap();
@@ -429,14 +428,16 @@ async fn a_replay_that_is_killed_goes_on_where_it_ended_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_on_a_cluster_is_killed_compared_promoted_and_followed() {
-    let Some(cluster) = Cluster::new("replay", "300ms").await else {
+    let Some(cluster) = Cluster::shared("replay").await else {
         return;
     };
-    let roles = cluster.start(2);
-    let [rows, duplicates, letters] = send(&roles.shop, 30).await;
-    roles.place.settled().await.unwrap();
-    let clients = Clients::start(&roles.shop, 2, Duration::from_millis(20));
+    let cluster = cluster.with("SINK__MAX_AGE", "300ms");
+    let roles = cluster.start(2).unwrap();
+    let [rows, duplicates, letters] = send(&roles.producer.url, 30).await;
+    roles.dashboard.place.settled().await.unwrap();
+    let clients = Clients::start(&roles.producer.url, 2, Duration::from_millis(20));
     let end = roles
+        .dashboard
         .place
         .ask("SELECT max(\"offset\") FROM clicks WHERE partition = 0");
     let end = end.unwrap().to_string();
@@ -452,20 +453,24 @@ async fn a_replay_on_a_cluster_is_killed_compared_promoted_and_followed() {
     assert!(kills > 0);
     replayed(&place, "part", &[]);
     same(&place, "part");
-    let acknowledged = clients.stop().await;
-    roles.place.settled().await.unwrap();
-    replayed(&roles.place, "whole", &ALWAYS);
-    same(&roles.place, "whole");
-    replayed(&roles.place, "doubles", &[&ALWAYS[..], &NO_WINDOW].concat());
-    let live = clicks(&roles.place);
+    let acknowledged = clients.stop().await.acknowledged;
+    roles.dashboard.place.settled().await.unwrap();
+    replayed(&roles.dashboard.place, "whole", &ALWAYS);
+    same(&roles.dashboard.place, "whole");
+    replayed(
+        &roles.dashboard.place,
+        "doubles",
+        &[&ALWAYS[..], &NO_WINDOW].concat(),
+    );
+    let live = clicks(&roles.dashboard.place);
     assert_eq!(live, rows + acknowledged.len() as u64);
-    let (told, equal) = diff(&roles.place, "doubles");
+    let (told, equal) = diff(&roles.dashboard.place, "doubles");
     assert!(!equal && told["clicks"]["only_live"] == 0, "{told}");
     let more = told["clicks"]["only_replay"].as_u64().unwrap();
     assert!(more >= duplicates, "{told}");
     assert_eq!(told["dead_letters"]["live"], letters);
-    roles.place.must(&["promote", "doubles"]).unwrap();
-    assert_eq!(clicks(&roles.place), live + more);
+    roles.dashboard.place.must(&["promote", "doubles"]).unwrap();
+    assert_eq!(clicks(&roles.dashboard.place), live + more);
     assert_eq!(
         clicks(&place),
         live + more,
@@ -473,16 +478,16 @@ async fn a_replay_on_a_cluster_is_killed_compared_promoted_and_followed() {
     );
     // Ingestion goes on behind the promotion.
     assert_eq!(
-        post(&roles.shop, r#"{"id":"late","visitor_id":"late"}"#)
+        post(&roles.producer.url, r#"{"id":"late","visitor_id":"late"}"#)
             .await
             .0,
         202
     );
-    roles.place.settled().await.unwrap();
-    assert_eq!(clicks(&roles.place), live + more + 1);
+    roles.dashboard.place.settled().await.unwrap();
+    assert_eq!(clicks(&roles.dashboard.place), live + more + 1);
     place.must(&["rollback", "doubles"]).unwrap();
-    roles.place.settled().await.unwrap();
-    assert_eq!(clicks(&roles.place), live + 1);
-    roles.place.proves(&acknowledged).unwrap();
-    roles.end();
+    roles.dashboard.place.settled().await.unwrap();
+    assert_eq!(clicks(&roles.dashboard.place), live + 1);
+    roles.dashboard.place.proves(&acknowledged).unwrap();
+    roles.end().unwrap();
 }

@@ -159,7 +159,14 @@ fn already(outcome: Outcome) -> Footer {
 async fn fault_26_the_probe_lets_a_fit_store_pass() {
     for place in places().await {
         let (left, right) = (place.lake(), place.lake());
+        let since = Instant::now();
         let (left, right) = tokio::join!(left.probe("left"), right.probe("right"));
+        // Every start of a worker waits for it; many rivals for one name once took 13 s.
+        assert!(
+            since.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            since.elapsed()
+        );
         left.expect("one create of each name won");
         right.expect("one create of each name won");
     }

@@ -189,3 +189,41 @@ fn input_32_foreign_envelopes_that_begin_as_ours_do() {
     check("nul}", Err(Reason::NotAnEnvelope));
     check("[1]}", Err(Reason::NotAnObject));
 }
+
+#[test]
+fn fault_39_a_panic_is_the_dead_letter_of_the_click_that_caused_it() {
+    let defect = isolated(|| panic!("planted")).unwrap_err();
+    assert_eq!(defect.reason, Reason::Panic);
+    assert_eq!(
+        defect.letter(&record("{}", "a")).raw.as_deref(),
+        record("{}", "a").value.as_deref(),
+        "it is kept byte for byte"
+    );
+}
+
+/// A click that is cut off, or in which one byte is another, at every place: a row or a defect,
+/// and none of them a panic.
+#[test]
+fn fault_39_no_garbled_click_panics() {
+    let whole = r#"{"action":"buy","quantity":2,"price":1.5e3,"url":"https://u:p@shop.example/a?utm_source=x%zz","occurred_at":"2026-11-01T00:00:00+01:00","user_agent":"Mozilla/5.0 (X11)","deep":{"list":[1,"\u00e9",null]}}"#;
+    let whole = record(whole, "a").value.unwrap();
+    let mut tried = 0;
+    for at in 0..whole.len() {
+        let garbled = [0, b'"', b'\\', b'{', b'9', 0xff].map(|byte| {
+            let mut garbled = whole.to_vec();
+            garbled[at] = byte;
+            garbled
+        });
+        for value in garbled.into_iter().chain([whole[..at].to_vec()]) {
+            let record = Record {
+                value: Some(value.into()),
+                ..record("{}", "a")
+            };
+            let read = read(Partition(3), &record, &Enrichment::default());
+            let reason = read.row.err().map(|defect| defect.reason);
+            assert_ne!(reason, Some(Reason::Panic), "{record:?}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 1_000);
+}

@@ -6,7 +6,7 @@ use sink::Outcome;
 use tokio::time::Instant;
 use topic::Partition;
 
-use super::{Held, RETRY, Step, Worker};
+use super::{Held, PULSE, RETRY, Step, Worker};
 use crate::Error;
 use crate::partition::Active;
 use crate::resume::Position;
@@ -34,7 +34,7 @@ impl Worker {
                 Err(error) => {
                     for partition in partitions {
                         if self.is_resuming(partition, epoch) {
-                            self.stop(partition, error.to_string());
+                            self.stop(partition, &error);
                         }
                     }
                 }
@@ -67,17 +67,18 @@ impl Worker {
         let position = match position {
             Ok(position) => position,
             Err(error) => {
-                self.stop(partition, error.to_string());
+                self.stop(partition, &error);
                 return Ok(());
             }
         };
+        tracing::debug!(%partition, next = %position.next, from = %position.from, "resumes");
         let window = Window::new(self.config.window, self.config.window_records);
         let active = Box::new(Active::new(partition, position, window));
         self.partitions
             .insert(partition, Held::Active(epoch, active));
         self.status.committed(partition, position.next);
         if let Err(error) = self.reader.seek(partition, position.from) {
-            self.stop(partition, error.to_string());
+            self.stop(partition, &error.into());
         }
         if self.paused
             && let Err(error) = self.reader.pause(partition)
@@ -102,6 +103,7 @@ impl Worker {
         active.committing = None;
         match outcome {
             Ok(Outcome::Committed(footer)) => {
+                tracing::debug!(%partition, first = %footer.first, end = %footer.end, "committed");
                 self.reader.report(partition, footer.end);
                 self.status.committed(partition, footer.end);
             }
@@ -117,24 +119,28 @@ impl Worker {
                 tracing::error!(%partition, "starting again from the lake's tips: {why}");
                 self.resume(BTreeSet::from([partition]));
             }
-            Err(error) => self.stop(partition, error.to_string()),
+            Err(error) => self.stop(partition, &error.into()),
         }
     }
 
     /// The partition goes no further until the lake and the topic agree again; nothing is
-    /// skipped meanwhile.
-    pub(super) fn stop(&mut self, partition: Partition, why: String) {
+    /// skipped meanwhile. What passes by itself is asked again soon.
+    pub(super) fn stop(&mut self, partition: Partition, error: &Error) {
         self.drop_work(partition);
+        let (why, soon) = (error.to_string(), error.passes());
         let known = self
             .status
             .partitions()
             .get(&partition)
             .and_then(|s| s.stopped.clone());
-        if known.as_ref() != Some(&why) {
+        if soon {
+            tracing::warn!(%partition, "waits: {why}");
+        } else if known.as_ref() != Some(&why) {
             tracing::error!(%partition, "stopped: {why}");
         }
         self.status.stopped(partition, why);
+        let wait = if soon { PULSE } else { RETRY };
         self.partitions
-            .insert(partition, Held::Stopped(Instant::now() + RETRY));
+            .insert(partition, Held::Stopped(Instant::now() + wait));
     }
 }

@@ -1,0 +1,192 @@
+//! The soak: every role a process of its own on a real Kafka and a real S3 server, clients at
+//! half load, and every few seconds a kill, a freeze or a cut; then the proof.
+
+mod fault;
+mod tally;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::Mutex;
+use tokio::task::{JoinSet, block_in_place};
+use tokio::time::{Instant, interval, sleep};
+
+use self::fault::{Fault, Met};
+pub use self::tally::Tally;
+use crate::clients::{CLICKS, Clients};
+use crate::cluster::{Cluster, Role};
+use crate::kafka::{self, Kafka};
+use crate::proxy::{Link, Proxy};
+use crate::seaweed;
+
+/// From one fault to the next.
+const EVERY: Duration = Duration::from_secs(3);
+/// How many clients there are.
+const CLIENTS: u64 = 8;
+/// How many members the group has.
+const MEMBERS: usize = 2;
+/// How long the clients send as fast as they can, to learn what full load is.
+const FULL: Duration = Duration::from_secs(5);
+/// How long the lag may last when the faults end.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What is disturbed. A fault holds what it disturbs, so that no other meets it there; what
+/// belongs to a whole is disturbed at once at several places.
+struct Scene {
+    cluster: Cluster,
+    clients: Clients,
+    kafka: Arc<Mutex<Kafka>>,
+    edge: Arc<Mutex<Role>>,
+    members: Vec<Arc<Mutex<Role>>>,
+    dashboard: Arc<Mutex<Role>>,
+    /// Before the broker, for the edge and each member.
+    brokers: Vec<Arc<Mutex<Proxy>>>,
+    /// Before the store, for each member.
+    stores: Vec<Arc<Mutex<Proxy>>>,
+}
+
+/// Everything, running.
+pub struct Soak {
+    scene: Arc<Scene>,
+    tally: Tally,
+}
+
+impl Soak {
+    /// Starts everything and learns what half load is; none where Kafka or the store cannot be
+    /// had.
+    ///
+    /// # Errors
+    /// Where a part does not start.
+    pub async fn start() -> Result<Option<Self>> {
+        let doors = ["127.0.0.1:0"; 1 + MEMBERS];
+        let Some(seaweed) = seaweed::shared().await else {
+            return Ok(None);
+        };
+        let Some(mut kafka) = kafka::start_behind(&doors).await else {
+            return Ok(None);
+        };
+        let cluster = Cluster::on(&kafka, seaweed, "soak").with("SINK__MAX_AGE", "500ms");
+        cluster.prepare()?;
+        let brokers = kafka.take_doors();
+        let edge = Role::edge(cluster.behind(&brokers[0]))?;
+        let (mut stores, mut members) = (Vec::new(), Vec::new());
+        for door in &brokers[1..] {
+            let store = Proxy::start(seaweed.endpoint().trim_start_matches("http://")).await?;
+            let endpoint = format!("http://{}", store.address());
+            let place = cluster.behind(door).with("LAKE__ENDPOINT", &endpoint);
+            members.push(share(Role::transformer(place)?));
+            stores.push(share(store));
+        }
+        let dashboard = Role::dashboard(cluster.place())?;
+        let scene = Scene {
+            clients: Clients::start(&edge.url, CLIENTS, Duration::ZERO),
+            cluster,
+            kafka: share(kafka),
+            edge: share(edge),
+            members,
+            dashboard: share(dashboard),
+            brokers: brokers.into_iter().map(share).collect(),
+            stores,
+        };
+        let mut soak = Self {
+            scene: Arc::new(scene),
+            tally: Tally::default(),
+        };
+        soak.halve().await?;
+        Ok(Some(soak))
+    }
+
+    /// Full load is what the clients get acknowledged without a pause, over the time until the
+    /// catalog shows all of it; from then on they send half of it.
+    async fn halve(&mut self) -> Result<()> {
+        let Scene {
+            cluster, clients, ..
+        } = self.scene.as_ref();
+        cluster.all_commit("the start").await?;
+        let (before, since) = (clients.acknowledged(), Instant::now());
+        sleep(FULL).await;
+        // Each sends one more, and then nothing for so long.
+        clients.pace(PATIENCE);
+        self.scene.lag_ends().await?;
+        let seconds = since.elapsed().as_secs_f64();
+        let full = f64::from(u32::try_from(clients.acknowledged() - before)?) / seconds;
+        self.tally.full_load = full;
+        let every = f64::from(u32::try_from(CLIENTS * CLICKS)?) / (full / 2.0);
+        clients.pace(Duration::from_secs_f64(every));
+        Ok(())
+    }
+
+    /// Disturbs everything for so long, mends it, and proves that nothing was lost or doubled.
+    /// The same `seed` draws the same faults.
+    ///
+    /// # Errors
+    /// Where something was, or a part does not come back; the audit's words are in the message.
+    pub async fn run(self, length: Duration, seed: u64) -> Result<Tally> {
+        let Self { scene, mut tally } = self;
+        let mut choices = StdRng::seed_from_u64(seed);
+        let mut faults = JoinSet::<Result<Met>>::new();
+        let (end, mut every) = (Instant::now() + length, interval(EVERY));
+        for turn in 0.. {
+            every.tick().await;
+            if Instant::now() >= end {
+                break;
+            }
+            while let Some(met) = faults.try_join_next() {
+                tally.met(met??);
+            }
+            if let Some(fault) = Fault::draw(&scene, turn, &mut choices) {
+                faults.spawn(fault.play(Arc::clone(&scene)));
+            }
+        }
+        while let Some(met) = faults.join_next().await {
+            tally.met(met??);
+        }
+        scene.cluster.all_commit("when all is mended").await?;
+        let scene = Arc::into_inner(scene).context("no fault goes on")?;
+        let sent = scene.clients.stop().await;
+        tally.sent(&sent, length);
+        lag_ends(&scene.dashboard, 0).await?;
+        let dashboard = scene.dashboard.lock().await;
+        let place = &dashboard.place;
+        tally.verdict = block_in_place(|| place.audit())?;
+        block_in_place(|| place.proves(&sent.acknowledged)).with_context(|| tally.to_string())?;
+        ensure!(tally.clean(), "{tally}");
+        Ok(tally)
+    }
+}
+
+impl Scene {
+    /// Waits until the catalog shows what the topic has, but what the clients sent just now.
+    async fn lag_ends(&self) -> Result<()> {
+        lag_ends(&self.dashboard, CLIENTS * CLICKS).await
+    }
+}
+
+/// Waits until the catalog shows all that the topic has but so many records.
+async fn lag_ends(dashboard: &Mutex<Role>, but: u64) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let lag = dashboard.lock().await.lag().await;
+        if lag.is_some_and(|lag| lag <= but) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "the lag stays: {lag:?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn share<T>(one: T) -> Arc<Mutex<T>> {
+    Arc::new(Mutex::new(one))
+}
+
+/// The kinds of cut, by the names that the tally gives them.
+const CUTS: &[(&str, Link)] = &[
+    ("stall", Link::Stall),
+    ("reset", Link::Reset),
+    ("reply dropped", Link::DropReply),
+    ("delay", Link::Delay(Duration::from_millis(300))),
+    ("cut after 20 kB", Link::CutAfter(20_000)),
+];
