@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    Result,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -62,6 +64,26 @@ impl Bucket {
     /// From now on and for this long the credentials are not believed.
     pub fn deny(&self, time: Duration) {
         *self.denied.lock() = Instant::now() + time;
+    }
+
+    /// All that is stored, by path.
+    ///
+    /// # Panics
+    /// Never: it is in memory.
+    pub async fn contents(&self) -> Vec<(String, Bytes)> {
+        let all: Vec<ObjectMeta> = self
+            .inner
+            .list(None)
+            .try_collect()
+            .await
+            .expect("memory lists");
+        let mut contents = Vec::with_capacity(all.len());
+        for ObjectMeta { location, .. } in all {
+            let object = self.inner.get(&location).await.expect("it was listed");
+            let bytes = object.bytes().await.expect("memory reads");
+            contents.push((location.to_string(), bytes));
+        }
+        contents
     }
 
     fn is_denied(&self) -> bool {

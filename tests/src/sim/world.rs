@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sink::{Lake, ObjectName};
 use tokio::time::{Instant, sleep};
 use topic::clock::Clock;
@@ -41,6 +42,10 @@ pub struct Report {
     pub acknowledged: u64,
     /// A digest of all that happened, and when.
     pub trace: u64,
+    /// What the store holds, by path.
+    pub stored: Vec<(String, Bytes)>,
+    /// The paths that the catalog registered, in order.
+    pub registered: Vec<String>,
 }
 
 /// Plays a seed, on this thread, in virtual time; with a bug, where one is planted.
@@ -197,6 +202,8 @@ async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins) -> Report {
         verdict,
         acknowledged: acknowledged.len() as u64,
         trace: stage.dice.trace(),
+        stored: bucket.contents().await,
+        registered: shelf.paths(),
     }
 }
 

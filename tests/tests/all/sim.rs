@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store::integration;
 use parking_lot::Mutex;
+use tests::defaults::section;
 use tests::real;
 use tests::sim::broker::{Brokers, Limits};
 use tests::sim::store::Bucket;
 use tests::sim::{self, Bug, Dice, Fault, Report};
+use tokio::time::Instant;
 use topic::conformance::{self, Fixture};
 use topic::{Identity, Offset, Partition, Topic, clock};
 
@@ -138,6 +140,42 @@ fn a_seed_replays_exactly() {
             (two.trace, two.faults),
             "seed {seed}"
         );
+    }
+}
+
+#[test]
+fn invariant_6_duckdb_registers_what_the_fold_did() {
+    for seed in 0..3 {
+        let report = sim::play(seed, None);
+        let folder = tempfile::tempdir().unwrap();
+        for (path, bytes) in &report.stored {
+            let path = folder.path().join("lake").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        let url = format!("file:{}", folder.path().join("lake").display());
+        let file = folder.path().join("catalog.duckdb").display().to_string();
+        let s3: sink::S3 = section("lake", &[("url", &url)]).unwrap();
+        let config = section("catalog", &[("path", &file)]).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (registered, rows) = runtime.block_on(async {
+            let lake = sink::Lake::open(&s3).unwrap();
+            let catalog = catalog::Catalog::open(config, lake, &s3, clock::system())
+                .await
+                .unwrap();
+            catalog.crawl(true).await.unwrap();
+            let objects = catalog.objects().await.unwrap();
+            let mut paths: Vec<String> = objects.iter().map(|o| o.name.to_string()).collect();
+            paths.sort_unstable();
+            let count = catalog
+                .query("SELECT count(*)::VARCHAR FROM clicks")
+                .await
+                .unwrap();
+            (paths, count.csv())
+        });
+        assert_eq!(registered, report.registered, "seed {seed}");
+        let counted = rows.lines().nth(1).unwrap().trim_matches('"');
+        assert_eq!(counted, report.verdict.rows.to_string(), "seed {seed}");
     }
 }
 

@@ -18,6 +18,8 @@ enum Tried {
 const COMMANDS: &[(&str, Tried)] = &[
     ("make demo", Tried::ByCi("demo")),
     ("make test", Tried::ByCi("test")),
+    ("make sim", Tried::ByTest("CLICKWEIR_SEEDS")),
+    ("make soak", Tried::ByTest("CLICKWEIR_SOAK")),
     ("make notebook", Tried::ByTest("clicks.ipynb")),
     ("make up", Tried::ByTest("compose.yaml")),
     (
