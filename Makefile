@@ -8,9 +8,10 @@ MAKEFLAGS += --no-print-directory
 BUILD := cargo build --locked --workspace --bins
 COMPOSE := docker compose -f compose/compose.yaml
 VISITORS ?= 200
+SEEDS ?= 1000
 MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test soak lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test sim soak lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +59,10 @@ test-containers: build ## the tests, on the containers' Redpanda and MinIO (need
 	CLICKWEIR_TEST_EDGE=http://127.0.0.1:8080 CLICKWEIR_TEST_DASHBOARD=http://127.0.0.1:8081 \
 	cargo test --locked --package tests
 
+sim: setup ## the seeded simulation, on every core (SEEDS=1000; SEED=17 plays one seed again)
+	CLICKWEIR_SEEDS=$(SEEDS) $(if $(SEED),CLICKWEIR_SEED=$(SEED)) \
+	cargo test --locked --workspace --test all -- sim::nothing sim::every_planted --nocapture --test-threads=1
+
 fresh: ## README's commands and the Dockerfile's lines in new Debians (root; needs debootstrap; 45 minutes)
 	@compose/fresh.sh
 
@@ -70,7 +75,7 @@ notebook: setup ## run the notebook on the lake of the demo, into data/clicks.ip
 	@echo "the notebook with its figures: data/clicks.ipynb"
 
 # The bench selects the whole workspace as the build does, so that both share the libraries.
-bench: setup ## the benches beside their peers, some 15 minutes after the build (BENCH="s1 --rows 200000 --runs 1")
+bench: setup ## the benches beside their peers, some 25 minutes after the build (BENCH="s1 --rows 200000 --runs 1")
 	@compose/setup.sh bench
 	@if [ ! -x target/release/clickweir ]; then echo "bench: the release build takes about 12 minutes on two cores"; fi
 	cargo build --release --locked --workspace --bins

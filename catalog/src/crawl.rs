@@ -1,20 +1,16 @@
 //! One run of the crawler: list, read footers, see what chains, register it at once.
 
-use std::collections::BTreeSet;
-
-use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
-use sink::{Footer, Lake, Ledger, ObjectName, Timestamp};
+use sink::{Ledger, Timestamp};
 use tokio::time::Instant;
 
 use crate::accounting::Run;
+use crate::crawler::Listed;
 use crate::engine::Mode;
 use crate::marks::{Marks, Seen};
 use crate::open::{Inner, PATIENCE};
 use crate::{Catalog, Error, register};
 
-/// How many footers are read at once.
-const FOOTERS: usize = 16;
 /// How many names a run's row lists.
 const NAMED: usize = 20;
 
@@ -64,9 +60,8 @@ impl Catalog {
                     .await?
             }
         };
-        let topic = ledger.topic.to_string();
-        if marks.topic.as_ref().is_some_and(|known| *known != topic) {
-            tracing::warn!(%topic, "the lake has become another topic's; the catalog is built anew");
+        if let Some(why) = marks.outdated(&ledger) {
+            tracing::warn!("{why}; the catalog is built anew");
             inner
                 .engine
                 .run(Mode::Write, PATIENCE, register::empty)
@@ -77,7 +72,7 @@ impl Catalog {
         let mut run = inner
             .discover_and_register(&mut marks, &ledger, full, started)
             .await?;
-        match inner.follow(&mut marks, &ledger).await {
+        match inner.follow(&mut marks, &ledger, full).await {
             Ok(promoted) => {
                 run.promoted = promoted;
                 *slot = Some(marks);
@@ -98,7 +93,7 @@ impl Inner {
         (started_at, clock): (Timestamp, Instant),
     ) -> Result<Crawl, Error> {
         let full = full || marks.ends.is_empty();
-        let listed = self.discover(&self.lake, marks, ledger, full).await?;
+        let listed = marks.discover(&self.lake, ledger, full).await?;
         let moved = marks.pass_gaps(ledger);
         loop {
             let chained = marks.chain(ledger);
@@ -128,7 +123,7 @@ impl Inner {
                 Ok(()) => {
                     marks.topic = Some(ledger.topic.to_string());
                     for seen in &chained {
-                        marks.register(seen);
+                        marks.register(&seen.name, &seen.footer);
                     }
                     return Ok(crawl);
                 }
@@ -137,75 +132,6 @@ impl Inner {
                 Err(_) => {}
             }
         }
-    }
-
-    /// Lists, and reads the footer of what is new. What was found stands in `marks.held` or
-    /// `marks.refused` afterwards.
-    pub(crate) async fn discover(
-        &self,
-        lake: &Lake,
-        marks: &mut Marks,
-        ledger: &Ledger,
-        full: bool,
-    ) -> Result<Listed, Error> {
-        let mut listed = Listed::default();
-        let mut files = Vec::new();
-        match marks.since().filter(|_| !full) {
-            None => files = lake.files(None).await?,
-            since => {
-                for hour in lake.hours_since(since).await? {
-                    files.extend(lake.files(Some(hour)).await?);
-                }
-            }
-        }
-        let mut fresh = Vec::new();
-        for (path, bytes) in files {
-            let Some(name) = ObjectName::parse(&path) else {
-                listed.foreign.push(path);
-                continue;
-            };
-            if marks.known.contains(&name) {
-                continue;
-            }
-            listed.found.insert(name);
-            // What was refused is looked at again when it has changed, and by a full pass.
-            let same = marks
-                .refused
-                .get(&name)
-                .is_some_and(|(size, _)| *size == bytes);
-            if !marks.held.contains_key(&name) && (full || !same) {
-                marks.refused.remove(&name);
-                fresh.push((name, bytes));
-            }
-        }
-        let mut footers = stream::iter(fresh)
-            .map(|(name, bytes)| async move { (name, bytes, lake.described(&name).await) })
-            .buffer_unordered(FOOTERS);
-        while let Some((name, bytes, footer)) = footers.next().await {
-            match footer {
-                Ok(Some((footer, current))) => match unfit(&footer, ledger) {
-                    None => {
-                        marks.held.insert(
-                            name,
-                            Seen {
-                                name,
-                                bytes,
-                                footer,
-                                current,
-                            },
-                        );
-                    }
-                    Some(why) => drop(marks.refused.insert(name, (bytes, why))),
-                },
-                // It was deleted after the list was made.
-                Ok(None) => drop(listed.found.remove(&name)),
-                Err(sink::Error::Damaged { detail, .. } | sink::Error::Unfit(detail)) => {
-                    marks.refused.insert(name, (bytes, detail));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(listed)
     }
 
     /// Puts the sound ones of `chained` back among the held and refuses the others. How many
@@ -223,17 +149,6 @@ impl Inner {
         }
         Ok(refused)
     }
-}
-
-fn unfit(footer: &Footer, ledger: &Ledger) -> Option<String> {
-    (footer.topic != ledger.topic).then(|| format!("it is of topic {}", footer.topic))
-}
-
-/// What a list showed that is not registered.
-#[derive(Debug, Default)]
-pub(crate) struct Listed {
-    found: BTreeSet<ObjectName>,
-    foreign: Vec<String>,
 }
 
 impl Listed {

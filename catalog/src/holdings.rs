@@ -1,8 +1,9 @@
-//! What the catalog lists, for those who check the lake against it: the objects, rows that
-//! stand twice, and whether given ids have arrived.
+//! What the catalog lists, for those who check the lake against it: the objects, and whether
+//! given ids have arrived.
 
-use duckdb::params;
-use sink::{Footer, ObjectName, ReplayName};
+use duckdb::{Row, params};
+use sink::audit::{Listed, Listing};
+use sink::{Counts, Footer, ObjectName, Offset, Partition, ReplayName, Timestamp};
 
 use crate::engine::{Mode, Session};
 use crate::open::PATIENCE;
@@ -70,20 +71,39 @@ impl Catalog {
         self.inner.engine.run(Mode::Read, PATIENCE, work).await
     }
 
-    /// How many rows stand in the lake beyond the first of their partition and offset.
+    /// All that the catalog says of the objects of a replay, or (none) of the live lake, and
+    /// how far each partition is registered, for the audit. Paths are those in that lake.
     ///
     /// # Errors
-    /// The database's, and the lake's as the database met it.
-    pub async fn doubled(&self) -> Result<u64, Error> {
-        let location = self.inner.lake.location().clone();
+    /// The database's. What its rows say wrongly is the audit's to find.
+    pub async fn listing(&self, replay: Option<&ReplayName>) -> Result<Listing, Error> {
+        let (replay, folder) = place(replay);
         let work = move |session: &mut Session| {
-            session.bind_views(&location)?;
-            Ok(session.connection.query_row(
-                "SELECT coalesce(sum(n - 1), 0)::UBIGINT FROM (
-                    SELECT count(*) AS n FROM clicks GROUP BY partition, \"offset\" HAVING n > 1)",
-                [],
-                |row| row.get(0),
-            )?)
+            let connection = &session.connection;
+            let mut listing = Listing::default();
+            let mut statement = connection
+                .prepare("SELECT partition, registered_end FROM partitions WHERE replay = ?")?;
+            let mut rows = statement.query([&replay])?;
+            while let Some(row) = rows.next()? {
+                let end = Offset(row.get(1)?);
+                listing.ends.insert(Partition(row.get(0)?), end);
+            }
+            let mut statement = connection.prepare(
+                "SELECT path, bytes, footer, partition, \"first\", \"end\", epoch_us(appended_at),
+                    \"rows\", dead_letters, duplicates, dropped, absent, differing, letters,
+                    epoch_us(occurred_least), epoch_us(occurred_greatest), window_cut,
+                    configuration
+                 FROM objects WHERE replay = ? ORDER BY path",
+            )?;
+            let mut rows = statement.query([&replay])?;
+            while let Some(row) = rows.next()? {
+                listing.objects.push(Listed {
+                    path: within(&folder, row.get(0)?),
+                    bytes: row.get::<_, Option<u64>>(1)?.unwrap_or_default(),
+                    footer: described(row, &folder),
+                });
+            }
+            Ok(listing)
         };
         self.inner.engine.run(Mode::Read, PATIENCE, work).await
     }
@@ -128,5 +148,53 @@ impl Catalog {
             Ok(there)
         };
         self.inner.engine.run(Mode::Read, PATIENCE, work).await
+    }
+}
+
+/// The footer that a row of `objects` holds as a whole, where its columns say the same.
+fn described(row: &Row<'_>, folder: &str) -> Result<Footer, String> {
+    let json: Option<String> = row.get(2).map_err(|error| error.to_string())?;
+    let footer: Footer = serde_json::from_str(json.as_deref().unwrap_or_default())
+        .map_err(|error| format!("its footer cannot be read: {error}"))?;
+    let columns = columns(row, &footer, folder).map_err(|error| format!("its columns: {error}"))?;
+    if columns == footer {
+        Ok(footer)
+    } else {
+        Err("its columns and its footer disagree".to_owned())
+    }
+}
+
+/// The footer that the columns of such a row tell; what has no column is `whole`'s.
+fn columns(row: &Row<'_>, whole: &Footer, folder: &str) -> Result<Footer, duckdb::Error> {
+    let moment =
+        |at| Ok::<_, duckdb::Error>(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_micros));
+    let counts = Counts {
+        rows: row.get(7)?,
+        dead_letters: row.get(8)?,
+        duplicates: row.get(9)?,
+        dropped: row.get(10)?,
+        absent: row.get(11)?,
+    };
+    let letters: Option<String> = row.get(13)?;
+    Ok(Footer {
+        partition: Partition(row.get(3)?),
+        first: Offset(row.get(4)?),
+        end: Offset(row.get(5)?),
+        appended_at: moment(6)?.unwrap_or_default(),
+        counts,
+        differing: row.get(12)?,
+        letters: letters.map(|path| within(folder, path)),
+        occurred: moment(14)?.zip(moment(15)?),
+        window_cut: row.get(16)?,
+        configuration: row.get(17)?,
+        ..whole.clone()
+    })
+}
+
+/// A path without the folder of its lake.
+fn within(folder: &str, path: String) -> String {
+    match path.strip_prefix(folder) {
+        Some(within) => within.to_owned(),
+        None => path,
     }
 }

@@ -20,6 +20,7 @@
 mod accounting;
 mod config;
 mod crawl;
+mod crawler;
 mod diff;
 mod engine;
 mod error;
@@ -45,6 +46,7 @@ mod views;
 pub use accounting::{Account, Accounting, Freshness, Run};
 pub use config::Config;
 pub use crawl::Crawl;
+pub use crawler::{Crawler, Found};
 pub use diff::{Compared, Diff, Difference};
 pub use error::Error;
 pub use holdings::Object;

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sink::{Footer, Hour, Lake, Ledger, ObjectName, Offset, Partition, Promotion, ReplayName};
+use sink::{
+    Footer, Hour, Lake, Ledger, ObjectName, Offset, Partition, Promotion, ReplayName, Timestamp,
+};
 
 /// How far a partition is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,11 @@ pub(crate) struct Marks {
     pub(crate) held: HashMap<ObjectName, Seen>,
     /// Objects that cannot be registered: their size when they were looked at, and why.
     pub(crate) refused: HashMap<ObjectName, (u64, String)>,
-    /// The replays, by name.
+    /// How many accepted losses were held against what is registered.
+    pub(crate) gaps: usize,
+    /// The replays that the tables list, and when they were begun.
+    pub(crate) listed: BTreeMap<ReplayName, Timestamp>,
+    /// Those that this process follows, by name.
     pub(crate) replays: BTreeMap<ReplayName, Followed>,
     /// The promotions that the tables show.
     pub(crate) promotions: Vec<Promotion>,
@@ -123,13 +129,30 @@ impl Marks {
     }
 
     /// Remembers that an object is registered.
-    pub(crate) fn register(&mut self, seen: &Seen) {
-        self.known.insert(seen.name);
+    pub(crate) fn register(&mut self, name: &ObjectName, footer: &Footer) {
+        self.known.insert(*name);
         let mark = Mark {
-            end: seen.footer.end,
-            hour: seen.name.hour,
+            end: footer.end,
+            hour: name.hour,
         };
-        self.ends.insert(seen.name.partition, mark);
+        self.ends.insert(name.partition, mark);
+    }
+
+    /// Why what is registered is not the lake's any more, where it is not.
+    pub(crate) fn outdated(&mut self, ledger: &Ledger) -> Option<String> {
+        let topic = ledger.topic.to_string();
+        if self.topic.as_ref().is_some_and(|known| *known != topic) {
+            return Some(format!("the lake has become topic {topic}'s"));
+        }
+        if self.gaps == ledger.gaps.len() {
+            return None;
+        }
+        self.gaps = ledger.gaps.len();
+        let mut known = self.known.iter();
+        let late = known.find(|name| ledger.gives_up(name.partition, name.first))?;
+        Some(format!(
+            "{late} came too late: an operator had given its range up"
+        ))
     }
 
     /// Sorts what was seen into what continues its partition, in order, and what does not:
@@ -160,7 +183,7 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
-    use sink::{Counts, Identity, Timestamp};
+    use sink::{Counts, Identity};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //! all or nothing.
 
 use duckdb::{Connection, params};
-use sink::{Hour, Ledger, Location, ObjectName, Offset, Partition, ReplayName};
+use sink::{Hour, Ledger, Location, ObjectName, Offset, Partition, ReplayName, Timestamp};
 
 use crate::accounting::Run;
 use crate::engine::Session;
@@ -51,6 +51,14 @@ pub(crate) fn load(session: &mut Session, replay: Option<&ReplayName>) -> Result
             hour: Hour(row.get(2)?),
         };
         marks.ends.insert(Partition(row.get(0)?), mark);
+    }
+    let mut statement =
+        connection.prepare("SELECT DISTINCT replay, epoch_us(begun_at) FROM replays")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let begun_at = Timestamp::from_micros(row.get(1)?);
+        marks.listed.insert(ReplayName::parse(&name)?, begun_at);
     }
     // A replay's name is safe in SQL.
     for path in session.paths(&format!(
@@ -118,14 +126,33 @@ pub(crate) fn insert_replay(
     name: &ReplayName,
     ledger: &Ledger,
 ) -> Result<(), Error> {
-    let configuration = ledger.replay.as_ref().map(|replay| &replay.configuration);
+    let replay = ledger.replay.as_ref();
+    let configuration = replay.map(|replay| &replay.configuration);
+    let begun_at = replay.map(|replay| replay.begun_at.micros());
     for (partition, (first, end)) in ledger.ranges() {
         session.connection.execute(
-            "INSERT OR IGNORE INTO replays VALUES (?, ?, ?, ?, ?)",
-            params![name.as_str(), partition.0, first.0, end.0, configuration],
+            "INSERT OR IGNORE INTO replays VALUES (?, ?, ?, ?, ?, make_timestamptz(?))",
+            params![
+                name.as_str(),
+                partition.0,
+                first.0,
+                end.0,
+                configuration,
+                begun_at
+            ],
         )?;
     }
     // The views are those of all replays.
+    let next = "UPDATE meta SET revision = revision + 1";
+    Ok(session.connection.execute_batch(next)?)
+}
+
+/// Forgets a replay whose folder was deleted.
+pub(crate) fn forget_replay(session: &mut Session, name: &ReplayName) -> Result<(), Error> {
+    for table in ["objects", "partitions", "replays"] {
+        let delete = format!("DELETE FROM {table} WHERE replay = ?");
+        session.connection.execute(&delete, [name.as_str()])?;
+    }
     let next = "UPDATE meta SET revision = revision + 1";
     Ok(session.connection.execute_batch(next)?)
 }

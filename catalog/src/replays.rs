@@ -10,14 +10,28 @@ use crate::{Error, promotions, register};
 
 impl Inner {
     /// Registers what the replays committed since the last run, and shows the promotions that
-    /// can be shown. Whether those have changed.
-    pub(crate) async fn follow(&self, marks: &mut Marks, ledger: &Ledger) -> Result<bool, Error> {
-        for name in self.lake.replays().await? {
-            if !marks.replays.contains_key(&name) {
-                let Some(begun) = self.begun(&name, ledger).await? else {
-                    continue;
-                };
-                marks.replays.insert(name.clone(), begun);
+    /// can be shown. Whether those have changed. A `full` run looks at what it knows, too: a
+    /// replay may have been deleted and begun anew.
+    pub(crate) async fn follow(
+        &self,
+        marks: &mut Marks,
+        ledger: &Ledger,
+        full: bool,
+    ) -> Result<bool, Error> {
+        let there = self.lake.replays().await?;
+        let gone = |name: &&ReplayName| !there.contains(name) && !ledger.promoted(name);
+        for name in marks
+            .listed
+            .keys()
+            .filter(gone)
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            self.forget(&name, marks).await?;
+        }
+        for name in there {
+            if full || !marks.replays.contains_key(&name) {
+                self.begin(&name, marks, ledger).await?;
             }
             if let Some(followed) = marks.replays.get_mut(&name)
                 && !followed.is_whole()
@@ -36,27 +50,52 @@ impl Inner {
         Ok(true)
     }
 
-    /// What is known of a replay; none while it has no ledger, or that of another topic.
-    async fn begun(&self, name: &ReplayName, live: &Ledger) -> Result<Option<Followed>, Error> {
+    /// Begins to follow a replay that has a ledger, of this topic; one that was begun anew
+    /// since it was listed is forgotten first.
+    async fn begin(
+        &self,
+        name: &ReplayName,
+        marks: &mut Marks,
+        live: &Ledger,
+    ) -> Result<(), Error> {
         let lake = self.lake.replay(name);
         let Some(ledger) = lake.ledger().await? else {
-            return Ok(None);
+            return Ok(());
         };
-        if ledger.topic != live.topic {
+        let (true, Some(replay)) = (ledger.topic == live.topic, &ledger.replay) else {
             tracing::debug!(replay = %name, "it is of topic {}, and left out", ledger.topic);
-            return Ok(None);
+            return Ok(());
+        };
+        let begun_at = replay.begun_at;
+        match marks.listed.get(name) {
+            Some(known) if *known != begun_at => self.forget(name, marks).await?,
+            Some(_) if marks.replays.contains_key(name) => return Ok(()),
+            _ => {}
         }
         let (listed, known) = (name.clone(), ledger.clone());
         let list = move |session: &mut _| {
             register::insert_replay(session, &listed, &known)?;
             register::load(session, Some(&listed))
         };
-        let marks = self.engine.run(Mode::Write, PATIENCE, list).await?;
-        Ok(Some(Followed {
+        let known = self.engine.run(Mode::Write, PATIENCE, list).await?;
+        let followed = Followed {
             lake,
             ledger,
-            marks,
-        }))
+            marks: known,
+        };
+        marks.listed.insert(name.clone(), begun_at);
+        marks.replays.insert(name.clone(), followed);
+        Ok(())
+    }
+
+    /// Takes a replay out of the tables.
+    async fn forget(&self, name: &ReplayName, marks: &mut Marks) -> Result<(), Error> {
+        tracing::info!(replay = %name, "its folder was deleted, and so is its table");
+        marks.replays.remove(name);
+        marks.listed.remove(name);
+        let name = name.clone();
+        let forget = move |session: &mut _| register::forget_replay(session, &name);
+        self.engine.run(Mode::Write, PATIENCE, forget).await
     }
 
     async fn register_replay(
@@ -69,7 +108,7 @@ impl Inner {
             ledger,
             marks,
         } = followed;
-        self.discover(lake, marks, ledger, true).await?;
+        marks.discover(lake, ledger, true).await?;
         let chained = marks.chain(ledger);
         if chained.is_empty() {
             return Ok(());
@@ -85,7 +124,7 @@ impl Inner {
         let register = move |session: &mut _| register::register(session, &batch);
         self.engine.run(Mode::Write, PATIENCE, register).await?;
         for seen in &chained {
-            marks.register(seen);
+            marks.register(&seen.name, &seen.footer);
         }
         Ok(())
     }

@@ -47,8 +47,7 @@ pub(crate) fn add(connection: &Connection, rows: &str) -> Result<(), Error> {
 /// Makes the rollup of these rows alone: what the tables show is other rows now.
 pub(crate) fn rebuild(connection: &Connection, rows: &str) -> Result<(), Error> {
     connection.execute_batch("DELETE FROM hourly; DELETE FROM products")?;
-    add(connection, rows)?;
-    compact(connection)
+    add(connection, rows)
 }
 
 /// Folds the rows that many crawls added into one a key.

@@ -37,7 +37,7 @@ CREATE TABLE objects (
     UNIQUE (replay, partition, "first"));
 CREATE TABLE replays (
     replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT, configuration VARCHAR,
-    PRIMARY KEY (replay, partition));
+    begun_at TIMESTAMP WITH TIME ZONE, PRIMARY KEY (replay, partition));
 CREATE TABLE promoted (replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT);
 CREATE TABLE pieces (
     replay VARCHAR, path VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,

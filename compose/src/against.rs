@@ -1,11 +1,10 @@
-//! The audit, with a client's own list beside it.
+//! What an audit came to, and a client's own list beside it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use sink::audit::Audit;
+use sink::audit::{Audit, Finding};
+use transformer::deep::Deep;
 
 use crate::node::Node;
 
@@ -17,12 +16,25 @@ const NAMED: usize = 5;
 pub(crate) struct Verdict {
     #[serde(flatten)]
     pub(crate) audit: Audit,
+    /// How long the arithmetic took, in seconds.
+    pub(crate) seconds: f64,
+    /// What the topic says, record by record, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deep: Option<Compared>,
     /// How many ids the client's list held, and how many of them never arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) against: Option<Against>,
     /// The replays, each audited as the lake that it is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) replays: BTreeMap<String, Audit>,
+}
+
+/// A deep audit and how long it took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Compared {
+    #[serde(flatten)]
+    pub(crate) deep: Deep,
+    pub(crate) seconds: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,6 +47,7 @@ impl Verdict {
     /// Whether nothing was found.
     pub(crate) fn clean(&self) -> bool {
         self.audit.clean()
+            && self.deep.as_ref().is_none_or(|deep| deep.deep.clean())
             && self.replays.values().all(Audit::clean)
             && self
                 .against
@@ -47,47 +60,31 @@ impl Verdict {
     /// The verdict as a person reads it.
     pub(crate) fn sentences(&self) -> Vec<String> {
         let audit = &self.audit;
-        let mut lines = vec![format!(
-            "acknowledged {} = rows {} + dead letters {} + duplicates {} + dropped {} + pending {} \
-             + lost {} - doubled {}",
-            audit.acknowledged,
-            audit.rows,
-            audit.dead_letters,
-            audit.duplicates,
-            audit.dropped,
-            audit.pending,
-            audit.lost,
-            audit.doubled
-        )];
+        let mut lines = vec![format!("acknowledged {}", sums(audit))];
         if let Some(Against { ids, missing }) = &self.against {
             lines.push(format!("of {ids} listed ids {missing} never arrived"));
         }
-        lines.extend(
-            audit
-                .findings
-                .iter()
-                .map(|finding| format!("found: {finding}")),
-        );
+        if let Some(Compared { deep, seconds }) = &self.deep {
+            lines.push(deep_sentence(deep, *seconds));
+        }
+        let deep = self.deep.iter().flat_map(|deep| &deep.deep.findings);
+        let findings = audit.findings.iter().chain(deep);
+        lines.extend(findings.map(|finding| format!("found: {finding}")));
         for (name, audit) in &self.replays {
-            lines.push(format!(
-                "replay {name}: offsets {} = rows {} + dead letters {} + duplicates {} + dropped \
-                 {} + pending {} + lost {} - doubled {}",
-                audit.acknowledged,
-                audit.rows,
-                audit.dead_letters,
-                audit.duplicates,
-                audit.dropped,
-                audit.pending,
-                audit.lost,
-                audit.doubled
-            ));
+            lines.push(format!("replay {name}: offsets {}", sums(audit)));
             let found = audit.findings.iter();
             lines.extend(found.map(|finding| format!("found in replay {name}: {finding}")));
         }
+        if audit.other_windows > 0 {
+            lines.push(format!(
+                "the ids of {} objects were not compared: another configuration decided them",
+                audit.other_windows
+            ));
+        }
         lines.push(if self.clean() {
             format!(
-                "clean: every acknowledged click is there once ({} objects read)",
-                audit.objects
+                "clean: every acknowledged click is there once ({} objects read in {:.1} s)",
+                audit.objects, self.seconds
             )
         } else {
             "NOT clean: see what was found".to_owned()
@@ -96,70 +93,50 @@ impl Verdict {
     }
 }
 
+/// What the offsets came to.
+fn sums(audit: &Audit) -> String {
+    let Audit {
+        acknowledged,
+        rows,
+        dead_letters,
+        duplicates,
+        dropped,
+        pending,
+        lost,
+        doubled,
+        ..
+    } = audit;
+    format!(
+        "{acknowledged} = rows {rows} + dead letters {dead_letters} + duplicates {duplicates} \
+         + dropped {dropped} + pending {pending} + lost {lost} - doubled {doubled}"
+    )
+}
+
+fn deep_sentence(deep: &Deep, seconds: f64) -> String {
+    let unproven = if deep.unproven > 0 {
+        format!(
+            " (and {} that nobody can tell any more from other records)",
+            deep.unproven
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "compared {} records of the topic in {seconds:.1} s: rows {} + dead letters {} + \
+         duplicates {}{unproven} + dropped {} + missing {}; {} rows or letters are strangers",
+        deep.records,
+        deep.rows,
+        deep.dead_letters,
+        deep.duplicates,
+        deep.dropped,
+        deep.missing,
+        deep.strangers
+    )
+}
+
 impl Node {
-    /// Reads topic and lake, and weighs them.
-    pub(crate) async fn audit(&self, against: Option<&Path>) -> anyhow::Result<Verdict> {
-        let ids = match against {
-            Some(file) => Some(
-                std::fs::read_to_string(file)
-                    .with_context(|| format!("{} cannot be read", file.display()))?,
-            ),
-            None => None,
-        };
-        let ids: Option<Vec<&str>> = ids.as_deref().map(|text| {
-            text.lines()
-                .map(str::trim)
-                .filter(|l| !l.is_empty())
-                .collect()
-        });
-        self.weigh(ids.as_deref()).await
-    }
-
-    /// The audit against ids at hand.
-    pub(crate) async fn weigh(&self, ids: Option<&[&str]>) -> anyhow::Result<Verdict> {
-        let (topic, lake, catalog) = (
-            self.topic().await?,
-            self.lake().await?,
-            self.catalog().await?,
-        );
-        // Watermarks first: what is committed later can only make `pending` smaller.
-        let marks = topic.watermarks().await?;
-        let lows = marks
-            .iter()
-            .map(|(partition, marks)| (*partition, marks.low))
-            .collect();
-        let ledger = lake.found(topic.identity(), lows).await?;
-        catalog.crawl(true).await?;
-        let registered: Vec<_> = catalog
-            .objects()
-            .await?
-            .into_iter()
-            .map(|object| object.name)
-            .collect();
-        let mut audit = sink::audit::audit(&lake, &ledger, &registered, &marks, &|_, _| {}).await?;
-        match catalog.doubled().await {
-            Ok(0) => {}
-            Ok(doubled) => {
-                audit.doubled += doubled;
-                audit.findings.push(format!("{doubled} rows stand twice"));
-            }
-            Err(error) => audit
-                .findings
-                .push(format!("the rows cannot be counted: {error}")),
-        }
-        let against = match ids {
-            Some(ids) => Some(self.against(ids, &mut audit).await?),
-            None => None,
-        };
-        let replays = self.weigh_replays().await?;
-        Ok(Verdict {
-            audit,
-            against,
-            replays,
-        })
-    }
-
-    async fn against(&self, ids: &[&str], audit: &mut Audit) -> anyhow::Result<Against> {
+    /// Holds a client's own list against the lake.
+    pub(crate) async fn against(&self, ids: &[&str], audit: &mut Audit) -> anyhow::Result<Against> {
         let bytes: Vec<[u8; 16]> = ids.iter().map(|id| transformer::event_id(id)).collect();
         let arrived = self.arrived(&bytes).await?;
         let missing: Vec<&str> = ids
@@ -175,9 +152,9 @@ impl Node {
                 .copied()
                 .collect::<Vec<_>>()
                 .join(", ");
-            audit.findings.push(format!(
-                "{} listed ids never arrived: {named}",
-                missing.len()
+            audit.findings.push(Finding::new(
+                format!("{} listed ids never arrived: {named}", missing.len()),
+                "send them again with the same ids; what did arrive is then a duplicate",
             ));
         }
         Ok(Against {

@@ -73,6 +73,9 @@ pub(crate) enum Task {
         /// Prints the verdict as JSON
         #[arg(long)]
         json: bool,
+        /// Reads the topic too, and looks for each of its records
+        #[arg(long)]
+        deep: bool,
         /// A client's own list of acknowledged ids, one a line
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
@@ -107,6 +110,11 @@ pub(crate) enum Task {
     Topic {
         #[command(subcommand)]
         topic: Option<TopicTask>,
+    },
+    /// What an operator may accept as lost
+    Gap {
+        #[command(subcommand)]
+        gap: GapTask,
     },
     /// Writes the small read-only catalog for notebooks into the lake
     Publish {
@@ -147,8 +155,12 @@ pub(crate) enum TopicTask {
         #[arg(long)]
         to_offset: Option<u64>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GapTask {
     /// Accepts that records were deleted before the lake had them, and notes it in the ledger
-    AcceptGap {
+    Accept {
         /// The partition that is stopped
         #[arg(long)]
         partition: u32,

@@ -1,6 +1,5 @@
 //! What a shell may ask of a node, by name.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -14,12 +13,13 @@ use crate::node::Node;
 use crate::print;
 
 /// The commands' names, as the owner serves them.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "query",
     "audit",
+    "audit_progress",
     "topic_describe",
     "topic_read",
-    "accept_gap",
+    "gap_accept",
     "publish",
     "import_start",
     "import_progress",
@@ -70,13 +70,11 @@ impl Node {
                 }
                 Ok(serde_json::from_str(&rows.json())?)
             }
-            "audit" => {
-                let against = request["against"].as_str().map(PathBuf::from);
-                Ok(serde_json::to_value(self.audit(against.as_deref()).await?)?)
-            }
+            "audit" => Ok(serde_json::to_value(self.audit(&request).await?)?),
+            "audit_progress" => Ok(self.audit_progress()),
             "topic_describe" => self.describe().await,
             "topic_read" => self.read(&request).await,
-            "accept_gap" => self.accept_gap(&request).await,
+            "gap_accept" => self.gap_accept(&request).await,
             "publish" => {
                 let catalog = self.catalog().await?;
                 catalog.crawl(true).await?;
@@ -134,7 +132,7 @@ impl Node {
         Ok(json!({ "lines": lines, "next": next }))
     }
 
-    async fn accept_gap(&self, request: &Value) -> anyhow::Result<Value> {
+    async fn gap_accept(&self, request: &Value) -> anyhow::Result<Value> {
         let partition = u32::try_from(request["partition"].as_u64().context("partition is due")?)?;
         let partition = Partition(partition);
         let (topic, lake) = (self.topic().await?, self.lake().await?);

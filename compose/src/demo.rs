@@ -42,7 +42,7 @@ pub(crate) async fn run(
     settled(node, last).await?;
     let freshness = last.elapsed();
     let ids: Vec<&str> = summary.acknowledged.iter().map(String::as_str).collect();
-    let verdict = node.weigh(Some(&ids)).await?;
+    let verdict = node.weigh(Some(&ids), false).await?;
     let audit = &verdict.audit;
     let rows = node.catalog().await?.query(TOP).await?;
     print::line("");

@@ -10,6 +10,7 @@
 //! - Nothing is decided here that a stage could decide; no file is over 250 lines.
 
 mod against;
+mod auditing;
 mod cli;
 mod commands;
 mod demo;
@@ -85,12 +86,17 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 importing::ask(settings, &file, format, map.as_deref()).await
             }
             Task::Query { sql, format } => shell::query(settings, &sql, format).await,
-            Task::Audit { json, against } => shell::audit(settings, json, against.as_deref()).await,
+            Task::Audit {
+                json,
+                deep,
+                against,
+            } => auditing::ask(settings, json, deep, against.as_deref()).await,
             Task::Replay { into, stretch } => replaying::ask(settings, &into, &stretch).await,
             Task::Diff { name, json } => promoting::diff(settings, &name, json).await,
             Task::Promote { name } => promoting::promote(settings, &name).await,
             Task::Rollback { name } => promoting::rollback(settings, &name).await,
             Task::Topic { topic } => shell::topic(settings, topic).await,
+            Task::Gap { gap } => shell::gap(settings, gap).await,
             Task::Publish { base } => shell::publish(settings, base).await,
             Task::Health { role } => health::ask(settings, role).await,
             Task::Config { .. } => {

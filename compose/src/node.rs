@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use topic::clock::{self, SharedClock};
 use topic::{Open, Topic};
 
+use crate::auditing::Auditing;
 use crate::importing::Importing;
 use crate::replaying::Replaying;
 use crate::settings::Settings;
@@ -24,6 +25,8 @@ pub(crate) struct Node {
     catalog: OnceCell<Catalog>,
     /// The import that runs or ran here last.
     pub(crate) importing: Mutex<Option<Arc<Importing>>>,
+    /// How far the audit that runs here is.
+    pub(crate) auditing: Auditing,
     /// The replay that runs or ran here last.
     pub(crate) replaying: Mutex<Option<Arc<Replaying>>>,
 }
@@ -38,6 +41,7 @@ impl Node {
             lake: OnceCell::new(),
             catalog: OnceCell::new(),
             importing: Mutex::new(None),
+            auditing: Auditing::default(),
             replaying: Mutex::new(None),
         })
     }

@@ -1,6 +1,6 @@
 //! `clickweir diff`, `promote` and `rollback`: what becomes of a finished replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use catalog::{Compared, Diff};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use sink::audit::{Audit, audit};
+use sink::audit::{self, Audit, Finding, Survey};
 use sink::{Ranges, ReplayName};
 use topic::Watermarks;
 
@@ -57,9 +57,10 @@ impl Node {
         catalog.crawl(true).await?;
         let sound = self.weigh_replay(&name).await?;
         if !sound.clean() {
+            let found: Vec<String> = sound.findings.iter().map(ToString::to_string).collect();
             bail!(
                 "the replay {name} is damaged, replay into another name: {}",
-                sound.findings.join(", ")
+                found.join(", ")
             );
         }
         let promotion = lake.promote(&name, self.clock.now()).await?;
@@ -88,11 +89,28 @@ impl Node {
         Ok(catalog.publish(None).await?)
     }
 
-    /// Audits each replay as the lake that it is.
+    /// Audits each replay as the lake that it is: those that are there, and those that must be.
     pub(crate) async fn weigh_replays(&self) -> anyhow::Result<BTreeMap<String, Audit>> {
+        let lake = self.lake().await?;
+        let promoted = lake.ledger().await?.map(|ledger| ledger.promotions);
+        let promoted = promoted.into_iter().flatten().map(|shown| shown.name);
+        let mut names: BTreeSet<ReplayName> = promoted.collect();
+        names.extend(lake.replays().await?);
         let mut audits = BTreeMap::new();
-        for name in self.lake().await?.replays().await? {
-            audits.insert(name.to_string(), self.weigh_replay(&name).await?);
+        for name in names {
+            let audit = match self.weigh_replay(&name).await {
+                Err(error) if matches!(error.downcast_ref(), Some(sink::Error::Refused(_))) => {
+                    Audit {
+                        findings: vec![Finding::new(
+                            format!("the replay {name} is promoted, and {error}"),
+                            format!("take it back with `clickweir rollback {name}`"),
+                        )],
+                        ..Audit::default()
+                    }
+                }
+                weighed => weighed?,
+            };
+            audits.insert(name.to_string(), audit);
         }
         Ok(audits)
     }
@@ -106,14 +124,16 @@ impl Node {
             .into_iter()
             .map(|(partition, (low, high))| (partition, Watermarks { low, high }))
             .collect();
-        let registered: Vec<_> = catalog
-            .objects_of(Some(name))
-            .await?
-            .into_iter()
-            .map(|object| object.name)
-            .collect();
+        let listing = catalog.listing(Some(name)).await?;
         let lake = live.replay(name);
-        Ok(audit(&lake, &ledger, &registered, &marks, &|_, _| {}).await?)
+        let against = audit::Against {
+            ledger: &ledger,
+            watermarks: &marks,
+            catalog: Some(&listing),
+            window: Some(self.settings.sections.transformer.audited()),
+        };
+        let survey = Survey::of(&lake).await?;
+        Ok(audit::audit(&lake, &survey, &against, &|_, _| {}).await?)
     }
 }
 

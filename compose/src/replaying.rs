@@ -132,7 +132,8 @@ impl Node {
     ) -> anyhow::Result<(replay::Replay, Arc<dyn topic::Topic>)> {
         let (topic, lake) = (self.topic().await?, self.lake().await?);
         let span = stretch.span()?;
-        let replay = replay::begin(topic.as_ref(), &lake, config, name, span).await?;
+        let replay =
+            replay::begin(topic.as_ref(), &lake, config, name, span, self.clock.now()).await?;
         Ok((replay, topic))
     }
 

@@ -1,12 +1,10 @@
 //! What a shell asks, and how the answers are printed.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::against::Verdict;
-use crate::cli::{RowFormat, TopicTask};
+use crate::cli::{GapTask, RowFormat, TopicTask};
 use crate::owner::Door;
 use crate::print;
 use crate::settings::Settings;
@@ -51,28 +49,6 @@ fn rows(answer: &Value) -> String {
     print::table(&header, &rows)
 }
 
-/// `clickweir audit`.
-pub(crate) async fn audit(
-    settings: Settings,
-    as_json: bool,
-    against: Option<&Path>,
-) -> anyhow::Result<ExitCode> {
-    let against = against.map(std::path::absolute).transpose()?;
-    let door = Door::find(settings).await?;
-    let answer = door.ask("audit", json!({ "against": against })).await?;
-    let verdict: Verdict = serde_json::from_value(answer)?;
-    if as_json {
-        print::line(&serde_json::to_string_pretty(&verdict)?);
-    } else {
-        print::lines(&verdict.sentences());
-    }
-    Ok(if verdict.clean() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
 /// `clickweir topic`.
 pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow::Result<ExitCode> {
     let door = Door::find(settings).await?;
@@ -107,16 +83,21 @@ pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow
                 next = answer["next"].as_u64();
             }
         }
-        TopicTask::AcceptGap { partition } => {
-            let answer = door
-                .ask("accept_gap", json!({ "partition": partition }))
-                .await?;
-            let (first, end) = (&answer["first"], &answer["end"]);
-            print::line(&format!(
-                "partition {partition}: the loss of {first}..{end} is accepted and in the ledger"
-            ));
-        }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `clickweir gap`.
+pub(crate) async fn gap(settings: Settings, task: GapTask) -> anyhow::Result<ExitCode> {
+    let GapTask::Accept { partition } = task;
+    let answer = Door::find(settings)
+        .await?
+        .ask("gap_accept", json!({ "partition": partition }))
+        .await?;
+    let (first, end) = (&answer["first"], &answer["end"]);
+    print::line(&format!(
+        "partition {partition}: the loss of {first}..{end} is accepted and in the ledger"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// Retention has passed the lake's end.
     #[error(
-        "partition {partition}: the topic begins at {low}, the lake ends at {end}: records were deleted before the lake had them; accept the loss with `clickweir topic accept-gap --partition {partition}`"
+        "partition {partition}: the topic begins at {low}, the lake ends at {end}: records were deleted before the lake had them; accept the loss with `clickweir gap accept --partition {partition}`"
     )]
     Gap {
         /// Which partition.

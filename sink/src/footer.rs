@@ -88,8 +88,25 @@ impl Footer {
         ]
     }
 
-    /// Reads the footer out of an object's Parquet metadata.
+    /// Reads the footer out of an object's Parquet metadata; its counts make up its range.
     pub(crate) fn read(path: &Path, metadata: &ParquetMetaData) -> Result<Self, Error> {
+        let footer = Self::parse(path, metadata)?;
+        if !footer.adds_up() {
+            return Err(Error::Damaged {
+                path: path.to_string(),
+                detail: "its counts do not add up to its range".into(),
+            });
+        }
+        Ok(footer)
+    }
+
+    /// Whether the counts make up the range.
+    pub(crate) const fn adds_up(&self) -> bool {
+        self.first.distance(self.end) == self.counts.total()
+    }
+
+    /// Reads the footer, whatever it says.
+    pub(crate) fn parse(path: &Path, metadata: &ParquetMetaData) -> Result<Self, Error> {
         let damaged = |detail: String| Error::Damaged {
             path: path.to_string(),
             detail,
@@ -103,9 +120,6 @@ impl Footer {
                 "{path} is of format {}, this program reads up to {FORMAT}: use a newer clickweir",
                 footer.format
             )));
-        }
-        if footer.first.distance(footer.end) != footer.counts.total() {
-            return Err(damaged("its counts do not add up to its range".into()));
         }
         Ok(footer)
     }

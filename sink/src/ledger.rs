@@ -305,3 +305,6 @@ impl Lake {
         self.create(&path(number), json.into()).await
     }
 }
+
+#[cfg(test)]
+mod tests;

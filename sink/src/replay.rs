@@ -90,6 +90,8 @@ pub struct Replay {
     pub ends: BTreeMap<Partition, Offset>,
     /// The hash of the configuration that decides all of its rows.
     pub configuration: String,
+    /// When it was begun: one that was deleted and begun anew under its name is another.
+    pub begun_at: Timestamp,
 }
 
 /// A replay that the tables show.
@@ -212,6 +214,7 @@ impl Lake {
         topic: &Identity,
         ranges: &Ranges,
         configuration: &str,
+        now: Timestamp,
     ) -> Result<Ledger, Error> {
         let origin = Entry::Origin {
             format: crate::footer::FORMAT,
@@ -220,6 +223,7 @@ impl Lake {
             replay: Some(Replay {
                 ends: ranges.iter().map(|(&p, &(_, end))| (p, end)).collect(),
                 configuration: configuration.to_owned(),
+                begun_at: now,
             }),
         };
         loop {

@@ -151,7 +151,7 @@ impl Place {
         answer["rows"][0].get(0).cloned().context("no row")
     }
 
-    /// Proves by the audit that each of the acknowledged ids arrived and that nothing was lost
+    /// Proves by both audits that each of the acknowledged ids arrived and that nothing was lost
     /// or doubled, and by SQL that no id is in two rows: a retry within the window is one click.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Place {
         let list = list
             .to_str()
             .context("a temporary folder has a plain name")?;
-        self.must(&["audit", "--against", list]).map(drop)
+        self.must(&["audit", "--deep", "--against", list]).map(drop)
     }
 
     /// Starts `up` (with more arguments) and waits until it serves.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sink::audit::Window;
 
 /// The keys of `[transformer]`; the defaults and their reasons stand in `compose/default.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -16,4 +18,28 @@ pub struct Config {
     pub window: Duration,
     /// … and within this many offsets.
     pub window_records: u64,
+}
+
+impl Config {
+    /// The hash of all that decides rows, as an object's footer tells it.
+    #[must_use]
+    pub fn configuration(&self) -> String {
+        let text = format!(
+            "{} window={} window_records={}",
+            env!("CARGO_PKG_VERSION"),
+            self.window.as_micros(),
+            self.window_records
+        );
+        format!("{:x}", Sha256::digest(text))[..16].to_owned()
+    }
+
+    /// The rule of the window, for an audit of what was decided by it.
+    #[must_use]
+    pub fn audited(&self) -> Window {
+        Window {
+            within: self.window,
+            records: self.window_records,
+            configuration: self.configuration(),
+        }
+    }
 }

@@ -4,7 +4,8 @@
 //! [`transform`] is pure: a record and an [`Enrichment`] give a row or a [`Defect`]. [`run`]
 //! is one member of the group: it asks the lake where each partition continues, feeds
 //! batches, seals and commits them. A [`replay`] does the same outside the group, with a
-//! stretch of the topic and a lake of its own.
+//! stretch of the topic and a lake of its own. The [`deep`] audit reads topic and lake against
+//! each other.
 //!
 //! It knows nothing of Parquet, of the store's API or of serving HTTP; those are `sink`'s and
 //! `compose`'s.
@@ -18,6 +19,7 @@
 mod address;
 mod agent;
 mod config;
+pub mod deep;
 mod error;
 mod native;
 mod partition;

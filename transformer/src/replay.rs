@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sink::{Hour, Lake, Outcome, Ranges, SealedBatch};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{Offset, Partition, ReadError, Record, Timestamp, Topic, Watermarks};
@@ -22,11 +21,9 @@ pub use plan::{Span, begin};
 use crate::partition::{Active, Shared};
 use crate::resume::{Place, Position};
 use crate::window::Window;
-use crate::worker::{RETRY, configuration};
+use crate::worker::RETRY;
 use crate::{Config, Enrichment, Error};
 
-/// How many partitions are replayed side by side.
-const ABREAST: usize = 2;
 /// How many records are asked for at once; a fetch ends at some 4 MiB, too.
 const CHUNK: usize = 20_000;
 
@@ -64,8 +61,9 @@ pub struct Report {
     pub landed: u64,
 }
 
-/// Reads a replay's ranges into its lake, from where that ends. It holds as much in memory as
-/// `sink.max_memory`, beside what the live worker holds, and two windows.
+/// Reads a replay's ranges into its lake, from where that ends, one partition after the other,
+/// so that the live stages beside it keep what they need. It holds as much in memory as
+/// `sink.max_memory` and one window, beside what the live worker holds.
 ///
 /// # Errors
 /// Where the topic no longer holds what is left, and the topic's and the lake's own. What is
@@ -76,13 +74,13 @@ pub async fn run(
     replay: Replay,
     parts: Parts,
 ) -> Result<Report, Error> {
-    let total = replay.ranges.values().map(|(a, b)| a.distance(*b)).sum();
     let shared = Arc::new(Shared {
         topic: parts.topic.identity().clone(),
-        configuration: configuration(&config),
+        configuration: config.configuration(),
         enrichment: parts.enrichment,
     });
-    let job = Arc::new(Job {
+    let total = replay.ranges.values().map(|(a, b)| a.distance(*b)).sum();
+    let job = Job {
         config,
         sink,
         topic: parts.topic,
@@ -92,31 +90,22 @@ pub async fn run(
         total,
         committed: AtomicU64::new(0),
         landed: AtomicU64::new(0),
-    });
-    let abreast = Arc::new(Semaphore::new(ABREAST));
-    let mut lanes = JoinSet::new();
+    };
     for (&partition, &(first, end)) in &replay.ranges {
         let lane = Lane {
-            job: Arc::clone(&job),
-            lake: replay.lake.clone(),
+            job: &job,
+            lake: &replay.lake,
             partition,
             first,
             end,
             origin: replay.origins.get(&partition).copied().unwrap_or_default(),
         };
-        let abreast = Arc::clone(&abreast);
-        lanes.spawn(async move {
-            let _turn = abreast.acquire().await;
-            lane.run().await
-        });
-    }
-    while let Some(ended) = lanes.join_next().await {
-        ended.unwrap_or_else(|error| Err(broken(&error)))?;
+        lane.run().await?;
     }
     Ok(Report {
         total,
-        committed: job.committed.load(Ordering::Relaxed),
-        landed: job.landed.load(Ordering::Relaxed),
+        committed: job.committed.into_inner(),
+        landed: job.landed.into_inner(),
     })
 }
 
@@ -152,18 +141,17 @@ impl Job {
         (self.progress)(before + offsets, self.total);
     }
 
-    /// At how many bytes a batch is sealed: each partition that is read holds an open one and
-    /// one under way, and all share one budget.
+    /// At how many bytes a batch is sealed: an open one and one under way share the budget.
     fn most(&self) -> usize {
-        let share = self.sink.max_memory.as_u64() / (2 * ABREAST as u64);
+        let share = self.sink.max_memory.as_u64() / 2;
         usize::try_from(share.min(self.sink.max_bytes.as_u64())).unwrap_or(usize::MAX)
     }
 }
 
 /// One partition of a replay.
-struct Lane {
-    job: Arc<Job>,
-    lake: Lake,
+struct Lane<'a> {
+    job: &'a Job,
+    lake: &'a Lake,
     partition: Partition,
     first: Offset,
     end: Offset,
@@ -182,7 +170,7 @@ enum Ended {
     Again,
 }
 
-impl Lane {
+impl Lane<'_> {
     /// Goes on until the range is committed; what may pass is waited out, as a worker does.
     async fn run(&self) -> Result<(), Error> {
         let mut counted = self.first;
@@ -251,7 +239,7 @@ impl Lane {
             None => self.before(next).await?,
         };
         let place = Place {
-            lake: &self.lake,
+            lake: self.lake,
             topic,
             config: &self.job.config,
             ledger: &ledger,

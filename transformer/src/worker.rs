@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use sink::{Lake, Outcome};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -60,7 +59,7 @@ pub async fn run(
     } = components;
     let shared = Shared {
         topic: topic.identity().clone(),
-        configuration: configuration(&config),
+        configuration: config.configuration(),
         enrichment,
     };
     let mut worker = Worker {
@@ -95,17 +94,6 @@ pub async fn run(
     }
     let held: Vec<Partition> = worker.partitions.keys().copied().collect();
     worker.let_go(&held).await
-}
-
-/// The hash of all that decides rows.
-pub(crate) fn configuration(config: &Config) -> String {
-    let text = format!(
-        "{} window={} window_records={}",
-        env!("CARGO_PKG_VERSION"),
-        config.window.as_micros(),
-        config.window_records
-    );
-    format!("{:x}", Sha256::digest(text))[..16].to_owned()
 }
 
 /// A partition that this member holds.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sink::clock::system;
 use sink::{Lake, Offset, Partition, Ranges, ReplayName};
 
 use super::crawls::digests;
@@ -28,7 +29,9 @@ fn range(partition: u32, first: u64, end: u64) -> Ranges {
 async fn begin(shore: &Shore, text: &str, range: &Ranges) -> Lake {
     let (name, topic) = (name(text), Shore::topic());
     let lake = shore.lake.replay(&name);
-    lake.begin_replay(&name, &topic, range, "c1").await.unwrap();
+    lake.begin_replay(&name, &topic, range, "c1", system().now())
+        .await
+        .unwrap();
     lake
 }
 
@@ -233,6 +236,49 @@ async fn what_is_promoted_is_shown_everywhere_and_what_is_rolled_back_nowhere() 
     );
     assert_eq!(live, ["0", "0"]);
     assert_eq!(digests(&catalog).await[7..], before[7..], "products");
+}
+
+#[tokio::test]
+async fn a_replay_whose_folder_was_deleted_is_a_table_no_more() {
+    let shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW; 4]).await;
+    let delete = |text: &str| std::fs::remove_dir_all(shore.path(&name(text).folder())).unwrap();
+    // Twice, since its name is free again.
+    for _time in 0..2 {
+        replay(&shore, "short", &range(0, 1, 3), &[BUY; 2], 0).await;
+        let catalog = shore.catalog().await;
+        catalog.crawl(false).await.unwrap();
+        let count = "SELECT count(*) FROM clicks_short";
+        assert_eq!(ask(&catalog, count).await, "2");
+        promote(&shore, "short").await;
+        assert!(catalog.crawl(false).await.unwrap().promoted);
+        rollback(&shore, "short").await;
+        assert!(catalog.crawl(false).await.unwrap().promoted);
+        delete("short");
+        // A process that was not there when it went finds out, too.
+        drop(catalog);
+        let catalog = shore.catalog().await;
+        catalog.crawl(false).await.unwrap();
+        let gone = catalog.query(count).await.unwrap_err();
+        assert!(gone.to_string().contains("does not exist"), "{gone}");
+        agree(&shore, &catalog, 4, 0).await;
+    }
+    // Between two crawls it is deleted and begun anew, with another range.
+    let catalog = shore.catalog().await;
+    for (first, end) in [(0, 1), (1, 4)] {
+        replay(
+            &shore,
+            "anew",
+            &range(0, first, end),
+            &[BUY; 3][..(end - first) as usize],
+            0,
+        )
+        .await;
+        catalog.crawl(true).await.unwrap();
+        let count = "SELECT count(*) FROM clicks_anew";
+        assert_eq!(ask(&catalog, count).await, (end - first).to_string());
+        delete("anew");
+    }
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn lake() -> Lake {
 async fn begin(lake: &Lake, text: &str, ranges: Ranges, conf: &str) -> Result<Ledger, Error> {
     let replay = lake.replay(&name(text));
     replay
-        .begin_replay(&name(text), &shop(), &ranges, conf)
+        .begin_replay(&name(text), &shop(), &ranges, conf, Timestamp::default())
         .await
 }
 

@@ -6,6 +6,7 @@
 //! is kept before counts, and for the lake distinct ids, are right.
 
 mod arrival;
+mod audit;
 mod clicks;
 mod cores;
 mod e1;
@@ -14,6 +15,7 @@ mod peers;
 mod s1;
 mod table;
 mod topics;
+mod x1;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,6 +41,12 @@ struct Bench {
     /// How long E1 loads an edge, full and again at half of that rate
     #[arg(long, default_value_t = 8)]
     seconds: u64,
+    /// How many rows the audited lake has
+    #[arg(long, default_value_t = 10_000_000)]
+    audited: u64,
+    /// How many records the deep audit and X1 read
+    #[arg(long, default_value_t = 1_000_000)]
+    records: u64,
     /// How many clicks are followed to their rows
     #[arg(long, default_value_t = 300)]
     clicks: u32,
@@ -58,6 +66,10 @@ enum Which {
     E1,
     /// From a click to its row in SQL
     Arrival,
+    /// How long the audits take
+    Audit,
+    /// The tax of exactly once
+    X1,
 }
 
 impl Bench {
@@ -71,7 +83,15 @@ impl Bench {
         let s1 = 15 + self.rows / 60_000 + runs * (25 + self.rows / 20_000);
         let e1 = 10 + runs * (7 * self.seconds + 25);
         let arrival = runs * (10 + u64::from(self.clicks) / 10);
-        let of = [(Which::S1, s1), (Which::E1, e1), (Which::Arrival, arrival)];
+        let audit = 30 + self.audited / 60_000 + self.records / 20_000 + runs * 20;
+        let x1 = 20 + self.records / 50_000 + runs * (8 * self.records / 100_000);
+        let of = [
+            (Which::S1, s1),
+            (Which::E1, e1),
+            (Which::Arrival, arrival),
+            (Which::Audit, audit),
+            (Which::X1, x1),
+        ];
         let asked = of.into_iter().filter(|(which, _)| self.asked(*which));
         let seconds: u64 = asked.map(|(_, seconds)| seconds).sum();
         seconds.div_ceil(60)
@@ -110,6 +130,12 @@ async fn main() -> Result<ExitCode> {
     let mut table = table::Table::default();
     if bench.asked(Which::Arrival) {
         arrival::run(bench.clicks, bench.runs.into(), &mut table).await?;
+    }
+    if bench.asked(Which::Audit) {
+        audit::run(bench.audited, bench.records, bench.runs.into(), &mut table).await?;
+    }
+    if bench.asked(Which::X1) {
+        x1::run(bench.records, bench.runs.into(), &mut table).await?;
     }
     if bench.asked(Which::S1) || bench.asked(Which::E1) {
         bench.beside_peers(&mut table).await?;

@@ -178,7 +178,7 @@ impl<'k> Work<'k> {
             )
             // The default again: a place of the tests is quicker.
             .with("SINK__MAX_AGE", "10s");
-        let mut at: sink::S3 = topics::section("lake")?;
+        let mut at: sink::S3 = tests::defaults::section("lake", &[])?;
         at.url = format!("file:{}", place.path().join("data/lake").display());
         let lake = Lake::open(&at)?;
         let begun = Instant::now();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use producer::{Edge, EdgeFacts};
-use serde::de::DeserializeOwned;
+use tests::defaults::section;
 use topic::{Open, Topic, clock};
 
 use crate::clicks::Clicks;
@@ -17,17 +17,9 @@ use crate::clicks::Clicks;
 /// How many deliveries may be on their way: less than half of `topic.queue`.
 const AHEAD: usize = 30_000;
 
-/// A section of the product's own defaults.
-pub(crate) fn section<T: DeserializeOwned>(name: &str) -> Result<T> {
-    let defaults = include_str!("../../../compose/default.toml").parse::<toml::Table>()?;
-    let section = defaults.get(name).context("a section of the defaults")?;
-    Ok(section.clone().try_into()?)
-}
-
 /// Opens a topic with the default settings; it is made where it is not there.
 pub(crate) async fn open(url: &str) -> Result<Arc<dyn Topic>> {
-    let mut config: topic::Config = section("topic")?;
-    url.clone_into(&mut config.url);
+    let config: topic::Config = section("topic", &[("url", url)])?;
     let with = Open {
         clock: clock::system(),
         create: true,
@@ -49,7 +41,7 @@ pub(crate) async fn records(topic: &dyn Topic) -> Result<u64> {
 pub(crate) async fn fill(topic: &dyn Topic, rows: u64, file: &Path) -> Result<()> {
     let clock = clock::system();
     let clicks = Clicks::new(rows, clock.now());
-    let edge = Edge::new(&section("producer")?, topic.writer()?, clock);
+    let edge = Edge::new(&section("producer", &[])?, topic.writer()?, clock);
     let mut lines = BufWriter::new(File::create(file)?);
     let mut waiting = VecDeque::with_capacity(AHEAD);
     for number in 0..rows {

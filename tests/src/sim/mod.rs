@@ -15,6 +15,7 @@ pub mod dice;
 mod group;
 pub mod oracle;
 pub mod process;
+pub mod shelf;
 pub mod shop;
 pub mod store;
 pub mod worker;

@@ -13,10 +13,12 @@ use super::actors::Stage;
 use super::broker::{Brokers, Limits};
 use super::oracle::{self, Twins, Verdict};
 use super::process::WallClock;
+use super::shelf::Shelf;
 use super::shop::{Server, Shop};
 use super::store::Bucket;
 use super::worker::{Workers, lake};
 use super::{Bug, Dice, Fault, Process};
+use crate::defaults::section;
 
 /// How long faults last.
 const TROUBLE: Duration = Duration::from_secs(120);
@@ -55,20 +57,6 @@ pub fn play(seed: u64, bug: Option<Bug>) -> Report {
     runtime.block_on(run(seed, bug))
 }
 
-/// A section of the product's own defaults, with these keys set otherwise.
-fn section<T: serde::de::DeserializeOwned>(name: &str, keys: &[(&str, toml::Value)]) -> T {
-    let defaults = include_str!("../../../compose/default.toml");
-    let mut all: toml::Table = defaults.parse().expect("the defaults are TOML");
-    let table = all[name].as_table_mut().expect("a section");
-    for (key, value) in keys {
-        table.insert((*key).to_owned(), value.clone());
-    }
-    table
-        .clone()
-        .try_into()
-        .expect("the section's keys are known")
-}
-
 async fn run(seed: u64, bug: Option<Bug>) -> Report {
     let dice = Arc::new(Dice::new(seed));
     let begins = i64::try_from(dice.number(10..120)).expect("it is small") * 1_000_000;
@@ -94,9 +82,11 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
         within: 60_000_000,
         records: *dice.pick(&[40, 1_000_000]).expect("there are two"),
     };
-    let config = section("transformer", &[("window_records", integer(twins.records))]);
-    let max_rows = dice.number(20..80);
-    let max_age = format!("{}ms", dice.number(800..4_000));
+    let defaults = "the product's own defaults are sections, and these their keys";
+    let records = twins.records.to_string();
+    let config = section("transformer", &[("window_records", &records)]).expect(defaults);
+    let max_rows = dice.number(20..80).to_string();
+    let max_age = format!("{}ms", dice.number(1_500..5_000));
     let max_memory = dice
         .pick(&["24KiB", "96MiB"])
         .copied()
@@ -104,15 +94,16 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     let sink = section(
         "sink",
         &[
-            ("max_rows", integer(max_rows)),
-            ("max_age", max_age.into()),
-            ("max_memory", max_memory.into()),
-            ("max_silence", "20s".into()),
+            ("max_rows", &max_rows),
+            ("max_age", &max_age),
+            ("max_memory", max_memory),
+            ("max_silence", "20s"),
         ],
-    );
+    )
+    .expect(defaults);
     let parts = (brokers.clone(), bucket.clone(), dice.clone());
     let workers = Workers::new(parts, bug, config, sink);
-    let edge: producer::Config = section("producer", &[]);
+    let edge: producer::Config = section("producer", &[]).expect(defaults);
     let start = |_| Server::start(&brokers, &edge, WallClock::showing(clock.now()));
     let shop = Shop::open(dice.clone(), (0..SERVERS).map(start).collect());
     let stage = Arc::new(Stage {
@@ -125,6 +116,8 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     // What retention takes before a lake is founded is not the lake's to keep.
     let sight = lake(&bucket, &Arc::new(Process::default()), None);
     while sight.found(&identity, BTreeMap::new()).await.is_err() {}
+    let shelf = Shelf::new(&bucket, dice.clone(), bug);
+    tokio::spawn(shelf.clone().crawl());
     tokio::spawn(stage.clone().keep());
     tokio::spawn(stage.clone().trouble());
     for client in 0..CLIENTS {
@@ -133,7 +126,9 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     sleep(TROUBLE).await;
     dice.calm_down();
     let recovered = recover(&stage).await;
-    let mut report = judge(&stage, twins).await;
+    // A list may lag for the last time, and the crawler comes by every few seconds.
+    sleep(Duration::from_secs(60)).await;
+    let mut report = judge(&stage, &shelf, twins).await;
     report.verdict.violations.extend(workers.failed());
     if dice.chance(250) {
         report.verdict.violations.extend(recreate(&stage).await);
@@ -149,10 +144,6 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
         report.verdict.violations.push(late);
     }
     report
-}
-
-fn integer(number: u64) -> toml::Value {
-    toml::Value::Integer(i64::try_from(number).expect("it is small"))
 }
 
 /// Waits until every click has its answer and the lake holds every record.
@@ -187,7 +178,7 @@ async fn recover(stage: &Stage) -> bool {
     false
 }
 
-async fn judge(stage: &Stage, twins: Twins) -> Report {
+async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins) -> Report {
     let process = Arc::new(Process::default());
     let bucket = &stage.workers.bucket;
     let lake: Lake = lake(bucket, &process, None);
@@ -199,7 +190,8 @@ async fn judge(stage: &Stage, twins: Twins) -> Report {
         .expect("the lake is founded");
     let history = stage.workers.brokers.history();
     let acknowledged = stage.shop.acknowledged();
-    let verdict = oracle::audit(&lake, &*store, &ledger, &history, &acknowledged, twins).await;
+    let mut verdict = oracle::audit(&lake, &*store, &ledger, &history, &acknowledged, twins).await;
+    verdict.violations.extend(shelf.audit(&ledger).await);
     Report {
         faults: stage.dice.tally(),
         verdict,

@@ -13,7 +13,7 @@ use object_store::memory::InMemory;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
-use sink::audit::Audit;
+use sink::audit::{self, Audit};
 use sink::{Lake, Location};
 use tests::faulty::Faulty;
 use tests::real;
@@ -70,6 +70,11 @@ async fn fill(topic: &dyn Topic) {
     writer.append(drafts).unwrap().await.unwrap();
 }
 
+fn config(group: &str) -> transformer::Config {
+    let keys = json!({ "group": group, "window": "60s", "window_records": 1_000_000 });
+    serde_json::from_value(keys).unwrap()
+}
+
 /// A worker of the group `group`; two of one group share the partitions, two of two groups
 /// both believe that they own all of them.
 pub(crate) fn worker(
@@ -77,10 +82,7 @@ pub(crate) fn worker(
     lake: &Lake,
     group: &str,
 ) -> (CancellationToken, Arc<Status>, Running) {
-    let config = serde_json::from_value(
-        json!({ "group": group, "window": "60s", "window_records": 1_000_000 }),
-    )
-    .unwrap();
+    let config = config(group);
     // Batches of two sizes: where two groups both believe that they own a partition, their
     // objects begin alike and end elsewhere.
     let max_rows = if group == ZOMBIE { 61 } else { 97 };
@@ -105,9 +107,16 @@ pub(crate) fn worker(
 pub(crate) type Running = tokio::task::JoinHandle<Result<(), transformer::Error>>;
 
 async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
+    let survey = audit::Survey::of(lake).await.unwrap();
     let marks = topic.watermarks().await.unwrap();
     let ledger = lake.found(topic.identity(), BTreeMap::new()).await.unwrap();
-    sink::audit::audit(lake, &ledger, &[], &marks, &|_, _| {})
+    let against = audit::Against {
+        ledger: &ledger,
+        watermarks: &marks,
+        catalog: None,
+        window: Some(config("any").audited()),
+    };
+    audit::audit(lake, &survey, &against, &|_, _| {})
         .await
         .unwrap()
 }

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails where it stands; what it measured is for people"
 )]
 
+mod audit;
 mod browser;
 mod cluster;
 mod commit_faults;
@@ -20,6 +21,7 @@ mod kills;
 mod limits;
 mod members;
 mod notebook;
+mod refusals;
 mod rehearsal;
 mod replay;
 mod retention;

@@ -55,9 +55,13 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         verdict["findings"].to_string().contains("left the topic"),
         "{verdict}"
     );
-    let said = place
-        .must(&["topic", "accept-gap", "--partition", "0"])
-        .unwrap();
+    assert!(
+        verdict["findings"]
+            .to_string()
+            .contains("clickweir gap accept --partition 0"),
+        "{verdict}"
+    );
+    let said = place.must(&["gap", "accept", "--partition", "0"]).unwrap();
     assert!(said.contains("is accepted"), "{said}");
     let verdict = place.settled().await.unwrap();
     assert_eq!(
@@ -65,7 +69,8 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         [&json!(0), &json!(0)],
         "{verdict}"
     );
-    assert!(place.must(&["audit"]).unwrap().contains("clean"));
+    let said = place.must(&["audit", "--deep"]).unwrap();
+    assert!(said.contains("clean"), "{said}");
     let shown = client.get(format!("{}/api/accounting", up.dashboard));
     let shown: Value = shown.send().await.unwrap().json().await.unwrap();
     assert_eq!(shown["adds_up"], json!(true), "{shown}");
@@ -90,9 +95,7 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && said.contains(remedy), "{said}");
     }
-    let again = place
-        .run(&["topic", "accept-gap", "--partition", "0"])
-        .unwrap();
+    let again = place.run(&["gap", "accept", "--partition", "0"]).unwrap();
     assert!(!again.status.success(), "nothing is lost any more");
     assert!(up.process.end().unwrap());
 }

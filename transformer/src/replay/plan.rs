@@ -7,7 +7,6 @@ use sink::{Lake, Ledger, Ranges, ReplayName};
 use topic::{Offset, Partition, Timestamp, Topic};
 
 use super::Replay;
-use crate::worker::configuration;
 use crate::{Config, Error};
 
 /// What somebody wants to be replayed.
@@ -32,7 +31,7 @@ pub enum Span {
 }
 
 /// Begins a replay into `name`, or finds the one that was begun: then `span` may be left out,
-/// else it must come to the same ranges.
+/// else it must come to the same ranges. `now` is noted with one that is begun.
 ///
 /// # Errors
 /// [`sink::Error::Refused`] for a range that the topic does not retain or the lake has not
@@ -43,6 +42,7 @@ pub async fn begin(
     config: &Config,
     name: &ReplayName,
     span: Option<Span>,
+    now: Timestamp,
 ) -> Result<Replay, Error> {
     let ledger = match live.ledger().await? {
         Some(ledger) if ledger.topic == *topic.identity() => ledger,
@@ -70,8 +70,8 @@ pub async fn begin(
             ranges
         }
     };
-    let configuration = configuration(config);
-    lake.begin_replay(name, topic.identity(), &ranges, &configuration)
+    let configuration = config.configuration();
+    lake.begin_replay(name, topic.identity(), &ranges, &configuration, now)
         .await?;
     let origins = ranges.keys().map(|&p| (p, ledger.first(p))).collect();
     Ok(Replay {

@@ -1,0 +1,88 @@
+//! One thing that an audit found: where, what, and how it is mended.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use topic::{Offset, Partition, Watermarks};
+
+/// What is wrong, where, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The object's path in the lake; none where no object is at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The topic's partition, where it is one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
+    /// The offsets that are concerned, `[first, end)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offsets: Option<(Offset, Offset)>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+impl Finding {
+    /// A finding of no place.
+    #[must_use]
+    pub fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            object: None,
+            partition: None,
+            offsets: None,
+            what: what.into(),
+            mend: mend.into(),
+        }
+    }
+
+    /// Names the object.
+    #[must_use]
+    pub fn object(mut self, path: impl Into<String>) -> Self {
+        self.object = Some(path.into());
+        self
+    }
+
+    /// Names the offsets `[first, end)` of a partition.
+    #[must_use]
+    pub const fn range(mut self, partition: Partition, first: Offset, end: Offset) -> Self {
+        self.partition = Some(partition);
+        self.offsets = Some((first, end));
+        self
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(object) = &self.object {
+            write!(f, "{object}: ")?;
+        }
+        if let Some(partition) = self.partition {
+            write!(f, "partition {partition}: ")?;
+        }
+        if let Some((first, end)) = self.offsets {
+            write!(f, "offsets {first}..{end}: ")?;
+        }
+        write!(f, "{}; to mend it: {}", self.what, self.mend)
+    }
+}
+
+/// How the records of a range come back when the object that held them cannot be read. An `end`
+/// that nobody knows is the next object's `first`.
+#[must_use]
+pub fn restore(
+    partition: Partition,
+    first: Offset,
+    end: Option<Offset>,
+    marks: Option<&Watermarks>,
+) -> String {
+    let to = end.map_or_else(|| "NEXT".to_owned(), |end| end.to_string());
+    match marks {
+        Some(marks) if marks.low <= first => format!(
+            "put it back from a backup, or, while the topic holds them, read its records again: \
+             `clickweir replay --into NAME --partition {partition} --from-offset {first} \
+             --to-offset {to}`, then `clickweir promote NAME`"
+        ),
+        _ => "put it back from a backup; the topic no longer holds its records".to_owned(),
+    }
+}

@@ -1,0 +1,141 @@
+//! What an object holds, read back for those who check it: which record each row and each
+//! dead letter is.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{TimestampMicrosecondType, UInt32Type, UInt64Type};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use topic::{Offset, Partition, Timestamp};
+
+use crate::Footer;
+
+/// How many rows are decoded at once.
+const BATCH: usize = 64 << 10;
+
+/// An object and its letters, whole.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// What the object says of itself.
+    pub footer: Footer,
+    /// Its rows.
+    pub rows: Rows,
+    /// Its dead letters, in the order of their offsets.
+    pub letters: Vec<Letter>,
+}
+
+/// Which records the rows of an object are, in the order of the file: column by column, since
+/// there are many.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// Each row's event id.
+    pub ids: Vec<[u8; 16]>,
+    /// Each row's offset.
+    pub offsets: Vec<Offset>,
+    /// Each row's append time.
+    pub appended: Vec<Timestamp>,
+}
+
+/// Which record a dead letter is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The partition that it says it is of.
+    pub partition: Partition,
+    /// Its offset.
+    pub offset: Offset,
+    /// Its event id, where that could be read.
+    pub event_id: Option<[u8; 16]>,
+    /// The record's value.
+    pub raw: Option<Bytes>,
+}
+
+impl Rows {
+    /// Reads three columns of a click object.
+    pub(crate) fn read(object: Bytes) -> Result<Self, String> {
+        let mut rows = Self::default();
+        batches(object, &["event_id", "offset", "appended_at"], |batch| {
+            let ids = batch
+                .column(0)
+                .as_fixed_size_binary_opt()
+                .filter(|ids| ids.value_length() == 16)
+                .ok_or("its ids have not 16 bytes")?;
+            let (ids, _) = ids.value_data().as_chunks::<16>();
+            rows.ids.extend_from_slice(&ids[..batch.num_rows()]);
+            rows.offsets.extend(offsets(batch, 1)?);
+            let appended = batch
+                .column(2)
+                .as_primitive_opt::<TimestampMicrosecondType>()
+                .ok_or("its append times are no microseconds")?;
+            let moments = appended.values().iter();
+            rows.appended
+                .extend(moments.map(|micros| Timestamp::from_micros(*micros)));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+}
+
+impl Letter {
+    /// Reads an object of dead letters.
+    pub(crate) fn read_all(object: Bytes) -> Result<Vec<Self>, String> {
+        let mut letters = Vec::new();
+        let names = ["partition", "offset", "event_id", "raw"];
+        batches(object, &names, |batch| {
+            let partitions = batch
+                .column(0)
+                .as_primitive_opt::<UInt32Type>()
+                .ok_or("its partitions are no numbers")?;
+            let ids = batch
+                .column(2)
+                .as_fixed_size_binary_opt()
+                .ok_or("its ids have no fixed size")?;
+            let raws = batch
+                .column(3)
+                .as_binary_opt::<i32>()
+                .ok_or("its raw values are no bytes")?;
+            for (place, offset) in offsets(batch, 1)?.enumerate() {
+                let raw = raws.is_valid(place).then(|| raws.value(place));
+                letters.push(Self {
+                    partition: Partition(partitions.value(place)),
+                    offset,
+                    event_id: ids
+                        .is_valid(place)
+                        .then(|| ids.value(place).try_into().ok())
+                        .flatten(),
+                    raw: raw.map(Bytes::copy_from_slice),
+                });
+            }
+            Ok(())
+        })?;
+        Ok(letters)
+    }
+}
+
+fn offsets(batch: &RecordBatch, column: usize) -> Result<impl Iterator<Item = Offset>, String> {
+    let offsets = batch
+        .column(column)
+        .as_primitive_opt::<UInt64Type>()
+        .ok_or("its offsets are no numbers")?;
+    Ok(offsets.values().iter().copied().map(Offset))
+}
+
+/// Takes the columns of these names, in this order, batch by batch.
+fn batches(
+    object: Bytes,
+    names: &[&str],
+    mut take: impl FnMut(&RecordBatch) -> Result<(), String>,
+) -> Result<(), String> {
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    let builder = ParquetRecordBatchReaderBuilder::try_new(object).map_err(|error| said(&error))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+    let reader = builder.with_projection(mask).with_batch_size(BATCH);
+    for batch in reader.build().map_err(|error| said(&error))? {
+        let batch = batch.map_err(|error| said(&error))?;
+        let schema = batch.schema();
+        let place = |name: &&str| Some(schema.column_with_name(name)?.0);
+        let places: Option<Vec<usize>> = names.iter().map(place).collect();
+        let places = places.ok_or_else(|| format!("it lacks one of {names:?}"))?;
+        take(&batch.project(&places).map_err(|error| said(&error))?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! What an operator gave up, and those who did not know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::memory::InMemory;
+
+use super::*;
+use crate::{Batch, Location, Outcome};
+
+const P: Partition = Partition(0);
+
+fn shop() -> Identity {
+    Identity {
+        cluster: "c".into(),
+        topic: "t".into(),
+    }
+}
+
+async fn lake() -> Lake {
+    let lake = Lake::new(
+        Arc::new(InMemory::new()),
+        Location::Folder("/memory".into()),
+    );
+    lake.found(&shop(), BTreeMap::new()).await.unwrap();
+    lake
+}
+
+/// Commits `first..end` of a partition, its maker having read so many entries of the ledger.
+async fn commit(lake: &Lake, partition: Partition, first: u64, end: u64, read: u64) -> Outcome {
+    let mut batch = Batch::new(shop(), "a".into(), partition, Offset(first), Hour(0), false);
+    for offset in first..end {
+        batch.duplicate(Offset(offset), Timestamp::from_micros(1), false);
+    }
+    let patience = Duration::from_secs(1);
+    lake.commit(batch.seal(), read, patience).await.unwrap()
+}
+
+async fn accept(lake: &Lake, low: u64) -> Option<(Offset, Offset)> {
+    let now = Timestamp::from_micros(1);
+    lake.accept_gap(P, Offset(low), now).await.unwrap()
+}
+
+#[tokio::test]
+async fn invariant_3_a_gap_holds_all_that_lies_in_it() {
+    let lake = lake().await;
+    commit(&lake, P, 0, 5, 1).await;
+    assert_eq!(accept(&lake, 5).await, None);
+    assert_eq!(accept(&lake, 9).await, Some((Offset(5), Offset(9))));
+    let ledger = lake.ledger().await.unwrap().unwrap();
+    let check = |at: u64, past: u64| {
+        assert_eq!(ledger.past_gaps(P, Offset(at)), Offset(past), "{at}");
+        assert_eq!(ledger.gives_up(P, Offset(at)), at != past, "{at}");
+    };
+    check(4, 4);
+    check(5, 9);
+    check(7, 9);
+    check(9, 9);
+    assert_eq!(ledger.past_gaps(Partition(1), Offset(7)), Offset(7));
+}
+
+#[tokio::test]
+async fn fault_13_a_worker_that_holds_what_was_given_up_lets_it_go() {
+    let lake = lake().await;
+    commit(&lake, P, 0, 5, 1).await;
+    accept(&lake, 9).await.unwrap();
+    // It had read 5..12 before retention passed, and was cut from the store since.
+    assert_eq!(commit(&lake, P, 5, 12, 1).await, Outcome::GivenUp);
+    // Another partition's worker need not care.
+    let other = commit(&lake, Partition(1), 0, 3, 1).await;
+    assert!(matches!(other, Outcome::Committed(_)), "{other:?}");
+}
+
+#[tokio::test]
+async fn fault_13_an_object_that_came_too_late_is_no_tip() {
+    let lake = lake().await;
+    commit(&lake, P, 0, 5, 1).await;
+    // It was on its way when the loss was accepted: both landed.
+    let ledger = lake.ledger().await.unwrap().unwrap();
+    accept(&lake, 9).await.unwrap();
+    commit(&lake, P, 5, 12, ledger.next + 1).await;
+    let ledger = lake.ledger().await.unwrap().unwrap();
+    let tips = lake.tips(ledger, &[P].into()).await.unwrap();
+    assert_eq!(tips.resume(P), Offset(9));
+}

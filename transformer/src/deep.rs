@@ -1,0 +1,195 @@
+//! The deep audit: the topic is read again, by a decoder that shares nothing with the one that
+//! made the rows, and every record of the committed ranges is looked for in the lake, id by id.
+//!
+//! A record is there once as a row of its id at its partition and offset, or as a dead letter
+//! with its bytes, or it is a duplicate, its id having been seen within the window, or a rule
+//! dropped it. And no row and no letter is without its record.
+
+mod decode;
+mod object;
+mod records;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sink::audit::{Against, Finding, Stretch, Survey, Window, restore};
+use sink::{Lake, ObjectName};
+use topic::{Offset, Partition, Topic, Watermarks};
+
+use self::object::Check;
+use self::records::Records;
+use crate::Error;
+
+/// What the deep audit came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deep {
+    /// Records of the topic that were compared.
+    pub records: u64,
+    /// Those that are rows.
+    pub rows: u64,
+    /// Those that are dead letters.
+    pub dead_letters: u64,
+    /// Those whose id was seen shortly before.
+    pub duplicates: u64,
+    /// Those that a rule left out.
+    pub dropped: u64,
+    /// Those that are neither, although they should be.
+    pub missing: u64,
+    /// Rows and dead letters that are no record of the topic's, or another one.
+    pub strangers: u64,
+    /// Those that count as duplicates of records that the topic no longer holds, or by a window
+    /// that is configured no more: nobody can tell.
+    pub unproven: u64,
+    /// Offsets of the lake whose records the topic no longer holds.
+    pub gone: u64,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+impl Deep {
+    /// Whether every record is there once.
+    #[must_use]
+    pub const fn clean(&self) -> bool {
+        self.missing == 0 && self.strangers == 0 && self.findings.is_empty()
+    }
+}
+
+/// What the whole deep audit looks at.
+struct Scene<'a> {
+    topic: &'a dyn Topic,
+    lake: &'a Lake,
+    against: &'a Against<'a>,
+    window: Window,
+    progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// How many offsets there are to read.
+    total: u64,
+}
+
+/// Compares what was surveyed of the lake with the topic, record by record. `progress` is told
+/// how many offsets of the topic were passed, and of how many.
+///
+/// # Errors
+/// The topic's and the store's. What is wrong with the lake is no error but a finding.
+pub async fn deep(
+    topic: &dyn Topic,
+    lake: &Lake,
+    survey: &Survey,
+    against: &Against<'_>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Deep, Error> {
+    let mut objects: BTreeMap<Partition, Vec<ObjectName>> = BTreeMap::new();
+    // What came after its offsets were given up counts for nothing.
+    let late = |name: &ObjectName| against.ledger.gives_up(name.partition, name.first);
+    for name in survey.names().into_iter().filter(|name| !late(name)) {
+        objects.entry(name.partition).or_default().push(name);
+    }
+    let held = against.watermarks.values();
+    let scene = Scene {
+        topic,
+        lake,
+        against,
+        window: against.window.clone().unwrap_or_default(),
+        progress,
+        total: held.map(|marks| marks.low.distance(marks.high)).sum(),
+    };
+    let (mut deep, mut passed) = (Deep::default(), 0);
+    // What lies there of a partition that the topic does not have, the arithmetic tells.
+    for (&partition, &marks) in against.watermarks {
+        let names = objects.remove(&partition).unwrap_or_default();
+        deep.partition(&scene, partition, marks, &names, passed)
+            .await?;
+        passed += marks.low.distance(marks.high);
+        progress(passed, scene.total);
+    }
+    Ok(deep)
+}
+
+impl Deep {
+    async fn partition(
+        &mut self,
+        scene: &Scene<'_>,
+        partition: Partition,
+        marks: Watermarks,
+        names: &[ObjectName],
+        passed: u64,
+    ) -> Result<(), Error> {
+        let ledger = scene.against.ledger;
+        let mut records = Records::new(scene.topic, partition, marks.low);
+        let mut stretch = Stretch::new(&scene.window);
+        let origin = ledger.first(partition);
+        let mut at = origin;
+        for name in names {
+            let contents = match scene.lake.contents(name, &ledger.topic).await {
+                Ok(Some(contents)) => contents,
+                Ok(None) => continue,
+                Err(sink::Error::Damaged { detail, .. }) => {
+                    self.findings.push(
+                        Finding::new(
+                            format!("its records cannot be compared: {detail}"),
+                            restore(partition, name.first, None, Some(&marks)),
+                        )
+                        .object(name.to_string()),
+                    );
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            at = ledger.past_gaps(partition, at);
+            if contents.footer.first > at {
+                let hole = (partition, at, contents.footer.first);
+                self.hole(&mut records, &mut stretch, hole).await?;
+            }
+            let cut = marks.low > origin;
+            let mut check = Check::new(self, *name, &contents, at, &scene.window, cut);
+            let end = contents.footer.end;
+            while let Some(batch) = records.next(end).await? {
+                for record in &batch {
+                    check.record(record, &mut stretch, &records);
+                }
+                let done = passed + marks.low.distance(records.at());
+                (scene.progress)(done, scene.total);
+            }
+            check.end(&mut stretch, &records);
+            at = at.max(end);
+        }
+        // What was registered was committed, whether or not it can be read now.
+        let ends = scene.against.catalog.map(|catalog| &catalog.ends);
+        let end = ends.and_then(|ends| ends.get(&partition).copied());
+        let hole = (partition, at, end.unwrap_or_default());
+        self.hole(&mut records, &mut stretch, hole).await
+    }
+
+    /// Records of no object: each is missing.
+    async fn hole(
+        &mut self,
+        records: &mut Records<'_>,
+        stretch: &mut Stretch,
+        (partition, first, end): (Partition, Offset, Offset),
+    ) -> Result<(), Error> {
+        let mut missing = 0;
+        while let Some(batch) = records.next(end).await? {
+            missing += batch.len() as u64;
+            for record in &batch {
+                if let Some(decoded) = decode::decode(record.value.as_deref()) {
+                    stretch.take(decoded.id, object::twin(record, first));
+                }
+            }
+        }
+        self.records += missing;
+        self.missing += missing;
+        if missing > 0 {
+            let marks = Watermarks {
+                low: records.low(),
+                high: end,
+            };
+            self.findings.push(
+                Finding::new(
+                    format!("{missing} records of the topic are in no object that can be read"),
+                    restore(partition, first, Some(end), Some(&marks)),
+                )
+                .range(partition, first, end),
+            );
+        }
+        Ok(())
+    }
+}

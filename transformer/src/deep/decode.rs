@@ -1,0 +1,86 @@
+//! A decoder that shares nothing with the one that made the rows: a record's value read with
+//! serde_json alone, and the id by the rule's own words.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// What a record's value says.
+pub(super) struct Decoded {
+    /// The event's id as the lake keeps it.
+    pub(super) id: [u8; 16],
+    /// Whether it can be a row: its version is known and its click is a JSON object.
+    pub(super) is_click: bool,
+}
+
+/// The fields that an envelope has, those that nobody looks at here included: a value that
+/// lacks one, or holds something else there, is no envelope.
+#[derive(Deserialize)]
+struct Outer {
+    v: u32,
+    id: String,
+    #[serde(default, rename = "id_generated")]
+    _id_generated: bool,
+    #[serde(rename = "received_at")]
+    _received_at: i64,
+    #[serde(rename = "format")]
+    _format: String,
+    #[serde(rename = "source")]
+    _source: String,
+    #[serde(default, rename = "ip")]
+    _ip: Option<String>,
+    #[serde(default, rename = "user_agent")]
+    _user_agent: Option<String>,
+    click: Box<RawValue>,
+}
+
+/// Reads a value; none where it is no envelope, so that it has no id.
+pub(super) fn decode(value: Option<&[u8]>) -> Option<Decoded> {
+    let outer: Outer = serde_json::from_slice(value?).ok()?;
+    let click = serde_json::from_str::<Map<String, Value>>(outer.click.get());
+    Some(Decoded {
+        id: id(&outer.id),
+        is_click: outer.v <= topic::envelope::VERSION && click.is_ok(),
+    })
+}
+
+/// A UUID as it is, any other text as the first 16 bytes of its SHA-256.
+fn id(text: &str) -> [u8; 16] {
+    if let Ok(uuid) = Uuid::parse_str(text) {
+        return *uuid.as_bytes();
+    }
+    let digest = Sha256::new_with_prefix(text.as_bytes()).finalize();
+    std::array::from_fn(|place| digest[place])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_clicks_are_told_as_the_rows_are_made() {
+        let check = |text: &str, expect: Option<bool>| {
+            let decoded = decode(Some(text.as_bytes()));
+            assert_eq!(decoded.as_ref().map(|read| read.is_click), expect, "{text}");
+            if let Some(read) = decoded {
+                assert_eq!(read.id, crate::event_id("tea"), "{text}");
+            }
+        };
+        let envelope = |v: u32, click: &str| {
+            format!(
+                r#"{{"v":{v},"id":"tea","received_at":1,"format":"native","source":"s","click":{click}}}"#
+            )
+        };
+        check(&envelope(1, r#"{"action":"view"}"#), Some(true));
+        check(&envelope(1, "[1]"), Some(false));
+        check(&envelope(2, "{}"), Some(false));
+        check(&envelope(1, "{"), None);
+        check(r#"{"v":1,"id":"tea"}"#, None);
+        check("", None);
+        assert!(decode(None).is_none());
+        let uuid = "0190ad12-0000-7000-8000-00000000000A";
+        assert_eq!(id(uuid), crate::event_id(uuid));
+    }
+}
