@@ -137,7 +137,7 @@ impl Shared {
             let body = format!("[{}]", ids.iter().map(click).collect::<Vec<_>>().join(","));
             self.send(&http, &body).await;
             self.sent.lock().acknowledged.extend(ids);
-            if sequence % AGAIN == 0 {
+            if sequence.is_multiple_of(AGAIN) {
                 self.send(&http, &body).await;
                 self.sent.lock().repeated += 1;
             }

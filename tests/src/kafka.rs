@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::groups::GroupInfo;
 use tokio::sync::OnceCell;
 use topic::Config;
 
@@ -259,7 +260,7 @@ impl Kafka {
         let (brokers, group) = (self.brokers.clone(), group.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
             let list = asking(&brokers)?.fetch_group_list(Some(&group), ASK)?;
-            let members = list.groups().iter().flat_map(|group| group.members());
+            let members = list.groups().iter().flat_map(GroupInfo::members);
             let mut ids: Vec<_> = members.map(|member| member.id().to_owned()).collect();
             ids.sort_unstable();
             Ok(ids)
