@@ -16,6 +16,8 @@ const FOOTERS: usize = 16;
 pub struct Crawler {
     lake: Lake,
     marks: Marks,
+    /// Whether the next run's fold begins anew.
+    afresh: bool,
 }
 
 /// What a run adds to the fold.
@@ -39,7 +41,11 @@ impl Crawler {
             marks.topic = Some(footer.topic.to_string());
             marks.register(&name, &footer);
         }
-        Self { lake, marks }
+        Self {
+            lake,
+            marks,
+            afresh: false,
+        }
     }
 
     /// One run: what it gives is registered. `full` looks at the whole lake, else at its newest
@@ -48,26 +54,25 @@ impl Crawler {
     /// # Errors
     /// The lake's; then nothing is registered.
     pub async fn run(&mut self, full: bool) -> Result<Found, Error> {
-        let mut found = Found {
-            afresh: false,
-            objects: Vec::new(),
-        };
+        let mut objects = Vec::new();
         let Some(ledger) = self.lake.ledger().await? else {
-            return Ok(found);
+            let afresh = false;
+            return Ok(Found { afresh, objects });
         };
         if self.marks.outdated(&ledger).is_some() {
             self.marks = Marks::default();
-            found.afresh = true;
+            self.afresh = true;
         }
         let full = full || self.marks.ends.is_empty();
         self.marks.discover(&self.lake, &ledger, full).await?;
         self.marks.pass_gaps(&ledger);
         for seen in self.marks.chain(&ledger) {
             self.marks.register(&seen.name, &seen.footer);
-            found.objects.push((seen.name, seen.footer));
+            objects.push((seen.name, seen.footer));
         }
         self.marks.topic = Some(ledger.topic.to_string());
-        Ok(found)
+        let afresh = std::mem::take(&mut self.afresh);
+        Ok(Found { afresh, objects })
     }
 }
 

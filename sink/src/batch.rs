@@ -184,6 +184,12 @@ impl SealedBatch {
         self.footer.end
     }
 
+    /// Whether retention had cut the stretch in which its duplicates were looked for.
+    #[must_use]
+    pub const fn window_cut(&self) -> bool {
+        self.footer.window_cut
+    }
+
     /// What it weighs in memory, in bytes, estimated.
     #[must_use]
     pub const fn size(&self) -> usize {

@@ -252,8 +252,16 @@ impl Lake {
             Error::Unfit("the lake has no origin yet, so nothing is lost".to_owned())
         })?;
         let next = ledger.next;
-        let tips = self.tips(ledger, &[partition].into()).await?;
+        let of_it = [partition].into();
+        let tips = self.tips(ledger.clone(), &of_it).await?;
         let first = self.beyond(&tips, partition, Hour::of(accepted_at)).await?;
+        // That took its time: somebody may have been let back in meanwhile.
+        let again = self.tips(ledger, &of_it).await?.resume(partition);
+        if again > first {
+            return Err(Error::Unfit(format!(
+                "partition {partition} has just gone on, to {again}; look, and try again"
+            )));
+        }
         if low <= first {
             return Ok(None);
         }
@@ -279,7 +287,8 @@ impl Lake {
             return Ok(at);
         };
         let mut hour = tip.name.hour.previous();
-        while hour <= now {
+        // Clocks differ: the broker's may be in the next hour already.
+        while hour <= now.next() {
             let name = ObjectName {
                 hour,
                 partition,

@@ -4,8 +4,14 @@
 //! (time-outs, ages) comes from `tokio::time`, which a simulation can pause.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Timestamp;
+
+/// How far append times may step back, as brokers' clocks differ when a leader changes: whoever
+/// looks for an id's twin looks so much further than the window. Beyond it, a retry's twin could
+/// be met by one worker and missed by another that has started since.
+pub const STEP_BACK: Duration = Duration::from_secs(30);
 
 /// A source of wall time. Passed as a component, never looked up.
 pub trait Clock: Send + Sync + 'static {

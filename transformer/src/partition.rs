@@ -10,7 +10,7 @@ use topic::{Identity, Offset, Partition, Record};
 
 use crate::resume::Position;
 use crate::transform::{self, Enrichment};
-use crate::window::{Verdict, Window};
+use crate::window::{Seam, Verdict, Window};
 
 /// What every partition of a worker shares.
 pub(crate) struct Shared {
@@ -25,7 +25,10 @@ pub(crate) struct Active {
     /// Where the next batch begins; what lies before it only fills the window.
     next: Offset,
     window: Window,
+    /// Whether retention has cut the window's stretch, until what was read since fills it.
     window_cut: bool,
+    /// Where reading began.
+    begun: Option<Seam>,
     /// How many entries of the ledger were read when the position was set.
     pub(crate) ledger: u64,
     open: Option<(Batch, Instant)>,
@@ -41,6 +44,7 @@ impl Active {
             next: position.next,
             window,
             window_cut: position.window_cut,
+            begun: None,
             ledger: position.ledger,
             open: None,
             sealed: VecDeque::new(),
@@ -56,6 +60,9 @@ impl Active {
             self.window
                 .observe(id, record.offset, record.appended_at, content)
         });
+        let begun = *self
+            .begun
+            .get_or_insert((record.offset, record.appended_at));
         if record.offset < self.next {
             return;
         }
@@ -66,6 +73,13 @@ impl Active {
             .is_some_and(|(batch, _)| batch.hour() != hour)
         {
             self.seal();
+        }
+        if self.open.is_none()
+            && self
+                .window
+                .is_filled(begun, record.offset, record.appended_at)
+        {
+            self.window_cut = false;
         }
         let batch = self.batch(hour, shared);
         if let Verdict::Duplicate { differs } = verdict {
@@ -229,6 +243,21 @@ mod tests {
         check(false, 4, &[(0, 4)]);
         check(true, 1, &[(0, 1)]);
         check(true, 4, &[(0, 1), (1, 4)]);
+    }
+
+    #[test]
+    fn a_cut_is_said_until_the_window_is_filled_again() {
+        let (mut active, shared) = active(0);
+        active.window_cut = true;
+        for (offset, seconds) in [(0, 0), (1, 120), (2, 121), (3, 122)] {
+            active.take(&record(offset, seconds * 1_000_000, offset), &shared);
+            active.seal();
+        }
+        let mut said = Vec::new();
+        while let Some(batch) = active.due() {
+            said.push(batch.window_cut());
+        }
+        assert_eq!(said, [true, true, false, false]);
     }
 
     #[test]

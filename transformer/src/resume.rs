@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sink::{Hour, Lake, Ledger, ObjectName};
+use sink::{Footer, Hour, Lake, Ledger, ObjectName};
+use topic::clock::STEP_BACK;
 use topic::{Offset, Partition, ReadError, Timestamp, Topic, Watermarks};
 
-use crate::window::STEP_BACK;
 use crate::{Config, Error};
 
 /// Where a partition continues.
@@ -41,8 +41,7 @@ pub(crate) async fn resume(
     let mut starts = BTreeMap::new();
     for &partition in partitions {
         let Some(&marks) = marks.get(&partition) else {
-            let why = format!("it does not name partition {partition} yet");
-            starts.insert(partition, Err(ReadError::Unavailable(why).into()));
+            starts.insert(partition, Err(unnamed(partition)));
             continue;
         };
         let place = Place {
@@ -67,29 +66,41 @@ pub(crate) async fn resume(
     // left: the low watermark is asked for after that.
     let marks = topic.watermarks().await?;
     let positioned = starts.into_iter().map(|(partition, start)| {
-        let low = marks.get(&partition).map(|marks| marks.low);
-        let (origin, low) = (ledger.first(partition), low.unwrap_or_default());
-        let position = start.map(|start| start.position(origin, low, ledger.next));
+        let position = start.and_then(|start| {
+            let low = low(&marks, partition)?;
+            Ok(start.position(ledger.first(partition), low, ledger.next))
+        });
         (partition, position)
     });
     Ok(positioned.collect())
 }
 
-/// Where a partition continues after the lake answered that an object ends at `end`.
+/// Where a partition continues after the lake answered that this object is there.
 pub(crate) async fn after(
     lake: &Lake,
     topic: &dyn Topic,
     config: &Config,
-    partition: Partition,
-    end: Offset,
-    appended_at: Timestamp,
+    there: &Footer,
 ) -> Result<Position, Error> {
+    let &Footer {
+        partition,
+        first,
+        end,
+        appended_at,
+        ..
+    } = there;
     let watermarks = topic.watermarks().await?;
     let marks = watermarks.get(&partition).copied().unwrap_or(Watermarks {
         low: end,
         high: end,
     });
     let ledger = lake.found(topic.identity(), BTreeMap::new()).await?;
+    if ledger.gives_up(partition, first) {
+        // It came too late, and counts for nothing: the tips say where the partition goes on.
+        let mut positions = resume(lake, topic, config, &BTreeSet::from([partition])).await?;
+        let position = positions.remove(&partition);
+        return position.expect("a position or a reason is given for what was asked");
+    }
     let place = Place {
         lake,
         topic,
@@ -102,6 +113,15 @@ pub(crate) async fn after(
     place
         .position(ledger.past_gaps(partition, end), Some((end, appended_at)))
         .await
+}
+
+fn unnamed(partition: Partition) -> Error {
+    ReadError::Unavailable(format!("it does not name partition {partition} yet")).into()
+}
+
+fn low(marks: &BTreeMap<Partition, Watermarks>, partition: Partition) -> Result<Offset, Error> {
+    let marks = marks.get(&partition).ok_or_else(|| unnamed(partition))?;
+    Ok(marks.low)
 }
 
 /// A position before it is known what retention has left of the window's stretch.
@@ -145,9 +165,8 @@ impl Place<'_> {
         tip: Option<(Offset, Timestamp)>,
     ) -> Result<Position, Error> {
         let start = self.start(end, tip).await?;
-        let marks = self.topic.watermarks().await?;
-        let low = marks.get(&self.partition).map(|marks| marks.low);
-        Ok(start.position(self.origin, low.unwrap_or_default(), self.ledger.next))
+        let low = low(&self.topic.watermarks().await?, self.partition)?;
+        Ok(start.position(self.origin, low, self.ledger.next))
     }
 
     async fn start(&self, end: Offset, tip: Option<(Offset, Timestamp)>) -> Result<Start, Error> {

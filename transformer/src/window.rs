@@ -11,12 +11,8 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use topic::clock::STEP_BACK;
 use topic::{Offset, Timestamp};
-
-/// How far append times may step back, as brokers' clocks differ when a leader changes: a twin
-/// is looked for in so much more than the window. A greater step back could let a retry's twin
-/// be met by one worker and missed by another that has started since.
-pub(crate) const STEP_BACK: Duration = Duration::from_secs(30);
 
 /// An event's id as the lake keeps it.
 type Id = [u8; 16];
@@ -30,6 +26,9 @@ struct Seen {
     appended_at: Timestamp,
     content: u32,
 }
+
+/// Where a stretch begins: the first record's offset and append time.
+pub(crate) type Seam = (Offset, Timestamp);
 
 /// What the window says of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +114,14 @@ impl Window {
     fn holds(&self, twin: Seen, offset: Offset, appended_at: Timestamp) -> bool {
         twin.offset.distance(offset) <= self.records
             && appended_at.since(twin.appended_at) <= self.within
+    }
+
+    /// Whether a stretch that begins at `first` and reaches to this record holds every twin that
+    /// a later one can meet: append times may have stepped back before it, and may do so again.
+    pub(crate) fn is_filled(&self, first: Seam, offset: Offset, appended_at: Timestamp) -> bool {
+        let (begun, begun_at) = first;
+        begun.distance(offset) >= self.records
+            || appended_at.since(begun_at) > self.within + STEP_BACK * 2
     }
 
     /// Lets go what no later record can meet; [`Window::holds`] decides.

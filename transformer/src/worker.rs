@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sink::{Lake, Outcome};
+use sink::{Footer, Lake, Outcome};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -194,14 +194,13 @@ impl Worker {
     }
 
     /// Continues where an object of somebody's ends.
-    fn resume_after(&mut self, partition: Partition, there: &sink::Footer) {
+    fn resume_after(&mut self, there: Footer) {
+        let partition = there.partition;
         let partitions = BTreeSet::from([partition]);
         let epoch = self.hold_back(&partitions);
         let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
-        let (end, appended_at) = (there.end, there.appended_at);
         self.tasks.spawn(async move {
-            let position =
-                resume::after(&lake, topic.as_ref(), &config, partition, end, appended_at).await;
+            let position = resume::after(&lake, topic.as_ref(), &config, &there).await;
             let positions = Ok(BTreeMap::from([(partition, position)]));
             Step::Resumed {
                 partitions,

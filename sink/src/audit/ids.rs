@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use topic::clock::STEP_BACK;
 use topic::{Offset, Partition, Timestamp};
 
 use super::Finding;
@@ -64,12 +65,12 @@ impl Stretch {
         self.near(twin, record, self.within).then_some(twin)
     }
 
-    /// Append times may step back a little, so twice as much is kept.
+    /// Append times may step back a little, so more is kept.
     fn forget(&mut self, record: Twin) {
         while let Some((id, offset)) = self.seen.front() {
             let last = self.last.get(id).filter(|last| last.offset == *offset);
             if let Some(&last) = last {
-                if self.near(last, record, self.within * 2) {
+                if self.near(last, record, self.within + STEP_BACK) {
                     break;
                 }
                 self.last.remove(id);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sink::ObjectName;
 use tokio::time::sleep;
 use topic::clock::Clock;
-use topic::{Offset, Partition};
+use topic::{Offset, Partition, Watermarks};
 
 use super::process::WallClock;
 use super::shop::{Server, Shop};
@@ -172,9 +172,9 @@ impl Stage {
         server.clock.turn(-day);
     }
 
-    /// A partition has another leader for a while, whose clock is behind.
+    /// The leaders' clock is behind for a while, by less than may be.
     async fn turn_leader_clock(self: Arc<Self>) {
-        let behind = i64::try_from(self.dice.number(1..12)).expect("it is small") * 1_000_000;
+        let behind = i64::try_from(self.dice.number(1..8)).expect("it is small") * 1_000_000;
         self.dice.struck(Fault::BrokerClockBack);
         self.clock.turn(-behind);
         sleep(self.dice.millis(2_000..20_000)).await;
@@ -207,14 +207,16 @@ impl Stage {
             .dice
             .pick(&partitions)
             .expect("the topic has a partition");
+        let Watermarks { low, high } = marks[&partition];
         if self.dice.chance(250) {
-            self.dice.struck(Fault::RetentionPassed);
-            self.workers.brokers.trim(partition, marks[&partition].high);
+            self.workers.brokers.trim(partition, high);
             sleep(self.dice.millis(2_000..15_000)).await;
             self.accept_gap(partition).await;
-        } else if let Some(low) = self.newest(partition).await {
+        } else if let Some(newest) = self.newest(partition).await
+            && newest > low
+        {
             self.dice.struck(Fault::RetentionCut);
-            self.workers.brokers.trim(partition, low);
+            self.workers.brokers.trim(partition, newest);
         }
     }
 
@@ -233,6 +235,9 @@ impl Stage {
         loop {
             let low = self.workers.brokers.marks()[&partition].low;
             if let Ok(gap) = lake.accept_gap(partition, low, self.clock.now()).await {
+                if gap.is_some() {
+                    self.dice.struck(Fault::RetentionPassed);
+                }
                 self.dice.note(&("accepted", partition, gap));
                 return;
             }

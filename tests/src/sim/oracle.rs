@@ -11,14 +11,19 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sink::{Footer, Lake, Ledger, ObjectName};
-use topic::{Partition, Record};
+use topic::{Offset, Partition, Record};
 
 /// What must become of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Row(u128),
     Letter,
-    Duplicate,
+    /// Of the record at `twin`; where retention had taken that, it may be what it is itself.
+    Duplicate {
+        twin: u64,
+        id: u128,
+        sound: bool,
+    },
 }
 
 /// What the auditor counted and found.
@@ -75,14 +80,18 @@ fn fates(history: &[Record], twins: Twins) -> BTreeMap<u64, Fate> {
     let mut fates = BTreeMap::new();
     for record in history {
         let (id, sound) = read(record);
-        let twin = last.insert(id, record).is_some_and(|twin| {
+        let twin = last.insert(id, record).filter(|twin| {
             record.offset.0 - twin.offset.0 <= twins.records
                 && record.appended_at.micros() - twin.appended_at.micros() <= twins.within
         });
         let fate = match (twin, sound) {
-            (true, _) => Fate::Duplicate,
-            (false, true) => Fate::Row(id),
-            (false, false) => Fate::Letter,
+            (Some(twin), _) => Fate::Duplicate {
+                twin: twin.offset.0,
+                id,
+                sound,
+            },
+            (None, true) => Fate::Row(id),
+            (None, false) => Fate::Letter,
         };
         fates.insert(record.offset.0, fate);
     }
@@ -105,7 +114,7 @@ pub async fn audit(
     lake: &Lake,
     store: &dyn ObjectStore,
     ledger: &Ledger,
-    history: &[Vec<Record>],
+    (history, lows): (&[Vec<Record>], &BTreeMap<Partition, Offset>),
     acknowledged: &BTreeMap<u128, u64>,
     twins: Twins,
 ) -> Verdict {
@@ -147,7 +156,14 @@ pub async fn audit(
     for (partition, history) in (0..).map(Partition).zip(history) {
         let mut chain = partitions.remove(&partition).unwrap_or_default();
         chain.sort_by_key(|found| found.name.first);
-        verdict.partition(partition, ledger, history, &chain, twins, &mut landed);
+        let low = lows.get(&partition).copied().unwrap_or_default();
+        let of = (partition, low);
+        verdict.partition(of, ledger, history, &chain, twins, &mut landed);
+        let mut gaps = ledger.gaps.iter().filter(|((of, _), _)| *of == partition);
+        if gaps.any(|(_, end)| *end > low) {
+            let why = format!("partition {partition}: what the topic still holds was given up");
+            verdict.violations.push(why);
+        }
     }
     for id in acknowledged.keys().filter(|id| !landed.contains(id)) {
         verdict.lost += 1;
@@ -199,7 +215,7 @@ fn ids(object: &Bytes) -> BTreeMap<u64, u128> {
 impl Verdict {
     fn partition(
         &mut self,
-        partition: Partition,
+        (partition, low): (Partition, Offset),
         ledger: &Ledger,
         history: &[Record],
         chain: &[Found],
@@ -261,8 +277,14 @@ impl Verdict {
                 let fits = match fate {
                     Fate::Row(id) => row == Some(id),
                     Fate::Letter => row.is_none() && letters.contains(&offset),
-                    Fate::Duplicate => {
-                        (row.is_none() && !letters.contains(&offset)) || footer.window_cut
+                    Fate::Duplicate { twin, id, sound } => {
+                        let counted = row.is_none() && !letters.contains(&offset);
+                        let unseen = footer.window_cut && twin < low.0;
+                        let itself = match sound {
+                            true => row == Some(id),
+                            false => letters.contains(&offset),
+                        };
+                        counted || (unseen && itself)
                     }
                 };
                 if !fits {

@@ -237,10 +237,15 @@ impl Client {
         };
         let location = location.clone();
         tokio::spawn(async move {
-            while let Err(Error::Generic { .. }) = client
+            // Until it is created, or somebody else's object stands there.
+            while let Err(error) = client
                 .put_opts(&location, payload.clone(), opts.clone())
                 .await
             {
+                let taken = client.bucket.inner.head(&location).await.is_ok();
+                if matches!(error, Error::AlreadyExists { .. }) && taken {
+                    break;
+                }
                 sleep(Duration::from_millis(100)).await;
             }
         });

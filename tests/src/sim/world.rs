@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sink::{Lake, ObjectName};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use topic::clock::Clock;
 use topic::{Identity, Offset, Partition, Timestamp};
@@ -122,19 +123,29 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     let sight = lake(&bucket, &Arc::new(Process::default()), None);
     while sight.found(&identity, BTreeMap::new()).await.is_err() {}
     let shelf = Shelf::new(&bucket, dice.clone(), bug);
-    tokio::spawn(shelf.clone().crawl());
-    tokio::spawn(stage.clone().keep());
-    tokio::spawn(stage.clone().trouble());
+    let for_ever = [
+        tokio::spawn(shelf.clone().crawl()),
+        tokio::spawn(stage.clone().keep()),
+    ];
+    let mut actors = vec![tokio::spawn(stage.clone().trouble())];
     for client in 0..CLIENTS {
-        tokio::spawn(shop.clone().visit(client));
+        actors.push(tokio::spawn(shop.clone().visit(client)));
     }
     sleep(TROUBLE).await;
+    assert!(
+        !actors.iter().any(JoinHandle::is_finished),
+        "an actor ended before its time"
+    );
     dice.calm_down();
     let recovered = recover(&stage).await;
     // A list may lag for the last time, and the crawler comes by every few seconds.
     sleep(Duration::from_secs(60)).await;
     let mut report = judge(&stage, &shelf, twins).await;
     report.verdict.violations.extend(workers.failed());
+    assert!(
+        !for_ever.iter().any(JoinHandle::is_finished),
+        "the keeper and the crawler work for ever"
+    );
     if dice.chance(250) {
         report.verdict.violations.extend(recreate(&stage).await);
         report.faults = dice.tally();
@@ -194,8 +205,13 @@ async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins) -> Report {
         .expect("the store answers")
         .expect("the lake is founded");
     let history = stage.workers.brokers.history();
+    let marks = stage.workers.brokers.marks().into_iter();
+    let lows = marks
+        .map(|(partition, marks)| (partition, marks.low))
+        .collect();
     let acknowledged = stage.shop.acknowledged();
-    let mut verdict = oracle::audit(&lake, &*store, &ledger, &history, &acknowledged, twins).await;
+    let topic = (history.as_slice(), &lows);
+    let mut verdict = oracle::audit(&lake, &*store, &ledger, topic, &acknowledged, twins).await;
     verdict.violations.extend(shelf.audit(&ledger).await);
     Report {
         faults: stage.dice.tally(),

@@ -228,7 +228,7 @@ async fn input_25_what_a_client_says_is_never_part_of_a_path() {
     for path in &written {
         let path = path.to_str().unwrap();
         assert!(
-            !path.contains("..") && !path.contains("a=b") && !path.contains("99"),
+            !path.contains("..") && !path.contains("a=b") && !path.contains("hour=99"),
             "{path}"
         );
     }

@@ -109,7 +109,7 @@ impl Worker {
             }
             Ok(Outcome::AlreadyCommitted(there)) => {
                 tracing::info!(%partition, end = %there.end, "already committed by another");
-                self.resume_after(partition, &there);
+                self.resume_after(*there);
             }
             Ok(Outcome::GivenUp) => {
                 tracing::info!(%partition, "the ledger has given something up");
