@@ -65,14 +65,18 @@ pub(crate) async fn resume(
     // Retention may have passed meanwhile, and then the window's stretch was sought in what it
     // left: the low watermark is asked for after that.
     let marks = topic.watermarks().await?;
-    let positioned = starts.into_iter().map(|(partition, start)| {
-        let position = start.and_then(|start| {
-            let low = low(&marks, partition)?;
-            Ok(start.position(ledger.first(partition), low, ledger.next))
-        });
-        (partition, position)
-    });
-    Ok(positioned.collect())
+    let mut positions = Positions::new();
+    for (partition, start) in starts {
+        let position = match start {
+            Ok(start) => {
+                let origin = ledger.first(partition);
+                start.position(topic, partition, origin, &marks).await
+            }
+            Err(error) => Err(error),
+        };
+        positions.insert(partition, position);
+    }
+    Ok(positions)
 }
 
 /// Where a partition continues after the lake answered that this object is there.
@@ -119,16 +123,13 @@ fn unnamed(partition: Partition) -> Error {
     ReadError::Unavailable(format!("it does not name partition {partition} yet")).into()
 }
 
-fn low(marks: &BTreeMap<Partition, Watermarks>, partition: Partition) -> Result<Offset, Error> {
-    let marks = marks.get(&partition).ok_or_else(|| unnamed(partition))?;
-    Ok(marks.low)
-}
-
 /// A position before it is known what retention has left of the window's stretch.
 struct Start {
     next: Offset,
     /// Where the window's stretch begins.
     wanted: Offset,
+    /// How many entries of the ledger were read.
+    ledger: u64,
 }
 
 /// What a position is made of.
@@ -145,14 +146,32 @@ pub(crate) struct Place<'a> {
 }
 
 impl Start {
-    fn position(self, origin: Offset, low: Offset, ledger: u64) -> Position {
-        let Self { next, wanted } = self;
-        Position {
+    /// `marks` were asked for after the window's stretch was sought.
+    async fn position(
+        self,
+        topic: &dyn Topic,
+        partition: Partition,
+        origin: Offset,
+        marks: &BTreeMap<Partition, Watermarks>,
+    ) -> Result<Position, Error> {
+        let low = marks.get(&partition).ok_or_else(|| unnamed(partition))?.low;
+        let Self {
+            next,
+            wanted,
+            ledger,
+        } = self;
+        // What the stretch begins with may be all that is left of it. The low watermark itself
+        // need not be a record.
+        let window_cut = low > origin && {
+            let left = topic.fetch(partition, low, 1).await?;
+            left.first().is_none_or(|oldest| wanted <= oldest.offset)
+        };
+        Ok(Position {
             next,
             from: wanted.max(low).min(next),
-            window_cut: wanted <= low && low > origin,
+            window_cut,
             ledger,
-        }
+        })
     }
 }
 
@@ -165,8 +184,10 @@ impl Place<'_> {
         tip: Option<(Offset, Timestamp)>,
     ) -> Result<Position, Error> {
         let start = self.start(end, tip).await?;
-        let low = low(&self.topic.watermarks().await?, self.partition)?;
-        Ok(start.position(self.origin, low, self.ledger.next))
+        let marks = self.topic.watermarks().await?;
+        start
+            .position(self.topic, self.partition, self.origin, &marks)
+            .await
     }
 
     async fn start(&self, end: Offset, tip: Option<(Offset, Timestamp)>) -> Result<Start, Error> {
@@ -187,16 +208,23 @@ impl Place<'_> {
             next = self.ledger.past_gaps(self.partition, there.end);
             seen = Some(there.appended_at);
         }
-        let origin = self.origin;
+        let (origin, ledger) = (self.origin, self.ledger.next);
         let Some(appended_at) = seen else {
-            let wanted = origin;
-            return Ok(Start { next, wanted });
+            return Ok(Start {
+                next,
+                wanted: origin,
+                ledger,
+            });
         };
         let earliest = appended_at.minus(self.config.window + STEP_BACK);
         let by_time = self.topic.offset_at(self.partition, earliest).await?;
         let by_count = Offset(next.0.saturating_sub(self.config.window_records));
         let wanted = by_time.max(by_count).max(origin);
-        Ok(Start { next, wanted })
+        Ok(Start {
+            next,
+            wanted,
+            ledger,
+        })
     }
 
     /// The record before the lake's end must be the one that the lake took.
