@@ -293,11 +293,47 @@ async fn a_promotion_waits_until_both_sides_are_registered() {
     replay(&shore, "early", &range(0, 2, 6), &[BUY; 4], 0).await;
     promote(&shore, "early").await;
     // The live objects are not listed yet: this process is behind the one that promoted.
-    assert!(!catalog.crawl(true).await.unwrap().promoted);
+    let crawl = catalog.crawl(true).await.unwrap();
+    let why = crawl.unshown.unwrap();
+    assert!(
+        !crawl.promoted && why.contains("registered up to 0"),
+        "{why}"
+    );
     assert_eq!(ask(&catalog, "SELECT count(*) FROM clicks").await, "0");
     std::fs::rename(&away, &hidden).unwrap();
-    assert!(catalog.crawl(true).await.unwrap().promoted);
+    let crawl = catalog.crawl(true).await.unwrap();
+    assert_eq!((crawl.promoted, crawl.unshown), (true, None));
     agree(&shore, &catalog, 4, 4).await;
+
+    // What is cut out of a live object is read, and this one cannot be.
+    let cut = shore.commit(0, 8, &[VIEW; 4]).await;
+    catalog.crawl(false).await.unwrap();
+    let bytes = std::fs::read(shore.path(&cut)).unwrap();
+    std::fs::write(shore.path(&cut), &bytes[..bytes.len() / 2]).unwrap();
+    replay(&shore, "late", &range(0, 9, 10), &[BUY], 0).await;
+    promote(&shore, "late").await;
+    let crawl = catalog.crawl(true).await.unwrap();
+    let why = crawl.unshown.unwrap();
+    assert!(!crawl.promoted && why.contains(&cut), "{why}");
+    std::fs::write(shore.path(&cut), bytes).unwrap();
+    assert!(catalog.crawl(false).await.unwrap().promoted);
+    agree(&shore, &catalog, 7, 5).await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_another_replays_meanwhile_shows_that_one() {
+    let shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW; 4]).await;
+    let catalog = shore.catalog().await;
+    for (clicks, buys) in [([BUY, VIEW], 1), ([BUY, BUY], 2)] {
+        // All of it happens between two crawls of this process.
+        replay(&shore, "again", &range(0, 1, 3), &clicks, 0).await;
+        promote(&shore, "again").await;
+        assert!(catalog.crawl(false).await.unwrap().promoted);
+        agree(&shore, &catalog, 4 - buys, buys).await;
+        rollback(&shore, "again").await;
+        std::fs::remove_dir_all(shore.path("replays/again")).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
