@@ -62,7 +62,11 @@ impl Inner {
     ) -> Result<(), Error> {
         let lake = self.lake.replay(name);
         let Some(ledger) = lake.ledger().await? else {
-            return Ok(());
+            // What is left of a deletion that was interrupted is no replay.
+            return match marks.listed.contains_key(name) && !live.promoted(name) {
+                true => self.forget(name, marks).await,
+                false => Ok(()),
+            };
         };
         let (true, Some(replay)) = (ledger.topic == live.topic, &ledger.replay) else {
             tracing::debug!(replay = %name, "it is of topic {}, and left out", ledger.topic);

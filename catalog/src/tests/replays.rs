@@ -263,6 +263,17 @@ async fn a_replay_whose_folder_was_deleted_is_a_table_no_more() {
         assert!(gone.to_string().contains("does not exist"), "{gone}");
         agree(&shore, &catalog, 4, 0).await;
     }
+    // Its deletion was interrupted: the ledger is gone, something else is still there.
+    replay(&shore, "half", &range(0, 1, 3), &[BUY; 2], 0).await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    let count = "SELECT count(*) FROM clicks_half";
+    assert_eq!(ask(&catalog, count).await, "2");
+    std::fs::remove_dir_all(shore.path("replays/half/_ledger")).unwrap();
+    catalog.crawl(true).await.unwrap();
+    let gone = catalog.query(count).await.unwrap_err();
+    assert!(gone.to_string().contains("does not exist"), "{gone}");
+    drop(catalog);
     // Between two crawls it is deleted and begun anew, with another range.
     let catalog = shore.catalog().await;
     for (first, end) in [(0, 1), (1, 4)] {
@@ -279,6 +290,61 @@ async fn a_replay_whose_folder_was_deleted_is_a_table_no_more() {
         assert_eq!(ask(&catalog, count).await, (end - first).to_string());
         delete("anew");
     }
+}
+
+#[tokio::test]
+async fn a_damaged_replay_takes_no_other_table_down() {
+    let shore = Shore::new().await;
+    shore.commit_at(ARRIVAL, 0, 0, &[VIEW; 4], 2).await;
+    let mut objects = Vec::new();
+    for text in ["short", "gone", "sound"] {
+        let lake = begin(&shore, text, &range(0, 1, 5)).await;
+        let object = Shore::commit_in(&lake, ARRIVAL, 0, 1, &[BUY; 3], 1).await;
+        objects.push(shore.path(&format!("replays/{text}/{object}")));
+    }
+    shore.catalog().await.crawl(false).await.unwrap();
+    let (short, gone) = (&objects[0], &objects[1]);
+    let whole = std::fs::read(short).unwrap();
+    std::fs::write(short, &whole[..whole.len() / 2]).unwrap();
+    std::fs::remove_file(gone).unwrap();
+    // A process that binds them for the first time.
+    let catalog = shore.catalog().await;
+    agree(&shore, &catalog, 4, 0).await;
+    let attach = format!(
+        "ATTACH '{}' AS shop (READ_ONLY)",
+        shore.path(crate::PUBLISHED).display()
+    );
+    let reader = duckdb::Connection::open_in_memory().unwrap();
+    reader.execute_batch(&attach).unwrap();
+    for text in ["short", "gone"] {
+        let excused = catalog
+            .query(&format!("SELECT count(*) FROM clicks_{text}"))
+            .await;
+        let excused = excused.unwrap_err().to_string();
+        let sql = format!("SELECT visitor_id FROM shop.clicks_{text}");
+        let rows = reader.prepare(&sql).and_then(|mut statement| {
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        });
+        let published = rows.unwrap_err().to_string();
+        for words in ["clickweir audit", "parquet", text] {
+            assert!(excused.contains(words), "{words}: {excused}");
+            assert!(published.contains(words), "{words}: {published}");
+        }
+    }
+    for sql in [
+        "SELECT count(*) FROM clicks_sound",
+        "SELECT 2 + count(*) FROM dead_letters_gone",
+    ] {
+        assert_eq!(ask(&catalog, sql).await, "3");
+    }
+    // What was put back is read again, from the next registered object on.
+    std::fs::write(short, whole).unwrap();
+    shore.commit(0, 6, &[VIEW]).await;
+    catalog.crawl(false).await.unwrap();
+    let count = "SELECT count(*) FROM clicks_short";
+    assert_eq!(ask(&catalog, count).await, "3");
 }
 
 #[tokio::test]
