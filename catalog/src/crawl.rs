@@ -30,6 +30,9 @@ pub struct Crawl {
     /// Whether this run changed what the tables show of the replays.
     #[serde(default)]
     pub promoted: bool,
+    /// Why the tables do not show the replays as the ledger says, where they do not.
+    #[serde(default)]
+    pub unshown: Option<String>,
     /// What was held, refused or foreign, and why.
     pub detail: String,
 }
@@ -73,12 +76,15 @@ impl Catalog {
             .discover_and_register(&mut marks, &ledger, full, started)
             .await?;
         match inner.follow(&mut marks, &ledger, full).await {
-            Ok(promoted) => {
-                run.promoted = promoted;
+            Ok((promoted, unshown)) => {
+                (run.promoted, run.unshown) = (promoted, unshown);
                 *slot = Some(marks);
             }
             // The live rows are registered whatever a replay is like; the next run tries again.
-            Err(error) => tracing::error!(%error, "the replays cannot be followed"),
+            Err(error) => {
+                tracing::error!(%error, "the replays cannot be followed");
+                run.unshown = Some(error.to_string());
+            }
         }
         Ok(run)
     }
@@ -177,6 +183,7 @@ impl Listed {
             refused,
             foreign: self.foreign.len() as u64,
             promoted: false,
+            unshown: None,
             detail: words.join("\n"),
         }
     }

@@ -38,6 +38,12 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
+    /// Whether it is the one that was promoted, and not another of its name.
+    pub(crate) fn is(&self, promotion: &Promotion) -> bool {
+        let begun_at = self.ledger.replay.as_ref().map(|replay| replay.begun_at);
+        begun_at == Some(promotion.begun_at) && self.ledger.ranges() == promotion.ranges
+    }
+
     /// Whether all that it will ever hold is registered.
     pub(crate) fn is_whole(&self) -> bool {
         let mut ranges = self.ledger.ranges().into_iter();
@@ -79,20 +85,39 @@ impl Marks {
     }
 
     /// Those of the ledger's promotions that can be shown: the first ones, up to one whose
-    /// ranges are not registered yet, live or replayed.
-    pub(crate) fn reached(&self, ledger: &Ledger) -> Vec<Promotion> {
-        let whole = |promotion: &&Promotion| {
-            let replayed = self.replays.get(&promotion.name);
-            let mut ranges = promotion.ranges.iter();
-            replayed.is_some_and(Followed::is_whole)
-                && ranges.all(|(&partition, &(_, end))| self.end(partition, ledger) >= end)
+    /// ranges are not registered yet, live or replayed. With it goes why it waits.
+    pub(crate) fn reached(&self, ledger: &Ledger) -> (Vec<Promotion>, Option<String>) {
+        let mut reached = Vec::new();
+        for promotion in &ledger.promotions {
+            if let Some(why) = self.lacks(promotion, ledger) {
+                return (reached, Some(why));
+            }
+            reached.push(promotion.clone());
+        }
+        (reached, None)
+    }
+
+    /// Why a promotion cannot be shown yet, where it cannot.
+    fn lacks(&self, promotion: &Promotion, ledger: &Ledger) -> Option<String> {
+        let name = &promotion.name;
+        let Some(followed) = self.replays.get(name) else {
+            return Some(format!("there is no replay {name}"));
         };
-        ledger
-            .promotions
-            .iter()
-            .take_while(whole)
-            .cloned()
-            .collect()
+        if !followed.is(promotion) {
+            return Some(format!(
+                "the replay {name} is not the one that was promoted"
+            ));
+        }
+        if !followed.is_whole() {
+            return Some(format!("not all of the replay {name} is registered"));
+        }
+        let mut ranges = promotion.ranges.iter();
+        ranges.find_map(|(&partition, &(_, end))| {
+            let at = self.end(partition, ledger);
+            (at < end).then(|| {
+                format!("of partition {partition} the live objects are registered up to {at}, the replay {name} ends at {end}")
+            })
+        })
     }
 
     /// From which hour on a run must list: the one before the newest, and that before the

@@ -10,14 +10,14 @@ use crate::{Error, promotions, register};
 
 impl Inner {
     /// Registers what the replays committed since the last run, and shows the promotions that
-    /// can be shown. Whether those have changed. A `full` run looks at what it knows, too: a
-    /// replay may have been deleted and begun anew.
+    /// can be shown. Whether those have changed, and why others cannot be shown yet. A `full`
+    /// run looks at what it knows, too: a replay may have been deleted and begun anew.
     pub(crate) async fn follow(
         &self,
         marks: &mut Marks,
         ledger: &Ledger,
         full: bool,
-    ) -> Result<bool, Error> {
+    ) -> Result<(bool, Option<String>), Error> {
         let there = self.lake.replays().await?;
         let gone = |name: &&ReplayName| !there.contains(name) && !ledger.promoted(name);
         for name in marks
@@ -30,7 +30,9 @@ impl Inner {
             self.forget(&name, marks).await?;
         }
         for name in there {
-            if full || !marks.replays.contains_key(&name) {
+            let mut promoted = ledger.promotions.iter().filter(|shown| shown.name == name);
+            let followed = marks.replays.get(&name);
+            if full || followed.is_none_or(|followed| !promoted.all(|shown| followed.is(shown))) {
                 self.begin(&name, marks, ledger).await?;
             }
             if let Some(followed) = marks.replays.get_mut(&name)
@@ -39,15 +41,15 @@ impl Inner {
                 self.register_replay(&name, followed).await?;
             }
         }
-        let promoted = marks.reached(ledger);
+        let (promoted, waits) = marks.reached(ledger);
         if promoted == marks.promotions {
-            return Ok(false);
+            return Ok((false, waits));
         }
         let (wanted, location) = (promoted.clone(), self.lake.location().clone());
         let fold = move |session: &mut _| promotions::fold(session, &wanted, &location);
         self.engine.run(Mode::Write, PATIENCE, fold).await?;
         marks.promotions = promoted;
-        Ok(true)
+        Ok((true, waits))
     }
 
     /// Begins to follow a replay that has a ledger, of this topic; one that was begun anew
@@ -60,7 +62,11 @@ impl Inner {
     ) -> Result<(), Error> {
         let lake = self.lake.replay(name);
         let Some(ledger) = lake.ledger().await? else {
-            return Ok(());
+            // What is left of a deletion that was interrupted is no replay.
+            return match marks.listed.contains_key(name) && !live.promoted(name) {
+                true => self.forget(name, marks).await,
+                false => Ok(()),
+            };
         };
         let (true, Some(replay)) = (ledger.topic == live.topic, &ledger.replay) else {
             tracing::debug!(replay = %name, "it is of topic {}, and left out", ledger.topic);

@@ -10,7 +10,7 @@ use crate::error::sentence;
 use crate::remote::Access;
 
 /// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Everything below is a fold of the lake: a row of `partitions` is how far a partition is
 /// registered and in which hour its last object stands; `gaps` are the losses that the

@@ -1,10 +1,12 @@
 //! The lake's tables as SQL: over explicit lists of objects, and the same columns whatever
 //! the objects hold.
 
+use duckdb::Connection;
 use sink::{COLUMNS, Location, Type};
 
 use crate::Error;
 use crate::engine::Session;
+use crate::error::sentence;
 use crate::remote::quoted;
 
 /// The columns of dead letters, and their types.
@@ -175,12 +177,15 @@ pub(crate) struct View {
     name: String,
     table: Table,
     parts: Vec<Part>,
+    /// Whether it is a replay's own.
+    replayed: bool,
 }
 
 impl View {
-    fn new(name: String, table: Table, pieces: &[Piece]) -> Self {
+    fn new(name: String, table: Table, pieces: &[Piece], replayed: bool) -> Self {
         Self {
             name,
+            replayed,
             table,
             parts: parts(pieces),
         }
@@ -221,6 +226,32 @@ impl View {
         )
     }
 
+    /// SQL of the view of a replay of which an object cannot be opened, none where all can be:
+    /// it says why when it is read, and takes no other table down. `spare` is a connection
+    /// outside of any transaction, since what fails in one ends it.
+    pub(crate) fn excuse(
+        &self,
+        spare: &Connection,
+        temp: &str,
+        location: &Location,
+    ) -> Option<String> {
+        if !self.replayed || self.parts.is_empty() {
+            return None;
+        }
+        let tried = spare.execute_batch(&self.create("TEMP", location));
+        let why = sentence(&tried.err()?);
+        let name = &self.name;
+        tracing::warn!(table = %name, why, "an object of the replay cannot be read");
+        let empty = self.table.over(&[], &[]);
+        let why = quoted(&format!(
+            "{name} cannot be read, `clickweir audit` names what is damaged: {why}"
+        ));
+        Some(format!(
+            "CREATE OR REPLACE {temp} VIEW {name} AS FROM {empty} UNION ALL BY NAME \
+             SELECT NULL AS \"offset\" WHERE error({why})::BOOLEAN;"
+        ))
+    }
+
     /// SQL that makes the view. Making it opens one object of each list, which is why the
     /// macros list only that one meanwhile.
     pub(crate) fn create(&self, temp: &str, location: &Location) -> String {
@@ -256,10 +287,16 @@ impl Session {
             return Ok(());
         }
         let mut stale = std::mem::take(&mut self.bound);
+        let spare = self.connection.try_clone()?;
         for view in self.views()? {
             let (text, objects) = (view.text("TEMP"), view.objects("TEMP", location));
             let known = stale.remove(&view.name);
             if known.as_ref().is_none_or(|(known, _)| *known != text) {
+                if let Some(excuse) = view.excuse(&spare, "TEMP", location) {
+                    self.connection.execute_batch(&excuse)?;
+                    self.bound.insert(view.name, (excuse, String::new()));
+                    continue;
+                }
                 self.connection
                     .execute_batch(&view.create("TEMP", location))?;
             }
@@ -283,13 +320,14 @@ impl Session {
         let mut views = Vec::new();
         for table in [Table::Clicks, Table::Letters] {
             let pieces = self.pieces(table, "true")?;
-            views.push(View::new(table.name().to_owned(), table, &pieces));
+            views.push(View::new(table.name().to_owned(), table, &pieces, false));
             for replay in self.paths("SELECT DISTINCT replay FROM replays ORDER BY ALL")? {
                 let pieces = self.pieces_of(table, &replay, "true")?;
                 views.push(View::new(
                     format!("{}_{replay}", table.name()),
                     table,
                     &pieces,
+                    true,
                 ));
             }
         }

@@ -76,8 +76,7 @@ impl Node {
     /// Shows what was live before.
     pub(crate) async fn rollback(&self, request: &Value) -> anyhow::Result<Value> {
         let name = name(request)?;
-        let lake = self.lake().await?;
-        lake.rollback(&name, self.clock.now()).await?;
+        self.lake().await?.rollback(&name, self.clock.now()).await?;
         self.told_by_the_ledger().await?;
         Ok(json!({}))
     }
@@ -85,29 +84,39 @@ impl Node {
     /// The catalog follows the ledger at once, and so does its published copy.
     async fn told_by_the_ledger(&self) -> anyhow::Result<()> {
         let catalog = self.catalog().await?;
-        catalog.crawl(false).await?;
-        Ok(catalog.publish(None).await?)
+        let unshown = match catalog.crawl(false).await {
+            Ok(crawl) => crawl.unshown,
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(why) = unshown {
+            bail!("it is in the ledger; this catalog cannot show it yet: {why}");
+        }
+        let published = catalog.publish(None).await;
+        published.context("it is in the ledger and shown here; the published copy follows")
     }
 
     /// Audits each replay as the lake that it is: those that are there, and those that must be.
     pub(crate) async fn weigh_replays(&self) -> anyhow::Result<BTreeMap<String, Audit>> {
         let lake = self.lake().await?;
-        let promoted = lake.ledger().await?.map(|ledger| ledger.promotions);
-        let promoted = promoted.into_iter().flatten().map(|shown| shown.name);
-        let mut names: BTreeSet<ReplayName> = promoted.collect();
+        let ledger = lake.ledger().await?;
+        let promoted = |name: &_| ledger.as_ref().is_some_and(|live| live.promoted(name));
+        let shown = ledger.iter().flat_map(|live| &live.promotions);
+        let mut names: BTreeSet<ReplayName> = shown.map(|shown| shown.name.clone()).collect();
         names.extend(lake.replays().await?);
+        let refused =
+            |error: &anyhow::Error| matches!(error.downcast_ref(), Some(sink::Error::Refused(_)));
         let mut audits = BTreeMap::new();
         for name in names {
             let audit = match self.weigh_replay(&name).await {
-                Err(error) if matches!(error.downcast_ref(), Some(sink::Error::Refused(_))) => {
-                    Audit {
-                        findings: vec![Finding::new(
-                            format!("the replay {name} is promoted, and {error}"),
-                            format!("take it back with `clickweir rollback {name}`"),
-                        )],
-                        ..Audit::default()
-                    }
-                }
+                // A folder without a ledger is what an interrupted deletion left.
+                Err(error) if refused(&error) && !promoted(&name) => continue,
+                Err(error) if refused(&error) => Audit {
+                    findings: vec![Finding::new(
+                        format!("the replay {name} is promoted, and {error}"),
+                        format!("take it back with `clickweir rollback {name}`"),
+                    )],
+                    ..Audit::default()
+                },
                 weighed => weighed?,
             };
             audits.insert(name.to_string(), audit);

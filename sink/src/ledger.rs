@@ -43,6 +43,8 @@ pub enum Entry {
     Promote {
         /// The replay.
         name: ReplayName,
+        /// When that was begun: its name may have been another's.
+        begun_at: Timestamp,
         /// What it holds.
         #[serde(deserialize_with = "by_partition")]
         ranges: Ranges,
@@ -123,10 +125,19 @@ impl Ledger {
                 end,
                 ..
             } => drop(self.gaps.insert((partition, first), end)),
-            Entry::Promote { name, ranges, .. } => {
+            Entry::Promote {
+                name,
+                begun_at,
+                ranges,
+                ..
+            } => {
                 // The newest promotion lies on top.
                 self.promotions.retain(|known| known.name != name);
-                self.promotions.push(Promotion { name, ranges });
+                self.promotions.push(Promotion {
+                    name,
+                    begun_at,
+                    ranges,
+                });
             }
             Entry::Rollback { name, .. } => self.promotions.retain(|known| known.name != name),
         }

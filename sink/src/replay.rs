@@ -99,6 +99,8 @@ pub struct Replay {
 pub struct Promotion {
     /// The replay.
     pub name: ReplayName,
+    /// When that was begun: one that was deleted and begun anew under its name is another.
+    pub begun_at: Timestamp,
     /// What it holds.
     #[serde(deserialize_with = "by_partition")]
     pub ranges: Ranges,
@@ -122,7 +124,7 @@ pub struct Segment {
 #[must_use]
 pub fn segments(promotions: &[Promotion]) -> Vec<Segment> {
     let mut shown: Vec<Segment> = Vec::new();
-    for Promotion { name, ranges } in promotions {
+    for Promotion { name, ranges, .. } in promotions {
         for (&partition, &(first, end)) in ranges {
             let mut rest = Vec::with_capacity(shown.len() + 2);
             for old in shown {
@@ -284,7 +286,14 @@ impl Lake {
                 spelt(&left)
             )));
         }
-        let ranges = self.replay_ledger(name).await?.ranges();
+        let replayed = self.replay_ledger(name).await?;
+        let ranges = replayed.ranges();
+        let Some(Replay { begun_at, .. }) = replayed.replay else {
+            return Err(Error::Refused(format!(
+                "{} holds a lake that is no replay: take it out of there",
+                name.folder()
+            )));
+        };
         loop {
             let ledger = self.live_ledger().await?;
             if ledger.promoted(name) {
@@ -294,13 +303,18 @@ impl Lake {
             }
             let entry = Entry::Promote {
                 name: name.clone(),
+                begun_at,
                 ranges: ranges.clone(),
                 promoted_at: now,
             };
             // The loser of the race for the number looks again at what is there now.
             if self.write_entry(ledger.next, &entry).await? {
                 let name = name.clone();
-                return Ok(Promotion { name, ranges });
+                return Ok(Promotion {
+                    name,
+                    begun_at,
+                    ranges,
+                });
             }
         }
     }

@@ -263,6 +263,17 @@ async fn a_replay_whose_folder_was_deleted_is_a_table_no_more() {
         assert!(gone.to_string().contains("does not exist"), "{gone}");
         agree(&shore, &catalog, 4, 0).await;
     }
+    // Its deletion was interrupted: the ledger is gone, something else is still there.
+    replay(&shore, "half", &range(0, 1, 3), &[BUY; 2], 0).await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    let count = "SELECT count(*) FROM clicks_half";
+    assert_eq!(ask(&catalog, count).await, "2");
+    std::fs::remove_dir_all(shore.path("replays/half/_ledger")).unwrap();
+    catalog.crawl(true).await.unwrap();
+    let gone = catalog.query(count).await.unwrap_err();
+    assert!(gone.to_string().contains("does not exist"), "{gone}");
+    drop(catalog);
     // Between two crawls it is deleted and begun anew, with another range.
     let catalog = shore.catalog().await;
     for (first, end) in [(0, 1), (1, 4)] {
@@ -282,6 +293,61 @@ async fn a_replay_whose_folder_was_deleted_is_a_table_no_more() {
 }
 
 #[tokio::test]
+async fn a_damaged_replay_takes_no_other_table_down() {
+    let shore = Shore::new().await;
+    shore.commit_at(ARRIVAL, 0, 0, &[VIEW; 4], 2).await;
+    let mut objects = Vec::new();
+    for text in ["short", "gone", "sound"] {
+        let lake = begin(&shore, text, &range(0, 1, 5)).await;
+        let object = Shore::commit_in(&lake, ARRIVAL, 0, 1, &[BUY; 3], 1).await;
+        objects.push(shore.path(&format!("replays/{text}/{object}")));
+    }
+    shore.catalog().await.crawl(false).await.unwrap();
+    let (short, gone) = (&objects[0], &objects[1]);
+    let whole = std::fs::read(short).unwrap();
+    std::fs::write(short, &whole[..whole.len() / 2]).unwrap();
+    std::fs::remove_file(gone).unwrap();
+    // A process that binds them for the first time.
+    let catalog = shore.catalog().await;
+    agree(&shore, &catalog, 4, 0).await;
+    let attach = format!(
+        "ATTACH '{}' AS shop (READ_ONLY)",
+        shore.path(crate::PUBLISHED).display()
+    );
+    let reader = duckdb::Connection::open_in_memory().unwrap();
+    reader.execute_batch(&attach).unwrap();
+    for text in ["short", "gone"] {
+        let excused = catalog
+            .query(&format!("SELECT count(*) FROM clicks_{text}"))
+            .await;
+        let excused = excused.unwrap_err().to_string();
+        let sql = format!("SELECT visitor_id FROM shop.clicks_{text}");
+        let rows = reader.prepare(&sql).and_then(|mut statement| {
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        });
+        let published = rows.unwrap_err().to_string();
+        for words in ["clickweir audit", "parquet", text] {
+            assert!(excused.contains(words), "{words}: {excused}");
+            assert!(published.contains(words), "{words}: {published}");
+        }
+    }
+    for sql in [
+        "SELECT count(*) FROM clicks_sound",
+        "SELECT 2 + count(*) FROM dead_letters_gone",
+    ] {
+        assert_eq!(ask(&catalog, sql).await, "3");
+    }
+    // What was put back is read again, from the next registered object on.
+    std::fs::write(short, whole).unwrap();
+    shore.commit(0, 6, &[VIEW]).await;
+    catalog.crawl(false).await.unwrap();
+    let count = "SELECT count(*) FROM clicks_short";
+    assert_eq!(ask(&catalog, count).await, "3");
+}
+
+#[tokio::test]
 async fn a_promotion_waits_until_both_sides_are_registered() {
     let shore = Shore::new().await;
     let catalog = shore.catalog().await;
@@ -293,11 +359,47 @@ async fn a_promotion_waits_until_both_sides_are_registered() {
     replay(&shore, "early", &range(0, 2, 6), &[BUY; 4], 0).await;
     promote(&shore, "early").await;
     // The live objects are not listed yet: this process is behind the one that promoted.
-    assert!(!catalog.crawl(true).await.unwrap().promoted);
+    let crawl = catalog.crawl(true).await.unwrap();
+    let why = crawl.unshown.unwrap();
+    assert!(
+        !crawl.promoted && why.contains("registered up to 0"),
+        "{why}"
+    );
     assert_eq!(ask(&catalog, "SELECT count(*) FROM clicks").await, "0");
     std::fs::rename(&away, &hidden).unwrap();
-    assert!(catalog.crawl(true).await.unwrap().promoted);
+    let crawl = catalog.crawl(true).await.unwrap();
+    assert_eq!((crawl.promoted, crawl.unshown), (true, None));
     agree(&shore, &catalog, 4, 4).await;
+
+    // What is cut out of a live object is read, and this one cannot be.
+    let cut = shore.commit(0, 8, &[VIEW; 4]).await;
+    catalog.crawl(false).await.unwrap();
+    let bytes = std::fs::read(shore.path(&cut)).unwrap();
+    std::fs::write(shore.path(&cut), &bytes[..bytes.len() / 2]).unwrap();
+    replay(&shore, "late", &range(0, 9, 10), &[BUY], 0).await;
+    promote(&shore, "late").await;
+    let crawl = catalog.crawl(true).await.unwrap();
+    let why = crawl.unshown.unwrap();
+    assert!(!crawl.promoted && why.contains(&cut), "{why}");
+    std::fs::write(shore.path(&cut), bytes).unwrap();
+    assert!(catalog.crawl(false).await.unwrap().promoted);
+    agree(&shore, &catalog, 7, 5).await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_another_replays_meanwhile_shows_that_one() {
+    let shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW; 4]).await;
+    let catalog = shore.catalog().await;
+    for (clicks, buys) in [([BUY, VIEW], 1), ([BUY, BUY], 2)] {
+        // All of it happens between two crawls of this process.
+        replay(&shore, "again", &range(0, 1, 3), &clicks, 0).await;
+        promote(&shore, "again").await;
+        assert!(catalog.crawl(false).await.unwrap().promoted);
+        agree(&shore, &catalog, 4 - buys, buys).await;
+        rollback(&shore, "again").await;
+        std::fs::remove_dir_all(shore.path("replays/again")).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -79,10 +79,10 @@ pub fn restore(
     let to = end.map_or_else(|| "NEXT".to_owned(), |end| end.to_string());
     match marks {
         Some(marks) if marks.low <= first => format!(
-            "put it back from a backup, or, while the topic holds them, read its records again: \
-             `clickweir replay --into NAME --partition {partition} --from-offset {first} \
-             --to-offset {to}`, then `clickweir promote NAME`"
+            "put it back from a copy; until then its rows, which the topic still holds, can be \
+             shown by `clickweir replay --into NAME --partition {partition} --from-offset {first} \
+             --to-offset {to}` and `clickweir promote NAME`, and the audit goes on naming it"
         ),
-        _ => "put it back from a backup; the topic no longer holds its records".to_owned(),
+        _ => "put it back from a copy; the topic no longer holds its records".to_owned(),
     }
 }

@@ -84,6 +84,7 @@ fn the_later_promotion_lies_on_top() {
             .iter()
             .map(|&(text, first, end)| Promotion {
                 name: name(text),
+                begun_at: Timestamp::default(),
                 ranges: ranges(first, end),
             })
             .collect();

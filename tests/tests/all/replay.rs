@@ -14,6 +14,8 @@ use tests::clients::{Clients, post};
 use tests::cluster::Cluster;
 use tokio::time::{Instant, sleep};
 
+mod refused;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 /// All that a test ever appended.
 const ALWAYS: [&str; 4] = [
@@ -215,111 +217,24 @@ async fn fault_43_a_replay_beside_live_traffic_leaves_it_alone_and_both_pass_the
         json!(4)
     );
     // The published copy tells the same.
-    assert!(
-        place
-            .path()
-            .join("data/lake/published/clickweir.duckdb")
-            .exists()
-    );
-    assert!(up.process.end().unwrap());
-}
-
-#[tokio::test]
-async fn what_cannot_be_replayed_or_promoted_is_refused_with_the_remedy() {
-    let place = Place::new().unwrap().with("TOPIC__PARTITIONS", "1");
-    let empty = replay(&place, "a", &ALWAYS);
-    assert!(
-        said(&empty).contains("the lake is empty"),
-        "{}",
-        said(&empty)
-    );
-    place.must(&["up", "--visitors", "3", "--once"]).unwrap();
-    let up = place.up(&[]).unwrap();
-    let offsets = |first: &'static str, end: &'static str| {
-        [
-            "--partition",
-            "0",
-            "--from-offset",
-            first,
-            "--to-offset",
-            end,
-        ]
-    };
-    replayed(&place, "a", &offsets("1", "3"));
-    let refused = |output: Output, words: &[&str]| {
-        assert!(!output.status.success());
-        for word in words {
-            assert!(said(&output).contains(word), "{word}: {}", said(&output));
-        }
-    };
-    let run = |command: &[&str]| place.run(command).unwrap();
-    refused(
-        replay(&place, "a", &offsets("1", "4")),
-        &["partition 0: 1..3", "another name"],
-    );
-    refused(
-        replay(&place, "a", &[&offsets("1", "3")[..], &NO_WINDOW].concat()),
-        &["another configuration", "another name"],
-    );
-    refused(
-        replay(&place, "b", &offsets("1", "1000000")),
-        &["committed it up to", "wait"],
-    );
-    refused(
-        replay(&place, "b", &offsets("3", "3")),
-        &["no click was appended"],
-    );
-    refused(
-        replay(
-            &place,
-            "b",
-            &["--partition", "7", "--from-offset", "1", "--to-offset", "3"],
-        ),
-        &["no partition 7", "0 to 0"],
-    );
-    refused(
-        replay(&place, "b", &[]),
-        &["no replay b (a)", "--from-offset"],
-    );
-    refused(
-        replay(&place, "b", &["--from", "now", "--to", "then"]),
-        &["no moment"],
-    );
-    refused(
-        replay(&place, "b", &["--partition", "0"]),
-        &["--from-offset"],
-    );
-    for name in ["", "B", "b; DROP TABLE clicks", "../b", "live", "b'"] {
-        refused(
-            replay(&place, name, &offsets("1", "3")),
-            &["cannot name a replay"],
+    let published = place.path().join("data/lake/published/clickweir.duckdb");
+    let told = |sql: &str| {
+        let reader = duckdb::Connection::open_in_memory().unwrap();
+        let attach = format!(
+            "ATTACH '{}' AS shop (READ_ONLY); USE shop",
+            published.display()
         );
-        for command in ["diff", "promote", "rollback"] {
-            refused(run(&[command, name]), &["cannot name a replay"]);
-        }
-    }
-    for command in ["diff", "promote"] {
-        refused(
-            run(&[command, "b"]),
-            &["no replay b (a)", "clickweir replay --into b"],
-        );
-    }
-    refused(run(&["rollback", "b"]), &["not promoted", "there is none"]);
-    place.must(&["promote", "a"]).unwrap();
-    refused(
-        run(&["promote", "a"]),
-        &["promoted already", "clickweir rollback a"],
-    );
-    refused(run(&["rollback", "b"]), &["promoted now: a"]);
-
-    // One bit of another replay flips: it is not promoted.
-    replayed(&place, "b", &offsets("0", "3"));
-    let objects = files(&place.path().join("data/lake/replays/b/clicks"));
-    let mut bytes = std::fs::read(&objects[0]).unwrap();
-    bytes[100] ^= 1;
-    std::fs::write(&objects[0], bytes).unwrap();
-    refused(run(&["promote", "b"]), &["is damaged", "another name"]);
-    assert!(!run(&["audit"]).status.success(), "and the audit names it");
+        reader.execute_batch(&attach).unwrap();
+        reader
+            .query_row(sql, [], |row| row.get::<_, u64>(0))
+            .unwrap()
+    };
+    place.must(&["promote", "doubles"]).unwrap();
+    assert_eq!(told(STRETCH), rows + duplicates);
+    place.must(&["rollback", "doubles"]).unwrap();
+    assert_eq!(told(STRETCH), rows);
+    place.must(&["publish"]).unwrap();
+    assert_eq!(told("SELECT count(*) FROM clicks"), clicks(&place));
     assert!(up.process.end().unwrap());
 }
 
