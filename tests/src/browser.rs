@@ -173,11 +173,12 @@ impl Browser {
     pub async fn until(&self, script: &str, accept: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let value = self.run(script).await?;
-            if accept(&value) {
-                return Ok(value);
+            // While one page gives way to the next there is none to run it in.
+            let value = self.run(script).await;
+            match &value {
+                Ok(value) if accept(value) => return Ok(value.clone()),
+                _ => ensure!(Instant::now() < deadline, "{script} still gives {value:?}"),
             }
-            ensure!(Instant::now() < deadline, "{script} still gives {value}");
             sleep(Duration::from_millis(100)).await;
         }
     }

@@ -39,13 +39,8 @@ async fn demo(place: &Place) -> Up {
 
 /// Waits until the page shows these figures: a click on a form answers before its page does.
 async fn shows(browser: &Browser, figures: Value) {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    let mut shown = browser.run(TOTALS).await;
-    while shown.as_ref().ok() != Some(&figures) && Instant::now() < deadline {
-        sleep(Duration::from_millis(100)).await;
-        shown = browser.run(TOTALS).await;
-    }
-    assert_eq!(shown.unwrap(), figures);
+    let same = browser.until(TOTALS, |shown| *shown == figures).await;
+    same.unwrap_or_else(|error| panic!("{figures}: {error}"));
 }
 
 /// Chooses an option as a person does, from the form above the panels.
