@@ -128,6 +128,19 @@ impl Browser {
         click.with_context(|| format!("clicking {css}")).map(|_| ())
     }
 
+    /// Clicks on what leads to another page, and waits until that stands: a click itself may be
+    /// answered while the old page is still there. It wants scripts.
+    ///
+    /// # Errors
+    /// Where it does not appear, or no other page comes.
+    pub async fn follow(&self, css: &str) -> Result<()> {
+        self.run("document.left = true").await?;
+        self.click(css).await?;
+        let arrived = "return document.left !== true && document.readyState === 'complete'";
+        self.until(arrived, |arrived| *arrived == true).await?;
+        Ok(())
+    }
+
     /// Types into what the CSS selector finds first, instead of what stands there.
     ///
     /// # Errors

@@ -154,7 +154,7 @@ async fn the_page_for_sql_answers_and_says_why_it_refuses() {
         .unwrap();
     let ask = "SELECT product_name, count(*) AS n FROM clicks GROUP BY 1";
     browser.fill("#sql", ask).await.unwrap();
-    browser.click("main form button").await.unwrap();
+    browser.follow("main form button").await.unwrap();
     // A click on a form answers before its page does.
     let row =
         "return [...document.querySelectorAll('.result tbody td')].map((td) => td.textContent)";
@@ -178,7 +178,7 @@ async fn the_page_for_sql_answers_and_says_why_it_refuses() {
         "DROP VIEW clicks",
     ] {
         browser.fill("#sql", refused).await.unwrap();
-        browser.click("main form button").await.unwrap();
+        browser.follow("main form button").await.unwrap();
         let alert = format!(
             "const asked = new URLSearchParams(location.search).get('sql');
             const alert = document.querySelector('[role=alert]');

@@ -152,6 +152,7 @@ async fn fill(topic: &dyn Topic) {
             20 => "42".to_owned(),
             50 => r#"{"quantity":"many"}"#.to_owned(),
             80 => "{".to_owned(),
+            10 => r#"{"action":"view","x":1e999,"y":1234567890123456789012345678901234567890}"#.to_owned(),
             _ => format!(r#"{{"action":"view","visitor_id":"{visitor}"}}"#),
         };
         Draft {

@@ -65,22 +65,22 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
     shows(&browser, totals(&place, "true")).await;
 
     choose(&browser, "action", "buy").await;
-    browser.click(".filters button").await.unwrap();
+    browser.follow(".filters button").await.unwrap();
+    shows(&browser, totals(&place, "action = 'buy'")).await;
     let url = browser.url().await.unwrap();
     assert!(
         url.contains("range=all") && url.contains("action=buy"),
         "{url}"
     );
-    shows(&browser, totals(&place, "action = 'buy'")).await;
     choose(&browser, "country", "DE").await;
     browser.fill("#product", "kettle").await.unwrap();
     choose(&browser, "action", "view").await;
-    browser.click(".filters button").await.unwrap();
+    browser.follow(".filters button").await.unwrap();
     let filtered = "action = 'view' AND country = 'DE' AND product_id = 'kettle'";
     shows(&browser, totals(&place, filtered)).await;
 
     // A range of one's own, through the form; its address shows another person the same.
-    browser.click(".filters a[href='/']").await.unwrap();
+    browser.follow(".filters a[href='/']").await.unwrap();
     let begun =
         "SELECT strftime(date_trunc('hour', max(occurred_at)) - to_hours(2), '%Y-%m-%dT%H:%M')
         || ' ' || strftime(date_trunc('hour', max(occurred_at)), '%Y-%m-%dT%H:%M') FROM clicks";
@@ -90,14 +90,14 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
         "document.getElementById('from').value = '{from}'; document.getElementById('to').value = '{to}'"
     );
     browser.run(&fields).await.unwrap();
-    browser.click(".filters button").await.unwrap();
-    let url = browser.url().await.unwrap();
+    browser.follow(".filters button").await.unwrap();
     let within = totals(
         &place,
         &format!("occurred_at >= '{from}' AND occurred_at < '{to}'"),
     );
     assert_ne!(within, totals(&place, "true"));
     shows(&browser, within.clone()).await;
+    let url = browser.url().await.unwrap();
     browser.open("about:blank").await.unwrap();
     browser.open(&url).await.unwrap();
     shows(&browser, within).await;
