@@ -42,7 +42,7 @@ fmt: ## format the code
 	cargo fmt --all
 
 soak: test-setup build ## kills, freezes and cuts of real processes at half load (MINUTES=60), then the audit
-	CLICKWEIR_SOAK_MINUTES=$(MINUTES) cargo test --locked --package tests --test all the_soak -- --nocapture
+	CLICKWEIR_SOAK_MINUTES=$(MINUTES) cargo test --locked --workspace --test all the_soak -- --nocapture
 
 up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one dashboard
 	$(COMPOSE) up --detach --build --wait

@@ -228,6 +228,8 @@ browser_and_tools() {
   { has java && has keytool; } || missing+=(default-jdk-headless)
   # It makes a system call fail: Linux only.
   [ "$(uname -s)" != Linux ] || has strace || missing+=(strace)
+  # It takes a network link down in a namespace of its own: Linux only.
+  [ "$(uname -s)" != Linux ] || has ip || [ -x /usr/sbin/ip ] || missing+=(iproute2)
   [ "${#missing[@]}" -eq 0 ] || packages "${missing[@]}"
 }
 

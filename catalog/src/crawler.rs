@@ -84,7 +84,8 @@ pub(crate) struct Listed {
 }
 
 impl Marks {
-    /// Lists, and reads the footer of what is new. What was found stands in `held` or `refused` afterwards.
+    /// Lists, and reads the footer of what is new. What was found stands in `held` or
+    /// `refused` afterwards.
     pub(crate) async fn discover(
         &mut self,
         lake: &Lake,
