@@ -10,12 +10,13 @@ use crate::error::sentence;
 use crate::remote::Access;
 
 /// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Everything below is a fold of the lake: a row of `partitions` is how far a partition is
 /// registered and in which hour its last object stands; `gaps` are the losses that the
 /// ledger accepted; `hourly` holds one row a crawl for each hour of `occurred_at`, action,
-/// product and country. `replay` is a replay's name, and empty for the live lake. `replays`
+/// product, category and country, and `hourly_by` one for each value of each dimension,
+/// whose name stands beside it. `replay` is a replay's name, and empty for the live lake. `replays`
 /// says what each replay is of, `promoted` where one stands in the live rows' place, and
 /// `shown` what the tables show: the live objects that no promotion touches, and `pieces`,
 /// the parts of the others and of the replays' objects.
@@ -53,7 +54,10 @@ CREATE VIEW shown AS
             AND promoted."first" < objects."end" AND objects."first" < promoted."end")
     UNION ALL BY NAME FROM pieces;
 CREATE TABLE hourly (
-    hour TIMESTAMP WITH TIME ZONE, action VARCHAR, product_id VARCHAR, country VARCHAR,
+    hour TIMESTAMP WITH TIME ZONE, action VARCHAR, product_id VARCHAR, category VARCHAR,
+    country VARCHAR, clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4));
+CREATE TABLE hourly_by (
+    hour TIMESTAMP WITH TIME ZONE, dimension VARCHAR, value VARCHAR, action VARCHAR,
     clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4));
 CREATE TABLE products (
     product_id VARCHAR PRIMARY KEY, name VARCHAR, named_at TIMESTAMP WITH TIME ZONE);
@@ -64,7 +68,7 @@ CREATE TABLE crawls (
 "#;
 
 /// The tables' names.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "meta",
     "partitions",
     "gaps",
@@ -73,6 +77,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "promoted",
     "pieces",
     "hourly",
+    "hourly_by",
     "products",
     "crawls",
 ];

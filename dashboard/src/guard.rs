@@ -57,7 +57,7 @@ pub(crate) async fn guard(
 
 /// A problem as the asker reads it: JSON for programs, a page for people.
 pub(crate) fn told(path: &str, problem: Problem) -> HttpResponse {
-    if path.starts_with("/api/") || path.starts_with("/command/") || path.ends_with(".csv") {
+    if path.starts_with("/api/") || path.starts_with("/command/") {
         problem.error_response()
     } else {
         PageProblem(problem).error_response()

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::guard::{Loopback, guard, told};
 use crate::reply::Problem;
 use crate::site::{Site, Sources};
-use crate::{Config, api, assets, health, page, sql};
+use crate::{Config, api, asked, assets, funnel, health, page, pipeline, sql};
 
 /// What a query or a command may weigh, in bytes: a list of ids is the largest.
 const BODY: usize = 8 << 20;
@@ -105,13 +105,22 @@ fn routes(service: &mut web::ServiceConfig) {
         .app_data(web::QueryConfig::default().error_handler(query_refused))
         .service(read("/", page::page))
         .service(read("/panels", page::fragment))
+        .service(read("/funnel", funnel::page))
+        .service(read("/pipeline", pipeline::page))
+        .service(read("/pipeline/panels", pipeline::fragment))
         .service(read("/sql", sql::page))
-        .service(read("/sql.csv", sql::csv))
         .service(read("/assets/{file}", assets::asset))
         .service(read("/healthz", health::healthz))
         .service(read("/readyz", health::readyz))
         .service(read("/metrics", health::metrics))
-        .service(write("/api/query", api::query))
+        .service(
+            web::resource("/api/query")
+                .route(web::get().to(api::query))
+                .route(web::post().to(api::asked))
+                .default_service(web::to(|request: HttpRequest| {
+                    not_allowed(&request, "GET, POST")
+                })),
+        )
         .service(write("/api/crawl", api::crawl))
         .service(read("/api/{panel}", api::panel))
         .service(write("/command/{name}", api::command))
@@ -166,8 +175,11 @@ fn query_refused(error: QueryPayloadError, request: &HttpRequest) -> actix_web::
         QueryPayloadError::Deserialize(error) => error.to_string(),
         other => other.to_string(),
     };
-    let remedy = "known are range, from, to, step, action, product, country and format, each once";
-    refused(Problem::invalid(text, remedy), request)
+    let remedy = match request.path() {
+        "/api/query" | "/sql" => "known are sql and format, each once".to_owned(),
+        _ => asked::known(),
+    };
+    refused(Problem::invalid(text, &remedy), request)
 }
 
 fn body_refused(error: JsonPayloadError, request: &HttpRequest) -> actix_web::Error {

@@ -11,19 +11,22 @@ async fn the_page_shows_the_lake() {
     let (status, page) = served.read("/").await;
     assert_eq!(status, 200, "{page}");
     for expect in [
-        "<dt>Clicks</dt><dd>8</dd>",
-        "<dt>Visitors</dt><dd>3</dd>",
-        "<dt>Buys</dt><dd>2</dd>",
-        "<dt>Orders</dt><dd>2</dd>",
-        "<dt>Revenue</dt><dd>50.00</dd>",
-        "Most viewed",
-        "Most bought",
+        "aria-current=\"true\">Clicks</a></dt><dd>8</dd>",
+        "<a href=\"/?metric=visitors\">Visitors</a></dt><dd>3</dd>",
+        ">Buys</a></dt><dd>2</dd>",
+        ">Orders</a></dt><dd>2</dd>",
+        ">Revenue</a></dt><dd>50.00</dd>",
+        "<dt>Visitors who bought</dt><dd>66.7 %</dd>",
+        "<a href=\"/?country=Germany\">Germany</a>",
+        "<a href=\"/?without=country\">",
         "Teapot",
         "Germany",
         "✓ It adds up:",
         "16 accepted = 10 rows + 1 dead letters + 1 duplicates + 0 dropped + 4 pending",
         "id=\"actions-data\"",
         "<caption>Clicks by hour and action, newest first</caption>",
+        "id=\"series-data\"",
+        "<caption>clicks by hour, newest first</caption>",
     ] {
         assert!(page.contains(expect), "{expect:?} is not in {page}");
     }
@@ -41,10 +44,18 @@ async fn input_11_and_29_what_a_client_sent_is_escaped() {
         assert!(page.contains("=cmd()&#60;script&#62;"), "{path}: {page}");
         assert!(!page.contains(HARM), "{path}");
     }
-    let (_, csv) = served.read("/api/products.csv").await;
+    for path in [
+        "/api/breakdown.csv?by=product",
+        "/api/unbought.csv?range=all",
+    ] {
+        let (status, csv) = served.read(path).await;
+        assert_eq!(status, 200, "{csv}");
+        assert!(!csv.contains(",=") && !csv.contains("\n="), "{csv}");
+    }
+    let (_, csv) = served.read("/api/breakdown.csv?by=product").await;
     assert!(csv.contains("'=cmd()<script>"), "{csv}");
     let (_, csv) = served
-        .read("/sql.csv?sql=SELECT%20product_name%20FROM%20clicks")
+        .read("/api/query?format=csv&sql=SELECT%20product_name%20FROM%20clicks")
         .await;
     assert!(csv.contains("'=cmd()<script>"), "{csv}");
     let (status, page) = served.read("/nothing/%3Cscript%3E").await;
@@ -86,13 +97,114 @@ async fn a_filter_narrows_every_panel() {
             {"at": "2026-11-22T00:00:00.000000Z", "action": "view", "clicks": 5},
         ])
     );
-    let products = served.json("/api/products?action=buy").await;
-    assert_eq!(products.as_array().map(Vec::len), Some(2), "{products}");
+    let products = served.json("/api/breakdown?by=product&action=buy").await;
+    assert_eq!(
+        products["slices"].as_array().map(Vec::len),
+        Some(2),
+        "{products}"
+    );
+    let first = served.json("/api/breakdown?by=product&n=1").await;
+    assert_eq!(
+        (&first["slices"][0]["value"], &first["values"]),
+        (&json!("p1"), &json!(3))
+    );
+    check("without=country", 3).await;
+    check("without=country&action=view", 2).await;
+    check("device=pc", 0).await;
     let (_, page) = served.read("/?range=1h").await;
     assert!(page.contains("No click in this range matches"), "{page}");
     assert!(page.contains("href=\"/?range=all\">look there"), "{page}");
     let (_, page) = served.read("/?range=all&country=Mars").await;
     assert!(page.contains("href=\"/?range=all\">look there"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_is_a_chip_that_can_be_taken_away() {
+    let served = Served::full().await;
+    let (_, page) = served
+        .read("/?range=all&country=France&without=device")
+        .await;
+    for expect in [
+        "country: <strong>France</strong>",
+        "href=\"/?range=all&#38;without=device\" aria-label=\"Take away the filter by country\"",
+        "device: <em>none</em>",
+        "href=\"/?range=all\">Clear</a>",
+        // What else is chosen stays chosen.
+        "href=\"/funnel?range=all&#38;country=France&#38;without=device\"",
+        "href=\"/?range=all&#38;action=view&#38;country=France&#38;without=device\"",
+    ] {
+        assert!(page.contains(expect), "{expect:?} is not in {page}");
+    }
+    // The form's two fields become the filter's own key.
+    let response = served
+        .get("/?range=7d&where=product&is=p1")
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        response.url().as_str().ends_with("/?range=7d&product=p1"),
+        "{}",
+        response.url()
+    );
+    let response = served.get("/funnel?where=page&is=/a").send().await.unwrap();
+    assert!(
+        response.url().as_str().ends_with("/funnel?page=%2Fa"),
+        "{}",
+        response.url()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_funnel_counts_visitors_and_what_they_left() {
+    let served = Served::full().await;
+    let (status, page) = served.read("/funnel").await;
+    assert_eq!(status, 200, "{page}");
+    for expect in [
+        "<strong>view</strong>",
+        "66.7 % of the first",
+        "Viewed and never bought",
+        "<a href=\"/?product=p3\">p3</a>",
+    ] {
+        assert!(page.contains(expect), "{expect:?} is not in {page}");
+    }
+    let check = async |query: &str, expect: Value| {
+        assert_eq!(
+            served.json(&format!("/api/funnel?{query}")).await,
+            expect,
+            "{query}"
+        );
+    };
+    let steps = |steps: &[(&str, u64)]| {
+        let step =
+            |&(action, visitors): &(&str, u64)| json!({ "action": action, "visitors": visitors });
+        Value::Array(steps.iter().map(step).collect())
+    };
+    check("", steps(&[("view", 3), ("buy", 2)])).await;
+    check("then=view&then=login", steps(&[("view", 3), ("login", 1)])).await;
+    check("within=30m", steps(&[("view", 3), ("buy", 1)])).await;
+    check("country=Germany", steps(&[("view", 1), ("buy", 1)])).await;
+    let many: String = (0..9).map(|_| "then=view&").collect();
+    let (status, text) = served.read(&format!("/api/funnel?{many}")).await;
+    assert!(status == 400 && text.contains("8 steps"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pipeline_shows_what_became_of_every_record() {
+    let served = Served::full().await;
+    let (status, page) = served.read("/pipeline").await;
+    assert_eq!(status, 200, "{page}");
+    for expect in [
+        "16 accepted = 10 rows + 1 dead letters + 1 duplicates + 0 dropped + 4 pending",
+        "wrong_type",
+        "price: a text",
+        "{&#34;price&#34;:&#34;dear&#34;}",
+        "Lag and freshness",
+        "clicks/year=2026/month=11/day=22/hour=21/00000-00000000000000000000.parquet",
+        "whole lake",
+    ] {
+        assert!(page.contains(expect), "{expect:?} is not in {page}");
+    }
+    assert_eq!(served.read("/pipeline/panels").await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,10 +225,29 @@ async fn every_panel_is_json_and_csv() {
             assert_eq!(text.lines().next(), Some(header), "{path}");
         }
     };
-    check("totals", "period,clicks,visitors,buys,orders,revenue").await;
+    check(
+        "totals",
+        "period,clicks,visitors,buyers,buys,orders,revenue",
+    )
+    .await;
+    check("series", "at,clicks,before_at,before").await;
     check("actions", "at,action,clicks").await;
-    check("products", "action,product_id,name,clicks,quantity,revenue").await;
-    check("countries", "country,clicks,buys,revenue").await;
+    check("unbought", "product,clicks,views,buys,quantity,revenue").await;
+    check(
+        "funnel",
+        "step,visitors,of_the_first,of_the_one_before,left",
+    )
+    .await;
+    check(
+        "letters",
+        "reason,letters,partition,offset,appended_at,detail,record",
+    )
+    .await;
+    check(
+        "objects",
+        "object,newest_record,first,end,rows,dead_letters,duplicates,dropped,bytes",
+    )
+    .await;
     check(
         "freshness",
         "partition,registered_end,pending,newest_record,age_s,objects,bytes",
@@ -131,6 +262,14 @@ async fn every_panel_is_json_and_csv() {
     let books = served.json("/api/accounting").await;
     assert_eq!(books["adds_up"], true, "{books}");
     assert_eq!(books["partitions"][2]["accepted"], 16, "{books}");
+    let (_, csv) = served
+        .read("/api/breakdown.csv?by=country&metric=buys")
+        .await;
+    assert_eq!(
+        csv,
+        "country,clicks,views,buys,quantity,revenue\r\nGermany,3,2,1,2,25.00\r\n\
+         France,2,1,1,2,25.00\r\n,3,2,0,0,0.00\r\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,6 +316,44 @@ async fn input_34_and_35_sql_is_bounded_and_says_why() {
     check("SELECT 1 AS still_alive", 200, "still_alive").await;
     let (status, _) = told(served.post("/api/query").body("no json")).await;
     assert_eq!(status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_comes_in_every_format() {
+    let served = Served::full().await;
+    let sql = "SELECT action, count(*) AS n FROM clicks GROUP BY ALL ORDER BY n DESC";
+    let get = async |format: &str| {
+        let encoded = crate::selection::percent(sql);
+        let request = served.get(&format!("/api/query?sql={encoded}&format={format}"));
+        request.send().await.unwrap()
+    };
+    let csv = get("csv").await.text().await.unwrap();
+    assert_eq!(csv, "action,n\r\nview,7\r\nbuy,2\r\nlogin,1\r\n");
+    let json: Value = get("").await.json().await.unwrap();
+    assert_eq!(json["rows"], json!([["view", 7], ["buy", 2], ["login", 1]]));
+    let arrow = get("arrow").await;
+    assert_eq!(arrow.headers()["clickweir-truncated"], "false");
+    assert_eq!(
+        arrow.headers()["content-type"],
+        "application/vnd.apache.arrow.stream"
+    );
+    assert!(arrow.bytes().await.unwrap().starts_with(&[0xff; 4]));
+    let parquet = get("parquet").await.bytes().await.unwrap();
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+    // The same by POST, by what the client accepts.
+    let post = served.post("/api/query").json(&json!({ "sql": sql }));
+    let (status, text) = told(post.header("accept", "text/csv")).await;
+    assert_eq!((status, text), (200, csv));
+    let post = json!({ "sql": "FROM range(5000)", "format": "csv" });
+    let cut = served.post("/api/query").json(&post).send().await.unwrap();
+    assert_eq!(cut.headers()["clickweir-truncated"], "true");
+    // What a format cannot carry is the asker's to cast.
+    let odd = served.get("/api/query?sql=SELECT%20INTERVAL%201%20DAY&format=parquet");
+    let (status, text) = told(odd).await;
+    assert!(
+        status == 200 || status == 400 && text.contains("cast it"),
+        "{status} {text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,9 +419,22 @@ async fn input_17_and_36_what_is_not_there_is_told() {
     check(Method::GET, "/api/nothing", 404, None).await;
     check(Method::POST, "/", 405, Some("GET, HEAD")).await;
     check(Method::DELETE, "/api/totals", 405, Some("GET, HEAD")).await;
-    check(Method::GET, "/api/query", 405, Some("POST")).await;
+    check(Method::PUT, "/api/query", 405, Some("GET, POST")).await;
+    check(Method::GET, "/api/query", 400, None).await;
+    check(
+        Method::GET,
+        "/api/query?sql=SELECT%201&format=xml",
+        400,
+        None,
+    )
+    .await;
     check(Method::GET, "/api/totals?acton=buy", 400, None).await;
-    check(Method::GET, "/api/totals?step=week", 400, None).await;
+    check(Method::GET, "/api/totals?step=year", 400, None).await;
+    check(Method::GET, "/api/totals?step=minute&range=30d", 400, None).await;
+    check(Method::GET, "/api/breakdown", 400, None).await;
+    check(Method::GET, "/api/breakdown?by=visitor_id", 400, None).await;
+    check(Method::GET, "/api/breakdown?by=page&n=0", 400, None).await;
+    check(Method::GET, "/funnel?within=long", 400, None).await;
     check(Method::GET, "/api/totals?format=xml", 400, None).await;
     check(Method::GET, "/?range=year", 400, None).await;
     check(Method::GET, "/?from=then", 400, None).await;
@@ -293,6 +483,8 @@ async fn every_answer_forbids_foreign_content_and_foreign_callers() {
     let served = Served::full().await;
     for path in [
         "/",
+        "/funnel",
+        "/pipeline",
         "/sql",
         "/nothing",
         "/api/totals",
@@ -419,11 +611,25 @@ async fn an_empty_lake_says_how_to_begin() {
         );
         assert!(page.contains("✓ It adds up:"), "{page}");
     }
+    let (status, page) = served.read("/funnel").await;
+    assert!(
+        status == 200 && page.contains("The lake holds no clicks yet."),
+        "{page}"
+    );
+    let (status, page) = served.read("/pipeline").await;
+    assert!(
+        status == 200 && page.contains("there is no dead letter"),
+        "{page}"
+    );
     for panel in [
         "totals",
+        "series",
         "actions",
-        "products",
-        "countries",
+        "breakdown?by=page",
+        "unbought",
+        "funnel",
+        "letters",
+        "objects",
         "accounting",
         "freshness",
     ] {
