@@ -12,8 +12,8 @@
 //! Invariants:
 //! - What a client sent is escaped on a page, inside a script's data and in a CSV.
 //! - No page needs anything from another host, and none runs an inline script or style.
-//! - A listener on a loopback address answers only requests that name this machine; a command
-//!   runs only for the holder of the owner's token.
+//! - A listener on a loopback address answers only requests that name this machine, any other
+//!   only those that bear the token; a command runs only for the holder of the owner's token.
 //! - The accounting lays two independent measures side by side: offsets, and the footers.
 
 mod api;
@@ -43,6 +43,7 @@ mod sheet;
 mod site;
 mod sql;
 mod stacked;
+mod token;
 
 pub use command::{Command, CommandError, Commands, Span, Watermarks};
 pub use config::Config;

@@ -13,9 +13,10 @@ use actix_web::{
     App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource, Responder, web,
 };
 use catalog::{Catalog, SharedClock};
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::{Loopback, guard, told};
+use crate::guard::{Access, guard, told};
 use crate::reply::Problem;
 use crate::site::{Site, Sources};
 use crate::{Config, api, asked, assets, funnel, health, page, pipeline, sql};
@@ -35,6 +36,9 @@ pub enum Error {
     /// The listener cannot be used.
     #[error("the dashboard cannot listen: {0}; set dashboard.listen to a free address")]
     Listen(#[source] std::io::Error),
+    /// Nobody said who may ask.
+    #[error("the dashboard does not start: {0}")]
+    Open(String),
     /// The server broke.
     #[error("the dashboard's server failed: {0}")]
     Serve(#[source] std::io::Error),
@@ -44,7 +48,8 @@ pub enum Error {
 /// seconds. The listener's own address decides who may ask, not [`Config::listen`].
 ///
 /// # Errors
-/// [`Error::Listen`] where the listener cannot be used, [`Error::Serve`] when serving breaks.
+/// [`Error::Listen`] where the listener cannot be used, [`Error::Open`] where it is not this
+/// machine's own and there is no token, [`Error::Serve`] when serving breaks.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -53,11 +58,8 @@ pub async fn run(
     clock: SharedClock,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let loopback = listener
-        .local_addr()
-        .map_err(Error::Listen)?
-        .ip()
-        .is_loopback();
+    let address = listener.local_addr().map_err(Error::Listen)?;
+    let access = Access::to(address, config.token.expose_secret()).map_err(Error::Open)?;
     let site = web::Data::new(Site {
         catalog,
         sources,
@@ -67,7 +69,7 @@ pub async fn run(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(site.clone())
-            .app_data(web::Data::new(Loopback(loopback)))
+            .app_data(web::Data::new(access.clone()))
             .configure(routes)
             .wrap(from_fn(guard))
     })
