@@ -13,7 +13,7 @@ use crate::selection::{Asked, Selection};
 use crate::sheet::Sheet;
 use crate::site::Site;
 use crate::sql::ask;
-use crate::{axis, command};
+use crate::{axis, command, datasets};
 
 /// Countries that a program gets.
 const COUNTRIES: usize = 300;
@@ -93,6 +93,11 @@ async fn made(site: &Site, name: &str, selection: &Selection) -> Result<(Value, 
             let (balance, freshness) = site.balance().await?;
             alike(panels::freshness(&freshness, &balance, site.clock.now()))
         }
+        "datasets" => alike(datasets::states(&site.catalog.datasets().await?)),
+        "externals" => alike(datasets::adoptions(&site.catalog.adoptions(RUNS).await?)),
+        "quarantined" => alike(datasets::quarantined(
+            &site.catalog.quarantined(RUNS).await?,
+        )),
         "crawls" => alike(panels::crawls(&site.catalog.crawls(RUNS).await?)),
         unknown => return Err(Problem::missing(&format!("/api/{unknown}"))),
     })

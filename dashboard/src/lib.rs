@@ -21,6 +21,7 @@ mod axis;
 mod balance;
 mod command;
 mod config;
+mod datasets;
 mod figures;
 #[cfg(test)]
 mod fixture;

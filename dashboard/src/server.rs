@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::guard::{Loopback, guard, told};
 use crate::reply::Problem;
 use crate::site::{Site, Sources};
-use crate::{Config, api, assets, health, page, sql};
+use crate::{Config, api, assets, datasets, health, page, sql};
 
 /// What a query or a command may weigh, in bytes: a list of ids is the largest.
 const BODY: usize = 8 << 20;
@@ -105,6 +105,8 @@ fn routes(service: &mut web::ServiceConfig) {
         .app_data(web::QueryConfig::default().error_handler(query_refused))
         .service(read("/", page::page))
         .service(read("/panels", page::fragment))
+        .service(read("/datasets", datasets::page))
+        .service(write("/datasets/{name}/refresh", datasets::refresh))
         .service(read("/sql", sql::page))
         .service(read("/sql.csv", sql::csv))
         .service(read("/assets/{file}", assets::asset))
