@@ -27,7 +27,7 @@ build: setup ## build the binary, target/debug/clickweir
 	$(BUILD)
 
 demo: build ## everything in one process, with visitors who browse and buy (ONCE=1 ends after the summary)
-	@exec target/debug/clickweir up --visitors $(VISITORS) --set sink.max_age=1s --set catalog.every=1s $(if $(ONCE),--once)
+	@exec target/debug/clickweir --config compose/demo/demo.toml up --visitors $(VISITORS) --set sink.max_age=1s --set catalog.every=1s $(if $(ONCE),--once)
 
 test: test-setup build ## every test, on a real Kafka, a real object store and a real browser
 	cargo test --locked --workspace

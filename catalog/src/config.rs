@@ -7,6 +7,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+use crate::dataset::Dataset;
+use crate::external::External;
+
 /// The keys of `[catalog]`; the defaults and their reasons stand in `compose/default.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,4 +37,10 @@ pub struct Config {
     pub publish_every: Duration,
     /// The folder or file of DuckDB's `httpfs` extension, for a lake in a bucket.
     pub httpfs: PathBuf,
+    /// The external tables; sections of their own.
+    #[serde(skip)]
+    pub externals: Vec<External>,
+    /// The data sets; sections of their own.
+    #[serde(skip)]
+    pub datasets: Vec<Dataset>,
 }

@@ -238,6 +238,7 @@ mod tests {
             occurred: None,
             window_cut: false,
             configuration: String::new(),
+            ledger: 1,
         };
         Seen {
             name,
@@ -257,7 +258,13 @@ mod tests {
             firsts: BTreeMap::from([(Partition(0), Offset(5))]),
             gaps: gaps
                 .iter()
-                .map(|&(f, e)| ((Partition(0), Offset(f)), Offset(e)))
+                .map(|&(f, e)| {
+                    let gap = sink::Gap {
+                        end: Offset(e),
+                        number: 1,
+                    };
+                    ((Partition(0), Offset(f)), gap)
+                })
                 .collect(),
             replay: None,
             promotions: Vec::new(),

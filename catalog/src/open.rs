@@ -1,5 +1,6 @@
 //! The catalog's handle: one database, one lake, many readers.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use sink::{Lake, S3};
 
 use crate::engine::{Engine, Mode, Session};
 use crate::marks::Marks;
-use crate::{Config, Error, remote, schema};
+use crate::{Config, Error, dataset, external, remote, schema};
 
 /// How long a statement of ours may run: it is bounded work, so this only ends what hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
@@ -54,11 +55,28 @@ impl Catalog {
         s3: &S3,
         clock: SharedClock,
     ) -> Result<Self, Error> {
+        let (externals, datasets) = (&config.externals, &config.datasets);
+        let names = externals.iter().map(|one| ("external", &one.name));
+        let names = names.chain(datasets.iter().map(|one| ("dataset", &one.name)));
+        let mut met = HashSet::new();
+        for (kind, name) in names {
+            external::fit(kind, name)?;
+            if !met.insert(name) {
+                return Err(Error::Invalid(format!(
+                    "{kind} {name:?}: another has that name"
+                )));
+            }
+        }
         let settings = remote::settings(&config, lake.location(), s3)?;
         let place = lake.location().to_string();
         let published = lake.location().absolute(crate::PUBLISHED);
         let (file, memory, threads) = (config.path.clone(), config.memory, config.threads);
-        let opening = move || schema::open(&file, memory, threads, &settings, &place, &published);
+        let datasets = datasets.clone();
+        let opening = move || {
+            let root = schema::open(&file, memory, threads, &settings, &place, &published)?;
+            dataset::prune(&root, &datasets)?;
+            Ok::<_, Error>(root)
+        };
         let root = tokio::task::spawn_blocking(opening)
             .await
             .expect("opening the database does not panic")?;

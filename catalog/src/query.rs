@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use sink::Location;
 use tokio::time::Instant;
 
 use crate::engine::Session;
 use crate::error::sentence;
-use crate::{Catalog, Error, Rows, sandbox};
+use crate::{Catalog, Config, Error, Rows, sandbox};
 
 /// What an answer may weigh in memory, in bytes.
 const ANSWER: usize = 64 << 20;
@@ -22,22 +23,30 @@ impl Catalog {
     /// does not understand it, [`Error::TimedOut`] and [`Error::TooLarge`] at the limits.
     pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
         let (sql, location) = (sql.to_owned(), self.inner.lake.location().clone());
-        let (most, limit) = (
-            self.inner.config.query_rows,
-            self.inner.config.query_timeout,
-        );
+        let config = self.inner.config.clone();
+        let (most, limit) = (config.query_rows, config.query_timeout);
         let work = move |session: &mut Session| {
             let started = Instant::now();
             sandbox::check(&session.connection, &sql)?;
-            // Binding the views opens objects, so only what is asked for is bound.
-            let text = sql.to_lowercase();
-            if text.contains("click") || text.contains("dead_letters") || text.contains("show") {
-                session.bind_views(&location)?;
-            }
+            bind(session, &config, &location, &sql)?;
             answer(session, &sql, most, limit, started)
         };
         self.read(work).await
     }
+}
+
+/// Makes the views that `sql` may name. Binding opens objects, so only what is asked for is bound.
+pub(crate) fn bind(
+    session: &mut Session,
+    config: &Config,
+    location: &Location,
+    sql: &str,
+) -> Result<(), Error> {
+    let text = sql.to_lowercase();
+    if text.contains("click") || text.contains("dead_letters") || text.contains("show") {
+        session.bind_views(location)?;
+    }
+    session.bind_externals(&config.externals, &text)
 }
 
 fn answer(
@@ -82,7 +91,7 @@ fn answer(
 }
 
 /// Whose fault an error of somebody's SQL is.
-fn blame(error: &duckdb::Error, limit: Duration) -> Error {
+pub(crate) fn blame(error: &duckdb::Error, limit: Duration) -> Error {
     let text = sentence(error);
     let is = |kind: &str| text.starts_with(kind);
     if is("INTERRUPT") {
@@ -91,7 +100,7 @@ fn blame(error: &duckdb::Error, limit: Duration) -> Error {
         Error::TooLarge(text.lines().next().unwrap_or(&text).to_owned())
     } else if is("Permission Error") {
         Error::Refused(format!(
-            "{}: only the lake's own objects can be read",
+            "{}: only the lake's own objects and external tables can be read",
             text.lines().next().unwrap_or(&text)
         ))
     } else if is("IO Error") || is("HTTP Error") || is("FATAL") {

@@ -87,10 +87,10 @@ pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error
             params![end.0, partition.0],
         )?;
     }
-    for ((partition, first), end) in &batch.ledger.gaps {
+    for ((partition, first), gap) in &batch.ledger.gaps {
         connection.execute(
             "INSERT OR IGNORE INTO gaps VALUES (?, ?, ?)",
-            params![partition.0, first.0, end.0],
+            params![partition.0, first.0, gap.end.0],
         )?;
     }
     if !batch.objects.is_empty() {

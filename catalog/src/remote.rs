@@ -1,14 +1,16 @@
-//! The settings of a database that reads one lake and nothing else.
+//! The settings of a database that reads one lake, the external tables, and nothing else.
 //!
 //! They are put in force before anything runs, then locked: the files that DuckDB may
-//! touch are its own and the lake's, whatever SQL asks for.
+//! touch are its own, the lake's and the external tables', whatever SQL asks for.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
 use sink::{Location, S3};
 use url::Url;
 
+use crate::views::plain;
 use crate::{Config, Error};
 
 /// The extension's file name, as DuckDB wants it.
@@ -27,17 +29,38 @@ pub(crate) struct Access {
 /// # Errors
 /// [`Error::Unavailable`] where a bucket's extension is not there.
 pub(crate) fn settings(config: &Config, location: &Location, s3: &S3) -> Result<Access, Error> {
-    let reach = match location {
-        Location::Folder(_) => String::new(),
-        Location::Bucket { .. } => {
-            let extension = extension(&config.httpfs)?;
-            let load = format!("LOAD {};", quoted(&extension.display().to_string()));
-            format!("{load}{}", secret(location, s3)?)
+    let (mut folders, mut files) = (vec![format!("{location}/")], Vec::new());
+    for external in &config.externals {
+        match external.is_file() {
+            true => files.push(external.path.clone()),
+            false => folders.push(format!("{}/", external.path.trim_end_matches('/'))),
         }
+    }
+    let mut reach = String::new();
+    let distant: Vec<&String> = folders.iter().chain(&files).collect();
+    for (number, scope) in distant
+        .iter()
+        .filter(|p| p.starts_with("s3://"))
+        .enumerate()
+    {
+        if number == 0 {
+            let extension = extension(&config.httpfs)?;
+            reach = format!("LOAD {};", quoted(&extension.display().to_string()));
+        }
+        reach.push_str(&secret(&format!("lake_{number}"), scope, s3)?);
+    }
+    let list = |paths: &[String]| {
+        // DuckDB holds the pattern that it is asked for against these.
+        let both = paths.iter().flat_map(|path| [path.clone(), plain(path)]);
+        let quoted: BTreeSet<String> = both.map(|path| quoted(&path)).collect();
+        let quoted: Vec<String> = quoted.into_iter().collect();
+        format!("[{}]", quoted.join(", "))
     };
     let shut = format!(
-        "SET allowed_directories = [{}]; SET enable_external_access = false; SET lock_configuration = true;",
-        quoted(&format!("{location}/"))
+        "SET allowed_directories = {}; SET allowed_paths = {}; \
+         SET enable_external_access = false; SET lock_configuration = true;",
+        list(&folders),
+        list(&files)
     );
     Ok(Access { reach, shut })
 }
@@ -68,11 +91,12 @@ fn extension(configured: &Path) -> Result<PathBuf, Error> {
     )))
 }
 
-fn secret(location: &Location, s3: &S3) -> Result<String, Error> {
+/// The keys for what lies below `scope`.
+fn secret(name: &str, scope: &str, s3: &S3) -> Result<String, Error> {
     let mut clauses = vec![
         "TYPE s3".to_owned(),
         format!("REGION {}", quoted(&s3.region)),
-        format!("SCOPE {}", quoted(&format!("{location}/"))),
+        format!("SCOPE {}", quoted(scope)),
     ];
     if !s3.access_key.is_empty() {
         clauses.push(format!("KEY_ID {}", quoted(&s3.access_key)));
@@ -98,7 +122,7 @@ fn secret(location: &Location, s3: &S3) -> Result<String, Error> {
         clauses.push("URL_STYLE 'path'".to_owned());
     }
     Ok(format!(
-        "CREATE OR REPLACE SECRET lake ({});",
+        "CREATE OR REPLACE SECRET {name} ({});",
         clauses.join(", ")
     ))
 }
@@ -114,10 +138,6 @@ mod tests {
 
     #[test]
     fn a_bucket_is_reached_by_a_secret_of_its_own_scope() {
-        let location = Location::Bucket {
-            bucket: "clicks".into(),
-            prefix: "lake".into(),
-        };
         let s3 = S3 {
             url: "s3://clicks/lake".into(),
             endpoint: "http://localhost:8333".into(),
@@ -125,7 +145,7 @@ mod tests {
             access_key: "key".into(),
             secret_key: "it's".into(),
         };
-        let sql = secret(&location, &s3).unwrap();
+        let sql = secret("lake_0", "s3://clicks/lake/", &s3).unwrap();
         for part in [
             "SCOPE 's3://clicks/lake/'",
             "KEY_ID 'key'",

@@ -1,19 +1,36 @@
-//! The crawler on time: crawls, full passes and publications, until it is told to stop.
+//! The crawler on time: crawls, full passes and publications, external trees and data sets,
+//! until it is told to stop.
 
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Catalog, Crawl};
 
 /// Crawls every `config.every`, the whole lake every `config.full_every`, and publishes
-/// every `config.publish_every`, and when a replay was promoted or rolled back. An error is logged and the next turn tries again. `progress`
-/// is told of every run that succeeded. Ends with one last crawl, when `shutdown` says so.
+/// every `config.publish_every`, and when a replay was promoted or rolled back; beside that,
+/// crawls the external trees and makes the data sets as each says. An error is logged and the
+/// next turn tries again. `progress` is told of every run that succeeded. Ends with one last
+/// crawl, when `shutdown` says so.
 pub async fn run(
     catalog: Catalog,
     shutdown: CancellationToken,
+    progress: impl FnMut(&Crawl) + Send,
+) {
+    let registered = Notify::new();
+    tokio::join!(
+        crawls(&catalog, &shutdown, progress, &registered),
+        derived(&catalog, &shutdown, &registered)
+    );
+}
+
+async fn crawls(
+    catalog: &Catalog,
+    shutdown: &CancellationToken,
     mut progress: impl FnMut(&Crawl) + Send,
+    registered: &Notify,
 ) {
     let config = catalog.config().clone();
     let mut turns = interval(config.every.max(Duration::from_millis(10)));
@@ -39,6 +56,9 @@ pub async fn run(
                     }
                 }
                 progress(&crawl);
+                if crawl.registered > 0 || crawl.promoted {
+                    registered.notify_one();
+                }
             }
             Err(error) => tracing::warn!(%error, "the lake could not be crawled"),
         }
@@ -50,6 +70,43 @@ pub async fn run(
                 Ok(()) => publish_at = now + config.publish_every,
                 Err(error) => tracing::warn!(%error, "the catalog could not be published"),
             }
+        }
+    }
+}
+
+/// How often it is looked whether an external tree or a data set is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is made of the lake's tables and of others': it may take its time, and no crawl waits.
+async fn derived(catalog: &Catalog, shutdown: &CancellationToken, registered: &Notify) {
+    let config = catalog.config();
+    if config.externals.is_empty() && config.datasets.is_empty() {
+        return;
+    }
+    let mut turns = interval(LOOK);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut due: Vec<Instant> = config.externals.iter().map(|_| Instant::now()).collect();
+    loop {
+        let mut changed = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            () = registered.notified() => true,
+            _ = turns.tick() => false,
+        };
+        for (external, due) in config.externals.iter().zip(&mut due) {
+            if Instant::now() < *due {
+                continue;
+            }
+            *due = Instant::now() + external.every;
+            match catalog.adopt(external).await {
+                Ok(run) => changed |= run.found + run.gone > 0,
+                Err(error) => {
+                    tracing::warn!(table = external.name, %error, "a tree could not be crawled");
+                }
+            }
+        }
+        if let Err(error) = catalog.refresh_due(changed).await {
+            tracing::warn!(%error, "the data sets could not be made");
         }
     }
 }

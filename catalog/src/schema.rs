@@ -10,16 +10,17 @@ use crate::error::sentence;
 use crate::remote::Access;
 
 /// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
-/// Everything below is a fold of the lake: a row of `partitions` is how far a partition is
+/// All below but the last four is a fold of the lake: a row of `partitions` is how far a partition is
 /// registered and in which hour its last object stands; `gaps` are the losses that the
 /// ledger accepted; `hourly` holds one row a crawl for each hour of `occurred_at`, action,
 /// product, category and country, and `hourly_by` one for each value of each dimension,
 /// whose name stands beside it. `replay` is a replay's name, and empty for the live lake. `replays`
 /// says what each replay is of, `promoted` where one stands in the live rows' place, and
 /// `shown` what the tables show: the live objects that no promotion touches, and `pieces`,
-/// the parts of the others and of the replays' objects.
+/// the parts of the others and of the replays' objects. The last four are the external tables'
+/// columns, objects (with the reason why one is not shown) and runs, and the data sets' runs.
 const TABLES: &str = r#"
 CREATE TABLE meta (
     version UINTEGER, lake VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR);
@@ -65,10 +66,20 @@ CREATE TABLE crawls (
     number UBIGINT PRIMARY KEY, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
     "full" BOOLEAN, "found" UBIGINT, registered UBIGINT, held UBIGINT, refused UBIGINT,
     "foreign" UBIGINT, detail VARCHAR);
+CREATE TABLE external_tables (name VARCHAR PRIMARY KEY, columns VARCHAR);
+CREATE TABLE external_objects (
+    name VARCHAR, path VARCHAR, bytes UBIGINT, modified TIMESTAMP WITH TIME ZONE, "rows" UBIGINT,
+    columns VARCHAR, reason VARCHAR, PRIMARY KEY (name, path));
+CREATE TABLE external_runs (
+    name VARCHAR, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT, "found" UBIGINT,
+    adopted UBIGINT, "rows" UBIGINT, quarantined UBIGINT, gone UBIGINT, detail VARCHAR);
+CREATE TABLE dataset_runs (
+    name VARCHAR, number UBIGINT, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
+    "rows" UBIGINT, error VARCHAR, PRIMARY KEY (name, number));
 "#;
 
 /// The tables' names.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 15] = [
     "meta",
     "partitions",
     "gaps",
@@ -80,6 +91,10 @@ pub(crate) const NAMES: [&str; 11] = [
     "hourly_by",
     "products",
     "crawls",
+    "external_tables",
+    "external_objects",
+    "external_runs",
+    "dataset_runs",
 ];
 
 /// Opens the file for `lake`, and makes it anew where it is damaged or another lake's.

@@ -259,20 +259,21 @@ impl View {
     }
 }
 
-/// Absolute names of the lake's paths, as a list in SQL. What a pattern could mean is
-/// written so that it means itself.
-fn list(location: &Location, paths: &[String]) -> String {
-    let quote = |path: &String| {
-        let absolute = location.absolute(path);
-        let mut plain = String::with_capacity(absolute.len());
-        for letter in absolute.chars() {
-            match letter {
-                '*' | '?' | '[' => plain.extend(['[', letter, ']']),
-                letter => plain.push(letter),
-            }
+/// A path as a pattern that means nothing but itself.
+pub(crate) fn plain(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    for letter in path.chars() {
+        match letter {
+            '*' | '?' | '[' => plain.extend(['[', letter, ']']),
+            letter => plain.push(letter),
         }
-        quoted(&plain)
-    };
+    }
+    plain
+}
+
+/// Absolute names of the lake's paths, as a list in SQL.
+fn list(location: &Location, paths: &[String]) -> String {
+    let quote = |path: &String| quoted(&plain(&location.absolute(path)));
     let quoted: Vec<String> = paths.iter().map(quote).collect();
     format!("[{}]", quoted.join(", "))
 }

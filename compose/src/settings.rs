@@ -19,6 +19,10 @@ pub(crate) struct Sections {
     pub(crate) producer: producer::Config,
     pub(crate) catalog: catalog::Config,
     pub(crate) dashboard: dashboard::Config,
+    #[serde(default)]
+    external: Vec<catalog::External>,
+    #[serde(default)]
+    dataset: Vec<catalog::Dataset>,
 }
 
 /// The configuration, and where each value of it comes from.
@@ -62,6 +66,15 @@ impl Settings {
         if sections.catalog.httpfs.as_os_str().is_empty() {
             sections.catalog.httpfs = extension();
         }
+        for external in &mut sections.external {
+            if !external.path.starts_with("s3://") {
+                let path = std::path::absolute(&external.path)
+                    .with_context(|| format!("external.path is {:?}", external.path))?;
+                external.path = path.to_string_lossy().into_owned();
+            }
+        }
+        sections.catalog.externals = std::mem::take(&mut sections.external);
+        sections.catalog.datasets = std::mem::take(&mut sections.dataset);
         Ok(Self { sections, figment })
     }
 

@@ -16,7 +16,7 @@ use crate::selection::{Selection, dimension};
 use crate::sheet::Sheet;
 use crate::site::Site;
 use crate::sql::ask;
-use crate::{command, funnel, stacked};
+use crate::{command, datasets, funnel, stacked};
 
 /// Values, objects and samples that a program gets unless it asks for another number.
 const USUALLY: usize = 300;
@@ -117,6 +117,11 @@ async fn made(site: &Site, name: &str, asked: &Asked) -> Result<(Value, Sheet), 
         }
         "objects" => alike(panels::objects(&catalog.newest(number(asked)?).await?)),
         "crawls" => alike(panels::crawls(&catalog.crawls(RUNS).await?)),
+        "datasets" => alike(datasets::states(&site.catalog.datasets().await?)),
+        "externals" => alike(datasets::adoptions(&site.catalog.adoptions(RUNS).await?)),
+        "quarantined" => alike(datasets::quarantined(
+            &site.catalog.quarantined(RUNS).await?,
+        )),
         unknown => return Err(Problem::missing(&format!("/api/{unknown}"))),
     })
 }

@@ -118,6 +118,11 @@ impl Served {
         if filled {
             fill(&lake, &topic).await;
         }
+        let dataset = catalog::Dataset {
+            name: "by_product".into(),
+            sql: "SELECT product_id, count(*) AS n FROM clicks GROUP BY ALL".into(),
+            every: None,
+        };
         let config = catalog::Config {
             path: folder.path().join("catalog.duckdb"),
             every: Duration::from_secs(1),
@@ -128,6 +133,8 @@ impl Served {
             query_rows: 1_000,
             publish_every: Duration::from_secs(60),
             httpfs: "".into(),
+            externals: Vec::new(),
+            datasets: Vec::from_iter(filled.then_some(dataset)),
         };
         let clock = Arc::new(Set(AtomicI64::new(at(NOW).micros())));
         let catalog = Catalog::open(config, lake, &s3, clock.clone())

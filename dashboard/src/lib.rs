@@ -25,6 +25,7 @@ mod cards;
 mod command;
 mod config;
 mod controls;
+mod datasets;
 mod figures;
 #[cfg(test)]
 mod fixture;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::guard::{Access, guard, told};
 use crate::reply::Problem;
 use crate::site::{Site, Sources};
-use crate::{Config, api, asked, assets, funnel, health, page, pipeline, sql};
+use crate::{Config, api, asked, assets, datasets, funnel, health, page, pipeline, sql};
 
 /// What a query or a command may weigh, in bytes: a list of ids is the largest.
 const BODY: usize = 8 << 20;
@@ -110,6 +110,8 @@ fn routes(service: &mut web::ServiceConfig) {
         .service(read("/funnel", funnel::page))
         .service(read("/pipeline", pipeline::page))
         .service(read("/pipeline/panels", pipeline::fragment))
+        .service(read("/datasets", datasets::page))
+        .service(write("/datasets/{name}/refresh", datasets::refresh))
         .service(read("/sql", sql::page))
         .service(read("/assets/{file}", assets::asset))
         .service(read("/healthz", health::healthz))

@@ -160,15 +160,24 @@ pub async fn audit(
     let mut reading = reading.buffered(READERS);
     let mut ids = against.window.clone().map(Ids::new);
     let mut chains: BTreeMap<Partition, Vec<Link>> = BTreeMap::new();
+    let mut reached = against.ledger.firsts.clone();
     let mut done = 0;
     while let Some((name, mut found)) = reading.try_next().await? {
+        done += 1;
+        progress(done, audit.objects);
+        let at = reached.entry(name.partition).or_default();
+        *at = against.ledger.past_gaps(name.partition, *at);
+        let footer = found.as_ref().and_then(|found| found.footer.as_ref());
+        if footer.is_some_and(|footer| !against.ledger.counts(footer, *at)) {
+            objects.remove(&name);
+            continue;
+        }
         if let (Some(window), Some(found)) = (ids.take(), &mut found) {
             ids = Some(audit.judge(name, found, window).await?);
         }
         let link = audit.object(name, found, listed.get(&name).copied(), against);
+        *at = link.as_ref().map_or(*at, |link| link.end.max(*at));
         chains.entry(name.partition).or_default().extend(link);
-        done += 1;
-        progress(done, audit.objects);
     }
     for (partition, marks) in against.watermarks {
         let chain = chains.remove(partition).unwrap_or_default();

@@ -52,6 +52,7 @@ impl Batch {
             occurred: None,
             window_cut,
             configuration,
+            ledger: 0,
         };
         Self {
             footer,
@@ -196,8 +197,9 @@ impl SealedBatch {
         self.bytes
     }
 
-    /// Writes Parquet. Heavy: call it off the event loop.
-    pub(crate) fn encode(self) -> Encoded {
+    /// Writes Parquet; its maker has read so many entries of the `ledger`. Heavy: call it off the
+    /// event loop.
+    pub(crate) fn encode(self, ledger: u64) -> Encoded {
         let Self {
             name,
             mut footer,
@@ -211,6 +213,7 @@ impl SealedBatch {
             let digest = format!("{:x}", Sha256::digest(&bytes));
             (name.letters(&digest[..32]), Bytes::from(bytes))
         });
+        footer.ledger = ledger;
         footer.letters = letters.as_ref().map(|(path, _)| path.to_string());
         let mut object = parquet(crate::schema(), columns, footer.metadata());
         footer::stamp(&mut object);

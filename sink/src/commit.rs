@@ -42,7 +42,7 @@ impl Lake {
         ledger: u64,
         max_silence: Duration,
     ) -> Result<Outcome, Error> {
-        let encoding = self.pool().run(move || sealed.encode());
+        let encoding = self.pool().run(move || sealed.encode(ledger));
         let encoded = encoding
             .await
             .map_err(|error| Error::Unfit(format!("encoding a batch failed: {error}")))?;

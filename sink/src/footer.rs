@@ -75,6 +75,14 @@ pub struct Footer {
     pub window_cut: bool,
     /// The hash of the configuration that decided the rows.
     pub configuration: String,
+    /// How many entries of the ledger its maker had read. The first objects did not say it,
+    /// and none of them was made beside a gap.
+    #[serde(default = "all_entries")]
+    pub ledger: u64,
+}
+
+const fn all_entries() -> u64 {
+    u64::MAX
 }
 
 impl Footer {
@@ -186,7 +194,7 @@ mod tests {
             false,
         );
         batch.duplicate(Offset(7), Timestamp::from_micros(1), true);
-        batch.seal().encode().object.to_vec()
+        batch.seal().encode(1).object.to_vec()
     }
 
     #[test]

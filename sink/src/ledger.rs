@@ -9,7 +9,7 @@ use topic::{Identity, Offset, Partition, Timestamp};
 
 use crate::names::LEDGER;
 use crate::replay::{Promotion, Ranges, Replay, ReplayName};
-use crate::{Error, Hour, Lake, ObjectName, Tips};
+use crate::{Error, Footer, Hour, Lake, ObjectName, Tips};
 
 /// One entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,15 @@ where
     parsed.collect()
 }
 
+/// An accepted loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// Where the partition continues.
+    pub end: Offset,
+    /// Its entry's number in the ledger.
+    pub number: u64,
+}
+
 /// The ledger's entries, folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
@@ -83,8 +92,8 @@ pub struct Ledger {
     pub firsts: BTreeMap<Partition, Offset>,
     /// Where a replay ends; none for the live lake.
     pub replay: Option<Replay>,
-    /// Accepted losses: partition and first, to end.
-    pub gaps: BTreeMap<(Partition, Offset), Offset>,
+    /// Accepted losses, by partition and first.
+    pub gaps: BTreeMap<(Partition, Offset), Gap>,
     /// The replays that are promoted and not rolled back, in the order of their promotion.
     pub promotions: Vec<Promotion>,
     /// The number that the next entry will take.
@@ -124,7 +133,7 @@ impl Ledger {
                 first,
                 end,
                 ..
-            } => drop(self.gaps.insert((partition, first), end)),
+            } => drop(self.gaps.insert((partition, first), Gap { end, number })),
             Entry::Promote {
                 name,
                 begun_at,
@@ -155,11 +164,16 @@ impl Ledger {
     #[must_use]
     pub fn past_gaps(&self, partition: Partition, at: Offset) -> Offset {
         let mut at = at;
-        let begun = |at| self.gaps.range((partition, Offset(0))..=(partition, at));
-        while let Some((_, &end)) = begun(at).find(|(_, end)| **end > at) {
-            at = end;
+        while let Some(gap) = self.begun(partition, at).find(|gap| gap.end > at) {
+            at = gap.end;
         }
         at
+    }
+
+    /// The gaps of a partition that begin at `at` or before it.
+    fn begun(&self, partition: Partition, at: Offset) -> impl Iterator<Item = &Gap> {
+        let begun = self.gaps.range((partition, Offset(0))..=(partition, at));
+        begun.map(|(_, gap)| gap)
     }
 
     /// Whether an object that begins at `first` counts for nothing, since an operator has
@@ -167,6 +181,21 @@ impl Ledger {
     #[must_use]
     pub fn gives_up(&self, partition: Partition, first: Offset) -> bool {
         self.past_gaps(partition, first) != first
+    }
+
+    /// Whether an object's maker knew of every gap before it. Who did not know may have followed
+    /// an object that a gap has since voided, so what lies before is perhaps in no object: such
+    /// a one counts only where the chain reaches it, and is nobody's tip.
+    #[must_use]
+    pub fn trusts(&self, made: &Footer) -> bool {
+        let mut gaps = self.begun(made.partition, made.first);
+        gaps.all(|gap| gap.number < made.ledger)
+    }
+
+    /// Whether an object counts, where its partition's chain has come to `at` (past the gaps).
+    #[must_use]
+    pub fn counts(&self, made: &Footer, at: Offset) -> bool {
+        !self.gives_up(made.partition, made.first) && (made.first == at || self.trusts(made))
     }
 }
 

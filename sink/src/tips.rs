@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use topic::{Offset, Partition, Timestamp, Watermarks};
 
-use crate::{Error, Hour, Lake, Ledger, ObjectName};
+use crate::{Error, Footer, Hour, Lake, Ledger, ObjectName};
 
 /// A partition's newest object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,16 +44,17 @@ impl Lake {
                 break;
             }
             // Sorted by partition and first: the last of each partition is its newest.
-            let newest: BTreeMap<Partition, ObjectName> = self
-                .objects(hour)
-                .await?
-                .into_iter()
-                .filter(|(name, _)| !ledger.gives_up(name.partition, name.first))
-                .map(|(name, _)| (name.partition, name))
-                .collect();
-            for (partition, name) in newest {
-                if partitions.contains(&partition) && !tips.contains_key(&partition) {
-                    tips.insert(partition, self.tip(name, &ledger).await?);
+            for (name, _) in self.objects(hour).await?.into_iter().rev() {
+                let partition = name.partition;
+                if !partitions.contains(&partition)
+                    || tips.contains_key(&partition)
+                    || ledger.gives_up(partition, name.first)
+                {
+                    continue;
+                }
+                let footer = self.tip(&name, &ledger).await?;
+                if ledger.trusts(&footer) {
+                    tips.insert(partition, Tip::new(name, &footer));
                 }
             }
         }
@@ -69,15 +70,15 @@ impl Lake {
                     continue;
                 };
                 if ledger.past_gaps(name.partition, tip.end) == name.first {
-                    *tip = self.tip(name, &ledger).await?;
+                    *tip = Tip::new(name, &self.tip(&name, &ledger).await?);
                 }
             }
         }
         Ok(Tips { tips, ledger })
     }
 
-    async fn tip(&self, name: ObjectName, ledger: &Ledger) -> Result<Tip, Error> {
-        let footer = self.footer(&name).await?.ok_or_else(|| {
+    async fn tip(&self, name: &ObjectName, ledger: &Ledger) -> Result<Footer, Error> {
+        let footer = self.footer(name).await?.ok_or_else(|| {
             Error::Unavailable(format!("{name} was listed and is not there (yet)"))
         })?;
         if footer.topic != ledger.topic {
@@ -87,11 +88,17 @@ impl Lake {
                 ours: ledger.topic.clone(),
             });
         }
-        Ok(Tip {
+        Ok(footer)
+    }
+}
+
+impl Tip {
+    fn new(name: ObjectName, footer: &Footer) -> Self {
+        Self {
             name,
             end: footer.end,
             appended_at: footer.appended_at,
-        })
+        }
     }
 }
 

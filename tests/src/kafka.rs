@@ -298,6 +298,7 @@ fn config(url: &str) -> Config {
         append_timeout = "10s"
         linger = "1ms"
         session_timeout = "3s"
+        member = ""
         security = "plaintext"
         sasl_mechanism = ""
         sasl_username = ""

@@ -135,6 +135,9 @@ impl Deep {
                 Err(error) => return Err(error.into()),
             };
             at = ledger.past_gaps(partition, at);
+            if !ledger.counts(&contents.footer, at) {
+                continue;
+            }
             if contents.footer.first > at {
                 let hole = (partition, at, contents.footer.first);
                 self.hole(&mut records, &mut stretch, hole).await?;

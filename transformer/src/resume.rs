@@ -99,8 +99,8 @@ pub(crate) async fn after(
         high: end,
     });
     let ledger = lake.found(topic.identity(), BTreeMap::new()).await?;
-    if ledger.gives_up(partition, first) {
-        // It came too late, and counts for nothing: the tips say where the partition goes on.
+    if ledger.gives_up(partition, first) || !ledger.trusts(there) {
+        // It came too late, and perhaps counts for nothing: the tips say where to go on.
         let mut positions = resume(lake, topic, config, &BTreeSet::from([partition])).await?;
         let position = positions.remove(&partition);
         return position.expect("a position or a reason is given for what was asked");

@@ -1,6 +1,7 @@
 //! A small lake of real objects, and a catalog over it.
 
 mod crawls;
+mod external;
 mod files;
 mod funnels;
 mod panels;
@@ -104,6 +105,8 @@ impl Shore {
             query_rows: 10_000,
             publish_every: Duration::from_secs(60),
             httpfs: PathBuf::new(),
+            externals: Vec::new(),
+            datasets: Vec::new(),
         }
     }
 

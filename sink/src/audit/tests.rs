@@ -5,7 +5,7 @@ use object_store::memory::InMemory;
 use topic::{Identity, Offset, Timestamp};
 
 use super::*;
-use crate::{Batch, Entry, Hour, Location};
+use crate::{Batch, Entry, Hour, Location, SealedBatch};
 
 const PARTITION: Partition = Partition(0);
 
@@ -14,6 +14,15 @@ fn shop() -> Identity {
         cluster: "c".into(),
         topic: "t".into(),
     }
+}
+
+fn batch(first: u64, end: u64) -> SealedBatch {
+    let conf = "conf".to_owned();
+    let mut batch = Batch::new(shop(), conf, PARTITION, Offset(first), Hour(0), false);
+    for offset in first..end {
+        batch.duplicate(Offset(offset), Timestamp::from_micros(1), false);
+    }
+    batch.seal()
 }
 
 /// A lake that holds these ranges, each offset a duplicate, and the gaps of its ledger.
@@ -34,17 +43,30 @@ async fn lake(ranges: &[(u64, u64)], gaps: &[(u64, u64)]) -> (Lake, Ledger) {
         assert!(lake.write_entry(number, &gap).await.unwrap());
     }
     for &(first, end) in ranges {
-        let conf = "conf".to_owned();
-        let mut batch = Batch::new(shop(), conf, PARTITION, Offset(first), Hour(0), false);
-        for offset in first..end {
-            batch.duplicate(Offset(offset), Timestamp::from_micros(1), false);
-        }
         let silence = std::time::Duration::from_secs(1);
         let entries = 1 + gaps.len() as u64;
-        lake.commit(batch.seal(), entries, silence).await.unwrap();
+        let batch = batch(first, end);
+        lake.commit(batch, entries, silence).await.unwrap();
     }
     let ledger = lake.ledger().await.unwrap().unwrap();
     (lake, ledger)
+}
+
+/// The verdict where the topic holds `low..high`.
+async fn audited(lake: &Lake, ledger: &Ledger, (low, high): (u64, u64)) -> Audit {
+    let marks = Watermarks {
+        low: Offset(low),
+        high: Offset(high),
+    };
+    let marks = BTreeMap::from([(PARTITION, marks)]);
+    let against = Against {
+        ledger,
+        watermarks: &marks,
+        catalog: None,
+        window: None,
+    };
+    let survey = Survey::of(lake).await.unwrap();
+    audit(lake, &survey, &against, &|_, _| {}).await.unwrap()
 }
 
 /// What the audit says of `ranges` and `gaps`, the topic holding `low..high`:
@@ -56,19 +78,7 @@ async fn check(
     expect: [u64; 5],
 ) {
     let (lake, ledger) = lake(ranges, gaps).await;
-    let marks = Watermarks {
-        low: Offset(low),
-        high: Offset(high),
-    };
-    let marks = BTreeMap::from([(PARTITION, marks)]);
-    let against = Against {
-        ledger: &ledger,
-        watermarks: &marks,
-        catalog: None,
-        window: None,
-    };
-    let survey = Survey::of(&lake).await.unwrap();
-    let found = audit(&lake, &survey, &against, &|_, _| {}).await.unwrap();
+    let found = audited(&lake, &ledger, (low, high)).await;
     let Audit {
         acknowledged,
         duplicates,
@@ -104,6 +114,19 @@ async fn invariant_3_chains_holes_overlaps_and_gaps() {
     check(&[(0, 5)], &[], (8, 9), [9, 5, 1, 3, 0]).await;
     check(&[(0, 5)], &[(5, 8)], (8, 9), [6, 5, 1, 0, 0]).await;
     check(&[], &[], (0, 4), [4, 0, 4, 0, 0]).await;
+}
+
+#[tokio::test]
+async fn fault_13_what_came_too_late_beside_a_gap_is_no_finding() {
+    let (lake, ledger) = lake(&[(0, 5), (9, 13)], &[(5, 9)]).await;
+    for (first, end) in [(5, 12), (12, 15)] {
+        let encoded = batch(first, end).encode(1);
+        let path = encoded.name.path();
+        assert!(lake.create(&path, encoded.object).await.unwrap());
+    }
+    let found = audited(&lake, &ledger, (9, 16)).await;
+    assert!(found.clean(), "{:?}", found.findings);
+    assert_eq!((found.duplicates, found.pending), (9, 3));
 }
 
 #[test]

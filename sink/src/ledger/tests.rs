@@ -6,7 +6,7 @@ use std::time::Duration;
 use object_store::memory::InMemory;
 
 use super::*;
-use crate::{Batch, Location, Outcome};
+use crate::{Batch, Location, Outcome, SealedBatch};
 
 const P: Partition = Partition(0);
 
@@ -26,14 +26,30 @@ async fn lake() -> Lake {
     lake
 }
 
-/// Commits `first..end` of a partition, its maker having read so many entries of the ledger.
-async fn commit(lake: &Lake, partition: Partition, first: u64, end: u64, read: u64) -> Outcome {
+fn batch(partition: Partition, first: u64, end: u64) -> SealedBatch {
     let mut batch = Batch::new(shop(), "a".into(), partition, Offset(first), Hour(0), false);
     for offset in first..end {
         batch.duplicate(Offset(offset), Timestamp::from_micros(1), false);
     }
-    let patience = Duration::from_secs(1);
-    lake.commit(batch.seal(), read, patience).await.unwrap()
+    batch.seal()
+}
+
+/// Commits `first..end` of a partition, its maker having read so many entries of the ledger.
+async fn commit(lake: &Lake, partition: Partition, first: u64, end: u64, read: u64) -> Outcome {
+    let (batch, patience) = (batch(partition, first, end), Duration::from_secs(1));
+    lake.commit(batch, read, patience).await.unwrap()
+}
+
+/// An object that lands whatever the ledger says: its maker had looked before.
+async fn land(lake: &Lake, first: u64, end: u64, read: u64) {
+    let encoded = batch(P, first, end).encode(read);
+    let path = encoded.name.path();
+    assert!(lake.create(&path, encoded.object).await.unwrap());
+}
+
+async fn resumes_at(lake: &Lake) -> u64 {
+    let ledger = lake.ledger().await.unwrap().unwrap();
+    lake.tips(ledger, &[P].into()).await.unwrap().resume(P).0
 }
 
 async fn accept(lake: &Lake, low: u64) -> Option<(Offset, Offset)> {
@@ -75,11 +91,34 @@ async fn fault_13_a_worker_that_holds_what_was_given_up_lets_it_go() {
 async fn fault_13_an_object_that_came_too_late_is_no_tip() {
     let lake = lake().await;
     commit(&lake, P, 0, 5, 1).await;
-    // It was on its way when the loss was accepted: both landed.
-    let ledger = lake.ledger().await.unwrap().unwrap();
     accept(&lake, 9).await.unwrap();
-    commit(&lake, P, 5, 12, ledger.next + 1).await;
+    // It was on its way when the loss was accepted.
+    land(&lake, 5, 12, 1).await;
+    assert_eq!(resumes_at(&lake).await, 9);
+}
+
+#[tokio::test]
+async fn fault_13_what_follows_an_object_that_came_too_late_counts_where_the_chain_reaches_it() {
+    let lake = lake().await;
+    commit(&lake, P, 0, 5, 1).await;
+    accept(&lake, 9).await.unwrap();
+    // Two were on their way, the second begun when the first had landed.
+    land(&lake, 5, 12, 1).await;
+    land(&lake, 12, 15, 1).await;
+    assert_eq!(resumes_at(&lake).await, 9, "9 to 12 are in no object yet");
     let ledger = lake.ledger().await.unwrap().unwrap();
-    let tips = lake.tips(ledger, &[P].into()).await.unwrap();
-    assert_eq!(tips.resume(P), Offset(9));
+    let stray = ObjectName {
+        hour: Hour(0),
+        partition: P,
+        first: Offset(12),
+    };
+    let stray = lake.footer(&stray).await.unwrap().unwrap();
+    assert!(!ledger.trusts(&stray) && !ledger.counts(&stray, Offset(9)));
+    assert!(ledger.counts(&stray, Offset(12)));
+    commit(&lake, P, 9, 12, ledger.next).await;
+    // What a worker does who comes to a name that is taken: it reads it, and goes on behind it.
+    let there = commit(&lake, P, 12, 14, ledger.next).await;
+    assert_eq!(there, Outcome::AlreadyCommitted(Box::new(stray)));
+    commit(&lake, P, 15, 20, ledger.next).await;
+    assert_eq!(resumes_at(&lake).await, 20);
 }

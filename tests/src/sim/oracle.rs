@@ -160,7 +160,7 @@ pub async fn audit(
         let of = (partition, low);
         verdict.partition(of, ledger, history, &chain, twins, &mut landed);
         let mut gaps = ledger.gaps.iter().filter(|((of, _), _)| *of == partition);
-        if gaps.any(|(_, end)| *end > low) {
+        if gaps.any(|(_, gap)| gap.end > low) {
             let why = format!("partition {partition}: what the topic still holds was given up");
             verdict.violations.push(why);
         }
@@ -236,7 +236,7 @@ impl Verdict {
             let past = ledger.past_gaps(partition, at);
             self.give_up(history, at.0..past.0, landed);
             at = past;
-            if ledger.gives_up(partition, footer.first) {
+            if !ledger.counts(footer, at) {
                 continue;
             }
             if footer.first != at {

@@ -123,8 +123,19 @@ impl Shelf {
         let mut wrong = self.wrong.lock().clone();
         let files = self.lake.files(None).await.expect("the store answers");
         let names = files.iter().filter_map(|(path, _)| ObjectName::parse(path));
-        let counted = |name: &ObjectName| !ledger.gives_up(name.partition, name.first);
-        let mut there: Vec<ObjectName> = names.filter(counted).collect();
+        let mut names: Vec<ObjectName> = names.collect();
+        names.sort_unstable_by_key(|name| (name.partition, name.first));
+        let (mut there, mut ends) = (Vec::new(), ledger.firsts.clone());
+        for name in names {
+            let footer = self.lake.footer(&name).await.expect("the store answers");
+            let footer = footer.expect("it was listed");
+            let end = ends.entry(name.partition).or_default();
+            *end = ledger.past_gaps(name.partition, *end);
+            if ledger.counts(&footer, *end) {
+                *end = footer.end;
+                there.push(name);
+            }
+        }
         there.sort_unstable();
         let registered: Vec<ObjectName> = self.registered.lock().keys().copied().collect();
         if registered != there {

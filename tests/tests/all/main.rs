@@ -13,6 +13,7 @@ mod cluster;
 mod commit_faults;
 mod edge_faults;
 mod end_to_end;
+mod external;
 mod house;
 mod imports;
 mod kafka_conformance;

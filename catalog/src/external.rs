@@ -1,0 +1,175 @@
+//! External tables: what others keep in files, read beside the lake's tables and joined with
+//! them. A tree of Parquet objects (whoever wrote it, in whatever `key=value` folders) is
+//! crawled: each object is read whole once, its columns become the table's, and one that cannot
+//! be read, or does not fit, is quarantined with the reason. A file of CSV or JSON is read as it
+//! stands.
+
+mod column;
+mod tree;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::Error;
+use crate::engine::Session;
+use crate::remote::quoted;
+use crate::schema::NAMES;
+use crate::views::{Table, plain};
+
+pub use self::tree::{Adoption, Quarantined};
+
+/// An `[[external]]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct External {
+    /// Its name in SQL.
+    pub name: String,
+    /// A folder of Parquet files or `s3://BUCKET/PREFIX` in the lake's own store; or one file,
+    /// `*.parquet`, `*.csv`, `*.tsv`, `*.json`, `*.ndjson` (each also `.gz`).
+    pub path: String,
+    /// What becomes of columns that the first crawl did not see.
+    #[serde(default)]
+    pub changes: Changes,
+    /// How often a tree is crawled.
+    #[serde(default = "minute", with = "humantime_serde")]
+    pub every: Duration,
+}
+
+const fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+/// What becomes of columns that the first crawl did not see.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Changes {
+    /// They become the table's, and the crawl's history says so.
+    #[default]
+    Add,
+    /// They are left out, and the crawl's history says so.
+    Log,
+    /// They are left out.
+    Ignore,
+}
+
+/// How a table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Tree,
+    Csv,
+    Json,
+}
+
+impl External {
+    /// How it is read, by its name.
+    pub(crate) fn form(&self) -> Form {
+        let path = self.path.strip_suffix(".gz").unwrap_or(&self.path);
+        let ends = |with: &str| path.ends_with(with);
+        if ends(".csv") || ends(".tsv") {
+            Form::Csv
+        } else if ends(".json") || ends(".ndjson") || ends(".jsonl") {
+            Form::Json
+        } else {
+            Form::Tree
+        }
+    }
+
+    /// Whether its path names one file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.form() != Form::Tree || self.path.ends_with(".parquet")
+    }
+
+    /// SQL of the table.
+    fn select(&self, session: &Session) -> Result<String, Error> {
+        let file = quoted(&plain(&self.path));
+        Ok(match self.form() {
+            Form::Tree => tree::select(session, &self.name)?,
+            Form::Csv => format!("FROM read_csv({file})"),
+            Form::Json => format!("FROM read_json({file})"),
+        })
+    }
+}
+
+/// Whether a table of one's own may bear this name: a word of SQL that nothing else here has.
+///
+/// # Errors
+/// [`Error::Invalid`], which says why not.
+pub(crate) fn fit(kind: &str, name: &str) -> Result<(), Error> {
+    let taken =
+        |table: Table| name == table.name() || name.starts_with(&format!("{}_", table.name()));
+    let word = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= 63
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !word {
+        return Err(Error::Invalid(format!(
+            "{kind} {name:?}: a name is small letters, digits and _, and begins with a letter"
+        )));
+    }
+    if taken(Table::Clicks) || taken(Table::Letters) || NAMES.contains(&name) || name == "shown" {
+        return Err(Error::Invalid(format!(
+            "{kind} {name:?}: the catalog has a table of that name, take another"
+        )));
+    }
+    Ok(())
+}
+
+impl Session {
+    /// Makes those of the external tables that `text` names show what they hold now.
+    pub(crate) fn bind_externals(&mut self, all: &[External], text: &str) -> Result<(), Error> {
+        for external in all.iter().filter(|one| text.contains(&one.name)) {
+            let select = external.select(self)?;
+            if self.externals.get(&external.name) == Some(&select) {
+                continue;
+            }
+            let view = format!(
+                "CREATE OR REPLACE TEMP VIEW \"{}\" AS {select}",
+                external.name
+            );
+            // Whoever's file cannot be read is told so, in the database's words.
+            self.connection.execute_batch(&view).map_err(|error| {
+                let why = crate::error::sentence(&error);
+                Error::Invalid(format!("external table {}: {why}", external.name))
+            })?;
+            self.externals.insert(external.name.clone(), select);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_word_that_nothing_else_has() {
+        for name in ["orders", "p2_x"] {
+            assert!(fit("external", name).is_ok(), "{name}");
+        }
+        for name in [
+            "", "2p", "Products", "a b", "x\"y", "clicks", "clicks_a", "objects",
+        ] {
+            assert!(fit("external", name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_path_names() {
+        let form = |path: &str| {
+            let external = External {
+                name: "t".into(),
+                path: path.into(),
+                changes: Changes::Add,
+                every: minute(),
+            };
+            (external.form(), external.is_file())
+        };
+        assert_eq!(form("/a/b"), (Form::Tree, false));
+        assert_eq!(form("s3://b/c"), (Form::Tree, false));
+        assert_eq!(form("/a/b.parquet"), (Form::Tree, true));
+        assert_eq!(form("/a/b.csv.gz"), (Form::Csv, true));
+        assert_eq!(form("/a/b.ndjson"), (Form::Json, true));
+    }
+}
