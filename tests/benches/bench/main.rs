@@ -7,6 +7,7 @@
 
 mod arrival;
 mod audit;
+mod c1;
 mod clicks;
 mod cores;
 mod e1;
@@ -47,6 +48,9 @@ struct Bench {
     /// How many records the deep audit and X1 read
     #[arg(long, default_value_t = 1_000_000)]
     records: u64,
+    /// How many objects C1's largest lake has
+    #[arg(long, default_value_t = 10_000)]
+    objects: u64,
     /// How many clicks are followed to their rows
     #[arg(long, default_value_t = 300)]
     clicks: u32,
@@ -70,6 +74,8 @@ enum Which {
     Audit,
     /// The tax of exactly once
     X1,
+    /// An hour's panels over few and many objects, and the crawl of them
+    C1,
 }
 
 impl Bench {
@@ -85,7 +91,9 @@ impl Bench {
         let arrival = runs * (10 + u64::from(self.clicks) / 10);
         let audit = 30 + self.audited / 60_000 + self.records / 20_000 + runs * 20;
         let x1 = 20 + self.records / 50_000 + runs * (8 * self.records / 100_000);
+        let c1 = 10 + self.objects / 150;
         let of = [
+            (Which::C1, c1),
             (Which::S1, s1),
             (Which::E1, e1),
             (Which::Arrival, arrival),
@@ -133,6 +141,9 @@ async fn main() -> Result<ExitCode> {
     }
     if bench.asked(Which::Audit) {
         audit::run(bench.audited, bench.records, bench.runs.into(), &mut table).await?;
+    }
+    if bench.asked(Which::C1) {
+        c1::run(bench.objects, &mut table).await?;
     }
     if bench.asked(Which::X1) {
         x1::run(bench.records, bench.runs.into(), &mut table).await?;
