@@ -196,6 +196,11 @@ impl SealedBatch {
         self.bytes
     }
 
+    /// What it says of itself, and its columns.
+    pub(crate) fn into_columns(self) -> (Footer, Vec<ArrayRef>) {
+        (self.footer, self.columns)
+    }
+
     /// Writes Parquet. Heavy: call it off the event loop.
     pub(crate) fn encode(self) -> Encoded {
         let Self {
