@@ -41,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) revision: Option<u64>,
     /// Its views, by name: their SQL, and that of the lists they are made over.
     pub(crate) bound: BTreeMap<String, (String, String)>,
+    /// The SQL of `clicks` over which `clicks_live` was made; none where it was not.
+    pub(crate) live: Option<String>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -152,6 +154,7 @@ impl Engine {
             connection,
             revision: None,
             bound: BTreeMap::new(),
+            live: None,
             stopped: Arc::default(),
         })
     }
@@ -174,6 +177,7 @@ fn transact<T>(
         // What the views were is rolled back as well.
         session.revision = None;
         session.bound.clear();
+        session.live = None;
         if let Err(error) = session.connection.execute_batch("ROLLBACK") {
             tracing::debug!(error = %sentence(&error), "nothing was left to roll back");
         }

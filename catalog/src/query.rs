@@ -14,8 +14,9 @@ const ANSWER: usize = 64 << 20;
 
 impl Catalog {
     /// Runs one statement that reads (`FROM clicks LIMIT 5`), in one snapshot. It sees
-    /// `clicks`, `dead_letters` and the catalog's own tables; it can neither write nor reach
-    /// a file outside of the lake.
+    /// `clicks`, `dead_letters` and the catalog's own tables; `clicks_live`, which is `clicks`
+    /// and what the tail has behind them, `clicks_per_minute` over it, and `tail`, which says
+    /// how each partition's stands. It can neither write nor reach a file outside of the lake.
     ///
     /// # Errors
     /// [`Error::Refused`] for a statement of another kind, [`Error::Invalid`] where DuckDB
@@ -26,15 +27,25 @@ impl Catalog {
             self.inner.config.query_rows,
             self.inner.config.query_timeout,
         );
+        // Before the snapshot, which lists at least what a crawl has taken from it since.
+        let now = self.inner.tail.now();
         let work = move |session: &mut Session| {
             let started = Instant::now();
             sandbox::check(&session.connection, &sql)?;
             // Binding the views opens objects, so only what is asked for is bound.
             let text = sql.to_lowercase();
-            if text.contains("click") || text.contains("dead_letters") || text.contains("show") {
+            let names = |names: &[&str]| names.iter().any(|name| text.contains(name));
+            if names(&["click", "dead_letters", "tail", "show"]) {
                 session.bind_views(&location)?;
             }
-            answer(session, &sql, most, limit, started)
+            if !names(&["clicks_live", "clicks_per_minute", "tail", "show"]) {
+                return answer(session, &sql, most, limit, started);
+            }
+            let (shown, note) = session.bind_live(&now)?;
+            let mut rows = answer(session, &sql, most, limit, started)?;
+            drop(shown);
+            rows.note = note.filter(|_| names(&["clicks_live", "clicks_per_minute"]));
+            Ok(rows)
         };
         self.read(work).await
     }
