@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::engine::Session;
 use crate::error::sentence;
+use crate::tail::Now;
 use crate::{Catalog, Error, Rows, sandbox};
 
 /// What an answer may weigh in memory, in bytes.
@@ -22,13 +23,18 @@ impl Catalog {
     /// [`Error::Refused`] for a statement of another kind, [`Error::Invalid`] where DuckDB
     /// does not understand it, [`Error::TimedOut`] and [`Error::TooLarge`] at the limits.
     pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
+        // Taken before the snapshot: a crawl in between takes from the tail what only a later
+        // snapshot lists.
+        self.query_beside(self.inner.tail.now(), sql).await
+    }
+
+    /// … beside what the tail kept a moment ago.
+    pub(crate) async fn query_beside(&self, now: Now, sql: &str) -> Result<Rows, Error> {
         let (sql, location) = (sql.to_owned(), self.inner.lake.location().clone());
         let (most, limit) = (
             self.inner.config.query_rows,
             self.inner.config.query_timeout,
         );
-        // Before the snapshot, which lists at least what a crawl has taken from it since.
-        let now = self.inner.tail.now();
         let work = move |session: &mut Session| {
             let started = Instant::now();
             sandbox::check(&session.connection, &sql)?;

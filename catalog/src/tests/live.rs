@@ -168,46 +168,64 @@ async fn a_stretch_that_does_not_chain_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_crawl_between_the_look_at_the_tail_and_the_snapshot_takes_nothing_away() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(false).await.unwrap();
+    catalog.tail().take(stretch(0, 0, &[VIEW; 5]));
+    let now = catalog.inner.tail.now();
+    shore.commit(0, 0, &[VIEW; 3]).await;
+    catalog.crawl(false).await.unwrap();
+    catalog.tail().take(stretch(0, 5, &[VIEW; 2]));
+    let rows = catalog.query_beside(now, COUNT).await.unwrap();
+    assert_eq!(lines(&rows), ["5 5"], "as of the look");
+    check(&catalog, COUNT, &["7 7"]).await;
+    // What is registered is gone from the tail.
+    shore.commit(0, 3, &[VIEW; 4]).await;
+    catalog.crawl(false).await.unwrap();
+    assert!(catalog.inner.tail.now().after(&[].into()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_across_the_boundary_miss_nothing_while_objects_register() {
     let shore = Shore::new().await;
     let catalog = shore.catalog().await;
     catalog.crawl(false).await.unwrap();
     let done = Arc::new(AtomicBool::new(false));
-    let reading = {
-        let (catalog, done) = (catalog.clone(), Arc::clone(&done));
-        tokio::spawn(async move {
-            let (mut last, mut reads) = (0, 0);
-            loop {
-                let ends = done.load(Ordering::Relaxed);
-                let rows = catalog.query(COUNT).await.unwrap();
-                let cells = lines(&rows).remove(0);
-                let counts: Vec<u64> = cells.split(' ').map(|n| n.parse().unwrap()).collect();
-                assert_eq!(counts[0], counts[1], "no row twice");
-                assert!(
-                    counts[0] >= last,
-                    "none missing: {} after {last}",
-                    counts[0]
-                );
-                (last, reads) = (counts[0], reads + 1);
-                if ends {
-                    return (last, reads);
-                }
-            }
-        })
-    };
+    // Many at once: a crawl must fall between one's look at the tail and its snapshot.
+    let readers: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(reads(catalog.clone(), Arc::clone(&done))))
+        .collect();
     const ROUNDS: u64 = 40;
-    const STEP: usize = 50;
+    const STEP: usize = 20;
     for round in 0..ROUNDS {
         let first = round * STEP as u64;
         catalog.tail().take(stretch(0, first, &[VIEW; STEP]));
-        if round % 2 == 1 {
-            let behind = first - STEP as u64;
-            shore.commit(0, behind, &[VIEW; STEP * 2]).await;
-            catalog.crawl(false).await.unwrap();
-        }
+        shore.commit(0, first, &[VIEW; STEP]).await;
+        catalog.crawl(false).await.unwrap();
     }
     done.store(true, Ordering::Relaxed);
-    let (last, reads) = reading.await.unwrap();
-    assert_eq!(last, ROUNDS * STEP as u64);
-    assert!(reads > 5, "{reads} reads beside the crawls");
+    for reader in readers {
+        let (last, reads) = reader.await.unwrap();
+        assert_eq!(last, ROUNDS * STEP as u64);
+        assert!(reads > 5, "{reads} reads beside the crawls");
+    }
+}
+
+/// Counts on and on: how much there was in the end, and how often it was asked.
+async fn reads(catalog: Catalog, done: Arc<AtomicBool>) -> (u64, u64) {
+    let (mut last, mut reads) = (0, 0);
+    loop {
+        let ends = done.load(Ordering::Relaxed);
+        let rows = catalog.query(COUNT).await.unwrap();
+        let cells = lines(&rows).remove(0);
+        let counts: Vec<u64> = cells.split(' ').map(|n| n.parse().unwrap()).collect();
+        assert_eq!(counts[0], counts[1], "no row twice");
+        let now = counts[0];
+        assert!(now >= last, "none missing: {now} after {last}");
+        (last, reads) = (now, reads + 1);
+        if ends {
+            return (last, reads);
+        }
+    }
 }
