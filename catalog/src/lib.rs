@@ -6,6 +6,7 @@
 //! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
 //! Replays are registered beside the live lake, each a table of its own; [`Catalog::diff`]
 //! compares one with the live rows, and what the ledger promotes is shown in their place.
+//! A [`Tail`] that somebody feeds holds what the lake lacks yet; `clicks_live` is both.
 //!
 //! This crate knows no brokers and serves no HTTP. Its database is private to one process
 //! and holds nothing that the lake does not: delete it, and it is built again.
@@ -27,6 +28,7 @@ mod engine;
 mod error;
 mod external;
 mod holdings;
+mod live;
 mod marks;
 mod open;
 mod panels;
@@ -43,6 +45,7 @@ pub mod schedule;
 mod schema;
 mod source;
 mod sweep;
+mod tail;
 mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};
@@ -59,7 +62,8 @@ pub use panels::{Bucket, Country, Filter, Product, Step, Totals, TotalsCompared,
 pub use publish::PUBLISHED;
 pub use rows::Rows;
 pub use sink::clock::SharedClock;
-pub use sink::{Identity, Offset, Partition, Timestamp};
+pub use sink::{Identity, Offset, Partition, Stretch, Timestamp};
+pub use tail::Tail;
 
 #[cfg(test)]
 mod tests;

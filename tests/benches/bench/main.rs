@@ -54,6 +54,9 @@ struct Bench {
     /// How many clicks are followed to their rows
     #[arg(long, default_value_t = 300)]
     clicks: u32,
+    /// How many others come a second while L1 follows them
+    #[arg(long, default_value_t = 20_000)]
+    rate: u64,
     /// Another build of clickweir to compare with, in the place of S1's peers
     #[arg(long)]
     against: Option<PathBuf>,
@@ -68,7 +71,7 @@ enum Which {
     S1,
     /// One click a body, answered after the topic has it
     E1,
-    /// From a click to its row in SQL
+    /// From a click to its row in SQL; with it L1, while others come
     Arrival,
     /// How long the audits take
     Audit,
@@ -88,7 +91,7 @@ impl Bench {
         let runs = u64::from(self.runs);
         let s1 = 15 + self.rows / 60_000 + runs * (25 + self.rows / 20_000);
         let e1 = 10 + runs * (7 * self.seconds + 25);
-        let arrival = runs * (10 + u64::from(self.clicks) / 10);
+        let arrival = runs * (20 + u64::from(self.clicks) / 5);
         let audit = 30 + self.audited / 60_000 + self.records / 20_000 + runs * 20;
         let x1 = 20 + self.records / 50_000 + runs * (8 * self.records / 100_000);
         let c1 = 10 + self.objects / 150;
@@ -137,7 +140,7 @@ async fn main() -> Result<ExitCode> {
     ));
     let mut table = table::Table::default();
     if bench.asked(Which::Arrival) {
-        arrival::run(bench.clicks, bench.runs.into(), &mut table).await?;
+        arrival::run(bench.clicks, bench.rate, bench.runs.into(), &mut table).await?;
     }
     if bench.asked(Which::Audit) {
         audit::run(bench.audited, bench.records, bench.runs.into(), &mut table).await?;
