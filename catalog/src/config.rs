@@ -25,6 +25,8 @@ pub struct Config {
     /// What DuckDB may hold in memory; beyond that it spills beside its file, at most four
     /// times as much.
     pub memory: ByteSize,
+    /// What the tail may hold in memory: the rows that the lake does not have yet.
+    pub tail_memory: ByteSize,
     /// DuckDB's threads.
     pub threads: u32,
     /// How long one query may run.

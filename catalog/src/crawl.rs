@@ -1,5 +1,7 @@
 //! One run of the crawler: list, read footers, see what chains, register it at once.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sink::{Ledger, Timestamp};
 use tokio::time::Instant;
@@ -50,6 +52,7 @@ impl Catalog {
         let known = slot.take();
         let Some(ledger) = inner.lake.ledger().await? else {
             *slot = known;
+            inner.tail.registered(BTreeMap::new());
             return Ok(Crawl::default());
         };
         let mut marks = match known {
@@ -75,6 +78,7 @@ impl Catalog {
         let mut run = inner
             .discover_and_register(&mut marks, &ledger, full, started)
             .await?;
+        inner.tail.registered(marks.registered(&ledger));
         match inner.follow(&mut marks, &ledger, full).await {
             Ok((promoted, unshown)) => {
                 (run.promoted, run.unshown) = (promoted, unshown);

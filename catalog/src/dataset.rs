@@ -81,9 +81,12 @@ impl Catalog {
         let (dataset, inner) = (dataset.clone(), self.inner.clone());
         let (started_at, clock) = (inner.clock.now(), Instant::now());
         let limit = config.query_timeout;
+        // The tail before the snapshot, as for every query.
+        let now = inner.tail.now();
         let work = move |session: &mut Session| {
             sandbox::check(&session.connection, &dataset.sql)?;
-            bind(session, &inner.config, inner.lake.location(), &dataset.sql)?;
+            let location = inner.lake.location();
+            let (_shown, _) = bind(session, &inner.config, location, &now, &dataset.sql)?;
             // The SQL is one statement that reads, so it may stand within another.
             let sql = dataset.sql.trim_end().trim_end_matches(';');
             let make = format!("CREATE OR REPLACE TABLE \"{}\" AS {sql}", dataset.name);

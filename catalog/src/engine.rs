@@ -43,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) bound: BTreeMap<String, (String, String)>,
     /// Its views of external tables, by name: their SQL.
     pub(crate) externals: BTreeMap<String, String>,
+    /// The SQL of `clicks` over which `clicks_live` was made; none where it was not.
+    pub(crate) live: Option<String>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -155,6 +157,7 @@ impl Engine {
             revision: None,
             bound: BTreeMap::new(),
             externals: BTreeMap::new(),
+            live: None,
             stopped: Arc::default(),
         })
     }
@@ -178,6 +181,7 @@ fn transact<T>(
         session.revision = None;
         session.bound.clear();
         session.externals.clear();
+        session.live = None;
         if let Err(error) = session.connection.execute_batch("ROLLBACK") {
             tracing::debug!(error = %sentence(&error), "nothing was left to roll back");
         }

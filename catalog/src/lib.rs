@@ -6,6 +6,7 @@
 //! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
 //! Replays are registered beside the live lake, each a table of its own; [`Catalog::diff`]
 //! compares one with the live rows, and what the ledger promotes is shown in their place.
+//! A [`Tail`] that somebody feeds holds what the lake lacks yet; `clicks_live` is both.
 //!
 //! This crate knows no brokers and serves no HTTP. Its database is private to one process
 //! and holds nothing that the lake does not: delete it, and it is built again.
@@ -18,6 +19,7 @@
 //! - An object is registered only where its range begins at its partition's end.
 
 mod accounting;
+mod arrivals;
 mod breakdown;
 mod config;
 mod crawl;
@@ -34,6 +36,7 @@ mod formats;
 mod funnel;
 mod holdings;
 mod letters;
+mod live;
 mod marks;
 mod open;
 mod panels;
@@ -50,9 +53,11 @@ pub mod schedule;
 mod schema;
 mod source;
 mod sweep;
+mod tail;
 mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};
+pub use arrivals::{Arrival, Arrivals, Arrived};
 pub use breakdown::{Breakdown, Slice};
 pub use config::Config;
 pub use crawl::Crawl;
@@ -71,7 +76,8 @@ pub use panels::{Bucket, Metric, Point, Step, Totals, TotalsCompared};
 pub use publish::PUBLISHED;
 pub use rows::Rows;
 pub use sink::clock::SharedClock;
-pub use sink::{Identity, Offset, Partition, Timestamp};
+pub use sink::{Identity, Offset, Partition, Stretch, Timestamp};
+pub use tail::Tail;
 
 #[cfg(test)]
 mod tests;

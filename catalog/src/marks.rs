@@ -84,6 +84,14 @@ impl Marks {
         ledger.past_gaps(partition, end)
     }
 
+    /// … of every partition that is known.
+    pub(crate) fn registered(&self, ledger: &Ledger) -> BTreeMap<Partition, Offset> {
+        let known = self.ends.keys().chain(ledger.firsts.keys());
+        known
+            .map(|partition| (*partition, self.end(*partition, ledger)))
+            .collect()
+    }
+
     /// Those of the ledger's promotions that can be shown: the first ones, up to one whose
     /// ranges are not registered yet, live or replayed. With it goes why it waits.
     pub(crate) fn reached(&self, ledger: &Ledger) -> (Vec<Promotion>, Option<String>) {

@@ -10,7 +10,7 @@ use sink::{Lake, S3};
 
 use crate::engine::{Engine, Mode, Session};
 use crate::marks::Marks;
-use crate::{Config, Error, dataset, external, remote, schema};
+use crate::{Config, Error, Tail, dataset, external, remote, schema};
 
 /// How long a statement of ours may run: it is bounded work, so this only ends what hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
@@ -30,6 +30,7 @@ pub(crate) struct Inner {
     /// What the crawler knows; none until it has read it from the database. Whoever crawls
     /// holds it, so crawls take turns.
     pub(crate) marks: tokio::sync::Mutex<Option<Marks>>,
+    pub(crate) tail: Tail,
     /// Held by whoever publishes.
     pub(crate) publishing: tokio::sync::Mutex<()>,
 }
@@ -80,6 +81,7 @@ impl Catalog {
         let root = tokio::task::spawn_blocking(opening)
             .await
             .expect("opening the database does not panic")?;
+        let most = usize::try_from(config.tail_memory.as_u64()).unwrap_or(usize::MAX);
         let inner = Inner {
             config,
             lake,
@@ -87,6 +89,7 @@ impl Catalog {
             clock,
             engine: Engine::new(root),
             marks: tokio::sync::Mutex::new(None),
+            tail: Tail::new(most),
             publishing: tokio::sync::Mutex::default(),
         };
         Ok(Self {
@@ -98,6 +101,12 @@ impl Catalog {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// What the lake does not have yet, for whoever feeds it.
+    #[must_use]
+    pub fn tail(&self) -> &Tail {
+        &self.inner.tail
     }
 
     /// Reads in one snapshot, within the time that a query may take.

@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 use crate::engine::Session;
 use crate::error::sentence;
+use crate::live::Shown;
+use crate::tail::Now;
 use crate::{Catalog, Config, Error, Rows, sandbox};
 
 /// What an answer may weigh in memory, in bytes.
@@ -15,38 +17,59 @@ const ANSWER: usize = 64 << 20;
 
 impl Catalog {
     /// Runs one statement that reads (`FROM clicks LIMIT 5`), in one snapshot. It sees
-    /// `clicks`, `dead_letters` and the catalog's own tables; it can neither write nor reach
-    /// a file outside of the lake.
+    /// `clicks`, `dead_letters` and the catalog's own tables; `clicks_live`, which is `clicks`
+    /// and what the tail has behind them, `clicks_per_minute` over it, and `tail`, which says
+    /// how each partition's stands. It can neither write nor reach a file outside of the lake.
     ///
     /// # Errors
     /// [`Error::Refused`] for a statement of another kind, [`Error::Invalid`] where DuckDB
     /// does not understand it, [`Error::TimedOut`] and [`Error::TooLarge`] at the limits.
     pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
+        // Taken before the snapshot: a crawl in between takes from the tail what only a later
+        // snapshot lists.
+        self.query_beside(self.inner.tail.now(), sql).await
+    }
+
+    /// … beside what the tail kept a moment ago.
+    pub(crate) async fn query_beside(&self, now: Now, sql: &str) -> Result<Rows, Error> {
         let (sql, location) = (sql.to_owned(), self.inner.lake.location().clone());
         let config = self.inner.config.clone();
         let (most, limit) = (config.query_rows, config.query_timeout);
         let work = move |session: &mut Session| {
             let started = Instant::now();
             sandbox::check(&session.connection, &sql)?;
-            bind(session, &config, &location, &sql)?;
-            answer(session, &sql, most, limit, started)
+            let (shown, note) = bind(session, &config, &location, &now, &sql)?;
+            let mut rows = answer(session, &sql, most, limit, started)?;
+            drop(shown);
+            rows.note = note;
+            Ok(rows)
         };
         self.read(work).await
     }
 }
 
-/// Makes the views that `sql` may name. Binding opens objects, so only what is asked for is bound.
+/// Makes the views that `sql` may name. Binding opens objects, so only what is asked for is
+/// bound. What the tail adds is shown until the first of the answer is dropped; the second is
+/// what is to be known of it.
 pub(crate) fn bind(
     session: &mut Session,
     config: &Config,
     location: &Location,
+    now: &Now,
     sql: &str,
-) -> Result<(), Error> {
+) -> Result<(Option<Shown>, Option<String>), Error> {
     let text = sql.to_lowercase();
-    if text.contains("click") || text.contains("dead_letters") || text.contains("show") {
+    let names = |names: &[&str]| names.iter().any(|name| text.contains(name));
+    if names(&["click", "dead_letters", "tail", "show"]) {
         session.bind_views(location)?;
     }
-    session.bind_externals(&config.externals, &text)
+    session.bind_externals(&config.externals, &text)?;
+    if !names(&["clicks_live", "clicks_per_minute", "tail", "show"]) {
+        return Ok((None, None));
+    }
+    let (shown, note) = session.bind_live(now)?;
+    let said = names(&["clicks_live", "clicks_per_minute"]);
+    Ok((Some(shown), note.filter(|_| said)))
 }
 
 fn answer(

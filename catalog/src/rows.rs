@@ -21,6 +21,8 @@ pub struct Rows {
     pub truncated: bool,
     /// How long the query took.
     pub took: Duration,
+    /// What is to be known of rows that the lake does not have yet.
+    pub note: Option<String>,
 }
 
 const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
@@ -69,6 +71,7 @@ impl Rows {
             batches: shifted,
             truncated,
             took,
+            note: None,
         })
     }
 
@@ -117,7 +120,8 @@ impl Rows {
         })
     }
 
-    /// `{"columns":[{"name","type"}],"rows":[[…]],"truncated","took_ms"}`. Numbers are
+    /// `{"columns":[{"name","type"}],"rows":[[…]],"truncated","took_ms"}`, and `"note"` where
+    /// there is one. Numbers are
     /// numbers (not finite: null), what is nested is text.
     #[must_use]
     pub fn json(&self) -> String {
@@ -151,8 +155,11 @@ impl Rows {
             rows.push(']');
         }
         rows.push(']');
+        let note = self.note.as_ref().map_or_else(String::new, |note| {
+            format!(r#","note":{}"#, serde_json::Value::from(note.as_str()))
+        });
         format!(
-            r#"{{"columns":{},"rows":{rows},"truncated":{},"took_ms":{}}}"#,
+            r#"{{"columns":{},"rows":{rows},"truncated":{},"took_ms":{}{note}}}"#,
             serde_json::Value::from(columns),
             self.truncated,
             self.took.as_millis()

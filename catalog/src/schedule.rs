@@ -1,33 +1,40 @@
 //! The crawler on time: crawls, full passes and publications, external trees and data sets,
 //! until it is told to stop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Catalog, Crawl};
 
-/// Crawls every `config.every`, the whole lake every `config.full_every`, and publishes
-/// every `config.publish_every`, and when a replay was promoted or rolled back; beside that,
-/// crawls the external trees and makes the data sets as each says. An error is logged and the
-/// next turn tries again. `progress` is told of every run that succeeded. Ends with one last
-/// crawl, when `shutdown` says so.
+/// How long it rests after a crawl before a commit makes it crawl again: partitions commit one
+/// after the other.
+const REST: Duration = Duration::from_millis(100);
+
+/// Crawls every `config.every`, and at once when `landed` is told that this process has written
+/// an object; the whole lake every `config.full_every`. Publishes every `config.publish_every`,
+/// and when a replay was promoted or rolled back. Beside that, crawls the external trees and
+/// makes the data sets as each says. An error is logged and the next turn tries again. `progress`
+/// is told of every run that succeeded. Ends with one last crawl, when `shutdown` says so.
 pub async fn run(
     catalog: Catalog,
+    landed: Arc<Notify>,
     shutdown: CancellationToken,
     progress: impl FnMut(&Crawl) + Send,
 ) {
     let registered = Notify::new();
     tokio::join!(
-        crawls(&catalog, &shutdown, progress, &registered),
+        crawls(&catalog, &landed, &shutdown, progress, &registered),
         derived(&catalog, &shutdown, &registered)
     );
 }
 
 async fn crawls(
     catalog: &Catalog,
+    landed: &Notify,
     shutdown: &CancellationToken,
     mut progress: impl FnMut(&Crawl) + Send,
     registered: &Notify,
@@ -37,11 +44,17 @@ async fn crawls(
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut full_at = Instant::now();
     let mut publish_at = Instant::now();
+    let mut rested = Instant::now();
     loop {
+        let told = async {
+            landed.notified().await;
+            sleep_until(rested).await;
+        };
         let stopping = tokio::select! {
             biased;
             () = shutdown.cancelled() => true,
             _ = turns.tick() => false,
+            () = told => false,
         };
         let now = Instant::now();
         let full = now >= full_at && !stopping;
@@ -65,6 +78,7 @@ async fn crawls(
         if stopping {
             return;
         }
+        rested = Instant::now() + REST;
         if promoted || now >= publish_at {
             match catalog.publish(None).await {
                 Ok(()) => publish_at = now + config.publish_every,

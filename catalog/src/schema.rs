@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use duckdb::{Config, Connection};
 
-use crate::Error;
 use crate::error::sentence;
 use crate::remote::Access;
+use crate::{Error, live};
 
 /// The version of the tables; a file of another is built anew.
 const VERSION: u32 = 6;
@@ -218,6 +218,7 @@ pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
 
 fn ready(connection: Connection, access: &Access) -> Result<Connection, Error> {
     connection.execute_batch(&access.reach)?;
+    live::register(&connection)?;
     connection.execute_batch("SET GLOBAL TimeZone = 'UTC'")?;
     connection.execute_batch(&access.shut)?;
     Ok(connection)

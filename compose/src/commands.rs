@@ -66,7 +66,8 @@ impl Node {
                     .await?;
                 let csv = request["csv"].as_bool().unwrap_or_default();
                 if csv {
-                    return Ok(json!({ "csv": rows.csv(), "truncated": rows.truncated }));
+                    let (truncated, note) = (rows.truncated, &rows.note);
+                    return Ok(json!({ "csv": rows.csv(), "truncated": truncated, "note": note }));
                 }
                 Ok(serde_json::from_str(&rows.json())?)
             }

@@ -27,6 +27,7 @@ mod replaying;
 mod roles;
 mod settings;
 mod shell;
+mod tailing;
 mod up;
 
 use std::process::ExitCode;

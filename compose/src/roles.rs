@@ -16,20 +16,17 @@ use crate::listen::{Signals, bind};
 use crate::node::Node;
 use crate::owner::Ownership;
 use crate::settings::Settings;
-use crate::{commands, health, print};
+use crate::{commands, health, print, tailing};
 
 /// How long a stage may take to end after the first signal.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits for a stage: until it ends by itself, or a signal told it to and it did in time.
-async fn attend<E>(
+async fn attend<E: Into<anyhow::Error>>(
     name: &str,
     stage: impl Future<Output = Result<(), E>>,
     signals: &Signals,
-) -> anyhow::Result<ExitCode>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
+) -> anyhow::Result<ExitCode> {
     let late = async {
         signals.stop.cancelled().await;
         tokio::select! {
@@ -148,7 +145,8 @@ pub(crate) async fn crawl(settings: Settings, watch: bool) -> anyhow::Result<Exi
     }
     let signals = Signals::listen()?;
     let pulse = health::pulse(&node.settings, Role::Crawl, node.clock.clone());
-    let schedule = catalog::schedule::run(catalog, signals.stop.clone(), move |_| pulse());
+    let (landed, stop) = (Arc::default(), signals.stop.clone());
+    let schedule = catalog::schedule::run(catalog, landed, stop, move |_| pulse());
     let stage = async {
         schedule.await;
         Ok::<(), std::convert::Infallible>(())
@@ -204,9 +202,11 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
     let pulse = health::pulse(&node.settings, Role::Crawl, node.clock.clone());
     let crawling = tokio::spawn(catalog::schedule::run(
         catalog.clone(),
+        Arc::default(),
         signals.stop.clone(),
         move |_| pulse(),
     ));
+    let tail = tailing::tail(&node, signals.stop.clone()).await?;
     let _owned = Ownership::claim(&node.settings, address, &token)?;
     print::line(&format!("dashboard on http://{address}"));
     let clock = node.clock.clone();
@@ -218,7 +218,12 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
         clock,
         signals.stop.clone(),
     );
-    let code = attend("dashboard", stage, &signals).await?;
+    let stages = async {
+        let pages = async { stage.await.map_err(anyhow::Error::from) };
+        let tail = async { tail.await.context("the tail failed") };
+        tokio::try_join!(pages, tail).map(drop)
+    };
+    let code = attend("dashboard", stages, &signals).await?;
     crawling.await.context("the crawler ended badly")?;
     Ok(code)
 }

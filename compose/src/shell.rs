@@ -28,6 +28,9 @@ pub(crate) async fn query(
     if answer["truncated"].as_bool().unwrap_or_default() {
         print::note("there are more rows; catalog.query_rows is the limit");
     }
+    if let Some(note) = answer["note"].as_str() {
+        print::note(note);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,7 +15,7 @@ use crate::listen::{Signals, bind_near};
 use crate::node::Node;
 use crate::owner::Ownership;
 use crate::settings::Settings;
-use crate::{demo, health, print, roles};
+use crate::{demo, health, print, roles, tailing};
 
 /// How long a stage may take to end.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -58,8 +58,9 @@ impl Stage {
 }
 
 /// Runs everything until a signal, or with `once` until the demo's summary.
-pub(crate) async fn run(settings: Settings, demo: Demo) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(mut settings: Settings, demo: Demo) -> anyhow::Result<ExitCode> {
     let signals = Signals::listen()?;
+    tailing::share(&mut settings.sections);
     let node = Node::new(settings);
     let sections = &node.settings.sections;
     let edge_listener = bind_near(sections.producer.listen, "producer.listen")?;
@@ -84,13 +85,17 @@ pub(crate) async fn run(settings: Settings, demo: Demo) -> anyhow::Result<ExitCo
         let (config, writer) = (sections.producer.clone(), topic.writer()?);
         producer::run(config, edge_listener, writer, node.clock.clone(), edge_stop)
     });
-    let member_stop = stop();
-    let member = roles::member(&node, Arc::<Status>::default(), member_stop.clone()).await?;
+    let (member_stop, status) = (stop(), Arc::<Status>::default());
+    let member = roles::member(&node, status.clone(), member_stop.clone()).await?;
     let member = Stage::start("transformer", member_stop, member);
+    let tail_stop = stop();
+    let tail = tailing::tail(&node, tail_stop.clone()).await?;
+    let tail = Stage::start("tail", tail_stop, tail);
     let crawl_stop = stop();
     let pulse = health::pulse(&node.settings, Role::Crawl, node.clock.clone());
     let crawler = Stage::start("crawler", crawl_stop.clone(), {
-        let schedule = catalog::schedule::run(catalog.clone(), crawl_stop, move |_| pulse());
+        let (catalog, landed) = (catalog.clone(), status.landed());
+        let schedule = catalog::schedule::run(catalog, landed, crawl_stop, move |_| pulse());
         async move {
             schedule.await;
             Ok::<(), anyhow::Error>(())
@@ -110,7 +115,7 @@ pub(crate) async fn run(settings: Settings, demo: Demo) -> anyhow::Result<ExitCo
         )
     });
     let owned = Ownership::claim(&node.settings, pages, &token)?;
-    let mut stages = [edge, member, crawler, dashboard];
+    let mut stages = [edge, member, tail, crawler, dashboard];
 
     let (shop, pages) = (format!("http://{shop}"), format!("http://{pages}"));
     let mut gone = "";
@@ -121,7 +126,7 @@ pub(crate) async fn run(settings: Settings, demo: Demo) -> anyhow::Result<ExitCo
             Err(failed)
         }
     };
-    // The end follows the data: the edge, the transformer, a last crawl, the pages.
+    // The end follows the data: the edge, the transformer, the tail, a last crawl, the pages.
     node.import_stop();
     node.replay_stop();
     let ending = async {
@@ -168,11 +173,12 @@ async fn serve(
 }
 
 /// A stage that ends before it is told to has failed, whatever it says: its name, and why.
-async fn first_to_end(stages: &mut [Stage; 4]) -> (&'static str, anyhow::Error) {
-    let [edge, member, crawler, dashboard] = stages;
+async fn first_to_end(stages: &mut [Stage; 5]) -> (&'static str, anyhow::Error) {
+    let [edge, member, tail, crawler, dashboard] = stages;
     let (name, ended) = tokio::select! {
         ended = &mut edge.task => (edge.name, ended),
         ended = &mut member.task => (member.name, ended),
+        ended = &mut tail.task => (tail.name, ended),
         ended = &mut crawler.task => (crawler.name, ended),
         ended = &mut dashboard.task => (dashboard.name, ended),
     };

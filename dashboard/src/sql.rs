@@ -19,10 +19,14 @@ use crate::site::Site;
 const SHOWN: usize = 500;
 
 /// Queries to begin with.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     (
         "The newest clicks",
         "SELECT occurred_at, action, product_name, visitor_id, country\nFROM clicks\nORDER BY occurred_at DESC\nLIMIT 20",
+    ),
+    (
+        "Clicks by minute, up to this moment",
+        "FROM clicks_per_minute\nORDER BY minute DESC, clicks DESC\nLIMIT 100",
     ),
     (
         "Clicks by hour and action",
@@ -137,6 +141,9 @@ fn shown(rows: &Rows, sql: &str) -> Shown {
     note.push_str(&format!(" in {}", figures::lasting(rows.took)));
     if count > SHOWN {
         note.push_str(&format!("; {SHOWN} are shown, the files hold all"));
+    }
+    if let Some(known) = &rows.note {
+        note.push_str(&format!("; {known}"));
     }
     Shown {
         note,

@@ -197,6 +197,11 @@ impl SealedBatch {
         self.bytes
     }
 
+    /// What it says of itself, and its columns.
+    pub(crate) fn into_columns(self) -> (Footer, Vec<ArrayRef>) {
+        (self.footer, self.columns)
+    }
+
     /// Writes Parquet; its maker has read so many entries of the `ledger`. Heavy: call it off the
     /// event loop.
     pub(crate) fn encode(self, ledger: u64) -> Encoded {

@@ -31,6 +31,7 @@ mod names;
 mod object;
 mod probe;
 mod replay;
+mod stretch;
 mod tips;
 
 pub use batch::{Batch, SealedBatch};
@@ -45,5 +46,6 @@ pub use ledger::{Entry, Gap, Ledger};
 pub use letters::{DeadLetter, Reason, schema as letters_schema};
 pub use names::{Hour, ObjectName};
 pub use replay::{Promotion, Ranges, Replay, ReplayName, Segment, segments};
+pub use stretch::Stretch;
 pub use tips::{Tip, Tips};
 pub use topic::{Identity, Offset, Partition, Timestamp, clock};

@@ -20,7 +20,7 @@ pub struct ReplayName(String);
 /// How long a name may be.
 const LONGEST: usize = 40;
 /// `clicks_live` is the lake with the topic's tail.
-const RESERVED: [&str; 1] = ["live"];
+const RESERVED: [&str; 2] = ["live", "per_minute"];
 
 impl ReplayName {
     /// Reads a name.

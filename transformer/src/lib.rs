@@ -4,8 +4,9 @@
 //! [`transform`] is pure: a record and an [`Enrichment`] give a row or a [`Defect`]. [`run`]
 //! is one member of the group: it asks the lake where each partition continues, feeds
 //! batches, seals and commits them. A [`replay`] does the same outside the group, with a
-//! stretch of the topic and a lake of its own. The [`deep`] audit reads topic and lake against
-//! each other.
+//! stretch of the topic and a lake of its own. The [`tail`] reads on where the catalog ends, for
+//! those who show clicks before the lake has them. The [`deep`] audit reads topic and lake
+//! against each other.
 //!
 //! It knows nothing of Parquet, of the store's API or of serving HTTP; those are `sink`'s and
 //! `compose`'s.
@@ -27,6 +28,7 @@ mod properties;
 pub mod replay;
 mod resume;
 mod status;
+pub mod tail;
 mod transform;
 mod window;
 mod worker;

@@ -124,12 +124,25 @@ fn unnamed(partition: Partition) -> Error {
 }
 
 /// A position before it is known what retention has left of the window's stretch.
-struct Start {
-    next: Offset,
+pub(crate) struct Start {
+    pub(crate) next: Offset,
     /// Where the window's stretch begins.
-    wanted: Offset,
+    pub(crate) wanted: Offset,
     /// How many entries of the ledger were read.
-    ledger: u64,
+    pub(crate) ledger: u64,
+}
+
+/// Where the window's stretch before `next` begins; `appended_at` is that of the record before.
+pub(crate) async fn window_from(
+    topic: &dyn Topic,
+    config: &Config,
+    partition: Partition,
+    (next, appended_at): (Offset, Timestamp),
+) -> Result<Offset, Error> {
+    let earliest = appended_at.minus(config.window + STEP_BACK);
+    let by_time = topic.offset_at(partition, earliest).await?;
+    let by_count = Offset(next.0.saturating_sub(config.window_records));
+    Ok(by_time.max(by_count))
 }
 
 /// What a position is made of.
@@ -147,7 +160,7 @@ pub(crate) struct Place<'a> {
 
 impl Start {
     /// `marks` were asked for after the window's stretch was sought.
-    async fn position(
+    pub(crate) async fn position(
         self,
         topic: &dyn Topic,
         partition: Partition,
@@ -216,13 +229,11 @@ impl Place<'_> {
                 ledger,
             });
         };
-        let earliest = appended_at.minus(self.config.window + STEP_BACK);
-        let by_time = self.topic.offset_at(self.partition, earliest).await?;
-        let by_count = Offset(next.0.saturating_sub(self.config.window_records));
-        let wanted = by_time.max(by_count).max(origin);
+        let before = (next, appended_at);
+        let wanted = window_from(self.topic, self.config, self.partition, before).await?;
         Ok(Start {
             next,
-            wanted,
+            wanted: wanted.max(origin),
             ledger,
         })
     }

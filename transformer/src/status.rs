@@ -1,9 +1,11 @@
 //! What a worker tells of itself: to `/metrics`, to the page, to a health check.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::Notify;
 use topic::{Offset, Partition};
 
 /// A partition as its worker sees it.
@@ -19,6 +21,7 @@ pub struct PartitionStatus {
 #[derive(Debug, Default)]
 pub struct Status {
     partitions: Mutex<BTreeMap<Partition, PartitionStatus>>,
+    landed: Arc<Notify>,
 }
 
 impl Status {
@@ -26,6 +29,16 @@ impl Status {
     #[must_use]
     pub fn partitions(&self) -> BTreeMap<Partition, PartitionStatus> {
         self.partitions.lock().clone()
+    }
+
+    /// Is told of every object that the worker commits; several are told as one.
+    #[must_use]
+    pub fn landed(&self) -> Arc<Notify> {
+        self.landed.clone()
+    }
+
+    pub(crate) fn lands(&self) {
+        self.landed.notify_one();
     }
 
     pub(crate) fn committed(&self, partition: Partition, end: Offset) {

@@ -344,6 +344,7 @@ async fn the_schedule_crawls_publishes_and_ends_with_a_crawl() {
     let progress = move |crawl: &Crawl| drop(told.try_send(crawl.clone()));
     let running = tokio::spawn(crate::schedule::run(
         shore.catalog().await,
+        std::sync::Arc::default(),
         shutdown.clone(),
         progress,
     ));

@@ -4,6 +4,7 @@ mod crawls;
 mod external;
 mod files;
 mod funnels;
+mod live;
 mod panels;
 mod queries;
 mod replays;
@@ -100,6 +101,7 @@ impl Shore {
             every: Duration::from_millis(20),
             full_every: Duration::from_secs(3_600),
             memory: ByteSize::mib(512),
+            tail_memory: ByteSize::mib(16),
             threads: 2,
             query_timeout: Duration::from_secs(30),
             query_rows: 10_000,

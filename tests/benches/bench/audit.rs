@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
-use topic::{Envelope, Identity, Offset, Partition, Record, Timestamp, Watermarks, clock};
+use topic::{Identity, Offset, Partition, Record, Timestamp, Watermarks, clock};
 use transformer::{Enrichment, transform};
 
 use crate::clicks::Clicks;
@@ -137,7 +137,7 @@ async fn arithmetic(rows: u64, runs: usize, entry: &mut Entry) -> Result<()> {
     Ok(())
 }
 
-fn lake_in(folder: &Path) -> Result<S3> {
+pub(crate) fn lake_in(folder: &Path) -> Result<S3> {
     section("lake", &[("url", &format!("file:{}", folder.display()))])
 }
 
@@ -222,25 +222,7 @@ impl PartitionWriter<'_> {
         let number = offset * u64::from(PARTITIONS) + u64::from(self.partition.0);
         let micros = i64::try_from(number * 1_000_000 / RATE).unwrap_or(i64::MAX);
         let at = Timestamp::from_micros(BEGIN + micros);
-        let click = self.clicks.click(number);
-        // It begins with its id: `{"id":"…36…"`.
-        let envelope = Envelope {
-            v: topic::envelope::VERSION,
-            id: click.json[7..43].into(),
-            id_generated: false,
-            received_at: at.micros(),
-            format: "native".into(),
-            source: "http".into(),
-            ip: Some("192.0.2.0".into()),
-            user_agent: None,
-            click: &click.json,
-        };
-        Record {
-            offset: Offset(offset),
-            appended_at: at,
-            key: None,
-            value: Some(envelope.encode()),
-        }
+        self.clicks.record(number, Offset(offset), at)
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use topic::Timestamp;
+use topic::{Envelope, Offset, Record, Timestamp};
 
 /// How large a click is, in bytes.
 const SIZE: RangeInclusive<usize> = 436..=512;
@@ -71,6 +71,29 @@ impl Clicks {
         Self {
             count,
             begin: Timestamp::from_micros(now.micros() - micros),
+        }
+    }
+
+    /// The click of a number as the edge writes it, at an offset.
+    pub(crate) fn record(&self, number: u64, offset: Offset, appended_at: Timestamp) -> Record {
+        let click = self.click(number);
+        // It begins with its id: `{"id":"…36…"`.
+        let envelope = Envelope {
+            v: topic::envelope::VERSION,
+            id: click.json[7..43].into(),
+            id_generated: false,
+            received_at: appended_at.micros(),
+            format: "native".into(),
+            source: "http".into(),
+            ip: Some("192.0.2.0".into()),
+            user_agent: None,
+            click: &click.json,
+        };
+        Record {
+            offset,
+            appended_at,
+            key: None,
+            value: Some(envelope.encode()),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod arrival;
 mod audit;
+mod c1;
 mod clicks;
 mod cores;
 mod e1;
@@ -47,9 +48,15 @@ struct Bench {
     /// How many records the deep audit and X1 read
     #[arg(long, default_value_t = 1_000_000)]
     records: u64,
+    /// How many objects C1's largest lake has
+    #[arg(long, default_value_t = 10_000)]
+    objects: u64,
     /// How many clicks are followed to their rows
     #[arg(long, default_value_t = 300)]
     clicks: u32,
+    /// How many others come a second while L1 follows them
+    #[arg(long, default_value_t = 20_000)]
+    rate: u64,
     /// Another build of clickweir to compare with, in the place of S1's peers
     #[arg(long)]
     against: Option<PathBuf>,
@@ -64,12 +71,14 @@ enum Which {
     S1,
     /// One click a body, answered after the topic has it
     E1,
-    /// From a click to its row in SQL
+    /// From a click to its row in SQL; with it L1, while others come
     Arrival,
     /// How long the audits take
     Audit,
     /// The tax of exactly once
     X1,
+    /// An hour's panels over few and many objects, and the crawl of them
+    C1,
 }
 
 impl Bench {
@@ -82,10 +91,12 @@ impl Bench {
         let runs = u64::from(self.runs);
         let s1 = 15 + self.rows / 60_000 + runs * (25 + self.rows / 20_000);
         let e1 = 10 + runs * (7 * self.seconds + 25);
-        let arrival = runs * (10 + u64::from(self.clicks) / 10);
+        let arrival = runs * (20 + u64::from(self.clicks) / 5);
         let audit = 30 + self.audited / 60_000 + self.records / 20_000 + runs * 20;
         let x1 = 20 + self.records / 50_000 + runs * (8 * self.records / 100_000);
+        let c1 = 10 + self.objects / 150;
         let of = [
+            (Which::C1, c1),
             (Which::S1, s1),
             (Which::E1, e1),
             (Which::Arrival, arrival),
@@ -129,10 +140,13 @@ async fn main() -> Result<ExitCode> {
     ));
     let mut table = table::Table::default();
     if bench.asked(Which::Arrival) {
-        arrival::run(bench.clicks, bench.runs.into(), &mut table).await?;
+        arrival::run(bench.clicks, bench.rate, bench.runs.into(), &mut table).await?;
     }
     if bench.asked(Which::Audit) {
         audit::run(bench.audited, bench.records, bench.runs.into(), &mut table).await?;
+    }
+    if bench.asked(Which::C1) {
+        c1::run(bench.objects, &mut table).await?;
     }
     if bench.asked(Which::X1) {
         x1::run(bench.records, bench.runs.into(), &mut table).await?;

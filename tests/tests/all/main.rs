@@ -20,6 +20,7 @@ mod kafka_conformance;
 mod kafka_faults;
 mod kills;
 mod limits;
+mod live;
 mod members;
 mod notebook;
 mod refusals;

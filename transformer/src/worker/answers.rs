@@ -106,6 +106,7 @@ impl Worker {
                 tracing::debug!(%partition, first = %footer.first, end = %footer.end, "committed");
                 self.reader.report(partition, footer.end);
                 self.status.committed(partition, footer.end);
+                self.status.lands();
             }
             Ok(Outcome::AlreadyCommitted(there)) => {
                 tracing::info!(%partition, end = %there.end, "already committed by another");

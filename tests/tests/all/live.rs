@@ -1,0 +1,223 @@
+//! `clicks_live`: a click is in SQL at once, while the lake takes its time, and it is there once.
+
+mod same;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::clickweir::{Place, Up};
+use tests::clients::{Clients, post};
+use tests::cluster::{Cluster, Role};
+use tests::real;
+use tokio::time::{Instant, sleep};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How late a row may be on a machine that does much else; what the page promises is a second.
+const LATE: Duration = Duration::from_secs(10);
+const COUNT: &str = "SELECT count(*), count(DISTINCT (partition, \"offset\")),
+    count(DISTINCT event_id) FROM clicks_live";
+
+/// How many clicks cross the boundary at least: `CLICKWEIR_ROWS` for more.
+fn clicks() -> usize {
+    let asked = real::env("CLICKWEIR_ROWS").and_then(|rows| rows.parse().ok());
+    asked.unwrap_or(4_000)
+}
+
+/// Asks a dashboard's page: the answer, whole.
+async fn ask(dashboard: &str, sql: &str) -> Value {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = client
+        .post(format!("{dashboard}/api/query"))
+        .json(&json!({ "sql": sql }));
+    let answer: Value = asked.send().await.unwrap().json().await.unwrap();
+    assert!(answer["rows"].is_array(), "{sql}: {answer}");
+    answer
+}
+
+/// … and the numbers of its first row.
+async fn numbers(dashboard: &str, sql: &str) -> Vec<u64> {
+    let answer = ask(dashboard, sql).await;
+    let cells = answer["rows"][0].as_array().unwrap();
+    cells.iter().map(|cell| cell.as_u64().unwrap()).collect()
+}
+
+/// Waits until a dashboard's answer begins with that number.
+async fn becomes(dashboard: &str, sql: &str, expect: u64) {
+    let since = Instant::now();
+    loop {
+        let found = numbers(dashboard, sql).await[0];
+        if found == expect {
+            return;
+        }
+        assert!(since.elapsed() < PATIENCE, "{found}, not {expect}: {sql}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Lets clients send so many clicks while `clicks_live` is asked again and again: never an
+/// offset twice, never an id (they repeat themselves), never less than before, never less than
+/// was acknowledged a while ago; and at the end all.
+async fn crosses(edge: &str, dashboard: &str, clicks: usize) {
+    let before = numbers(dashboard, COUNT).await[0];
+    let clients = Clients::start(edge, 4, Duration::from_millis(2));
+    let mut last = 0;
+    let mut told = Vec::new();
+    let (mut reads, mut both) = (0, 0);
+    while clients.acknowledged() < clicks {
+        told.push((Instant::now(), before + clients.acknowledged() as u64));
+        let counts = numbers(dashboard, COUNT).await;
+        let now = counts[0];
+        assert_eq!(counts, [now, now, now], "no row and no id twice");
+        assert!(now >= last, "none missing: {now} after {last}");
+        let old = told.iter().filter(|(at, _)| at.elapsed() > LATE);
+        let due = old.map(|(_, count)| *count).max().unwrap_or_default();
+        assert!(
+            now >= due,
+            "{due} were acknowledged long ago, {now} are there"
+        );
+        last = now;
+        reads += 1;
+        let lake = numbers(dashboard, "SELECT count(*) FROM clicks").await[0];
+        both += u64::from(0 < lake && lake < now);
+    }
+    let sent = clients.stop().await;
+    let all = before + sent.acknowledged.len() as u64;
+    becomes(dashboard, COUNT, all).await;
+    assert!(sent.repeated > 0, "some were sent twice");
+    assert!(both > 2, "{both} of {reads} reads found rows on both sides");
+    // When the lake has all, nothing has changed.
+    becomes(dashboard, "SELECT count(*) FROM clicks", all).await;
+    assert_eq!(numbers(dashboard, COUNT).await, [all, all, all]);
+    println!("{all} clicks, {reads} reads, {both} of them across the boundary");
+}
+
+/// How long a click takes to SQL, in the middle of some; the lake has none of them yet.
+async fn arrives(edge: &str, dashboard: &str) -> Duration {
+    let mut took = Vec::new();
+    for number in 0..9 {
+        let id = format!("0190cccc-0000-7000-8000-{number:012}");
+        let count = format!("SELECT count(*) FROM clicks_live WHERE event_id = '{id}'");
+        let click = json!({ "id": id, "action": "view", "visitor_id": "v" }).to_string();
+        let since = Instant::now();
+        assert_eq!(post(edge, click).await.0, 202);
+        becomes(dashboard, &count, 1).await;
+        took.push(since.elapsed());
+    }
+    let lake = numbers(dashboard, "SELECT count(*) FROM clicks").await[0];
+    assert_eq!(lake, 0, "the lake takes its time");
+    took.sort_unstable();
+    println!("from the click to SQL: {took:?}");
+    took[took.len() / 2]
+}
+
+fn slow(place: Place) -> Place {
+    place
+        .with("SINK__MAX_AGE", "30s")
+        .with("CATALOG__EVERY", "30s")
+}
+
+#[tokio::test]
+async fn a_click_is_in_sql_within_a_second_while_its_object_stays_open() {
+    let place = slow(Place::new().unwrap());
+    let up = place.up(&[]).unwrap();
+    // The tail begins with the lake's ledger.
+    let begun = "SELECT count(*) FROM tail";
+    becomes(&up.dashboard, begun, 4).await;
+    let took = arrives(&up.shop, &up.dashboard).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let per_minute = "SELECT sum(clicks)::UBIGINT FROM clicks_per_minute WHERE action = 'view'";
+    assert_eq!(numbers(&up.dashboard, per_minute).await, [9]);
+    assert!(up.process.end().unwrap());
+    let alone = place.run(&["query", "SELECT count(*) FROM clicks_live"]);
+    let said = String::from_utf8_lossy(&alone.unwrap().stderr).into_owned();
+    assert!(
+        said.contains("no tail runs"),
+        "who has no tail says it: {said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_cross_from_the_tail_into_the_lake_and_are_there_once_all_the_while() {
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    crosses(&up.shop, &up.dashboard, clicks()).await;
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn a_retry_whose_twin_the_lake_has_is_no_row_of_the_tail() {
+    let place = Place::new().unwrap().with("CATALOG__EVERY", "30s");
+    let mut up = place.up(&[]).unwrap();
+    let click = r#"{"id":"0190dddd-0000-7000-8000-000000000001","action":"view","visitor_id":"v"}"#;
+    let sends = async |up: &Up, seen: u64| {
+        assert_eq!(post(&up.shop, click).await.0, 202);
+        // Seen by the tail, whether or not the lake has it by now.
+        let ends = "SELECT coalesce(sum(tail_end), 0)::UBIGINT FROM tail";
+        becomes(&up.dashboard, ends, seen).await;
+        assert_eq!(numbers(&up.dashboard, COUNT).await, [1, 1, 1]);
+    };
+    sends(&up, 1).await;
+    // A commit is crawled at once, whatever catalog.every says.
+    becomes(&up.dashboard, "SELECT count(*) FROM clicks", 1).await;
+    sends(&up, 2).await;
+    // A tail that begins anew reads the window's stretch again.
+    assert!(up.process.end().unwrap());
+    up = place.up(&[]).unwrap();
+    sends(&up, 3).await;
+    becomes(
+        &up.dashboard,
+        "SELECT count(*) FROM objects WHERE \"end\" = 3",
+        1,
+    )
+    .await;
+    assert_eq!(numbers(&up.dashboard, COUNT).await, [1, 1, 1]);
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_tail_says_from_when_it_is_complete() {
+    let place = Place::new()
+        .unwrap()
+        .with("SINK__MAX_AGE", "5s")
+        .with("CATALOG__TAIL_MEMORY", "256KiB");
+    let up = place.up(&[]).unwrap();
+    let clients = Clients::start(&up.shop, 2, Duration::from_millis(2));
+    let since = Instant::now();
+    let note = loop {
+        let answer = ask(&up.dashboard, COUNT).await;
+        if let Some(note) = answer["note"].as_str() {
+            break note.to_owned();
+        }
+        assert!(since.elapsed() < PATIENCE, "it is never full: {answer}");
+    };
+    assert!(note.contains("clicks_live is complete up to"), "{note}");
+    let from = "SELECT count(*) FROM tail WHERE complete_from IS NOT NULL";
+    assert!(numbers(&up.dashboard, from).await[0] > 0);
+    let sent = clients.stop().await;
+    becomes(&up.dashboard, COUNT, sent.acknowledged.len() as u64).await;
+    let answer = ask(&up.dashboard, COUNT).await;
+    assert_eq!(answer["note"], Value::Null, "the lake has all");
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_dashboard_apart_a_click_is_in_sql_within_a_second_and_once() {
+    let Some(cluster) = Cluster::shared("live").await else {
+        return;
+    };
+    cluster.prepare().unwrap();
+    let edge = Role::edge(cluster.place()).unwrap();
+    let transformer = Role::transformer(slow(cluster.place())).unwrap();
+    let dashboard = Role::dashboard(cluster.place()).unwrap();
+    becomes(&dashboard.url, "SELECT count(*) FROM tail", 4).await;
+    let took = arrives(&edge.url, &dashboard.url).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(transformer.process.end().unwrap(), "it commits what it has");
+    let transformers = [cluster.place(), cluster.place()].map(Role::transformer);
+    becomes(&dashboard.url, "SELECT count(*) FROM clicks", 9).await;
+    crosses(&edge.url, &dashboard.url, clicks() / 2).await;
+    for role in transformers {
+        assert!(role.unwrap().process.end().unwrap());
+    }
+    assert!(dashboard.process.end().unwrap());
+}

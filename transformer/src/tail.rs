@@ -1,0 +1,316 @@
+//! The tail: rows that the topic already has and the lake does not yet, for those who show
+//! them before.
+//!
+//! It reads beside the consumer group, from where the catalog's registered range ends, and it is
+//! the worker's way up to the sealed batch: the same window, read again whenever a position is
+//! set, and the same transform. So a click is the row here that it will be in the lake, and a
+//! retry within the window is none. It commits nothing and reports nothing to anybody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink::{Lake, Stretch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use topic::{Event, Offset, Partition, ReadError, Reader, Record, Topic, Watermarks};
+
+use crate::partition::{Active, Shared};
+use crate::resume::{self, Position, Start};
+use crate::window::Window;
+use crate::worker::RETRY;
+use crate::{Config, Enrichment, Error};
+
+/// How long a row waits for others, so that a burst is handed over in few pieces.
+const LINGER: Duration = Duration::from_millis(50);
+/// A piece is handed over at this size in memory, in bytes.
+const PIECE: usize = 1 << 20;
+/// How often it is asked whether the lake has begun, or a silent topic answers.
+const SOON: Duration = Duration::from_millis(200);
+/// How often an idle tail turns.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Who keeps the rows until the lake has them.
+pub trait Keeper: Send + Sync {
+    /// From where on each partition's rows are wanted, where that is not the partition's origin:
+    /// behind what is registered, or behind what is kept already. None before that is known.
+    fn wanted(&self) -> Option<BTreeMap<Partition, Offset>>;
+
+    /// The next stretch of the partition begins here. What is kept of it and does not end here
+    /// is to be forgotten.
+    fn begin(&self, partition: Partition, first: Offset);
+
+    /// Takes a stretch, which begins where the one before it ended. Must not block.
+    fn take(&self, stretch: Stretch);
+}
+
+/// What a tail is made of.
+pub struct Components {
+    /// The topic.
+    pub topic: Arc<dyn Topic>,
+    /// The only member of a group of its own, so that every partition is its.
+    pub reader: Box<dyn Reader>,
+    /// The lake, whose ledger says where the partitions begin.
+    pub lake: Lake,
+    /// What clicks are enriched from.
+    pub enrichment: Enrichment,
+    /// Where the rows go.
+    pub keeper: Arc<dyn Keeper>,
+}
+
+/// Reads and hands over until `shutdown`.
+///
+/// # Errors
+/// Where the topic cannot be read exactly once or is closed, and where the lake belongs to
+/// another topic. What can be waited out is waited out.
+pub async fn run(
+    config: Config,
+    components: Components,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let shared = Shared {
+        topic: components.topic.identity().clone(),
+        configuration: config.configuration(),
+        enrichment: components.enrichment,
+    };
+    let mut tail = Tail {
+        config,
+        topic: components.topic,
+        reader: components.reader,
+        lake: components.lake,
+        keeper: components.keeper,
+        shared,
+        partitions: BTreeMap::new(),
+    };
+    tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        ended = tail.run() => ended,
+    }
+}
+
+/// A partition of the topic.
+enum Held {
+    /// Its position is asked for at this moment.
+    Waiting(Instant),
+    /// It is read.
+    Active(Box<Active>),
+}
+
+struct Tail {
+    config: Config,
+    topic: Arc<dyn Topic>,
+    reader: Box<dyn Reader>,
+    lake: Lake,
+    keeper: Arc<dyn Keeper>,
+    shared: Shared,
+    partitions: BTreeMap<Partition, Held>,
+}
+
+impl Tail {
+    async fn run(&mut self) -> Result<(), Error> {
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(self.deadline()) => {}
+                event = self.reader.next() => match event {
+                    Ok(event) => self.event(event),
+                    Err(error) => self.read_error(error).await?,
+                },
+            }
+            self.turn().await?;
+        }
+    }
+
+    /// When the loop must turn at the latest: a piece is due, or a position is asked for.
+    fn deadline(&self) -> Instant {
+        let due = self.partitions.values().filter_map(|held| match held {
+            Held::Active(active) => active.open().map(|(.., since)| since + LINGER),
+            Held::Waiting(at) => Some(*at),
+        });
+        let idle = Instant::now() + IDLE;
+        due.min().map_or(idle, |due| due.min(idle))
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Assigned { partitions } => {
+                for partition in partitions {
+                    self.wait(partition, Duration::ZERO);
+                }
+            }
+            Event::Records { partition, records } => self.read(partition, &records),
+            Event::Revoked { partitions, ack } => {
+                for partition in partitions {
+                    self.partitions.remove(&partition);
+                }
+                ack.acknowledge();
+            }
+        }
+    }
+
+    async fn read_error(&mut self, error: ReadError) -> Result<(), Error> {
+        match error {
+            ReadError::OutOfRange { partition } => {
+                let again = match partition {
+                    Some(partition) => vec![partition],
+                    None => self.partitions.keys().copied().collect(),
+                };
+                for partition in again {
+                    self.wait(partition, SOON);
+                }
+            }
+            // The worker stops there as well, and says it.
+            ReadError::Corrupt { partition, .. } => self.wait(partition, RETRY),
+            ReadError::Unavailable(why) => {
+                tracing::debug!("the tail is delayed: {why}");
+                sleep(SOON).await;
+            }
+            ReadError::Unfit(_) | ReadError::Closed => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, partition: Partition, wait: Duration) {
+        let at = Instant::now() + wait;
+        self.partitions.insert(partition, Held::Waiting(at));
+    }
+
+    fn read(&mut self, partition: Partition, records: &[Record]) {
+        let Some(Held::Active(active)) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        for record in records {
+            active.take(record, &self.shared);
+            if active.open().is_some_and(|(_, size, _)| size >= PIECE) {
+                active.seal();
+            }
+        }
+        while let Some(sealed) = active.due() {
+            self.keeper.take(sealed.stretch());
+        }
+    }
+
+    /// Hands over what is due, and asks for the positions that are.
+    async fn turn(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let mut waiting = Vec::new();
+        for (&partition, held) in &mut self.partitions {
+            match held {
+                Held::Waiting(at) if now >= *at => waiting.push(partition),
+                Held::Active(active)
+                    if active
+                        .open()
+                        .is_some_and(|(.., since)| now >= since + LINGER) =>
+                {
+                    active.seal();
+                    while let Some(sealed) = active.due() {
+                        self.keeper.take(sealed.stretch());
+                    }
+                }
+                _ => {}
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        match self.begin(&waiting).await {
+            Ok(true) => {}
+            Ok(false) => waiting.iter().for_each(|p| self.wait(*p, SOON)),
+            Err(error @ Error::Lake(sink::Error::AnotherTopic { .. })) => return Err(error),
+            Err(error) => {
+                tracing::warn!("the tail waits: {error}");
+                waiting.iter().for_each(|p| self.wait(*p, RETRY));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the positions of these partitions; false where the lake or the catalog has not begun.
+    async fn begin(&mut self, partitions: &[Partition]) -> Result<bool, Error> {
+        let (Some(ledger), Some(wanted)) = (self.lake.ledger().await?, self.keeper.wanted()) else {
+            return Ok(false);
+        };
+        if ledger.topic != self.shared.topic {
+            let lake = self.lake.location().to_string();
+            let (theirs, ours) = (ledger.topic, self.shared.topic.clone());
+            return Err(sink::Error::AnotherTopic { lake, theirs, ours }.into());
+        }
+        let marks = self.topic.watermarks().await?;
+        let mut starts = Vec::new();
+        for &partition in partitions {
+            let origin = ledger.first(partition);
+            let next = wanted.get(&partition).copied().unwrap_or(origin);
+            let topic = self.topic.as_ref();
+            match start(topic, &self.config, partition, (origin, next), &marks).await {
+                Ok(start) => starts.push((partition, origin, start)),
+                Err(error) => {
+                    tracing::warn!(%partition, "the tail waits: {error}");
+                    self.wait(partition, RETRY);
+                }
+            }
+        }
+        // As for a worker: retention may have passed while the windows were sought.
+        let marks = self.topic.watermarks().await?;
+        for (partition, origin, start) in starts {
+            let topic = self.topic.as_ref();
+            let position = start.position(topic, partition, origin, &marks).await?;
+            self.follow(partition, position);
+        }
+        Ok(true)
+    }
+
+    /// Reads the partition from this position on.
+    fn follow(&mut self, partition: Partition, position: Position) {
+        tracing::debug!(%partition, next = %position.next, from = %position.from, "the tail begins");
+        self.keeper.begin(partition, position.next);
+        let window = Window::new(self.config.window, self.config.window_records);
+        let active = Box::new(Active::new(partition, position, window));
+        self.partitions.insert(partition, Held::Active(active));
+        if let Err(error) = self.reader.seek(partition, position.from) {
+            tracing::debug!(%partition, "{error}");
+            self.wait(partition, SOON);
+        }
+    }
+}
+
+/// Where reading begins, so that what follows `next` is decided as the worker decides it.
+async fn start(
+    topic: &dyn Topic,
+    config: &Config,
+    partition: Partition,
+    (origin, next): (Offset, Offset),
+    marks: &BTreeMap<Partition, Watermarks>,
+) -> Result<Start, Error> {
+    let unnamed = || {
+        let why = format!("it does not name partition {partition} yet");
+        Error::from(ReadError::Unavailable(why))
+    };
+    let marks = marks.get(&partition).copied().ok_or_else(unnamed)?;
+    if next > marks.high {
+        let (end, why) = (next, format!("the topic ends at {}", marks.high));
+        let error = sink::Error::Recreated {
+            partition,
+            end,
+            why,
+        };
+        return Err(error.into());
+    }
+    // What retention took before the lake had it is missing here, too: the worker says it.
+    let next = next.max(marks.low);
+    let before = match next.0.checked_sub(1) {
+        Some(last) if next > origin => topic.fetch(partition, Offset(last), 1).await?,
+        _ => Vec::new(),
+    };
+    let wanted = match before.first() {
+        Some(record) => {
+            let before = (next, record.appended_at);
+            resume::window_from(topic, config, partition, before).await?
+        }
+        None => origin,
+    };
+    Ok(Start {
+        next,
+        wanted: wanted.max(origin),
+        ledger: 0,
+    })
+}
