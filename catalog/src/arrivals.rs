@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::Serialize;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -111,8 +112,10 @@ fn arrived(rows: &RecordBatch) -> Arrived {
         let text = ArrayFormatter::try_new(values.as_ref(), &options).ok()?;
         Some(text.value(row).to_string())
     };
+    let appended = newest.column_by_name("appended_at");
+    let appended = appended.and_then(|all| all.as_primitive_opt::<TimestampMicrosecondType>());
     let clicks = (0..shown).map(|row| Arrival {
-        appended_at: text("appended_at", row),
+        appended_at: appended.map(|all| Timestamp::from_micros(all.value(row)).to_string()),
         action: text("action", row),
         product_id: text("product_id", row),
         product_name: text("product_name", row),

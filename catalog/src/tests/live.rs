@@ -251,7 +251,10 @@ async fn a_watcher_is_told_of_what_comes_and_visitors_are_counted_once() {
     let first = &arrived.clicks[0];
     assert_eq!(first.action.as_deref(), Some("view"));
     assert_eq!(first.product_name.as_deref(), Some("The p1"));
-    assert_eq!(first.appended_at.as_deref(), Some("2026-11-22T21:00:00Z"));
+    assert_eq!(
+        first.appended_at.as_deref(),
+        Some("2026-11-22T21:00:00.000000Z")
+    );
     assert_eq!(first.path, None);
     let five = std::time::Duration::from_secs(300);
     assert_eq!(catalog.visitors_now(five).await.unwrap(), 2);

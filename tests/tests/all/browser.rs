@@ -1,6 +1,8 @@
 //! Shop and dashboard as people use them: in a real browser, clicking and typing.
 
 mod dashboard;
+mod hostile;
+mod pages;
 
 use std::time::Duration;
 

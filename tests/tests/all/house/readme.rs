@@ -30,6 +30,14 @@ const COMMANDS: &[(&str, Tried)] = &[
         "curl -i http://127.0.0.1:8080/v1/events",
         Tried::ByTest("/v1/events"),
     ),
+    (
+        "curl \"http://127.0.0.1:8081/api/breakdown?by",
+        Tried::ByTest("/api/breakdown?by=country&metric=revenue"),
+    ),
+    (
+        "curl \"http://127.0.0.1:8081/api/query?format",
+        Tried::ByTest("/api/query?format=parquet&sql="),
+    ),
     ("export CLICKWEIR__TOPIC__URL", Tried::ByTest("TOPIC__URL")),
     ("export CLICKWEIR__LAKE__URL", Tried::ByTest("LAKE__URL")),
     (

@@ -1,0 +1,90 @@
+//! Strings that were collected to break pages are text on every one of ours.
+
+use serde_json::{Value, json};
+use tests::browser::{self, Scripts};
+use tests::clickweir::{self, Place};
+
+use super::until_lake_says;
+
+/// Rows that the page for SQL shows at once.
+const SHOWN: usize = 500;
+
+/// As a browser reads a text out of a page: its lines end alike, and no character is NUL.
+fn read_back(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    lines.replace('\0', "\u{fffd}")
+}
+
+#[tokio::test]
+async fn input_11_and_29_hostile_strings_are_text_on_every_page() {
+    let Some(data) = clickweir::data() else {
+        return;
+    };
+    let Some(browser) = browser::start(Scripts::On).await else {
+        return;
+    };
+    let naughty = std::fs::read(data.join("badinput/blns.json")).unwrap();
+    let mut strings: Vec<String> = serde_json::from_slice(&naughty).unwrap();
+    let payloads = std::fs::read(data.join("badinput/xss/xss-payload-list.txt")).unwrap();
+    let payloads = String::from_utf8_lossy(&payloads);
+    strings.extend(payloads.lines().map(str::to_owned));
+    strings.retain(|text| !text.is_empty());
+    assert!(strings.len() > 3_000);
+
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (chunk, strings) in strings.chunks(1_000).enumerate() {
+        let click = |(at, text): (usize, &String)| {
+            json!({ "id": format!("{chunk}-{at}"), "action": "view", "visitor_id": "v",
+                "product_id": text, "product_name": text, "category": text, "country": text,
+                "utm_campaign": text, "properties_number": chunk * 1_000 + at })
+        };
+        let clicks: Vec<Value> = strings.iter().enumerate().map(click).collect();
+        let events = format!("{}/v1/events", up.shop);
+        let answer = client.post(events).json(&clicks).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 202);
+    }
+    let all = json!(strings.len());
+    until_lake_says(&place, "SELECT count(product_name) FROM clicks", &all).await;
+
+    let harmless = async |page: &str| {
+        assert_eq!(browser.dialog().await.unwrap(), None, "{page} ran one");
+        let made = "document.querySelectorAll('details').forEach((one) => one.open = true);
+            return document.querySelectorAll('main :is(img, iframe, object, embed, video, [onerror], [onload]), main script:not([type=\"application/json\"])').length";
+        let made = browser.run(made).await.unwrap();
+        assert_eq!(made, json!(0), "{page} made elements of one");
+        assert_eq!(browser.complaints().await.unwrap(), [""; 0], "{page}");
+    };
+    for page in [
+        "/?range=all",
+        "/?range=all&metric=visitors",
+        "/funnel?range=all",
+    ] {
+        browser
+            .open(&format!("{}{page}", up.dashboard))
+            .await
+            .unwrap();
+        harmless(page).await;
+    }
+    for begin in (0..strings.len()).step_by(SHOWN) {
+        let sql = format!(
+            "SELECT product_name FROM clicks
+             ORDER BY CAST(properties->>'properties_number' AS INT) LIMIT {SHOWN} OFFSET {begin}"
+        );
+        let address = format!("{}/sql", up.dashboard);
+        let page = reqwest::Url::parse_with_params(&address, [("sql", sql)]).unwrap();
+        browser.open(page.as_str()).await.unwrap();
+        let cells =
+            "return [...document.querySelectorAll('.result tbody td')].map((td) => td.textContent)";
+        let cells = browser.run(cells).await.unwrap();
+        let end = strings.len().min(begin + SHOWN);
+        let expect: Vec<String> = strings[begin..end]
+            .iter()
+            .map(|text| read_back(text))
+            .collect();
+        assert_eq!(cells, json!(expect), "from {begin}");
+        harmless(page.as_str()).await;
+    }
+    assert!(up.process.end().unwrap());
+}
