@@ -134,6 +134,16 @@ impl Measure {
         }
     }
 
+    /// Whether there is anything to show of it.
+    fn tells(self, slice: &Slice) -> bool {
+        match self {
+            Self::Clicks => slice.clicks > 0,
+            Self::Views => slice.views > 0,
+            Self::Buys => slice.buys > 0,
+            Self::Revenue => slice.revenue != 0.0,
+        }
+    }
+
     /// A value as it is shown, and as a length.
     #[expect(
         clippy::cast_possible_truncation,
@@ -183,6 +193,7 @@ impl Card {
         };
         let without = Some(&breakdown.without).filter(|without| without.clicks > 0);
         let slices = breakdown.slices.iter().chain(without);
+        let slices = slices.filter(|slice| measure.tells(slice));
         let weights = breakdown.slices.iter().map(|slice| measure.weigh(slice).1);
         let most = u128::from(weights.max().unwrap_or(0).max(1));
         let bar = |slice: &Slice| {
