@@ -117,7 +117,7 @@ pub(crate) async fn steps(
     let usual: Vec<String> = USUAL
         .iter()
         .copied()
-        .filter(|one| occurs(&one))
+        .filter(|one| occurs(one))
         .map(String::from)
         .collect();
     let steps = match usual.len() {
