@@ -56,6 +56,7 @@ test-containers: build ## the tests, on the containers' Redpanda and MinIO (need
 	CLICKWEIR_TEST_KAFKA=127.0.0.1:19092 CLICKWEIR_TEST_S3=http://127.0.0.1:9000 \
 	CLICKWEIR_TEST_S3_ACCESS_KEY=$${CLICKWEIR_ACCESS_KEY:-clickweir} \
 	CLICKWEIR_TEST_S3_SECRET_KEY=$${CLICKWEIR_SECRET_KEY:-under-the-weir} \
+	CLICKWEIR_TEST_TOKEN=$${CLICKWEIR_TOKEN:-above-and-under-the-weir} \
 	CLICKWEIR_TEST_EDGE=http://127.0.0.1:8080 CLICKWEIR_TEST_DASHBOARD=http://127.0.0.1:8081 \
 	cargo test --locked --package tests
 

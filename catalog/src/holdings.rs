@@ -50,25 +50,24 @@ impl Catalog {
                 "SELECT path, bytes, footer, current FROM objects WHERE replay = ?
                  ORDER BY partition, \"first\"",
             )?;
-            let mut rows = statement.query([replay])?;
-            let mut objects = Vec::new();
-            while let Some(row) = rows.next()? {
-                let (path, footer): (String, String) = (row.get(0)?, row.get(2)?);
-                let damaged = |what: &str| Error::Unavailable(format!("{path} is listed {what}"));
-                objects.push(Object {
-                    name: path
-                        .strip_prefix(&folder)
-                        .and_then(ObjectName::parse)
-                        .ok_or_else(|| damaged("under no name"))?,
-                    bytes: row.get(1)?,
-                    current: row.get(3)?,
-                    footer: serde_json::from_str(&footer)
-                        .map_err(|_| damaged("with a footer that cannot be read"))?,
-                });
-            }
-            Ok(objects)
+            objects(statement.query([replay])?, &folder)
         };
         self.inner.engine.run(Mode::Read, PATIENCE, work).await
+    }
+
+    /// The live lake's `n` objects that were appended last, newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn newest(&self, n: usize) -> Result<Vec<Object>, Error> {
+        self.read(move |session| {
+            let mut statement = session.connection.prepare(
+                "SELECT path, bytes, footer, current FROM objects WHERE replay = ''
+                 ORDER BY objects.appended_at DESC, path DESC LIMIT ?",
+            )?;
+            objects(statement.query([n as u64])?, "")
+        })
+        .await
     }
 
     /// All that the catalog says of the objects of a replay, or (none) of the live lake, and
@@ -152,6 +151,25 @@ impl Catalog {
 }
 
 /// The footer that a row of `objects` holds as a whole, where its columns say the same.
+fn objects(mut rows: duckdb::Rows<'_>, folder: &str) -> Result<Vec<Object>, Error> {
+    let mut objects = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (path, footer): (String, String) = (row.get(0)?, row.get(2)?);
+        let damaged = |what: &str| Error::Unavailable(format!("{path} is listed {what}"));
+        objects.push(Object {
+            name: path
+                .strip_prefix(folder)
+                .and_then(ObjectName::parse)
+                .ok_or_else(|| damaged("under no name"))?,
+            bytes: row.get(1)?,
+            current: row.get(3)?,
+            footer: serde_json::from_str(&footer)
+                .map_err(|_| damaged("with a footer that cannot be read"))?,
+        });
+    }
+    Ok(objects)
+}
+
 fn described(row: &Row<'_>, folder: &str) -> Result<Footer, String> {
     let json: Option<String> = row.get(2).map_err(|error| error.to_string())?;
     let footer: Footer = serde_json::from_str(json.as_deref().unwrap_or_default())

@@ -1,6 +1,6 @@
 //! The crawler and the query engine: a fold of the lake's objects and ledger in DuckDB.
 //!
-//! [`Catalog::crawl`] registers what the lake committed, and adds it to an hourly rollup;
+//! [`Catalog::crawl`] registers what the lake committed, and adds it to the hourly rollups;
 //! [`schedule::run`] does so on time. [`Catalog::query`] is free SQL in a sandbox; the
 //! panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only the
 //! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
@@ -19,15 +19,22 @@
 //! - An object is registered only where its range begins at its partition's end.
 
 mod accounting;
+mod breakdown;
 mod config;
 mod crawl;
 mod crawler;
+pub mod csv;
 mod dataset;
 mod diff;
+mod dimension;
 mod engine;
 mod error;
 mod external;
+mod filter;
+mod formats;
+mod funnel;
 mod holdings;
+mod letters;
 mod live;
 mod marks;
 mod open;
@@ -49,16 +56,21 @@ mod tail;
 mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};
+pub use breakdown::{Breakdown, Slice};
 pub use config::Config;
 pub use crawl::Crawl;
 pub use crawler::{Crawler, Found};
 pub use dataset::{Dataset, DatasetRun, DatasetState};
 pub use diff::{Compared, Diff, Difference};
+pub use dimension::Dimension;
 pub use error::Error;
 pub use external::{Adoption, Changes, External, Quarantined};
+pub use filter::Filter;
+pub use funnel::{MOST_STEPS, Reached};
 pub use holdings::Object;
+pub use letters::{Letter, Letters};
 pub use open::Catalog;
-pub use panels::{Bucket, Country, Filter, Product, Step, Totals, TotalsCompared, Values};
+pub use panels::{Bucket, Metric, Point, Step, Totals, TotalsCompared};
 pub use publish::PUBLISHED;
 pub use rows::Rows;
 pub use sink::clock::SharedClock;

@@ -1,41 +1,78 @@
-//! What the dashboard shows: counts over a range of `occurred_at`, with filters.
+//! What the dashboard shows: totals and series over a range of `occurred_at`, with filters.
 //!
-//! Every number is exact for the range as given: whole hours come from the rollup, the
+//! Every number is exact for the range as given: whole hours come from a rollup, the
 //! ragged edges (and what only rows can tell) from the objects that can hold them.
 
 use duckdb::params_from_iter;
 use serde::{Deserialize, Serialize};
 use sink::Timestamp;
 
-use crate::rollup::{TRADE, WORTH};
-use crate::source::{rows, source, within};
-use crate::{Catalog, Error};
-
-/// Which clicks a panel counts: `occurred_at` in `[from, to)`, and equal to what is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filter {
-    /// From when.
-    pub from: Timestamp,
-    /// Until when (exclusive).
-    pub to: Timestamp,
-    /// Only this action.
-    pub action: Option<String>,
-    /// Only this product.
-    pub product_id: Option<String>,
-    /// Only this country.
-    pub country: Option<String>,
-}
+use crate::filter::within;
+use crate::rollup::{HOUR, TRADE, WORTH};
+use crate::source::{rows, source};
+use crate::{Catalog, Dimension, Error, Filter};
 
 /// A step of a time axis, in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
+    /// A minute. No rollup knows minutes: the range's rows are read.
+    Minute,
     /// An hour.
     Hour,
     /// A day.
     Day,
+    /// A week, from Monday on.
+    Week,
     /// A calendar month.
     Month,
+}
+
+impl Step {
+    /// The least that a rollup or the rows must tell apart, in microseconds.
+    const fn unit(self) -> i64 {
+        match self {
+            Self::Minute => HOUR / 60,
+            Self::Hour | Self::Day | Self::Week | Self::Month => HOUR,
+        }
+    }
+
+    /// SQL of the step's begin, over a moment.
+    fn begin(self, at: &str) -> String {
+        let unit = match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        };
+        format!("epoch_us(date_trunc('{unit}', {at})::TIMESTAMPTZ)")
+    }
+}
+
+/// What is measured along a time axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// Rows.
+    Clicks,
+    /// Distinct visitors.
+    Visitors,
+    /// Rows whose action is `buy`.
+    Buys,
+    /// Distinct orders among `buy` and `cancel`.
+    Orders,
+    /// Price times quantity, of `buy` less what `cancel` took back.
+    Revenue,
+}
+
+/// A metric in one step of the axis. Steps without rows are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Point {
+    /// The step's start.
+    pub at: Timestamp,
+    /// Exact for counts up to 2⁵³, and for revenue to its fourth place.
+    pub value: f64,
 }
 
 /// The totals of a range.
@@ -47,6 +84,8 @@ pub struct Totals {
     pub buys: u64,
     /// Distinct visitors.
     pub visitors: u64,
+    /// Those of them who bought.
+    pub buyers: u64,
     /// Distinct orders among `buy` and `cancel`.
     pub orders: u64,
     /// Price times quantity, of `buy` less what `cancel` took back.
@@ -73,43 +112,6 @@ pub struct Bucket {
     pub clicks: u64,
 }
 
-/// A product and its count.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Product {
-    /// Its id.
-    pub product_id: String,
-    /// Its newest name, where a click gave one.
-    pub name: Option<String>,
-    /// Rows.
-    pub clicks: u64,
-    /// The sum of the quantities (a row that gives none counts 1).
-    pub quantity: i64,
-    /// Price times quantity.
-    pub revenue: f64,
-}
-
-/// A country and its count.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Country {
-    /// The country; none where the click's place is not known.
-    pub country: Option<String>,
-    /// Rows of any action.
-    pub clicks: u64,
-    /// Rows whose action is `buy`.
-    pub buys: u64,
-    /// Price times quantity, of `buy` less what `cancel` took back.
-    pub revenue: f64,
-}
-
-/// What a page offers to filter by.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Values {
-    /// The actions that occur, most frequent first.
-    pub actions: Vec<String>,
-    /// The countries that occur, most frequent first, at most 250.
-    pub countries: Vec<String>,
-}
-
 impl Catalog {
     /// The totals of a range, and of the one of the same length before it.
     ///
@@ -121,12 +123,13 @@ impl Catalog {
             let before = filter.before();
             let whole = [(before.from, filter.to)];
             let rows = rows(session, &location, &whole)?;
-            let (condition, values) = filter.dimensions();
+            let (condition, values) = filter.condition();
             let range = within("occurred_at", before.from, filter.to);
             let sql = format!(
                 "SELECT occurred_at >= make_timestamptz({from}) AS now, count(*)::UBIGINT,
                     (count(*) FILTER (action = 'buy'))::UBIGINT,
                     count(DISTINCT visitor_id)::UBIGINT,
+                    (count(DISTINCT visitor_id) FILTER (action = 'buy'))::UBIGINT,
                     (count(DISTINCT order_id) FILTER ({TRADE}))::UBIGINT,
                     coalesce(sum({WORTH}) FILTER ({TRADE}), 0)::DOUBLE
                  FROM {rows} WHERE {range} AND {condition} GROUP BY 1",
@@ -140,8 +143,9 @@ impl Catalog {
                     clicks: row.get(1)?,
                     buys: row.get(2)?,
                     visitors: row.get(3)?,
-                    orders: row.get(4)?,
-                    revenue: row.get(5)?,
+                    buyers: row.get(4)?,
+                    orders: row.get(5)?,
+                    revenue: row.get(6)?,
                 };
                 if row.get(0)? {
                     compared.now = totals;
@@ -154,26 +158,54 @@ impl Catalog {
         .await
     }
 
+    /// A metric by step, in the axis' order.
+    ///
+    /// # Errors
+    /// The database's, and the lake's as the database met it.
+    pub async fn series(
+        &self,
+        filter: &Filter,
+        step: Step,
+        metric: Metric,
+    ) -> Result<Vec<Point>, Error> {
+        let rolled = match metric {
+            Metric::Clicks => "sum(clicks)".to_owned(),
+            Metric::Buys => "coalesce(sum(clicks) FILTER (action = 'buy'), 0)".to_owned(),
+            Metric::Revenue => format!("coalesce(sum(revenue) FILTER ({TRADE}), 0)"),
+            Metric::Visitors => {
+                return self
+                    .distinct(filter, step, "count(DISTINCT visitor_id)")
+                    .await;
+            }
+            Metric::Orders => {
+                let orders = format!("count(DISTINCT order_id) FILTER ({TRADE})");
+                return self.distinct(filter, step, &orders).await;
+            }
+        };
+        let sql = move |folded: &str| {
+            format!(
+                "SELECT {} AS start, ({rolled})::DOUBLE FROM {folded} GROUP BY ALL ORDER BY start",
+                step.begin("moment")
+            )
+        };
+        self.panel(filter, step.unit(), &[], sql, point).await
+    }
+
     /// Rows by step and action, in the axis' order.
     ///
     /// # Errors
     /// The database's, and the lake's as the database met it.
     pub async fn actions_by(&self, filter: &Filter, step: Step) -> Result<Vec<Bucket>, Error> {
-        let step = match step {
-            Step::Hour => "hour",
-            Step::Day => "date_trunc('day', hour)",
-            Step::Month => "date_trunc('month', hour)",
-        };
         let sql = move |folded: &str| {
             format!(
-                "SELECT epoch_us({step}::TIMESTAMPTZ) AS start, action, sum(clicks)::UBIGINT
-                 FROM {folded} GROUP BY ALL ORDER BY start, action"
+                "SELECT {} AS start, action, sum(clicks)::UBIGINT
+                 FROM {folded} GROUP BY ALL ORDER BY start, action",
+                step.begin("moment")
             )
         };
-        self.panel(filter, sql, |row| {
-            let at = Timestamp::from_micros(row.get(0)?);
+        self.panel(filter, step.unit(), &[], sql, |row| {
             Ok(Bucket {
-                at,
+                at: Timestamp::from_micros(row.get(0)?),
                 action: row.get(1)?,
                 clicks: row.get(2)?,
             })
@@ -181,86 +213,16 @@ impl Catalog {
         .await
     }
 
-    /// The `n` products with the most rows of `action` ("view", "buy").
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
-    pub async fn top_products(
-        &self,
-        filter: &Filter,
-        action: &str,
-        n: usize,
-    ) -> Result<Vec<Product>, Error> {
-        if filter.action.as_deref().is_some_and(|only| only != action) {
-            return Ok(Vec::new());
-        }
-        let filter = Filter {
-            action: Some(action.to_owned()),
-            ..filter.clone()
-        };
-        let sql = move |folded: &str| {
-            format!(
-                "SELECT product_id, any_value(name), sum(clicks)::UBIGINT AS clicks,
-                    least(greatest(sum(quantity), {}), {})::BIGINT, sum(revenue)::DOUBLE
-                 FROM {folded} LEFT JOIN products USING (product_id)
-                 WHERE product_id IS NOT NULL
-                 GROUP BY product_id ORDER BY clicks DESC, product_id LIMIT {n}",
-                i64::MIN,
-                i64::MAX
-            )
-        };
-        self.panel(&filter, sql, |row| {
-            Ok(Product {
-                product_id: row.get(0)?,
-                name: row.get(1)?,
-                clicks: row.get(2)?,
-                quantity: row.get(3)?,
-                revenue: row.get(4)?,
-            })
-        })
-        .await
-    }
-
-    /// The `n` countries with the most rows.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
-    pub async fn countries(&self, filter: &Filter, n: usize) -> Result<Vec<Country>, Error> {
-        let sql = move |folded: &str| {
-            format!(
-                "SELECT country, sum(clicks)::UBIGINT AS clicks,
-                    coalesce(sum(clicks) FILTER (action = 'buy'), 0)::UBIGINT,
-                    coalesce(sum(revenue) FILTER ({TRADE}), 0)::DOUBLE
-                 FROM {folded} GROUP BY country ORDER BY clicks DESC, country LIMIT {n}"
-            )
-        };
-        self.panel(filter, sql, |row| {
-            Ok(Country {
-                country: row.get(0)?,
-                clicks: row.get(1)?,
-                buys: row.get(2)?,
-                revenue: row.get(3)?,
-            })
-        })
-        .await
-    }
-
-    /// What a page offers to filter by.
+    /// The actions that occur, most frequent first, at most 250.
     ///
     /// # Errors
     /// The database's.
-    pub async fn filter_values(&self) -> Result<Values, Error> {
+    pub async fn actions(&self) -> Result<Vec<String>, Error> {
         self.read(|session| {
-            let values = |column: &str| {
-                session.paths(&format!(
-                    "SELECT {column} FROM hourly WHERE {column} IS NOT NULL
-                     GROUP BY {column} ORDER BY sum(clicks) DESC, {column} LIMIT 250"
-                ))
-            };
-            Ok(Values {
-                actions: values("action")?,
-                countries: values("country")?,
-            })
+            session.paths(
+                "SELECT action FROM hourly_by WHERE dimension = 'action'
+                 GROUP BY action ORDER BY sum(clicks) DESC, action LIMIT 250",
+            )
         })
         .await
     }
@@ -288,20 +250,53 @@ impl Catalog {
         .await
     }
 
-    /// Runs the SQL that `sql` makes around a filter's rows.
-    async fn panel<T: Send + 'static>(
+    /// What only rows can tell, by step.
+    async fn distinct(
         &self,
         filter: &Filter,
+        step: Step,
+        counted: &str,
+    ) -> Result<Vec<Point>, Error> {
+        let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
+        let (start, counted) = (step.begin("occurred_at"), counted.to_owned());
+        self.read(move |session| {
+            let rows = rows(session, &location, &[(filter.from, filter.to)])?;
+            let (condition, values) = filter.condition();
+            let range = within("occurred_at", filter.from, filter.to);
+            let mut statement = session.connection.prepare(&format!(
+                "SELECT {start} AS start, ({counted})::DOUBLE
+                 FROM {rows} WHERE {range} AND {condition} GROUP BY ALL ORDER BY start"
+            ))?;
+            let points = statement.query_map(params_from_iter(values), point)?;
+            Ok(points.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Runs the SQL that `sql` makes around a filter's folded clicks.
+    pub(crate) async fn panel<T: Send + 'static>(
+        &self,
+        filter: &Filter,
+        unit: i64,
+        needs: &[Dimension],
         sql: impl FnOnce(&str) -> String + Send + 'static,
         read: impl Fn(&duckdb::Row<'_>) -> Result<T, duckdb::Error> + Send + 'static,
     ) -> Result<Vec<T>, Error> {
         let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
+        let needs = needs.to_owned();
         self.read(move |session| {
-            let source = source(session, &location, &filter)?;
+            let source = source(session, &location, &filter, unit, &needs)?;
             let mut statement = session.connection.prepare(&sql(&source.folded))?;
             let rows = statement.query_map(params_from_iter(source.values), |row| read(row))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }
+}
+
+fn point(row: &duckdb::Row<'_>) -> Result<Point, duckdb::Error> {
+    Ok(Point {
+        at: Timestamp::from_micros(row.get(0)?),
+        value: row.get(1)?,
+    })
 }

@@ -1,9 +1,13 @@
-//! The hourly rollup: what one crawl's rows add to it, in one statement.
+//! The hourly rollups: what one crawl's rows add to them, in one reading.
+//!
+//! `hourly` holds what is asked of together (action, product, category, country);
+//! `hourly_by` each dimension alone beside the action, under its name.
 
 use duckdb::Connection;
 use sink::Timestamp;
 
-use crate::Error;
+use crate::dimension::sides;
+use crate::{Dimension, Error};
 
 /// Rows that took money: `buy`, and `cancel` with its negative quantities.
 pub(crate) const TRADE: &str = "action IN ('buy', 'cancel')";
@@ -13,58 +17,110 @@ pub(crate) const WORTH: &str =
     "coalesce(TRY_CAST(price * coalesce(quantity, 1) AS DECIMAL(18, 4)), 0)";
 /// An hour, in the microseconds of a [`Timestamp`].
 pub(crate) const HOUR: i64 = 3_600_000_000;
+/// What `hourly` knows of together, beside the action.
+pub(crate) const TOGETHER: [Dimension; 3] =
+    [Dimension::Product, Dimension::Category, Dimension::Country];
 
-/// `SELECT hour, action, product_id, country, clicks, quantity, revenue` over rows.
-pub(crate) fn fold(rows: &str, condition: &str) -> String {
-    format!(
-        "SELECT make_timestamptz((epoch_us(occurred_at) // {HOUR}) * {HOUR}) AS hour, action,
-            product_id, country, count(*) AS clicks,
-            sum(coalesce(quantity, 1)) AS quantity, sum({WORTH}) AS revenue
-         FROM {rows} WHERE {condition} GROUP BY ALL"
-    )
+/// What is counted of rows.
+pub(crate) fn measures() -> String {
+    format!("count(*) AS clicks, sum(coalesce(quantity, 1)) AS quantity, sum({WORTH}) AS revenue")
+}
+
+/// `occurred_at`, down to a unit of so many microseconds.
+pub(crate) fn floored(unit: i64) -> String {
+    format!("make_timestamptz((epoch_us(occurred_at) // {unit}) * {unit})")
 }
 
 /// Adds the rows of new objects, which are read once.
 pub(crate) fn add(connection: &Connection, rows: &str) -> Result<(), Error> {
-    let named = "max({'named_at': occurred_at, 'name': product_name})
-        FILTER (product_id IS NOT NULL AND product_name IS NOT NULL) AS newest";
-    let folded = fold(rows, "true").replacen("SELECT", &format!("SELECT {named},"), 1);
-    connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE fresh AS {folded}"))?;
+    let names = Dimension::ALL[1..].iter().map(|one| one.name());
+    let names: Vec<&str> = names.collect();
+    let list = names.join(", ");
+    let sets = names.iter().map(|name| format!("(hour, action, {name})"));
+    let sets = sets.collect::<Vec<_>>().join(", ");
+    let together = TOGETHER.map(Dimension::name).join(", ");
+    connection.execute_batch(&format!(
+        "CREATE OR REPLACE TEMP TABLE fresh AS
+         SELECT hour, action, {list}, grouping({list}) AS absent, {measures},
+            max({{'named_at': occurred_at, 'name': product_name}})
+                FILTER (product IS NOT NULL AND product_name IS NOT NULL) AS newest
+         FROM (SELECT *, {hour} AS hour FROM {rows})
+         GROUP BY GROUPING SETS ((hour, action), (hour, action, {together}), {sets})",
+        measures = measures(),
+        hour = floored(HOUR),
+        rows = sides(rows),
+    ))?;
+    let all: Vec<String> = std::iter::once(format!("WHEN {} THEN 'action'", absent(&[])))
+        .chain(
+            Dimension::ALL[1..]
+                .iter()
+                .map(|one| format!("WHEN {} THEN '{}'", absent(&[*one]), one.name())),
+        )
+        .collect();
     // The newest name wins, and of two as new the greater: whatever the order of crawls.
-    connection.execute_batch(
-        "INSERT INTO hourly BY NAME SELECT * EXCLUDE (newest) FROM fresh;
+    connection.execute_batch(&format!(
+        "INSERT INTO hourly SELECT hour, action, {together}, clicks, quantity, revenue
+         FROM fresh WHERE absent = {together_absent};
+         INSERT INTO hourly_by
+         SELECT hour, CASE absent {cases} END AS dimension,
+            CASE WHEN absent = {none} THEN action ELSE coalesce({list}) END AS value,
+            action, clicks, quantity, revenue
+         FROM fresh WHERE absent != {together_absent};
          INSERT INTO products BY NAME
          SELECT product_id, newest.name AS name, newest.named_at AS named_at FROM (
-            SELECT product_id, max(newest) AS newest FROM fresh
-            WHERE newest IS NOT NULL GROUP BY product_id)
+            SELECT product AS product_id, max(newest) AS newest FROM fresh
+            WHERE absent = {by_product} AND newest IS NOT NULL GROUP BY product)
          ON CONFLICT DO UPDATE SET name = excluded.name, named_at = excluded.named_at
          WHERE (excluded.named_at, excluded.name) > (products.named_at, products.name);
          DROP TABLE fresh;",
-    )?;
+        together_absent = absent(&TOGETHER),
+        cases = all.join(" "),
+        none = absent(&[]),
+        by_product = absent(&[Dimension::Product]),
+    ))?;
     Ok(())
 }
 
-/// Makes the rollup of these rows alone: what the tables show is other rows now.
+/// The number that `grouping` gives a set: a bit for each dimension that is not in it.
+fn absent(set: &[Dimension]) -> u32 {
+    let bits = Dimension::ALL[1..].iter().map(|one| !set.contains(one));
+    bits.fold(0, |bits, bit| bits << 1 | u32::from(bit))
+}
+
+/// Makes the rollups of these rows alone: what the tables show is other rows now.
 pub(crate) fn rebuild(connection: &Connection, rows: &str) -> Result<(), Error> {
-    connection.execute_batch("DELETE FROM hourly; DELETE FROM products")?;
+    connection.execute_batch("DELETE FROM hourly; DELETE FROM hourly_by; DELETE FROM products")?;
     add(connection, rows)
 }
 
-/// Folds the rows that many crawls added into one a key.
+/// Folds the rows that many crawls added into one a key, in the order in which they are asked.
 pub(crate) fn compact(connection: &Connection) -> Result<(), Error> {
-    connection.execute_batch(
-        "CREATE TEMP TABLE folded AS
-            SELECT hour, action, product_id, country, CAST(sum(clicks) AS UBIGINT) AS clicks,
-                sum(quantity) AS quantity, sum(revenue) AS revenue
-            FROM hourly GROUP BY ALL;
-         DELETE FROM hourly;
-         INSERT INTO hourly BY NAME FROM folded;
-         DROP TABLE folded;",
-    )?;
+    for (table, keys, order) in [
+        (
+            "hourly",
+            "hour, action, product_id, category, country",
+            "hour",
+        ),
+        (
+            "hourly_by",
+            "hour, dimension, value, action",
+            "dimension, hour",
+        ),
+    ] {
+        connection.execute_batch(&format!(
+            "CREATE TEMP TABLE folded AS
+                SELECT {keys}, CAST(sum(clicks) AS UBIGINT) AS clicks,
+                    sum(quantity) AS quantity, sum(revenue) AS revenue
+                FROM {table} GROUP BY ALL ORDER BY {order};
+             DELETE FROM {table};
+             INSERT INTO {table} FROM folded;
+             DROP TABLE folded;"
+        ))?;
+    }
     Ok(())
 }
 
-/// The whole hours within `[from, to)`, as the rollup can tell them; none where there is
+/// The whole hours within `[from, to)`, as the rollups can tell them; none where there is
 /// no whole hour.
 pub(crate) fn whole_hours(from: Timestamp, to: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let first = from.micros().div_euclid(HOUR) + i64::from(from.micros().rem_euclid(HOUR) != 0);

@@ -1,6 +1,5 @@
-//! The answer of a query, and its two written forms.
+//! The answer of a query, and how it is written for people.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::Error;
+use crate::csv::line;
 
 /// Rows, as Arrow batches of one schema.
 #[derive(Debug, Clone)]
@@ -26,8 +26,6 @@ pub struct Rows {
 }
 
 const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
-/// Letters that make a spreadsheet take a cell for a formula.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 impl Rows {
     /// # Errors
@@ -84,6 +82,10 @@ impl Rows {
         fields
             .map(|field| (field.name().clone(), kind(field.data_type())))
             .collect()
+    }
+
+    pub(crate) const fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 
     /// How many rows there are.
@@ -169,47 +171,21 @@ impl Rows {
     #[must_use]
     pub fn csv(&self) -> String {
         let mut out = String::new();
-        let names: Vec<_> = self
-            .schema
-            .fields()
-            .iter()
-            .map(|field| Some(field.name().clone()))
-            .collect();
-        line(&mut out, names.iter().map(Option::as_deref), |_| true);
-        let text: Vec<bool> = self
-            .schema
-            .fields()
+        let fields = self.schema.fields();
+        line(
+            &mut out,
+            fields.iter().map(|field| (field.name().as_str(), true)),
+        );
+        let text: Vec<bool> = fields
             .iter()
             .map(|field| !field.data_type().is_numeric() && !field.data_type().is_temporal())
             .collect();
         for cells in self.cells() {
-            line(&mut out, cells.iter().map(Option::as_deref), |place| {
-                text[place]
-            });
+            let cells = cells.iter().map(|cell| cell.as_deref().unwrap_or_default());
+            line(&mut out, cells.zip(text.iter().copied()));
         }
         out
     }
-}
-
-fn line<'c>(
-    out: &mut String,
-    cells: impl Iterator<Item = Option<&'c str>>,
-    is_text: impl Fn(usize) -> bool,
-) {
-    for (place, cell) in cells.enumerate() {
-        if place > 0 {
-            out.push(',');
-        }
-        let Some(cell) = cell else { continue };
-        let formula = is_text(place) && cell.starts_with(FORMULA);
-        let apostrophe = if formula { "'" } else { "" };
-        if formula || cell.contains([',', '"', '\n', '\r']) {
-            let _ = write!(out, "\"{apostrophe}{}\"", cell.replace('"', "\"\""));
-        } else {
-            out.push_str(cell);
-        }
-    }
-    out.push_str("\r\n");
 }
 
 fn formatters(batch: &RecordBatch) -> Result<Vec<ArrayFormatter<'_>>, ArrowError> {

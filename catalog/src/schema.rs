@@ -15,7 +15,8 @@ const VERSION: u32 = 5;
 /// All below but the last four is a fold of the lake: a row of `partitions` is how far a partition is
 /// registered and in which hour its last object stands; `gaps` are the losses that the
 /// ledger accepted; `hourly` holds one row a crawl for each hour of `occurred_at`, action,
-/// product and country. `replay` is a replay's name, and empty for the live lake. `replays`
+/// product, category and country, and `hourly_by` one for each value of each dimension,
+/// whose name stands beside it. `replay` is a replay's name, and empty for the live lake. `replays`
 /// says what each replay is of, `promoted` where one stands in the live rows' place, and
 /// `shown` what the tables show: the live objects that no promotion touches, and `pieces`,
 /// the parts of the others and of the replays' objects. The last four are the external tables'
@@ -54,7 +55,10 @@ CREATE VIEW shown AS
             AND promoted."first" < objects."end" AND objects."first" < promoted."end")
     UNION ALL BY NAME FROM pieces;
 CREATE TABLE hourly (
-    hour TIMESTAMP WITH TIME ZONE, action VARCHAR, product_id VARCHAR, country VARCHAR,
+    hour TIMESTAMP WITH TIME ZONE, action VARCHAR, product_id VARCHAR, category VARCHAR,
+    country VARCHAR, clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4));
+CREATE TABLE hourly_by (
+    hour TIMESTAMP WITH TIME ZONE, dimension VARCHAR, value VARCHAR, action VARCHAR,
     clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4));
 CREATE TABLE products (
     product_id VARCHAR PRIMARY KEY, name VARCHAR, named_at TIMESTAMP WITH TIME ZONE);
@@ -75,7 +79,7 @@ CREATE TABLE dataset_runs (
 "#;
 
 /// The tables' names.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "meta",
     "partitions",
     "gaps",
@@ -84,6 +88,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "promoted",
     "pieces",
     "hourly",
+    "hourly_by",
     "products",
     "crawls",
     "external_tables",

@@ -36,7 +36,7 @@ const DEFAULTS: &str = include_str!("../default.toml");
 /// Taken from the working directory where no file is named.
 const FILE: &str = "clickweir.toml";
 /// Keys whose values are never shown.
-const SECRETS: [&str; 2] = ["topic.sasl_password", "lake.secret_key"];
+const SECRETS: [&str; 3] = ["topic.sasl_password", "lake.secret_key", "dashboard.token"];
 
 impl Settings {
     /// Reads the configuration.

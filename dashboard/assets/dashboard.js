@@ -1,15 +1,79 @@
-// Draws the chart and keeps the panels fresh. Everything it shows is in the page already: with
+// Draws the charts and keeps the panels fresh. Everything it shows is in the page already: with
 // scripts off the tables stand open to whoever asks.
 "use strict";
 
 (() => {
+  // A page is asked for again after this time, in ms, and after so many times what making it took:
+  // one that is slow to make is not asked for all the time.
   const EVERY = 5000;
-  let chart = null;
+  const REST = 5;
+  let charts = [];
   // Actions that somebody took out of the chart stay out when it is drawn again.
   const hidden = new Set();
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const number = new Intl.NumberFormat("en");
+  const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const utc = (seconds, length) => new Date(seconds * 1000).toISOString().slice(0, length).replace("T", " ");
+  const LENGTH = { minute: 16, hour: 16, day: 10, week: 10, month: 7 };
+  const HALF = { minute: 30, hour: 1800, day: 43200, week: 302400, month: 1296000 };
+
+  // The numbers that stand in the page for a chart, and its place; none where either is missing.
+  function given(name) {
+    const place = document.getElementById(`${name}-chart`);
+    const source = document.getElementById(`${name}-data`);
+    if (!place || !source || typeof uPlot === "undefined") return null;
+    const read = JSON.parse(source.textContent);
+    return read.times.length === 0 ? null : { place, ...read };
+  }
+
+  // What all charts share: time below, numbers at the left, UTC.
+  function frame(place, step, format) {
+    const ink = color("--soft");
+    const axis = { stroke: ink, grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), width: 1 } };
+    const fine = step === "minute" || step === "hour";
+    // The hour, and the date below it where a day begins; dates alone where steps are longer.
+    const written = (seconds, first) => {
+      const text = utc(seconds, 16);
+      if (!fine) return text.slice(0, LENGTH[step]);
+      return first || text.endsWith("00:00") ? `${text.slice(11)}\n${text.slice(0, 10)}` : text.slice(11);
+    };
+    return {
+      width: place.clientWidth,
+      height: 280,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      scales: {
+        x: { time: true, range: (u, low, high) => [low - HALF[step], high + HALF[step]] },
+        y: { range: (u, low, high) => [Math.min(low ?? 0, 0), Math.max(high ?? 0, 1) * 1.05] },
+      },
+      axes: [
+        { ...axis, space: fine || step === "month" ? 70 : 95, values: (u, ticks) => ticks.map((tick, i) => written(tick, i === 0)) },
+        { ...axis, size: 64, values: (u, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? format.format(tick) : "")) },
+      ],
+      cursor: { drag: { x: false, y: false } },
+    };
+  }
+
+  // One metric, and beside it, dashed, the same steps of the period before.
+  function drawSeries() {
+    const chart = given("series");
+    if (!chart) return;
+    const { place, step, metric, times, now, before } = chart;
+    const format = metric === "revenue" ? money : number;
+    const shown = (value) => (value == null ? "–" : format.format(value));
+    const earlier = before && times.map((_, i) => before[i]?.[1] ?? null);
+    const options = {
+      ...frame(place, step, number),
+      series: [
+        { label: "UTC", value: (u, seconds) => (seconds == null ? "–" : utc(seconds, LENGTH[step])) },
+        { label: metric, stroke: color("--s0"), width: 2, fill: color("--wash"), points: { show: times.length < 40, size: 6, fill: color("--s0") }, value: (u, value) => shown(value) },
+        ...(earlier
+          ? [{ label: "before", stroke: color("--s5"), width: 1.5, dash: [6, 5], points: { show: false }, value: (u, value, column, i) => (i == null || value == null ? "–" : `${shown(value)} (${utc(before[i][0], LENGTH[step])})`) }]
+          : []),
+      ],
+    };
+    charts.push(new uPlot(options, earlier ? [times, now, earlier] : [times, now], place));
+  }
 
   // Each series becomes the sum of itself and those after it, so that bars drawn from the first
   // to the last cover one another and look stacked.
@@ -23,41 +87,15 @@
     return [times, ...columns];
   }
 
-  function draw() {
-    const place = document.getElementById("actions-chart");
-    const source = document.getElementById("actions-data");
-    chart?.destroy();
-    chart = null;
-    if (!place || !source || typeof uPlot === "undefined") return;
-    const { step, times, series } = JSON.parse(source.textContent);
-    if (times.length === 0) return;
+  function drawActions() {
+    const chart = given("actions");
+    if (!chart) return;
+    const { place, step, times, series } = chart;
     const shown = series.map((one) => !hidden.has(one.action));
-    const ink = color("--soft");
-    const axis = { stroke: ink, grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), width: 1 } };
-    const half = { hour: 1800, day: 43200, month: 1296000 }[step];
-    const utc = (seconds, length) => new Date(seconds * 1000).toISOString().slice(0, length).replace("T", " ");
-    const length = { hour: 16, day: 10, month: 7 }[step];
-    // The hour, and the date below it where a day begins; dates alone where steps are longer.
-    const written = (seconds, first) => {
-      const text = utc(seconds, 16);
-      if (step !== "hour") return text.slice(0, length);
-      return first || text.endsWith("00:00") ? `${text.slice(11)}\n${text.slice(0, 10)}` : text.slice(11);
-    };
     const options = {
-      width: place.clientWidth,
-      height: 280,
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      scales: {
-        x: { time: true, range: (u, low, high) => [low - half, high + half] },
-        y: { range: (u, low, high) => [0, Math.max(high, 1) * 1.05] },
-      },
-      axes: [
-        { ...axis, space: step === "day" ? 95 : 70, values: (u, ticks) => ticks.map((tick, i) => written(tick, i === 0)) },
-        { ...axis, size: 64, values: (u, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? number.format(tick) : "")) },
-      ],
-      cursor: { drag: { x: false, y: false } },
+      ...frame(place, step, number),
       series: [
-        { label: "UTC", value: (u, seconds) => (seconds == null ? "–" : utc(seconds, length)) },
+        { label: "UTC", value: (u, seconds) => (seconds == null ? "–" : utc(seconds, LENGTH[step])) },
         ...series.map((one, s) => ({
           label: one.action,
           show: shown[s],
@@ -80,18 +118,35 @@
         ],
       },
     };
-    chart = new uPlot(options, stacked(times, series, shown), place);
+    charts.push(new uPlot(options, stacked(times, series, shown), place));
+  }
+
+  function draw() {
+    for (const chart of charts) chart.destroy();
+    charts = [];
+    drawSeries();
+    drawActions();
   }
 
   // Panels are replaced one by one and only when they changed, so that an open table, a scroll
   // position or a selection elsewhere stays as it is.
   const received = new Map();
 
+  function put(panel, old) {
+    const open = [...old.querySelectorAll("details[open]")].map((details) => details.id);
+    const top = [...old.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop]);
+    const focus = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    old.replaceWith(document.adoptNode(panel));
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    panel.querySelectorAll(".scroll").forEach((box, i) => top[i] && box.scrollTo(...top[i]));
+    if (focus) panel.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus();
+  }
+
   async function refresh() {
     if (document.hidden) return;
     const status = document.getElementById("refresh");
     try {
-      const answer = await fetch(`/panels${location.search}`, { headers: { accept: "text/html" } });
+      const answer = await fetch(`${status.dataset.from}${location.search}`, { headers: { accept: "text/html" } });
       if (!answer.ok) throw new Error(`the service answered ${answer.status}`);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       let redraw = false;
@@ -102,33 +157,32 @@
         received.set(name, text);
         const old = document.querySelector(`[data-panel="${CSS.escape(name)}"]`);
         if (before === text || !old) continue;
-        const open = [...old.querySelectorAll("details[open]")].map((details) => details.id);
-        const top = [...old.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop]);
-        old.replaceWith(document.adoptNode(panel));
-        for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-        panel.querySelectorAll(".scroll").forEach((box, i) => top[i] && box.scrollTo(...top[i]));
-        redraw ||= panel.querySelector("#actions-chart") !== null;
+        put(panel, old);
+        redraw ||= panel.querySelector(".chart") !== null;
       }
       if (redraw) draw();
+      status.classList.remove("wrong");
       status.textContent = `as of ${new Date().toISOString().slice(11, 19)} UTC`;
     } catch (error) {
-      status.textContent = `not refreshed: ${error.message}`;
+      status.classList.add("wrong");
+      status.textContent = `not refreshed: ${error.message}; trying again`;
     }
   }
 
-  function loop() {
+  function loop(pause) {
     setTimeout(async () => {
+      const begun = performance.now();
       await refresh();
-      loop();
-    }, EVERY);
+      loop(Math.max(EVERY, REST * (performance.now() - begun)));
+    }, pause);
   }
 
-  // What the page came with, before the chart changes it.
+  // What the page came with, before the charts change it.
   for (const panel of document.querySelectorAll("[data-panel]")) {
     received.set(panel.dataset.panel, panel.outerHTML);
   }
   draw();
-  loop();
+  loop(EVERY);
   document.addEventListener("visibilitychange", refresh);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   let width = innerWidth;

@@ -7,16 +7,21 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::panels::{self, RUNS};
+use crate::asked::Asked;
+use crate::format::Format;
+use crate::panels::{self, RUNS, SAMPLES};
+use crate::periods::Periods;
 use crate::reply::{self, Problem};
-use crate::selection::{Asked, Selection};
+use crate::selection::{Selection, dimension};
 use crate::sheet::Sheet;
 use crate::site::Site;
 use crate::sql::ask;
-use crate::{axis, command, datasets};
+use crate::{command, datasets, funnel, stacked};
 
-/// Countries that a program gets.
-const COUNTRIES: usize = 300;
+/// Values, objects and samples that a program gets unless it asks for another number.
+const USUALLY: usize = 300;
+/// … and the most that it may ask for.
+const MOST: usize = 10_000;
 
 /// `GET /api/{panel}`
 pub(crate) async fn panel(
@@ -24,13 +29,12 @@ pub(crate) async fn panel(
     name: Path<String>,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = asked.into_inner();
     let (name, dotted) = match name.strip_suffix(".csv") {
         Some(name) => (name.to_owned(), true),
         None => (name.into_inner(), false),
     };
-    let csv = match asked.format.as_deref() {
-        None | Some("" | "json") => dotted,
+    let csv = match asked.get("format") {
+        None | Some("json") => dotted,
         Some("csv") => true,
         Some(other) => {
             return Err(Problem::invalid(
@@ -39,8 +43,7 @@ pub(crate) async fn panel(
             ));
         }
     };
-    let selection = Selection::read(asked)?;
-    let (json, sheet) = made(&site, &name, &selection).await?;
+    let (json, sheet) = made(&site, &name, &asked).await?;
     Ok(if csv {
         reply::csv(&name, sheet.csv())
     } else {
@@ -49,12 +52,14 @@ pub(crate) async fn panel(
 }
 
 /// A panel's two faces; some say more in JSON than a table can.
-async fn made(site: &Site, name: &str, selection: &Selection) -> Result<(Value, Sheet), Problem> {
+async fn made(site: &Site, name: &str, asked: &Asked) -> Result<(Value, Sheet), Problem> {
+    let selection = Selection::read(asked)?;
     let alike = |sheet: Sheet| (sheet.json(), sheet);
+    let catalog = &site.catalog;
     Ok(match name {
         "totals" => {
-            let window = site.window(selection).await?;
-            let totals = site.catalog.totals(&window.filter).await?;
+            let window = site.window(&selection).await?;
+            let totals = catalog.totals(&window.filter).await?;
             let before = window.compared.then_some(totals.before);
             let json = json!({
                 "from": window.filter.from.to_string(),
@@ -64,26 +69,39 @@ async fn made(site: &Site, name: &str, selection: &Selection) -> Result<(Value, 
             });
             (json, panels::totals(&totals, window.compared))
         }
+        "series" => {
+            let window = site.window(&selection).await?;
+            alike(Periods::of(site, &window, selection.metric).await?.sheet())
+        }
         "actions" => {
-            let window = site.window(selection).await?;
-            let buckets = site.catalog.actions_by(&window.filter, window.step).await?;
-            alike(axis::long(&buckets, window.step))
+            let window = site.window(&selection).await?;
+            let buckets = catalog.actions_by(&window.filter, window.step).await?;
+            alike(stacked::long(&buckets, window.step))
         }
-        "products" => {
-            let window = site.window(selection).await?;
-            let lists = panels::products(site, &window).await?;
-            let flat = lists.iter().flat_map(|(action, products)| {
-                products
-                    .iter()
-                    .map(move |product| (action.as_str(), product))
-            });
-            alike(panels::product_sheet(flat))
+        "breakdown" => {
+            let by = asked.get("by").ok_or_else(|| {
+                Problem::invalid("there is no dimension", "write by=product, or another")
+            })?;
+            let (by, n) = (dimension(by)?, number(asked)?);
+            let window = site.window(&selection).await?;
+            let found = catalog.breakdown(&window.filter, by, selection.metric, n);
+            let found = found.await?;
+            let sheet = panels::breakdown(by.name(), &found);
+            (json!(found), sheet)
         }
-        "countries" => {
-            let window = site.window(selection).await?;
-            alike(panels::countries(
-                &site.catalog.countries(&window.filter, COUNTRIES).await?,
-            ))
+        "unbought" => {
+            let n = number(asked)?;
+            let window = site.window(&selection).await?;
+            let found = funnel::unbought(site, &window, n).await?;
+            let sheet = panels::breakdown("product", &found);
+            (json!(found), sheet)
+        }
+        "funnel" => {
+            let window = site.window(&selection).await?;
+            let (_, steps) = funnel::steps(site, &selection).await?;
+            let reached = funnel::reached(site, &window, &steps, selection.window).await?;
+            let sheet = funnel::sheet(&reached);
+            (json!(reached), sheet)
         }
         "accounting" => {
             let (balance, _) = site.balance().await?;
@@ -93,30 +111,62 @@ async fn made(site: &Site, name: &str, selection: &Selection) -> Result<(Value, 
             let (balance, freshness) = site.balance().await?;
             alike(panels::freshness(&freshness, &balance, site.clock.now()))
         }
-        "datasets" => alike(datasets::states(&site.catalog.datasets().await?)),
-        "externals" => alike(datasets::adoptions(&site.catalog.adoptions(RUNS).await?)),
+        "datasets" => alike(datasets::states(&catalog.datasets().await?)),
+        "externals" => alike(datasets::adoptions(&catalog.adoptions(RUNS).await?)),
         "quarantined" => alike(datasets::quarantined(
-            &site.catalog.quarantined(RUNS).await?,
+            &catalog.quarantined(number(asked)?).await?,
         )),
-        "crawls" => alike(panels::crawls(&site.catalog.crawls(RUNS).await?)),
+        "letters" => {
+            let (letters, _) = catalog.letters(SAMPLES).await?;
+            (json!(letters), panels::letters(&letters))
+        }
+        "objects" => alike(panels::objects(&catalog.newest(number(asked)?).await?)),
+        "crawls" => alike(panels::crawls(&catalog.crawls(RUNS).await?)),
         unknown => return Err(Problem::missing(&format!("/api/{unknown}"))),
     })
 }
 
-/// What `POST /api/query` takes.
+/// How many rows are asked for.
+fn number(asked: &Asked) -> Result<usize, Problem> {
+    let Some(text) = asked.get("n") else {
+        return Ok(USUALLY);
+    };
+    let number = text.parse().ok().filter(|n| (1..=MOST).contains(n));
+    number.ok_or_else(|| {
+        let remedy = format!("write a number from 1 to {MOST}");
+        Problem::invalid(format!("n {text:?} is not a number of rows"), &remedy)
+    })
+}
+
+/// What `/api/query` takes: in its URL, or as JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Question {
+    #[serde(default)]
     sql: String,
+    format: Option<String>,
 }
 
-/// `POST /api/query`
+/// `GET /api/query?sql=…`: for tools that read an address.
 pub(crate) async fn query(
     site: Data<Site>,
+    request: HttpRequest,
+    question: Query<Question>,
+) -> Result<HttpResponse, Problem> {
+    let format = Format::wanted(question.format.as_deref(), request.headers())?;
+    format.answer(&ask(&site, &question.sql).await?)
+}
+
+/// `POST /api/query`: the same, with SQL that no address would hold.
+pub(crate) async fn asked(
+    site: Data<Site>,
+    request: HttpRequest,
+    address: Query<Question>,
     question: Json<Question>,
 ) -> Result<HttpResponse, Problem> {
-    let rows = ask(&site, &question.sql).await?;
-    Ok(reply::written_json(rows.json()))
+    let format = question.format.as_deref().or(address.format.as_deref());
+    let format = Format::wanted(format, request.headers())?;
+    format.answer(&ask(&site, &question.sql).await?)
 }
 
 /// `POST /api/crawl`: a crawl now.

@@ -1,172 +1,89 @@
-//! The time axis of the actions: every step of the window, so that a quiet hour shows as one.
+//! The time axis: every step of a range, so that a quiet hour shows as one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
-use catalog::{Bucket, Filter, Step, Timestamp};
-use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
-use serde::Serialize;
+use catalog::{Step, Timestamp};
+use chrono::{DateTime, Datelike, Months, NaiveTime, TimeDelta, Utc};
 
-use crate::selection::word;
-use crate::sheet::{Cell, Sheet};
+/// Steps that an axis may have: no chart has more pixels.
+const STEPS: u64 = 10_000;
 
-/// Actions with a series of their own; the others share one.
-const SERIES: usize = 7;
-/// More steps than this are not filled in: a chart has no more pixels.
-const STEPS: usize = 10_000;
-/// Rows of the table behind the chart.
-const TABLE: usize = 400;
-
-/// Clicks by step and action, ready to draw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Chart {
-    /// The step's word.
-    step: &'static str,
-    /// The steps' begins, in seconds since the epoch.
-    times: Vec<i64>,
-    /// The actions, most frequent first.
-    series: Vec<Series>,
-}
-
-/// One action's clicks, one number a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Series {
-    action: String,
-    clicks: Vec<u64>,
-}
-
-impl Chart {
-    /// Lays the buckets out over the filter's range.
-    pub(crate) fn lay(buckets: &[Bucket], filter: &Filter, step: Step) -> Self {
-        let times = steps(buckets, filter, step);
-        let place: HashMap<i64, usize> = times.iter().enumerate().map(|(i, &at)| (at, i)).collect();
-        let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
-        for bucket in buckets {
-            *sums.entry(&bucket.action).or_default() += bucket.clicks;
-        }
-        let mut ranked: Vec<_> = sums.into_iter().collect();
-        ranked.sort_by_key(|&(action, clicks)| (std::cmp::Reverse(clicks), action));
-        let mut series: Vec<Series> = ranked
-            .iter()
-            .take(SERIES)
-            .map(|&(action, _)| Series {
-                action: action.into(),
-                clicks: vec![0; times.len()],
-            })
-            .collect();
-        if ranked.len() > SERIES {
-            let action = format!("{} others", ranked.len() - SERIES);
-            series.push(Series {
-                action,
-                clicks: vec![0; times.len()],
-            });
-        }
-        let rank: HashMap<&str, usize> = ranked
-            .iter()
-            .enumerate()
-            .map(|(i, &(action, _))| (action, i.min(SERIES)))
-            .collect();
-        for bucket in buckets {
-            if let Some(&at) = place.get(&seconds(bucket.at)) {
-                series[rank[bucket.action.as_str()]].clicks[at] += bucket.clicks;
-            }
-        }
-        Self {
-            step: word(step),
-            times,
-            series,
-        }
-    }
-
-    /// As text inside a `script` element: nothing in it can end the element.
-    pub(crate) fn inline(&self) -> String {
-        let json = serde_json::to_string(self).expect("a chart is plain text and numbers");
-        json.replace('<', "\\u003c")
-            .replace('>', "\\u003e")
-            .replace('&', "\\u0026")
-    }
-
-    /// The same numbers as a table, newest first, and a sentence where it is cut.
-    pub(crate) fn table(&self, step: Step) -> (Sheet, Option<String>) {
-        let columns = std::iter::once("from").chain(self.series.iter().map(|one| &*one.action));
-        let rows = self.times.iter().enumerate().rev().map(|(i, &at)| {
-            let begin = Cell::Begin(Timestamp::from_micros(at.saturating_mul(1_000_000)), step);
-            let counts = self.series.iter().map(|one| Cell::Count(one.clicks[i]));
-            std::iter::once(begin).chain(counts).collect()
-        });
-        let cut = (self.times.len() > TABLE).then(|| {
-            format!(
-                "The table shows the newest {TABLE} of {} steps; the CSV holds all.",
-                self.times.len()
-            )
-        });
-        (
-            Sheet::new(columns, rows.take(TABLE).collect()).verbatim(),
-            cut,
-        )
+/// The step's length in seconds, a month's at its shortest.
+const fn length(step: Step) -> u64 {
+    match step {
+        Step::Minute => 60,
+        Step::Hour => 3_600,
+        Step::Day => 86_400,
+        Step::Week => 7 * 86_400,
+        Step::Month => 28 * 86_400,
     }
 }
 
-/// The buckets in the long form that programs read.
-pub(crate) fn long(buckets: &[Bucket], step: Step) -> Sheet {
-    let row = |bucket: &Bucket| {
-        vec![
-            Cell::Begin(bucket.at, step),
-            Cell::Text(bucket.action.clone()),
-            Cell::Count(bucket.clicks),
-        ]
-    };
-    Sheet::new(
-        ["at", "action", "clicks"],
-        buckets.iter().map(row).collect(),
-    )
+/// Whether a range has no more steps than an axis takes.
+pub(crate) const fn fits(step: Step, range: Duration) -> bool {
+    range.as_secs() / length(step) < STEPS
 }
 
-fn seconds(at: Timestamp) -> i64 {
-    at.micros().div_euclid(1_000_000)
+/// The step that suits a range of this length.
+pub(crate) fn fitting(range: Duration) -> Step {
+    match range.as_secs() {
+        0..=7_200 => Step::Minute,
+        7_201..=345_599 => Step::Hour,
+        345_600..=10_454_399 => Step::Day,
+        10_454_400..=31_622_400 => Step::Week,
+        _ => Step::Month,
+    }
 }
 
-/// Every step of the range, or where these are too many only those with clicks.
-fn steps(buckets: &[Bucket], filter: &Filter, step: Step) -> Vec<i64> {
-    let mut with_clicks: Vec<i64> = buckets.iter().map(|bucket| seconds(bucket.at)).collect();
-    with_clicks.dedup();
-    let (Some(&first), Some(&last)) = (with_clicks.first(), with_clicks.last()) else {
-        return Vec::new();
-    };
-    let end = seconds(filter.to).max(last + 1);
+/// The begin of every step that the range touches, in seconds since the epoch. A range that
+/// does not [fit](fits) is cut.
+pub(crate) fn steps(from: Timestamp, to: Timestamp, step: Step) -> Vec<i64> {
     let mut all = Vec::new();
-    let mut at = Some(begin(filter.from.datetime(), step)).filter(|at| at.timestamp() <= first);
+    let mut at = Some(begin(from.datetime(), step));
     while let Some(now) = at
-        && now.timestamp() < end
+        && now.timestamp_micros() < to.micros()
+        && all.len() as u64 <= STEPS
     {
-        if all.len() == STEPS {
-            return with_clicks;
-        }
         all.push(now.timestamp());
         at = after(now, step);
     }
-    if with_clicks.iter().all(|at| all.binary_search(at).is_ok()) {
-        all
-    } else {
-        with_clicks
-    }
+    all
+}
+
+/// A moment in whole seconds since the epoch.
+pub(crate) fn seconds(at: Timestamp) -> i64 {
+    at.micros().div_euclid(1_000_000)
+}
+
+/// The moment of so many seconds since the epoch.
+pub(crate) fn moment(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds.saturating_mul(1_000_000))
 }
 
 fn begin(at: DateTime<Utc>, step: Step) -> DateTime<Utc> {
-    let midnight = |at: DateTime<Utc>| at.date_naive().and_time(NaiveTime::MIN).and_utc();
+    let floor = |seconds: i64| {
+        let now = at.timestamp();
+        DateTime::from_timestamp(now - now.rem_euclid(seconds), 0).unwrap_or(at)
+    };
+    let midnight = at.date_naive().and_time(NaiveTime::MIN).and_utc();
     match step {
-        Step::Hour => {
-            let seconds = at.timestamp();
-            DateTime::from_timestamp(seconds - seconds.rem_euclid(3_600), 0).unwrap_or(at)
+        Step::Minute => floor(60),
+        Step::Hour => floor(3_600),
+        Step::Day => midnight,
+        Step::Week => {
+            let since = TimeDelta::days(at.weekday().num_days_from_monday().into());
+            midnight.checked_sub_signed(since).unwrap_or(midnight)
         }
-        Step::Day => midnight(at),
-        Step::Month => midnight(at).with_day(1).unwrap_or(at),
+        Step::Month => midnight.with_day(1).unwrap_or(midnight),
     }
 }
 
 fn after(at: DateTime<Utc>, step: Step) -> Option<DateTime<Utc>> {
     match step {
-        Step::Hour => at.checked_add_signed(chrono::TimeDelta::hours(1)),
-        Step::Day => at.checked_add_signed(chrono::TimeDelta::days(1)),
+        Step::Minute => at.checked_add_signed(TimeDelta::minutes(1)),
+        Step::Hour => at.checked_add_signed(TimeDelta::hours(1)),
+        Step::Day => at.checked_add_signed(TimeDelta::days(1)),
+        Step::Week => at.checked_add_signed(TimeDelta::weeks(1)),
         Step::Month => at.checked_add_months(Months::new(1)),
     }
 }
@@ -175,118 +92,60 @@ fn after(at: DateTime<Utc>, step: Step) -> Option<DateTime<Utc>> {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
-        Timestamp::parse_rfc3339(text).unwrap()
-    }
-
-    fn filter(from: &str, to: &str) -> Filter {
-        Filter {
-            from: at(from),
-            to: at(to),
-            ..Filter::default()
-        }
-    }
-
-    fn bucket(moment: &str, action: &str, clicks: u64) -> Bucket {
-        Bucket {
-            at: at(moment),
-            action: action.into(),
-            clicks,
-        }
-    }
-
     #[test]
-    fn quiet_steps_are_zeros() {
-        let buckets = [
-            bucket("2026-11-22T20:00:00Z", "view", 5),
-            bucket("2026-11-22T22:00:00Z", "buy", 1),
-            bucket("2026-11-22T22:00:00Z", "view", 2),
-        ];
-        let filter = filter("2026-11-22T19:30:00Z", "2026-11-22T23:10:00Z");
-        let chart = Chart::lay(&buckets, &filter, Step::Hour);
-        assert_eq!(chart.times.len(), 5, "19:00 to 23:00");
-        assert_eq!(
-            chart.series[0],
-            Series {
-                action: "view".into(),
-                clicks: vec![0, 5, 0, 2, 0]
-            }
-        );
-        assert_eq!(
-            chart.series[1],
-            Series {
-                action: "buy".into(),
-                clicks: vec![0, 0, 0, 1, 0]
-            }
-        );
-    }
-
-    #[test]
-    fn months_step_by_the_calendar() {
-        let buckets = [bucket("2011-02-01T00:00:00Z", "buy", 9)];
-        let chart = Chart::lay(
-            &buckets,
-            &filter("2010-12-15T00:00:00Z", "2011-04-01T00:00:00Z"),
-            Step::Month,
-        );
-        let (sheet, cut) = chart.table(Step::Month);
-        let months: Vec<_> = sheet
-            .rows
-            .iter()
-            .map(|row| row[0].shown().into_owned())
-            .collect();
-        assert_eq!(months, ["2011-03", "2011-02", "2011-01", "2010-12"]);
-        assert_eq!(cut, None);
-    }
-
-    #[test]
-    fn rare_actions_share_a_series_and_no_click_is_lost() {
-        let buckets: Vec<_> = (0..20u64)
-            .map(|n| bucket("2026-11-22T20:00:00Z", &format!("action{n:02}"), n + 1))
-            .collect();
-        let chart = Chart::lay(
-            &buckets,
-            &filter("2026-11-22T20:00:00Z", "2026-11-22T21:00:00Z"),
-            Step::Hour,
-        );
-        assert_eq!(chart.series.len(), 8);
-        assert_eq!(chart.series[7].action, "13 others");
-        let sum: u64 = chart.series.iter().flat_map(|one| &one.clicks).sum();
-        assert_eq!(sum, (1..=20).sum::<u64>());
-    }
-
-    #[test]
-    fn input_29_an_action_cannot_leave_its_script_element() {
-        let buckets = [bucket(
+    fn an_axis_has_every_step_that_the_range_touches() {
+        let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+        let check = |from: &str, to: &str, step, expect: &[&str]| {
+            let expect: Vec<_> = expect.iter().map(|text| seconds(at(text))).collect();
+            assert_eq!(
+                steps(at(from), at(to), step),
+                expect,
+                "{from} {to} {step:?}"
+            );
+        };
+        check(
+            "2026-11-22T19:58:30Z",
             "2026-11-22T20:00:00Z",
-            "</script><script>alert(1)</script>&",
-            1,
-        )];
-        let chart = Chart::lay(
-            &buckets,
-            &filter("2026-11-22T20:00:00Z", "2026-11-22T21:00:00Z"),
-            Step::Hour,
+            Step::Minute,
+            &["2026-11-22T19:58:00Z", "2026-11-22T19:59:00Z"],
         );
-        let text = chart.inline();
-        assert!(!text.contains(['<', '>', '&']), "{text}");
-        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            read["series"][0]["action"],
-            "</script><script>alert(1)</script>&"
+        check(
+            "2026-11-22T19:30:00Z",
+            "2026-11-22T21:00:00.000001Z",
+            Step::Hour,
+            &[
+                "2026-11-22T19:00:00Z",
+                "2026-11-22T20:00:00Z",
+                "2026-11-22T21:00:00Z",
+            ],
+        );
+        // A week begins on Monday; the 22nd is a Sunday.
+        check(
+            "2026-11-22T10:00:00Z",
+            "2026-11-23T10:00:00Z",
+            Step::Week,
+            &["2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z"],
+        );
+        check(
+            "2010-12-15T00:00:00Z",
+            "2011-02-01T00:00:00Z",
+            Step::Month,
+            &["2010-12-01T00:00:00Z", "2011-01-01T00:00:00Z"],
+        );
+        check(
+            "2011-02-01T00:00:00Z",
+            "2011-02-01T00:00:00Z",
+            Step::Day,
+            &[],
         );
     }
 
     #[test]
-    fn a_century_of_hours_is_not_filled() {
-        let buckets = [
-            bucket("1950-01-01T00:00:00Z", "a", 1),
-            bucket("2050-01-01T00:00:00Z", "a", 1),
-        ];
-        let chart = Chart::lay(
-            &buckets,
-            &filter("1950-01-01T00:00:00Z", "2050-01-01T00:00:01Z"),
-            Step::Hour,
-        );
-        assert_eq!(chart.times.len(), 2);
+    fn the_step_that_suits_a_range_fits_it() {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        for range in [0, 1, 3, 4, 30, 120, 121, 366, 367, 10_000, 200_000].map(days) {
+            assert!(fits(fitting(range), range), "{range:?}");
+        }
+        assert!(fits(Step::Hour, days(400)) && !fits(Step::Minute, days(8)));
     }
 }

@@ -9,6 +9,7 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 use catalog::{Adoption, DatasetState, Quarantined};
 
+use crate::controls::Nav;
 use crate::figures;
 use crate::reply::{self, PageProblem};
 use crate::selection::percent;
@@ -21,6 +22,7 @@ const SHOWN: usize = 50;
 #[derive(Template)]
 #[template(path = "datasets.html")]
 struct DatasetsPage {
+    nav: Nav,
     datasets: Vec<Shown>,
     externals: Vec<(String, String, String)>,
     runs: Sheet,
@@ -66,6 +68,10 @@ async fn shown(site: &Site) -> Result<DatasetsPage, catalog::Error> {
         (external.name.clone(), external.path.clone(), rows)
     });
     Ok(DatasetsPage {
+        nav: Nav {
+            here: "/datasets",
+            query: String::new(),
+        },
         datasets,
         externals: externals.collect(),
         runs: adoptions(&catalog.adoptions(SHOWN).await?),

@@ -38,8 +38,8 @@ pub(crate) fn time(at: Timestamp) -> String {
 /// A step's begin, as fine as the step.
 pub(crate) fn begin(at: Timestamp, step: Step) -> String {
     let form = match step {
-        Step::Hour => "%Y-%m-%d %H:%M",
-        Step::Day => "%Y-%m-%d",
+        Step::Minute | Step::Hour => "%Y-%m-%d %H:%M",
+        Step::Day | Step::Week => "%Y-%m-%d",
         Step::Month => "%Y-%m",
     };
     at.datetime().format(form).to_string()
@@ -72,6 +72,12 @@ pub(crate) fn size(bytes: u64) -> String {
         scaled /= 1024.0;
     }
     format!("{scaled:.1} TiB")
+}
+
+/// `12.5 %` of a whole; none of nothing.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+pub(crate) fn share(part: u64, whole: u64) -> Option<String> {
+    (whole > 0).then(|| format!("{:.1} %", part as f64 * 100.0 / whole as f64))
 }
 
 /// A change in words, `+12.5 %` or `×64`; none where there was nothing before.

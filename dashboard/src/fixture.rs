@@ -85,7 +85,20 @@ impl Served {
         Self::over(false, Ok(Vec::new())).await
     }
 
+    /// The same as the empty one, for those who hold a secret.
+    pub(crate) async fn locked(secret: &str) -> Self {
+        Self::serve(false, Ok(Vec::new()), secret).await
+    }
+
     async fn over(filled: bool, topic_says: Result<Vec<Span>, CommandError>) -> Self {
+        Self::serve(filled, topic_says, "").await
+    }
+
+    async fn serve(
+        filled: bool,
+        topic_says: Result<Vec<Span>, CommandError>,
+        secret: &str,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lake_folder = folder.path().join("lake");
         let s3 = S3 {
@@ -136,6 +149,7 @@ impl Served {
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
+            token: secret.into(),
             workers: 1,
             stale_after: Duration::from_secs(60),
         };

@@ -2,7 +2,7 @@
 //! dashboard on this machine by a name of its own, nor make a browser send it a command, nor
 //! load anything into our pages.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,10 +13,58 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, ResponseError, web};
 
 use crate::reply::{PageProblem, Problem};
+use crate::token::Token;
 
-/// Whether the listener's address is this machine's own.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Loopback(pub(crate) bool);
+/// Letters that a token must have, so that it is not guessed.
+const LETTERS: usize = 16;
+
+/// Who may ask.
+#[derive(Debug, Clone)]
+pub(crate) enum Access {
+    /// Whoever is on this machine, and names it.
+    Machine,
+    /// Whoever holds the token.
+    Holder(Token),
+}
+
+impl Access {
+    /// What a listener's address and the configured token make of it; why it cannot be.
+    pub(crate) fn to(address: SocketAddr, token: &str) -> Result<Self, String> {
+        match token.chars().count() {
+            0 if address.ip().is_loopback() => Ok(Self::Machine),
+            0 => Err(format!(
+                "on {address} everybody could read every click: set dashboard.token to a secret, or dashboard.listen to a loopback address"
+            )),
+            LETTERS.. => Ok(Self::Holder(Token::new(token))),
+            few => Err(format!(
+                "dashboard.token has {few} letters: give it {LETTERS} or more, such as what `openssl rand -hex 16` prints"
+            )),
+        }
+    }
+
+    /// Why a request is not answered, where that is so.
+    fn refusal(&self, path: &str, host: &str, authorization: Option<&[u8]>) -> Option<Problem> {
+        match self {
+            Self::Machine if names_this_machine(host) => None,
+            Self::Machine => Some(Problem::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "this dashboard listens on this machine only, and {host:?} does not name it"
+                ),
+                "ask for it at 127.0.0.1 or localhost, or set dashboard.listen to another address",
+            )),
+            // Whether it lives is no secret, and a command has a token of its own.
+            Self::Holder(_) if matches!(path, "/healthz" | "/readyz") => None,
+            Self::Holder(_) if path.starts_with("/command/") => None,
+            Self::Holder(token) if token.admits(authorization) => None,
+            Self::Holder(_) => Some(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "this dashboard is for those who hold its token",
+                "send what dashboard.token says: as the password that the browser asks for, with any name, or as `Authorization: Bearer …`",
+            )),
+        }
+    }
+}
 
 const HEADERS: [(HeaderName, &str); 5] = [
     (
@@ -37,12 +85,15 @@ pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let loopback = request
-        .app_data::<web::Data<Loopback>>()
-        .is_some_and(|data| data.0);
-    let mut response = match foreign(request.method(), request.uri(), request.headers(), loopback) {
+    let mut response = match foreign(&request) {
         Some(problem) => {
-            let answer = told(request.path(), problem);
+            let asks = problem.status == StatusCode::UNAUTHORIZED;
+            let mut answer = told(request.path(), problem);
+            if asks {
+                let basic =
+                    HeaderValue::from_static("Basic realm=\"Clickweir\", charset=\"UTF-8\"");
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+            }
             request.into_response(answer)
         }
         None => next.call(request).await?.map_into_boxed_body(),
@@ -57,26 +108,35 @@ pub(crate) async fn guard(
 
 /// A problem as the asker reads it: JSON for programs, a page for people.
 pub(crate) fn told(path: &str, problem: Problem) -> HttpResponse {
-    if path.starts_with("/api/") || path.starts_with("/command/") || path.ends_with(".csv") {
+    if path.starts_with("/api/") || path.starts_with("/command/") {
         problem.error_response()
     } else {
         PageProblem(problem).error_response()
     }
 }
 
-fn foreign(method: &Method, uri: &Uri, headers: &HeaderMap, loopback: bool) -> Option<Problem> {
-    let host = uri
-        .authority()
+fn foreign(request: &ServiceRequest) -> Option<Problem> {
+    let access = request.app_data::<web::Data<Access>>()?;
+    let headers = request.headers();
+    let host = host(request.uri(), headers);
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .map(HeaderValue::as_bytes);
+    access
+        .refusal(request.path(), host, authorization)
+        .or_else(|| sent_by_a_page(request.method(), host, headers))
+}
+
+/// Who is asked, as the client names it.
+fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> &'r str {
+    uri.authority()
         .map(Authority::as_str)
         .or_else(|| headers.get(header::HOST)?.to_str().ok())
-        .unwrap_or_default();
-    if loopback && !names_this_machine(host) {
-        return Some(Problem::new(
-            StatusCode::FORBIDDEN,
-            format!("this dashboard listens on this machine only, and {host:?} does not name it"),
-            "ask for it at 127.0.0.1 or localhost, or set dashboard.listen to another address",
-        ));
-    }
+        .unwrap_or_default()
+}
+
+/// A page of somebody else may not make a browser send what changes something.
+fn sent_by_a_page(method: &Method, host: &str, headers: &HeaderMap) -> Option<Problem> {
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let origin = headers
         .get(header::ORIGIN)
@@ -124,12 +184,10 @@ mod tests {
     fn a_foreign_page_may_not_post() {
         let check = |method: Method, origin: Option<&str>, expect: bool| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static("localhost:8081"));
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
             }
-            let refused =
-                foreign(&method, &Uri::from_static("/api/crawl"), &headers, true).is_some();
+            let refused = sent_by_a_page(&method, "localhost:8081", &headers).is_some();
             assert_eq!(refused, expect, "{method} {origin:?}");
         };
         check(Method::POST, None, false);
@@ -138,5 +196,26 @@ mod tests {
         check(Method::POST, Some("http://localhost:9999"), true);
         check(Method::POST, Some("null"), true);
         check(Method::GET, Some("http://evil.example"), false);
+    }
+
+    #[test]
+    fn beyond_this_machine_a_token_is_wanted() {
+        let check = |address: &str, token: &str, expect: Result<&str, &str>| {
+            let access = Access::to(address.parse().unwrap(), token);
+            match (access, expect) {
+                (Ok(Access::Machine), Ok("machine")) | (Ok(Access::Holder(_)), Ok("holder")) => {}
+                (Err(why), Err(says)) => assert!(why.contains(says), "{why}"),
+                (access, expect) => panic!("{address} {token}: {access:?}, not {expect:?}"),
+            }
+        };
+        let long = "0123456789abcdef";
+        check("127.0.0.1:8081", "", Ok("machine"));
+        check("[::1]:8081", "", Ok("machine"));
+        check("127.0.0.1:8081", long, Ok("holder"));
+        check("0.0.0.0:8081", long, Ok("holder"));
+        check("0.0.0.0:8081", "", Err("set dashboard.token"));
+        check("[::]:8081", "", Err("set dashboard.token"));
+        check("192.168.1.4:8081", "", Err("set dashboard.token"));
+        check("0.0.0.0:8081", "guess me", Err("has 8 letters"));
     }
 }

@@ -4,20 +4,26 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
 use askama::Template;
-use catalog::{Product, Step, Timestamp, Values};
+use catalog::{Dimension, Step, Timestamp};
+use futures::future::try_join_all;
 use futures::try_join;
 
-use crate::axis::Chart;
+use crate::asked::Asked;
+use crate::axis;
 use crate::balance::Balance;
+use crate::cards::{self, Card, Figure};
+use crate::controls::{Controls, Nav};
 use crate::figures;
-use crate::panels::{self, Bar, Figure, LISTED, RUNS};
-use crate::reply::{PageProblem, Problem, html};
-use crate::selection::{Asked, Selection, Window, word};
+use crate::panels::LISTED;
+use crate::periods::Periods;
+use crate::reply::{self, PageProblem, Problem, html};
+use crate::selection::{STEPS, Selection, Window, metric_word, word};
 use crate::sheet::Sheet;
 use crate::site::Site;
+use crate::stacked::{Stacked, inline};
 
 /// What sends a first click to the edge at `edge`.
-fn first_click(edge: &str) -> String {
+pub(crate) fn first_click(edge: &str) -> String {
     format!(
         r#"curl -i {edge}/v1/events \
   -H 'content-type: application/json' \
@@ -28,20 +34,12 @@ fn first_click(edge: &str) -> String {
 #[derive(Template)]
 #[template(path = "dashboard.html")]
 struct Dashboard {
+    nav: Nav,
     as_of: String,
-    ranges: Vec<(String, &'static str, bool)>,
-    range_name: &'static str,
-    edges: (String, String),
-    steps: Vec<Choice>,
-    action_choices: Vec<Choice>,
-    country_choices: Vec<Choice>,
-    product: String,
+    controls: Controls,
     /// The panels, rendered: the template's own text around escaped values.
     panels: String,
 }
-
-/// A value of a form's list, its label, and whether it is chosen.
-type Choice = (String, String, bool);
 
 #[derive(Template)]
 #[template(path = "panels.html")]
@@ -55,20 +53,27 @@ struct Panels {
     mark: String,
     totals: Vec<Figure>,
     step: &'static str,
-    actions: Sheet,
-    cut: Option<String>,
+    /// The steps that fit: query, word, whether it is drawn.
+    steps: Vec<(String, &'static str, bool)>,
+    metric: &'static str,
+    series: Drawn,
+    compared: bool,
+    actions: Drawn,
+    cards: Vec<Card>,
+    balance: Balance,
+}
+
+/// A chart, the table behind it, and what the table says of its length.
+struct Drawn {
     /// The chart's numbers as JSON that cannot end a `script` element.
     chart: String,
-    products: Vec<Listed>,
-    countries: Listed,
-    balance: Balance,
-    accounting: Sheet,
-    freshness: Sheet,
-    crawls: Sheet,
+    sheet: Sheet,
+    cut: Option<String>,
+    quiet: bool,
 }
 
 /// Why a page is empty.
-enum Hint {
+pub(crate) enum Hint {
     EmptyLake,
     Elsewhere {
         least: String,
@@ -77,24 +82,27 @@ enum Hint {
     },
 }
 
-/// A list that is shown as bars, with its table.
-struct Listed {
-    title: String,
-    action: String,
-    bars: Vec<Bar>,
-    sheet: Sheet,
-}
-
 /// `GET /`
 pub(crate) async fn page(
     site: Data<Site>,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, PageProblem> {
-    let selection = Selection::read(asked.into_inner())?;
-    let (panels, values) = try_join!(gather(&site, &selection), async {
-        Ok(site.catalog.filter_values().await?)
-    })?;
-    let page = Dashboard::over(&selection, &values, &panels);
+    let selection = Selection::read(&asked)?;
+    if asked.get("where").is_some() {
+        return Ok(reply::see(&format!("/{}", selection.query())));
+    }
+    let panels = gather(&site, &selection).await?;
+    let page = Dashboard {
+        nav: Nav {
+            here: "/",
+            query: selection.query(),
+        },
+        as_of: panels.as_of.datetime().format("%H:%M:%S").to_string(),
+        controls: Controls::of("/", &selection),
+        panels: panels
+            .render()
+            .expect("a template over plain text and numbers renders"),
+    };
     Ok(html(StatusCode::OK, &page))
 }
 
@@ -103,143 +111,105 @@ pub(crate) async fn fragment(
     site: Data<Site>,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, PageProblem> {
-    let selection = Selection::read(asked.into_inner())?;
+    let selection = Selection::read(&asked)?;
     let panels = gather(&site, &selection).await?;
     Ok(html(StatusCode::OK, &panels))
-}
-
-impl Dashboard {
-    fn over(selection: &Selection, values: &Values, panels: &Panels) -> Self {
-        let steps = [
-            ("", "by the range"),
-            ("hour", "hour"),
-            ("day", "day"),
-            ("month", "month"),
-        ];
-        let chosen = selection.step.map(word).unwrap_or_default();
-        let steps = steps.map(|(value, label)| (value.into(), label.into(), value == chosen));
-        Self {
-            as_of: panels.as_of.datetime().format("%H:%M:%S").to_string(),
-            ranges: selection.ranges(),
-            range_name: selection.range_name(),
-            edges: selection.edges(),
-            steps: steps.into(),
-            action_choices: choices(&values.actions, selection.action.as_deref()),
-            country_choices: choices(&values.countries, selection.country.as_deref()),
-            product: selection.product.clone().unwrap_or_default(),
-            panels: panels
-                .render()
-                .expect("a template over plain text and numbers renders"),
-        }
-    }
-}
-
-/// "any", the values there are, and the chosen one also where it is not among them.
-fn choices(values: &[String], chosen: Option<&str>) -> Vec<Choice> {
-    let unlisted = chosen.filter(|chosen| !values.iter().any(|value| value == chosen));
-    let any = (String::new(), "any".to_owned(), chosen.is_none());
-    let listed = values.iter().map(String::as_str).chain(unlisted);
-    let choice = |value: &str| (value.to_owned(), value.to_owned(), Some(value) == chosen);
-    std::iter::once(any).chain(listed.map(choice)).collect()
 }
 
 async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
     let span = site.catalog.span().await?;
     let now = site.clock.now();
-    let window = selection.window(now, span);
-    let Window {
-        filter,
-        step,
-        compared,
-    } = &window;
-    let (totals, buckets, products, countries, (balance, freshness), runs) = try_join!(
+    let window = selection.window(now, span)?;
+    let (filter, metric) = (&window.filter, selection.metric);
+    let broken = Dimension::ALL.map(|by| async move {
+        let found = site.catalog.breakdown(filter, by, metric, LISTED).await?;
+        Ok::<_, Problem>(Card::of(by, &found, selection, metric.into()))
+    });
+    let (totals, series, buckets, mut cards, (balance, _)) = try_join!(
         async { Ok(site.catalog.totals(filter).await?) },
-        async { Ok(site.catalog.actions_by(filter, *step).await?) },
-        panels::products(site, &window),
-        async { Ok(site.catalog.countries(filter, LISTED).await?) },
+        Periods::of(site, &window, metric),
+        async { Ok(site.catalog.actions_by(filter, window.step).await?) },
+        try_join_all(broken),
         site.balance(),
-        async { Ok(site.catalog.crawls(RUNS).await?) },
     )?;
-    let chart = Chart::lay(&buckets, filter, *step);
-    let (actions, cut) = chart.table(*step);
-    let hint = match span {
-        None => Some(Hint::EmptyLake),
-        Some((least, greatest)) if totals.now.clicks == 0 => Some(Hint::Elsewhere {
-            least: figures::time(least),
-            greatest: figures::time(greatest),
-            all: selection.wider().query(),
-        }),
-        Some(_) => None,
+    // What a page is about stands first: products and where people come from, actions last.
+    cards.rotate_left(1);
+    let stacked = Stacked::lay(&buckets, filter, window.step);
+    let (sheet, cut) = stacked.table(window.step);
+    let actions = Drawn {
+        chart: inline(&stacked),
+        quiet: sheet.rows.is_empty(),
+        sheet,
+        cut,
     };
-    let query = selection.query();
-    let counted: Vec<_> = countries
-        .iter()
-        .map(|one| {
-            let name = one.country.clone().unwrap_or_else(|| "not known".into());
-            (name, String::new(), one.clicks)
-        })
-        .collect();
+    let (sheet, cut) = series.table();
+    let drawn = Drawn {
+        chart: inline(&series),
+        quiet: series.quiet(),
+        sheet,
+        cut,
+    };
     Ok(Panels {
         as_of: now,
-        hint,
+        hint: hint(span, totals.now.clicks, selection, "/"),
         first_click: first_click(&site.sources.edge),
         range_text: range_text(&window),
-        mark: if query.is_empty() {
-            query
-        } else {
-            format!("?{query}")
-        },
-        totals: panels::figures(&totals, *compared),
-        step: word(*step),
+        mark: selection.query(),
+        totals: cards::figures(&totals, window.compared, selection),
+        step: word(window.step),
+        steps: steps(selection, &window),
+        metric: metric_word(metric),
+        series: drawn,
+        compared: window.compared,
         actions,
-        cut,
-        chart: chart.inline(),
-        products: products
-            .into_iter()
-            .map(|(action, list)| listed(action, &list))
-            .collect(),
-        countries: Listed {
-            title: "Countries".into(),
-            action: String::new(),
-            bars: panels::bars(&counted),
-            sheet: panels::countries(&countries),
-        },
-        accounting: balance.sheet(),
-        freshness: panels::freshness(&freshness, &balance, now),
+        cards,
         balance,
-        crawls: panels::crawls(&runs),
     })
 }
 
-fn listed(action: String, products: &[Product]) -> Listed {
-    let counted: Vec<_> = products
-        .iter()
-        .map(|product| match product.name.clone() {
-            Some(name) => (name, product.product_id.clone(), product.clicks),
-            None => (product.product_id.clone(), String::new(), product.clicks),
-        })
-        .collect();
-    let title = match action.as_str() {
-        "view" => "Most viewed".to_owned(),
-        "buy" => "Most bought".to_owned(),
-        other => format!("Products by “{other}”"),
-    };
-    let sheet = panels::product_sheet(products.iter().map(|product| (action.as_str(), product)));
-    Listed {
-        title,
-        action,
-        bars: panels::bars(&counted),
-        sheet,
+/// Why nothing is to be seen, where that is so.
+pub(crate) fn hint(
+    span: Option<(Timestamp, Timestamp)>,
+    clicks: u64,
+    selection: &Selection,
+    path: &str,
+) -> Option<Hint> {
+    match span {
+        None => Some(Hint::EmptyLake),
+        Some((least, greatest)) if clicks == 0 => Some(Hint::Elsewhere {
+            least: figures::time(least),
+            greatest: figures::time(greatest),
+            all: format!("{path}{}", selection.wider().query()),
+        }),
+        Some(_) => None,
     }
 }
 
+/// The steps that fit the range and are more than one.
+fn steps(selection: &Selection, window: &Window) -> Vec<(String, &'static str, bool)> {
+    let Window { filter, step, .. } = window;
+    let fit = STEPS.into_iter().filter(|&(_, one)| {
+        one == *step
+            || axis::fits(one, filter.to.since(filter.from))
+                && axis::steps(filter.from, filter.to, one).len() > 1
+    });
+    let choice = |(word, one)| {
+        let chosen = Selection {
+            step: Some(one),
+            ..selection.clone()
+        };
+        (chosen.query(), word, one == *step)
+    };
+    fit.map(choice).collect()
+}
+
 /// The range in words, to the minute.
-fn range_text(window: &Window) -> String {
-    let minute = |at: Timestamp| at.datetime().format("%Y-%m-%d %H:%M").to_string();
+pub(crate) fn range_text(window: &Window) -> String {
     let Window { filter, step, .. } = window;
     let form = match step {
-        Step::Month => |at: Timestamp| at.datetime().format("%Y-%m-%d").to_string(),
-        Step::Hour | Step::Day => minute,
+        Step::Month | Step::Week => "%Y-%m-%d",
+        Step::Minute | Step::Hour | Step::Day => "%Y-%m-%d %H:%M",
     };
-    format!("{} to {}", form(filter.from), form(filter.to))
+    let written = |at: Timestamp| at.datetime().format(form).to_string();
+    format!("{} to {}", written(filter.from), written(filter.to))
 }

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use catalog::{Country, Freshness, Product, Run, Timestamp, Totals, TotalsCompared};
+use catalog::{
+    Breakdown, Freshness, Letters, Object, Run, Slice, Timestamp, Totals, TotalsCompared,
+};
 
 use crate::balance::Balance;
-use crate::figures;
-use crate::reply::Problem;
-use crate::selection::Window;
 use crate::sheet::{Cell, Sheet};
-use crate::site::Site;
 
-/// Products and countries that a panel lists.
+/// Values that a panel lists.
 pub(crate) const LISTED: usize = 10;
 /// Runs that the history lists.
 pub(crate) const RUNS: usize = 20;
+/// Dead letters that are shown of each reason.
+pub(crate) const SAMPLES: usize = 3;
 
 /// The totals of both periods, one row each.
 pub(crate) fn totals(totals: &TotalsCompared, compared: bool) -> Sheet {
@@ -23,6 +23,7 @@ pub(crate) fn totals(totals: &TotalsCompared, compared: bool) -> Sheet {
             Cell::Text(period.into()),
             Cell::Count(totals.clicks),
             Cell::Count(totals.visitors),
+            Cell::Count(totals.buyers),
             Cell::Count(totals.buys),
             Cell::Count(totals.orders),
             Cell::Money(totals.revenue),
@@ -33,69 +34,65 @@ pub(crate) fn totals(totals: &TotalsCompared, compared: bool) -> Sheet {
         rows.push(row("before", &totals.before));
     }
     Sheet::new(
-        ["period", "clicks", "visitors", "buys", "orders", "revenue"],
+        [
+            "period", "clicks", "visitors", "buyers", "buys", "orders", "revenue",
+        ],
         rows,
     )
 }
 
-/// The products with the most rows of each action: of those that matter to a shop, or of the
-/// one that is filtered by.
-pub(crate) async fn products(
-    site: &Site,
-    window: &Window,
-) -> Result<Vec<(String, Vec<Product>)>, Problem> {
-    let filtered = window.filter.action.as_deref();
-    let actions = filtered.map_or_else(|| vec!["view", "buy"], |action| vec![action]);
-    let mut lists = Vec::with_capacity(actions.len());
-    for action in actions {
-        let products = site
-            .catalog
-            .top_products(&window.filter, action, LISTED)
-            .await?;
-        lists.push((action.to_owned(), products));
+/// A dimension's values, one row each; what has none is the last row, its value empty.
+pub(crate) fn breakdown(name: &str, breakdown: &Breakdown) -> Sheet {
+    let named = breakdown.slices.iter().any(|slice| slice.name.is_some());
+    let row = |slice: &Slice| {
+        let mut row = vec![Cell::text(slice.value.clone())];
+        if named {
+            row.push(Cell::text(slice.name.clone()));
+        }
+        row.extend([
+            Cell::Count(slice.clicks),
+            Cell::Count(slice.views),
+            Cell::Count(slice.buys),
+            Cell::Whole(slice.quantity),
+            Cell::Money(slice.revenue),
+        ]);
+        row
+    };
+    let mut columns = vec![name];
+    if named {
+        columns.push("name");
     }
-    Ok(lists)
+    columns.extend(["clicks", "views", "buys", "quantity", "revenue"]);
+    let without = Some(&breakdown.without).filter(|without| without.clicks > 0);
+    let rows = breakdown.slices.iter().chain(without).map(row).collect();
+    Sheet::new(columns, rows)
 }
 
-/// Products, one row each.
-pub(crate) fn product_sheet<'p>(
-    products: impl IntoIterator<Item = (&'p str, &'p Product)>,
-) -> Sheet {
-    let row = |(action, product): (&str, &Product)| {
-        vec![
-            Cell::Text(action.into()),
-            Cell::Text(product.product_id.clone()),
-            Cell::text(product.name.clone()),
-            Cell::Count(product.clicks),
-            Cell::Whole(product.quantity),
-            Cell::Money(product.revenue),
-        ]
-    };
+/// Dead letters, one row a sample.
+pub(crate) fn letters(letters: &[Letters]) -> Sheet {
+    let rows = letters.iter().flat_map(|reason| {
+        reason.samples.iter().map(|letter| {
+            vec![
+                Cell::Text(reason.reason.clone()),
+                Cell::Count(reason.count),
+                Cell::Count(letter.partition.0.into()),
+                Cell::Count(letter.offset.0),
+                Cell::Time(letter.appended_at),
+                Cell::Text(letter.detail.clone()),
+                Cell::Text(letter.raw.clone()),
+            ]
+        })
+    });
     let columns = [
-        "action",
-        "product_id",
-        "name",
-        "clicks",
-        "quantity",
-        "revenue",
+        "reason",
+        "letters",
+        "partition",
+        "offset",
+        "appended_at",
+        "detail",
+        "record",
     ];
-    Sheet::new(columns, products.into_iter().map(row).collect())
-}
-
-/// Countries, one row each; the unknown one is empty.
-pub(crate) fn countries(countries: &[Country]) -> Sheet {
-    let row = |country: &Country| {
-        vec![
-            Cell::text(country.country.clone()),
-            Cell::Count(country.clicks),
-            Cell::Count(country.buys),
-            Cell::Money(country.revenue),
-        ]
-    };
-    Sheet::new(
-        ["country", "clicks", "buys", "revenue"],
-        countries.iter().map(row).collect(),
-    )
+    Sheet::new(columns, rows.collect())
 }
 
 /// Lag and freshness, one row a partition that the lake knows.
@@ -124,6 +121,36 @@ pub(crate) fn freshness(freshness: &[Freshness], balance: &Balance, now: Timesta
         "bytes",
     ];
     Sheet::new(columns, freshness.iter().map(row).collect())
+}
+
+/// Objects, newest first: what each holds of its partition, and what became of that.
+pub(crate) fn objects(objects: &[Object]) -> Sheet {
+    let row = |object: &Object| {
+        let (footer, counts) = (&object.footer, &object.footer.counts);
+        vec![
+            Cell::Text(object.name.to_string()),
+            Cell::Time(footer.appended_at),
+            Cell::Count(footer.first.0),
+            Cell::Count(footer.end.0),
+            Cell::Count(counts.rows),
+            Cell::Count(counts.dead_letters),
+            Cell::Count(counts.duplicates),
+            Cell::Count(counts.dropped),
+            Cell::Size(object.bytes),
+        ]
+    };
+    let columns = [
+        "object",
+        "newest_record",
+        "first",
+        "end",
+        "rows",
+        "dead_letters",
+        "duplicates",
+        "dropped",
+        "bytes",
+    ];
+    Sheet::new(columns, objects.iter().map(row).collect())
 }
 
 /// The crawler's runs, newest first.
@@ -160,80 +187,4 @@ pub(crate) fn crawls(runs: &[Run]) -> Sheet {
         "detail",
     ];
     Sheet::new(columns, runs.iter().map(row).collect())
-}
-
-/// One of the large numbers on top.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Figure {
-    pub(crate) label: &'static str,
-    pub(crate) now: String,
-    /// The period before, where there is one.
-    pub(crate) before: Option<String>,
-    pub(crate) change: Option<String>,
-}
-
-impl Figure {
-    /// The style of the change.
-    pub(crate) fn tone(&self) -> &'static str {
-        match self.change.as_deref() {
-            Some(change) if change.starts_with(['+', '×']) => "up",
-            Some(change) if change.starts_with('−') => "down",
-            _ => "same",
-        }
-    }
-}
-
-/// The large numbers on top.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a change is shown with one decimal"
-)]
-pub(crate) fn figures(totals: &TotalsCompared, compared: bool) -> Vec<Figure> {
-    let TotalsCompared { now, before } = totals;
-    let count = |label, now: u64, before: u64| Figure {
-        label,
-        now: figures::count(now),
-        before: compared.then(|| figures::count(before)),
-        change: figures::change(now as f64, before as f64).filter(|_| compared),
-    };
-    vec![
-        count("Clicks", now.clicks, before.clicks),
-        count("Visitors", now.visitors, before.visitors),
-        count("Buys", now.buys, before.buys),
-        count("Orders", now.orders, before.orders),
-        Figure {
-            label: "Revenue",
-            now: figures::money(now.revenue),
-            before: compared.then(|| figures::money(before.revenue)),
-            change: figures::change(now.revenue, before.revenue).filter(|_| compared),
-        },
-    ]
-}
-
-/// One bar of a plain chart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bar {
-    pub(crate) label: String,
-    /// What stands beside the label, fainter.
-    pub(crate) faint: String,
-    pub(crate) count: String,
-    /// Of a hundred.
-    pub(crate) width: u64,
-}
-
-/// Bars whose lengths are in proportion to their counts.
-pub(crate) fn bars(counted: &[(String, String, u64)]) -> Vec<Bar> {
-    let most = counted
-        .iter()
-        .map(|&(.., count)| count)
-        .max()
-        .unwrap_or(0)
-        .max(1);
-    let bar = |(label, faint, count): &(String, String, u64)| Bar {
-        label: label.clone(),
-        faint: faint.clone(),
-        count: figures::count(*count),
-        width: count.saturating_mul(100) / most,
-    };
-    counted.iter().map(bar).collect()
 }

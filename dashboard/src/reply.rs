@@ -10,6 +10,7 @@ use askama::Template;
 use serde::Serialize;
 
 use crate::command::CommandError;
+use crate::controls::Nav;
 
 /// A refusal or a failure, told as JSON `{error, remedy}`.
 #[derive(Debug, Serialize)]
@@ -37,7 +38,7 @@ impl Problem {
         Self::new(
             StatusCode::NOT_FOUND,
             error,
-            "the dashboard is at /, SQL at /sql, the API under /api",
+            "the dashboard is at /, SQL at /sql, the pipeline at /pipeline, the API under /api",
         )
     }
 
@@ -133,6 +134,7 @@ impl ResponseError for PageProblem {
             _ => "That cannot be shown",
         };
         let page = ProblemPage {
+            nav: Nav::default(),
             title,
             error: &self.0.error,
             remedy: &self.0.remedy,
@@ -144,6 +146,7 @@ impl ResponseError for PageProblem {
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage<'p> {
+    nav: Nav,
     title: &'p str,
     error: &'p str,
     remedy: &'p str,
@@ -158,6 +161,13 @@ pub(crate) fn html(status: StatusCode, page: &impl Template) -> HttpResponse {
         .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .body(text)
+}
+
+/// The address under which the page stands.
+pub(crate) fn see(place: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, place))
+        .finish()
 }
 
 /// A table as a CSV download.
@@ -177,12 +187,4 @@ pub(crate) fn json(value: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(value)
-}
-
-/// JSON that is written already.
-pub(crate) fn written_json(text: String) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/json"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(text)
 }

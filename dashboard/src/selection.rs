@@ -1,31 +1,21 @@
-//! What a page or a panel is asked for: range, step and filters, as they stand in the URL.
+//! What a page or a panel is asked for: range, step, metric, filters and the funnel's steps,
+//! as they stand in the URL.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use catalog::{Filter, Step, Timestamp};
+use catalog::{Dimension, Filter, Metric, Step, Timestamp};
 use chrono::{NaiveDate, NaiveDateTime};
-use serde::Deserialize;
 
+use crate::asked::Asked;
+use crate::axis;
 use crate::reply::Problem;
 
 const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
-
-/// The query of a URL, as it was typed. An empty value is one that was not given: forms send
-/// every field. An unknown key is refused, since a misspelt filter would answer wrongly.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    range: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    step: Option<String>,
-    action: Option<String>,
-    product: Option<String>,
-    country: Option<String>,
-    pub(crate) format: Option<String>,
-}
+/// How long a visitor may take over the funnel unless the URL says otherwise.
+const WITHIN: Duration = Duration::from_secs(24 * 3_600);
 
 /// A range of `occurred_at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +43,13 @@ pub(crate) struct Selection {
     pub(crate) range: Range,
     /// None: chosen by the range's length.
     pub(crate) step: Option<Step>,
-    pub(crate) action: Option<String>,
-    pub(crate) product: Option<String>,
-    pub(crate) country: Option<String>,
+    pub(crate) metric: Metric,
+    /// The filters: a value, or none for clicks without any.
+    pub(crate) only: BTreeMap<Dimension, Option<String>>,
+    /// The funnel's steps; empty for those that the page chooses.
+    pub(crate) steps: Vec<String>,
+    /// How long a visitor may take from the funnel's first step to its last.
+    pub(crate) window: Duration,
 }
 
 /// A selection at a moment, over a lake.
@@ -69,15 +63,10 @@ pub(crate) struct Window {
 
 impl Selection {
     /// Reads the URL's query.
-    pub(crate) fn read(asked: Asked) -> Result<Self, Problem> {
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let from = given(asked.from)
-            .map(|text| moment("from", &text))
-            .transpose()?;
-        let to = given(asked.to)
-            .map(|text| moment("to", &text))
-            .transpose()?;
-        let range = match given(asked.range).as_deref() {
+    pub(crate) fn read(asked: &Asked) -> Result<Self, Problem> {
+        let edge = |key| asked.get(key).map(|text| moment(key, text)).transpose();
+        let (from, to) = (edge("from")?, edge("to")?);
+        let range = match asked.get("range") {
             _ if from.is_some() || to.is_some() => Range::Between(from, to),
             None => Range::Last(DAY),
             Some(name) => named(name)?,
@@ -90,19 +79,27 @@ impl Selection {
                 "let `to` be later than `from`",
             ));
         }
-        let step = given(asked.step).map(|text| step(&text)).transpose()?;
+        let step = asked.get("step").map(|text| one_of("step", text, &STEPS));
+        let metric = asked
+            .get("metric")
+            .map(|text| one_of("metric", text, &METRICS));
         Ok(Self {
             range,
-            step,
-            action: given(asked.action),
-            product: given(asked.product),
-            country: given(asked.country),
+            step: step.transpose()?,
+            metric: metric.transpose()?.unwrap_or(Metric::Clicks),
+            only: filters(asked)?,
+            steps: asked.then.clone(),
+            window: asked.get("within").map_or(Ok(WITHIN), lasting)?,
         })
     }
 
     /// The filter at `now`, over a lake whose clicks lie in `span` (least and greatest
-    /// `occurred_at`).
-    pub(crate) fn window(&self, now: Timestamp, span: Option<(Timestamp, Timestamp)>) -> Window {
+    /// `occurred_at`). A step that is too fine for the range is refused.
+    pub(crate) fn window(
+        &self,
+        now: Timestamp,
+        span: Option<(Timestamp, Timestamp)>,
+    ) -> Result<Window, Problem> {
         let (least, beyond) = span.map_or((now, now), |(least, greatest)| {
             (
                 least,
@@ -120,77 +117,114 @@ impl Selection {
             Range::Between(from, to) => from.is_some() && to.is_some(),
         };
         let to = to.max(from);
-        let length = to.since(from);
-        let step = self.step.unwrap_or_else(|| fitting(length));
-        let filter = Filter {
-            from,
-            to,
-            action: self.action.clone(),
-            product_id: self.product.clone(),
-            country: self.country.clone(),
+        let step = match self.step {
+            Some(step) if !axis::fits(step, to.since(from)) => {
+                return Err(Problem::invalid(
+                    format!("the range has too many steps of a {}", word(step)),
+                    "choose a longer step or a shorter range",
+                ));
+            }
+            Some(step) => step,
+            None => axis::fitting(to.since(from)),
         };
-        Window {
+        let only = self.only.clone();
+        let filter = Filter { from, to, only };
+        Ok(Window {
             filter,
             step,
             compared,
-        }
+        })
     }
 
     /// The next wider selection: the same of all times, else everything.
     pub(crate) fn wider(&self) -> Self {
-        let all = Self {
-            range: Range::All,
-            step: None,
-            ..self.clone()
-        };
+        let all = self.over(Range::All);
         if self.range != Range::All {
             return all;
         }
+        let only = BTreeMap::new();
+        Self { only, ..all }
+    }
+
+    /// The same over another range, whose length chooses the step.
+    pub(crate) fn over(&self, range: Range) -> Self {
+        let step = None;
         Self {
-            action: None,
-            product: None,
-            country: None,
-            ..all
+            range,
+            step,
+            ..self.clone()
         }
+    }
+
+    /// The same, narrowed to a value of a dimension, or to what has none.
+    pub(crate) fn narrowed(&self, by: Dimension, value: Option<String>) -> Self {
+        let mut narrower = self.clone();
+        narrower.only.insert(by, value);
+        narrower
+    }
+
+    /// The same without a filter.
+    pub(crate) fn widened(&self, by: Dimension) -> Self {
+        let mut wider = self.clone();
+        wider.only.remove(&by);
+        wider
     }
 
     /// The URL's query that asks for this again; empty for the default.
     pub(crate) fn query(&self) -> String {
         let mut query = String::new();
+        for (key, value) in self.pairs() {
+            query.push(if query.is_empty() { '?' } else { '&' });
+            query.push_str(key);
+            query.push('=');
+            query.push_str(&percent(&value));
+        }
+        query
+    }
+
+    /// The same as a form's fields, but for the keys that the form itself asks for.
+    pub(crate) fn fields(&self, asked: &[&str]) -> Vec<(&'static str, String)> {
+        let pairs = self.pairs().into_iter();
+        pairs.filter(|(key, _)| !asked.contains(key)).collect()
+    }
+
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = Vec::new();
         match self.range {
             Range::Last(DAY) => {}
             Range::Between(from, to) => {
-                add(&mut query, "from", from.map(|at| at.to_string()).as_deref());
-                add(&mut query, "to", to.map(|at| at.to_string()).as_deref());
+                pairs.extend(from.map(|at| ("from", at.to_string())));
+                pairs.extend(to.map(|at| ("to", at.to_string())));
             }
-            range => add(&mut query, "range", name_of(range)),
+            range => pairs.extend(name_of(range).map(|name| ("range", name.to_owned()))),
         }
-        add(&mut query, "step", self.step.map(word));
-        add(&mut query, "action", self.action.as_deref());
-        add(&mut query, "product", self.product.as_deref());
-        add(&mut query, "country", self.country.as_deref());
-        query
+        pairs.extend(self.step.map(|step| ("step", word(step).to_owned())));
+        if self.metric != Metric::Clicks {
+            pairs.push(("metric", metric_word(self.metric).to_owned()));
+        }
+        let mut without = Vec::new();
+        for (dimension, value) in &self.only {
+            match value {
+                Some(value) => pairs.push((dimension.name(), value.clone())),
+                None => without.push(dimension.name()),
+            }
+        }
+        if !without.is_empty() {
+            pairs.push(("without", without.join(",")));
+        }
+        pairs.extend(self.steps.iter().map(|step| ("then", step.clone())));
+        if self.window != WITHIN {
+            pairs.push(("within", format!("{}m", self.window.as_secs() / 60)));
+        }
+        pairs
     }
 
     /// The named ranges: the query that keeps everything else, the label, whether it is this.
     pub(crate) fn ranges(&self) -> Vec<(String, &'static str, bool)> {
         let choice = |&(_, label, range): &(_, &'static str, Range)| {
-            (
-                Self {
-                    range,
-                    ..self.clone()
-                }
-                .query(),
-                label,
-                range == self.range,
-            )
+            (self.over(range).query(), label, range == self.range)
         };
         NAMED.iter().map(choice).collect()
-    }
-
-    /// The range's name in the URL; empty for one with a begin or an end of its own.
-    pub(crate) fn range_name(&self) -> &'static str {
-        name_of(self.range).unwrap_or_default()
     }
 
     /// Begin and end as a form's fields show them; empty unless they were given.
@@ -206,32 +240,93 @@ impl Selection {
     }
 }
 
+/// The steps and their words in the URL.
+pub(crate) const STEPS: [(&str, Step); 5] = [
+    ("minute", Step::Minute),
+    ("hour", Step::Hour),
+    ("day", Step::Day),
+    ("week", Step::Week),
+    ("month", Step::Month),
+];
+
+/// The metrics and their words in the URL.
+pub(crate) const METRICS: [(&str, Metric); 5] = [
+    ("clicks", Metric::Clicks),
+    ("visitors", Metric::Visitors),
+    ("buys", Metric::Buys),
+    ("orders", Metric::Orders),
+    ("revenue", Metric::Revenue),
+];
+
 /// A step's word in the URL.
-pub(crate) const fn word(step: Step) -> &'static str {
-    match step {
-        Step::Hour => "hour",
-        Step::Day => "day",
-        Step::Month => "month",
+pub(crate) fn word(step: Step) -> &'static str {
+    word_of(step, &STEPS)
+}
+
+/// A metric's word in the URL.
+pub(crate) fn metric_word(metric: Metric) -> &'static str {
+    word_of(metric, &METRICS)
+}
+
+fn word_of<T: Copy + PartialEq>(one: T, words: &[(&'static str, T)]) -> &'static str {
+    let found = words.iter().find(|(_, known)| *known == one);
+    found.map(|(word, _)| *word).expect("every one has a word")
+}
+
+fn one_of<T: Copy>(key: &str, text: &str, words: &[(&str, T)]) -> Result<T, Problem> {
+    let found = words.iter().find(|(word, _)| *word == text);
+    found.map(|&(_, one)| one).ok_or_else(|| {
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let remedy = format!("write {}", known.join(", "));
+        Problem::invalid(format!("{key} {text:?} is not known"), &remedy)
+    })
+}
+
+/// A dimension by its name.
+pub(crate) fn dimension(name: &str) -> Result<Dimension, Problem> {
+    let words = Dimension::ALL.map(|one| (one.name(), one));
+    one_of("dimension", name, &words)
+}
+
+/// The filters: by a dimension's own key, `without` for clicks that have no value of it, and
+/// `where` and `is`, which a form sends.
+fn filters(asked: &Asked) -> Result<BTreeMap<Dimension, Option<String>>, Problem> {
+    let mut only = BTreeMap::new();
+    for one in Dimension::ALL {
+        if let Some(value) = asked.get(one.name()) {
+            only.insert(one, Some(value.to_owned()));
+        }
     }
-}
-
-fn step(text: &str) -> Result<Step, Problem> {
-    [Step::Hour, Step::Day, Step::Month]
+    for name in asked
+        .get("without")
         .into_iter()
-        .find(|&step| word(step) == text)
-        .ok_or_else(|| {
-            Problem::invalid(
-                format!("step {text:?} is not known"),
-                "write hour, day or month",
-            )
-        })
+        .flat_map(|all| all.split(','))
+    {
+        only.insert(dimension(name)?, None);
+    }
+    if let (Some(name), Some(value)) = (asked.get("where"), asked.get("is")) {
+        only.insert(dimension(name)?, Some(value.to_owned()));
+    }
+    Ok(only)
 }
 
-fn fitting(length: Duration) -> Step {
-    match length.as_secs() / 86_400 {
-        0..=3 => Step::Hour,
-        4..=120 => Step::Day,
-        _ => Step::Month,
+/// `90m`, `24h` or `7d`.
+fn lasting(text: &str) -> Result<Duration, Problem> {
+    let unit = match text.chars().last() {
+        Some('m') => Some(60),
+        Some('h') => Some(3_600),
+        Some('d') => Some(86_400),
+        _ => None,
+    };
+    let number = text
+        .get(..text.len() - 1)
+        .and_then(|number| number.parse::<u32>().ok());
+    match (number, unit) {
+        (Some(number @ 1..), Some(unit)) => Ok(Duration::from_secs(u64::from(number) * unit)),
+        _ => Err(Problem::invalid(
+            format!("within {text:?} is not a time"),
+            "write it as 90m, 24h or 7d",
+        )),
     }
 }
 
@@ -274,21 +369,11 @@ fn moment(key: &str, text: &str) -> Result<Timestamp, Problem> {
     })
 }
 
-fn add(query: &mut String, key: &str, value: Option<&str>) {
-    let Some(value) = value else { return };
-    if !query.is_empty() {
-        query.push('&');
-    }
-    query.push_str(key);
-    query.push('=');
-    query.push_str(&percent(value));
-}
-
 /// Text as a value in a URL's query.
 pub(crate) fn percent(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~:,".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             write!(encoded, "%{byte:02X}").expect("a string takes all");

@@ -13,12 +13,13 @@ use actix_web::{
     App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource, Responder, web,
 };
 use catalog::{Catalog, SharedClock};
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::{Loopback, guard, told};
+use crate::guard::{Access, guard, told};
 use crate::reply::Problem;
 use crate::site::{Site, Sources};
-use crate::{Config, api, assets, datasets, health, page, sql};
+use crate::{Config, api, asked, assets, datasets, funnel, health, page, pipeline, sql};
 
 /// What a query or a command may weigh, in bytes: a list of ids is the largest.
 const BODY: usize = 8 << 20;
@@ -35,6 +36,9 @@ pub enum Error {
     /// The listener cannot be used.
     #[error("the dashboard cannot listen: {0}; set dashboard.listen to a free address")]
     Listen(#[source] std::io::Error),
+    /// Nobody said who may ask.
+    #[error("the dashboard does not start: {0}")]
+    Open(String),
     /// The server broke.
     #[error("the dashboard's server failed: {0}")]
     Serve(#[source] std::io::Error),
@@ -44,7 +48,8 @@ pub enum Error {
 /// seconds. The listener's own address decides who may ask, not [`Config::listen`].
 ///
 /// # Errors
-/// [`Error::Listen`] where the listener cannot be used, [`Error::Serve`] when serving breaks.
+/// [`Error::Listen`] where the listener cannot be used, [`Error::Open`] where it is not this
+/// machine's own and there is no token, [`Error::Serve`] when serving breaks.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -53,11 +58,8 @@ pub async fn run(
     clock: SharedClock,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let loopback = listener
-        .local_addr()
-        .map_err(Error::Listen)?
-        .ip()
-        .is_loopback();
+    let address = listener.local_addr().map_err(Error::Listen)?;
+    let access = Access::to(address, config.token.expose_secret()).map_err(Error::Open)?;
     let site = web::Data::new(Site {
         catalog,
         sources,
@@ -67,7 +69,7 @@ pub async fn run(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(site.clone())
-            .app_data(web::Data::new(Loopback(loopback)))
+            .app_data(web::Data::new(access.clone()))
             .configure(routes)
             .wrap(from_fn(guard))
     })
@@ -107,13 +109,22 @@ fn routes(service: &mut web::ServiceConfig) {
         .service(read("/panels", page::fragment))
         .service(read("/datasets", datasets::page))
         .service(write("/datasets/{name}/refresh", datasets::refresh))
+        .service(read("/funnel", funnel::page))
+        .service(read("/pipeline", pipeline::page))
+        .service(read("/pipeline/panels", pipeline::fragment))
         .service(read("/sql", sql::page))
-        .service(read("/sql.csv", sql::csv))
         .service(read("/assets/{file}", assets::asset))
         .service(read("/healthz", health::healthz))
         .service(read("/readyz", health::readyz))
         .service(read("/metrics", health::metrics))
-        .service(write("/api/query", api::query))
+        .service(
+            web::resource("/api/query")
+                .route(web::get().to(api::query))
+                .route(web::post().to(api::asked))
+                .default_service(web::to(|request: HttpRequest| {
+                    not_allowed(&request, "GET, POST")
+                })),
+        )
         .service(write("/api/crawl", api::crawl))
         .service(read("/api/{panel}", api::panel))
         .service(write("/command/{name}", api::command))
@@ -168,8 +179,11 @@ fn query_refused(error: QueryPayloadError, request: &HttpRequest) -> actix_web::
         QueryPayloadError::Deserialize(error) => error.to_string(),
         other => other.to_string(),
     };
-    let remedy = "known are range, from, to, step, action, product, country and format, each once";
-    refused(Problem::invalid(text, remedy), request)
+    let remedy = match request.path() {
+        "/api/query" | "/sql" => "known are sql and format, each once".to_owned(),
+        _ => asked::known(),
+    };
+    refused(Problem::invalid(text, &remedy), request)
 }
 
 fn body_refused(error: JsonPayloadError, request: &HttpRequest) -> actix_web::Error {

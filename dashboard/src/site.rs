@@ -48,7 +48,7 @@ impl Site {
     /// The selection as of now.
     pub(crate) async fn window(&self, selection: &Selection) -> Result<Window, Problem> {
         let span = self.catalog.span().await?;
-        Ok(selection.window(self.clock.now(), span))
+        selection.window(self.clock.now(), span)
     }
 
     /// The accounting and the freshness that belong together, and the topic's numbers beside

@@ -1,4 +1,4 @@
-//! Free SQL: the page, the download, and the one way in which both and the API ask.
+//! Free SQL: the page, and the one way in which it and the API ask.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -7,8 +7,10 @@ use askama::Template;
 use catalog::Rows;
 use serde::Deserialize;
 
+use crate::controls::Nav;
 use crate::figures;
-use crate::reply::{self, PageProblem, Problem};
+use crate::format::Format;
+use crate::reply::{self, Problem};
 use crate::selection::percent;
 use crate::sheet::{Cell, Sheet};
 use crate::site::Site;
@@ -45,7 +47,7 @@ const EXAMPLES: [(&str, &str); 7] = [
     ("The columns of the table", "DESCRIBE clicks"),
 ];
 
-/// The query of `/sql` and `/sql.csv`.
+/// The query of `/sql`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Question {
     #[serde(default)]
@@ -66,6 +68,7 @@ pub(crate) async fn ask(site: &Site, sql: &str) -> Result<Rows, Problem> {
 #[derive(Template)]
 #[template(path = "sql.html")]
 struct SqlPage {
+    nav: Nav,
     sql: String,
     problem: Option<Problem>,
     answer: Option<Shown>,
@@ -76,6 +79,13 @@ struct Shown {
     note: String,
     encoded: String,
     sheet: Sheet,
+}
+
+impl Shown {
+    /// The forms in which the answer can be had.
+    fn formats(&self) -> [&'static str; 4] {
+        Format::ALL.map(|(word, _)| word)
+    }
 }
 
 /// `GET /sql`
@@ -98,21 +108,16 @@ pub(crate) async fn page(site: Data<Site>, question: Query<Question>) -> HttpRes
     reply::html(
         status,
         &SqlPage {
+            nav: Nav {
+                here: "/sql",
+                query: String::new(),
+            },
             sql,
             problem,
             answer,
             examples,
         },
     )
-}
-
-/// `GET /sql.csv`
-pub(crate) async fn csv(
-    site: Data<Site>,
-    question: Query<Question>,
-) -> Result<HttpResponse, PageProblem> {
-    let rows = ask(&site, &question.sql).await?;
-    Ok(reply::csv("query", rows.csv()))
 }
 
 fn shown(rows: &Rows, sql: &str) -> Shown {
@@ -138,7 +143,7 @@ fn shown(rows: &Rows, sql: &str) -> Shown {
     }
     note.push_str(&format!(" in {}", figures::lasting(rows.took)));
     if count > SHOWN {
-        note.push_str(&format!("; {SHOWN} are shown, the CSV holds all"));
+        note.push_str(&format!("; {SHOWN} are shown, the files hold all"));
     }
     if let Some(known) = &rows.note {
         note.push_str(&format!("; {known}"));

@@ -21,6 +21,7 @@ pub(super) async fn digests(catalog: &Catalog) -> Vec<String> {
             "pieces",
             "shown",
             "hourly",
+            "hourly_by",
             "products",
         ]
         .iter()
@@ -250,7 +251,8 @@ async fn numbers_beyond_all_measure_do_not_stop_the_crawl() {
         to: moment("2030-01-01T00:00:00Z"),
         ..crate::Filter::default()
     };
-    let products = catalog.top_products(&all, "buy", 1).await.unwrap();
+    let (by, metric) = (crate::Dimension::Product, crate::Metric::Buys);
+    let products = catalog.breakdown(&all, by, metric, 1).await.unwrap().slices;
     assert_eq!((products[0].quantity, products[0].revenue), (i64::MAX, 0.0));
     assert_eq!(catalog.totals(&all).await.unwrap().now.revenue, 0.0);
 }

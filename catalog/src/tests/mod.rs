@@ -3,6 +3,7 @@
 mod crawls;
 mod external;
 mod files;
+mod funnels;
 mod live;
 mod panels;
 mod queries;
@@ -39,6 +40,11 @@ pub(super) struct Click {
     pub(super) occurred_at: &'static str,
     pub(super) quantity: i64,
     pub(super) price: f64,
+    pub(super) category: &'static str,
+    pub(super) campaign: &'static str,
+    pub(super) referrer: &'static str,
+    pub(super) device: &'static str,
+    pub(super) path: &'static str,
 }
 
 pub(super) const VIEW: Click = Click {
@@ -49,6 +55,11 @@ pub(super) const VIEW: Click = Click {
     occurred_at: ARRIVAL,
     quantity: 1,
     price: 10.0,
+    category: "",
+    campaign: "",
+    referrer: "",
+    device: "",
+    path: "",
 };
 
 /// The id of the row at an offset.
@@ -168,6 +179,7 @@ impl Shore {
 }
 
 fn row<'r>(partition: u32, offset: u64, appended_at: Timestamp, click: &Click) -> Row<'r> {
+    let given = |text: &'static str| (!text.is_empty()).then(|| text.into());
     Row {
         event_id: id(partition, offset),
         id_generated: false,
@@ -178,31 +190,31 @@ fn row<'r>(partition: u32, offset: u64, appended_at: Timestamp, click: &Click) -
         occurred_at: moment(click.occurred_at),
         occurred_at_given: true,
         action: click.action.into(),
-        product_id: (!click.product.is_empty()).then(|| click.product.into()),
+        product_id: given(click.product),
         product_name: (!click.product.is_empty()).then(|| format!("The {}", click.product).into()),
-        category: None,
+        category: given(click.category),
         quantity: Some(click.quantity),
         price: Some(click.price),
         currency: None,
         order_id: (click.action == "buy").then(|| format!("o{offset}").into()),
-        visitor_id: Some(click.visitor.into()),
+        visitor_id: given(click.visitor),
         session_id: None,
         user_id: None,
         url: None,
-        path: None,
-        referrer: None,
+        path: given(click.path),
+        referrer: given(click.referrer),
         utm_source: None,
         utm_medium: None,
-        utm_campaign: None,
+        utm_campaign: given(click.campaign),
         utm_term: None,
         utm_content: None,
         user_agent: None,
         browser: None,
         os: None,
-        device: None,
+        device: given(click.device),
         is_bot: false,
         ip: None,
-        country: (!click.country.is_empty()).then(|| click.country.into()),
+        country: given(click.country),
         region: None,
         city: None,
         properties: None,

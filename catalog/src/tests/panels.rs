@@ -1,7 +1,7 @@
 //! Panels: exact numbers for ranges that begin and end within an hour.
 
 use super::{Click, Shore, VIEW, id, moment};
-use crate::{Account, Catalog, Filter, Step};
+use crate::{Account, Catalog, Dimension, Filter, Metric, Step};
 
 const BUY: Click = Click {
     action: "buy",
@@ -77,17 +77,26 @@ async fn panels_count_exactly_what_lies_in_the_range() {
     let check = async |filter: &Filter, clicks: u64| {
         let totals = catalog.totals(filter).await.unwrap();
         assert_eq!(totals.now.clicks, clicks, "{filter:?}");
-        for step in [Step::Hour, Step::Day, Step::Month] {
+        for step in [Step::Minute, Step::Hour, Step::Day, Step::Week, Step::Month] {
             let buckets = catalog.actions_by(filter, step).await.unwrap();
             let sum: u64 = buckets.iter().map(|bucket| bucket.clicks).sum();
             assert_eq!(sum, clicks, "{filter:?} {step:?} {buckets:?}");
+            let points = catalog.series(filter, step, Metric::Clicks).await.unwrap();
+            let sum: f64 = points.iter().map(|point| point.value).sum();
+            assert_eq!(sum as u64, clicks, "{filter:?} {step:?} {points:?}");
         }
-        let countries = catalog.countries(filter, 10).await.unwrap();
-        assert_eq!(
-            countries.iter().map(|one| one.clicks).sum::<u64>(),
-            clicks,
-            "{filter:?}"
-        );
+        for by in Dimension::ALL {
+            let found = catalog
+                .breakdown(filter, by, Metric::Clicks, 10)
+                .await
+                .unwrap();
+            let sum: u64 = found.slices.iter().map(|slice| slice.clicks).sum();
+            assert_eq!(
+                sum + found.without.clicks,
+                clicks,
+                "{filter:?} {by:?} {found:?}"
+            );
+        }
     };
     let day = range("2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z");
     check(&day, 7).await;
@@ -97,36 +106,33 @@ async fn panels_count_exactly_what_lies_in_the_range() {
     check(&range("2026-11-22T20:15:00Z", "2026-11-22T20:45:00Z"), 2).await;
     check(&range("2026-11-22T20:15:00Z", "2026-11-22T20:15:00Z"), 0).await;
     check(&range("2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z"), 0).await;
-    check(
-        &Filter {
-            action: Some("buy".into()),
+    let only = |dimension, value: &str| {
+        let only = [(dimension, Some(value.to_owned()))].into();
+        Filter {
+            only,
             ..day.clone()
-        },
-        2,
-    )
-    .await;
-    check(
-        &Filter {
-            product_id: Some("p2".into()),
-            ..day.clone()
-        },
-        2,
-    )
-    .await;
-    let french = Filter {
-        country: Some("FR".into()),
+        }
+    };
+    check(&only(Dimension::Action, "buy"), 2).await;
+    check(&only(Dimension::Product, "p2"), 2).await;
+    check(&only(Dimension::Country, "FR"), 2).await;
+    // A value that looks like SQL is a value.
+    check(&only(Dimension::Country, "' OR true --"), 0).await;
+    let nowhere = Filter {
+        only: [(Dimension::Country, None)].into(),
         ..day.clone()
     };
-    check(&french, 2).await;
-    // A value that looks like SQL is a value.
-    check(
-        &Filter {
-            country: Some("' OR true --".into()),
-            ..day
-        },
-        0,
-    )
-    .await;
+    check(&nowhere, 1).await;
+    let both = Filter {
+        only: [
+            (Dimension::Country, Some("DE".to_owned())),
+            (Dimension::Device, None),
+            (Dimension::Action, Some("view".to_owned())),
+        ]
+        .into(),
+        ..day
+    };
+    check(&both, 2).await;
 }
 
 #[tokio::test]
@@ -136,8 +142,13 @@ async fn totals_compare_with_the_period_before() {
     let filter = range("2026-11-22T20:30:00Z", "2026-11-22T22:30:00Z");
     let totals = catalog.totals(&filter).await.unwrap();
     assert_eq!(
-        (totals.now.clicks, totals.now.buys, totals.now.visitors),
-        (4, 2, 2)
+        (
+            totals.now.clicks,
+            totals.now.buys,
+            totals.now.visitors,
+            totals.now.buyers
+        ),
+        (4, 2, 2, 2)
     );
     assert_eq!(
         (totals.now.orders, totals.now.revenue),
@@ -148,33 +159,115 @@ async fn totals_compare_with_the_period_before() {
 }
 
 #[tokio::test]
-async fn products_countries_and_values_are_ranked() {
+async fn series_tell_each_metric_by_step() {
+    let shore = Shore::new().await;
+    let catalog = shop(&shore).await;
+    let filter = range("2026-11-22T19:00:00Z", "2026-11-22T22:00:00Z");
+    let check = async |metric, step, expect: &[(&str, f64)]| {
+        let points = catalog.series(&filter, step, metric).await.unwrap();
+        let points: Vec<_> = points.iter().map(|point| (point.at, point.value)).collect();
+        let expect: Vec<_> = expect
+            .iter()
+            .map(|&(at, value)| (moment(at), value))
+            .collect();
+        assert_eq!(points, expect, "{metric:?} {step:?}");
+    };
+    let [seven, eight, nine] =
+        ["19", "20", "21"].map(|hour| format!("2026-11-22T{hour}:00:00Z").leak() as &str);
+    check(
+        Metric::Clicks,
+        Step::Hour,
+        &[(seven, 1.0), (eight, 3.0), (nine, 3.0)],
+    )
+    .await;
+    check(
+        Metric::Visitors,
+        Step::Hour,
+        &[(seven, 1.0), (eight, 2.0), (nine, 2.0)],
+    )
+    .await;
+    check(
+        Metric::Buys,
+        Step::Hour,
+        &[(seven, 0.0), (eight, 1.0), (nine, 1.0)],
+    )
+    .await;
+    check(
+        Metric::Orders,
+        Step::Hour,
+        &[(seven, 0.0), (eight, 1.0), (nine, 1.0)],
+    )
+    .await;
+    check(
+        Metric::Revenue,
+        Step::Hour,
+        &[(seven, 0.0), (eight, 7.5), (nine, 5.0)],
+    )
+    .await;
+    check(
+        Metric::Visitors,
+        Step::Day,
+        &[("2026-11-22T00:00:00Z", 2.0)],
+    )
+    .await;
+    // A week begins on Monday; the 22nd is a Sunday.
+    check(Metric::Clicks, Step::Week, &[("2026-11-16T00:00:00Z", 7.0)]).await;
+    check(
+        Metric::Revenue,
+        Step::Month,
+        &[("2026-11-01T00:00:00Z", 12.5)],
+    )
+    .await;
+    let filter = range("2026-11-22T20:10:00Z", "2026-11-22T20:20:00Z");
+    let minutes = catalog
+        .series(&filter, Step::Minute, Metric::Clicks)
+        .await
+        .unwrap();
+    assert_eq!(minutes.len(), 1);
+    assert_eq!(
+        (minutes[0].at, minutes[0].value),
+        (moment("2026-11-22T20:10:00Z"), 1.0)
+    );
+}
+
+#[tokio::test]
+async fn breakdowns_rank_values_and_name_products() {
     let shore = Shore::new().await;
     let catalog = shop(&shore).await;
     let day = range("2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z");
-    let viewed = catalog.top_products(&day, "view", 10).await.unwrap();
-    let first = (
-        viewed[0].product_id.as_str(),
-        viewed[0].name.as_deref(),
-        viewed[0].clicks,
-    );
-    assert_eq!(first, ("p1", Some("The p1"), 2), "{viewed:?}");
-    let bought = catalog.top_products(&day, "buy", 1).await.unwrap();
+    let found = catalog
+        .breakdown(&day, Dimension::Product, Metric::Clicks, 1)
+        .await
+        .unwrap();
+    assert_eq!((found.slices.len(), found.values), (1, 2), "{found:?}");
+    let first = &found.slices[0];
     assert_eq!(
-        (bought.len(), bought[0].quantity, bought[0].revenue),
-        (1, 3, 7.5)
+        (
+            first.value.as_deref(),
+            first.name.as_deref(),
+            first.clicks,
+            first.views
+        ),
+        (Some("p1"), Some("The p1"), 4, 2)
     );
-    let only = Filter {
-        action: Some("view".into()),
-        ..day.clone()
-    };
-    assert_eq!(catalog.top_products(&only, "buy", 1).await.unwrap(), []);
-    let countries = catalog.countries(&day, 10).await.unwrap();
-    let named: Vec<_> = countries.iter().map(|one| one.country.as_deref()).collect();
-    assert_eq!(named, [Some("DE"), Some("FR"), None]);
-    let values = catalog.filter_values().await.unwrap();
-    assert_eq!(values.actions, ["view", "buy", "cancel"]);
-    assert_eq!(values.countries, ["DE", "FR"]);
+    assert_eq!(
+        (first.buys, first.quantity, first.revenue),
+        (1, 2, 5.0),
+        "3 bought, 1 taken back"
+    );
+    assert_eq!((found.without.clicks, found.without.value), (1, None));
+    let countries = catalog
+        .breakdown(&day, Dimension::Country, Metric::Revenue, 10)
+        .await
+        .unwrap();
+    let named: Vec<_> = countries
+        .slices
+        .iter()
+        .map(|one| one.value.as_deref())
+        .collect();
+    assert_eq!(named, [Some("FR"), Some("DE")], "7.5 before 5");
+    assert_eq!(countries.without.clicks, 1);
+    assert_eq!(catalog.actions().await.unwrap(), ["view", "buy", "cancel"]);
     let span = catalog.span().await.unwrap().unwrap();
     assert_eq!(
         span,
@@ -225,4 +318,98 @@ async fn invariant_4_the_accounting_adds_up() {
         catalog.present(&asked).await.unwrap(),
         [true, true, false, true]
     );
+}
+
+/// Whatever a rollup answers, the rows answer the same: a range that cuts its hours only
+/// reads rows, beside the same clicks asked for in whole hours.
+#[tokio::test]
+async fn every_dimension_is_rolled_up_as_the_rows_have_it() {
+    let shore = Shore::new().await;
+    let sides = |n: usize| Click {
+        action: ["view", "buy", "browse"][n % 3],
+        product: ["p1", "p2", ""][n % 3],
+        country: ["DE", "FR", ""][n / 2 % 3],
+        category: ["tea", ""][n % 2],
+        campaign: ["spring", "", ""][n % 3],
+        referrer: ["https://news.example/a", "", "https://Mail.example"][n / 3 % 3],
+        device: ["pc", "smartphone", ""][n / 4 % 3],
+        path: ["/", "/a", "/b"][n / 5 % 3],
+        occurred_at: ["2026-11-22T20:00:00Z", "2026-11-22T20:59:59Z"][n % 2],
+        ..VIEW
+    };
+    let clicks: Vec<Click> = (0..60).map(sides).collect();
+    shore.commit(0, 0, &clicks[..25]).await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(false).await.unwrap();
+    shore.commit(0, 25, &clicks[25..]).await;
+    catalog.crawl(true).await.unwrap();
+    let whole = range("2026-11-22T20:00:00Z", "2026-11-22T21:00:00Z");
+    let ragged = range("2026-11-22T19:30:01Z", "2026-11-22T20:59:59.5Z");
+    let some = |dimension, value: &str| (dimension, Some(value.to_owned()));
+    for only in [
+        vec![],
+        vec![some(Dimension::Action, "view")],
+        vec![some(Dimension::Referrer, "mail.example")],
+        vec![(Dimension::Campaign, None)],
+        vec![
+            some(Dimension::Category, "tea"),
+            some(Dimension::Country, "DE"),
+        ],
+        vec![some(Dimension::Device, "pc"), some(Dimension::Page, "/a")],
+    ] {
+        let only: std::collections::BTreeMap<_, _> = only.into_iter().collect();
+        let [whole, ragged] = [&whole, &ragged].map(|range| Filter {
+            only: only.clone(),
+            ..range.clone()
+        });
+        for by in Dimension::ALL {
+            let rolled = catalog
+                .breakdown(&whole, by, Metric::Buys, 10)
+                .await
+                .unwrap();
+            let read = catalog
+                .breakdown(&ragged, by, Metric::Buys, 10)
+                .await
+                .unwrap();
+            assert_eq!(rolled, read, "{by:?} {only:?}");
+            let all =
+                rolled.slices.iter().map(|one| one.clicks).sum::<u64>() + rolled.without.clicks;
+            let totals = catalog.totals(&whole).await.unwrap();
+            assert_eq!(all, totals.now.clicks, "{by:?} {only:?}");
+        }
+    }
+    let referrers = catalog
+        .breakdown(&whole, Dimension::Referrer, Metric::Clicks, 10)
+        .await
+        .unwrap();
+    let hosts: Vec<_> = referrers
+        .slices
+        .iter()
+        .map(|one| one.value.as_deref())
+        .collect();
+    assert_eq!(hosts, [Some("news.example"), Some("mail.example")]);
+}
+
+#[tokio::test]
+async fn dead_letters_are_told_by_reason_with_samples() {
+    let shore = Shore::new().await;
+    shore.commit_at(super::ARRIVAL, 0, 0, &[VIEW], 3).await;
+    shore.commit_at(super::ARRIVAL, 1, 0, &[], 2).await;
+    let catalog = shore.catalog().await;
+    assert_eq!(catalog.letters(2).await.unwrap(), (vec![], false));
+    catalog.crawl(false).await.unwrap();
+    let (reasons, cut) = catalog.letters(2).await.unwrap();
+    assert_eq!(
+        (reasons.len(), reasons[0].count, cut),
+        (1, 5, false),
+        "{reasons:?}"
+    );
+    let samples = &reasons[0].samples;
+    let offsets: Vec<_> = samples
+        .iter()
+        .map(|one| (one.partition.0, one.offset.0))
+        .collect();
+    assert_eq!(offsets, [(0, 3), (0, 2)]);
+    assert_eq!(samples[0].detail, "price is text");
+    assert_eq!(samples[0].raw, "{\"price\":\"x\"}");
 }

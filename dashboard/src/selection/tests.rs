@@ -4,7 +4,7 @@ use super::*;
 
 fn read(query: &str) -> Result<Selection, String> {
     let asked = Query::<Asked>::from_query(query).map_err(|error| error.to_string())?;
-    Selection::read(asked.into_inner()).map_err(|problem| problem.error)
+    Selection::read(&asked.into_inner()).map_err(|problem| problem.error)
 }
 
 fn at(text: &str) -> Timestamp {
@@ -15,7 +15,7 @@ fn at(text: &str) -> Timestamp {
 fn a_query_reads_as_it_is_written() {
     let check = |query: &str, expect: &str| {
         let selection = read(query).unwrap();
-        assert_eq!(selection.query(), expect);
+        assert_eq!(selection.query().trim_start_matches('?'), expect);
         assert_eq!(read(expect).unwrap(), selection, "{expect}");
     };
     check("", "");
@@ -30,6 +30,17 @@ fn a_query_reads_as_it_is_written() {
         "to=2026-11-22&country=C%C3%B4te%20d%27Ivoire",
         "to=2026-11-22T00:00:00.000000Z&country=C%C3%B4te%20d%27Ivoire",
     );
+    check("metric=revenue&step=", "metric=revenue");
+    check("where=campaign&is=spring", "campaign=spring");
+    check("where=campaign&is=", "");
+    check(
+        "without=referrer,device&page=/a",
+        "page=%2Fa&without=referrer,device",
+    );
+    check(
+        "then=view&then=&then=buy&within=2h",
+        "then=view&then=buy&within=120m",
+    );
     check(
         "product=a%26b%3D%3Cscript%3E",
         "product=a%26b%3D%3Cscript%3E",
@@ -43,7 +54,13 @@ fn input_36_what_is_not_known_is_refused_by_name() {
         assert!(error.contains(expect), "{query}: {error}");
     };
     check("range=year", "range \"year\" is not known");
-    check("step=week", "step \"week\" is not known");
+    check("step=year", "step \"year\" is not known");
+    check("metric=love", "metric \"love\" is not known");
+    check("without=love", "dimension \"love\" is not known");
+    check("where=love&is=blind", "dimension \"love\" is not known");
+    check("within=day", "within \"day\" is not a time");
+    check("within=0h", "within \"0h\" is not a time");
+    check("within=é", "within \"é\" is not a time");
     check("from=yesterday", "from \"yesterday\" is not a moment");
     check("from=2026-11-22&to=2026-11-22", "not after its begin");
     check("acton=buy", "acton");
@@ -55,7 +72,7 @@ fn a_window_is_the_range_at_a_moment() {
     let now = at("2026-11-22T21:30:00Z");
     let span = Some((at("2010-12-01T08:26:00Z"), at("2011-12-09T12:50:00Z")));
     let check = |query: &str, from: &str, to: &str, step: Step, compared: bool| {
-        let window = read(query).unwrap().window(now, span);
+        let window = read(query).unwrap().window(now, span).unwrap();
         assert_eq!(
             (window.filter.from, window.filter.to),
             (at(from), at(to)),
@@ -95,7 +112,7 @@ fn a_window_is_the_range_at_a_moment() {
         "from=2011-01-01",
         "2011-01-01T00:00:00Z",
         "2011-12-09T12:50:00.000001Z",
-        Step::Month,
+        Step::Week,
         false,
     );
     check(
@@ -108,10 +125,21 @@ fn a_window_is_the_range_at_a_moment() {
 }
 
 #[test]
+fn a_step_that_is_too_fine_is_refused_and_another_range_chooses_anew() {
+    let now = at("2026-11-22T21:30:00Z");
+    let fine = read("range=30d&step=minute").unwrap();
+    let refused = fine.window(now, None).unwrap_err();
+    assert!(refused.error.contains("too many steps"), "{refused}");
+    for (query, ..) in read("range=1h&step=minute").unwrap().ranges() {
+        assert!(!query.contains("step"), "{query}");
+    }
+}
+
+#[test]
 fn an_open_range_over_an_empty_lake_is_empty() {
     let now = at("2026-11-22T21:30:00Z");
     for query in ["range=all", "from=2030-01-01", "to=2020-01-01"] {
-        let window = read(query).unwrap().window(now, None);
+        let window = read(query).unwrap().window(now, None).unwrap();
         assert!(window.filter.from <= window.filter.to, "{query}");
     }
 }

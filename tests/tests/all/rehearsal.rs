@@ -21,7 +21,7 @@ fn client() -> reqwest::Client {
 }
 
 /// Sends clicks to the edge and waits until the dashboard's API has them all, once.
-async fn carry(edge: &str, dashboard: &str) {
+async fn carry(edge: &str, dashboard: &str, token: &str) {
     let product = format!("rehearsed-{}", std::process::id());
     for body in 0..4 {
         let clicks: Vec<Value> = (0..CLICKS / 4)
@@ -49,6 +49,7 @@ async fn carry(edge: &str, dashboard: &str) {
     loop {
         let question = client()
             .post(format!("{dashboard}/api/query"))
+            .bearer_auth(token)
             .json(&json!({ "sql": sql }));
         let answer: Value = match question.send().await {
             Ok(answer) => answer.json().await.unwrap_or_default(),
@@ -67,7 +68,8 @@ async fn the_services_of_compose_yaml_carry_clicks() {
     // Where containers run, the test goes through them.
     if let Some(edge) = real::env("CLICKWEIR_TEST_EDGE") {
         let dashboard = real::env("CLICKWEIR_TEST_DASHBOARD").expect("CLICKWEIR_TEST_DASHBOARD");
-        return carry(&edge, &dashboard).await;
+        let token = real::env("CLICKWEIR_TEST_TOKEN").expect("CLICKWEIR_TEST_TOKEN");
+        return carry(&edge, &dashboard, &token).await;
     }
     let (Some(kafka), Some(s3)) = (kafka::shared().await, seaweed::shared().await) else {
         return;
@@ -88,7 +90,9 @@ async fn the_services_of_compose_yaml_carry_clicks() {
         .await
         .expect("every service is healthy");
     let [edge, dashboard] = ["producer", "dashboard"].map(|name| stage.url(name).expect(name));
-    carry(&edge, &dashboard).await;
+    let token = &compose.services["dashboard"].environment["CLICKWEIR__DASHBOARD__TOKEN"];
+    let token = interpolate(token).unwrap();
+    carry(&edge, &dashboard, &token).await;
     let audit = stage
         .exec("dashboard", &["audit", "--json"])
         .expect("the audit is clean");

@@ -22,13 +22,16 @@ fn totals(place: &Place, condition: &str) -> Value {
             format('{{:,}}', count(*) FILTER (action = 'buy')),
             format('{{:,}}', count(DISTINCT order_id)),
             format('{{:,.2f}}',
-                coalesce(sum(price * quantity) FILTER (action = 'buy'), 0)::DOUBLE))
+                coalesce(sum(price * quantity) FILTER (action = 'buy'), 0)::DOUBLE),
+            format('{{:.1f}} %', 100.0 * count(DISTINCT visitor_id) FILTER (action = 'buy')
+                / count(DISTINCT visitor_id)))
         FROM clicks WHERE {condition}"
     );
     let answer = place.ask(&sql).unwrap();
     let numbers = answer.as_str().unwrap().split('|').map(Value::from);
-    let labels = ["Clicks", "Visitors", "Buys", "Orders", "Revenue"].map(String::from);
-    labels.into_iter().zip(numbers).collect()
+    let labels = ["Clicks", "Visitors", "Buys", "Orders", "Revenue"];
+    let labels = labels.into_iter().chain(["Visitors who bought"]);
+    labels.map(String::from).zip(numbers).collect()
 }
 
 async fn demo(place: &Place) -> Up {
@@ -43,12 +46,9 @@ async fn shows(browser: &Browser, figures: Value) {
     same.unwrap_or_else(|error| panic!("{figures}: {error}"));
 }
 
-/// Chooses an option as a person does, from the form above the panels.
-async fn choose(browser: &Browser, name: &str, value: &str) {
-    browser
-        .click(&format!("#{name} option[value='{value}']"))
-        .await
-        .unwrap();
+/// A bar of a breakdown, which is a link.
+fn bar(dimension: &str, value: &str) -> String {
+    format!("[data-panel={dimension}] .bars a[href*='{dimension}={value}']")
 }
 
 #[tokio::test]
@@ -64,23 +64,40 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
         .unwrap();
     shows(&browser, totals(&place, "true")).await;
 
-    choose(&browser, "action", "buy").await;
-    browser.follow(".filters button").await.unwrap();
+    // A click on a bar narrows the page to it, and the address says so.
+    browser.follow(&bar("action", "buy")).await.unwrap();
     shows(&browser, totals(&place, "action = 'buy'")).await;
     let url = browser.url().await.unwrap();
     assert!(
         url.contains("range=all") && url.contains("action=buy"),
         "{url}"
     );
-    choose(&browser, "country", "DE").await;
-    browser.fill("#product", "kettle").await.unwrap();
-    choose(&browser, "action", "view").await;
-    browser.follow(".filters button").await.unwrap();
-    let filtered = "action = 'view' AND country = 'DE' AND product_id = 'kettle'";
+    browser.follow(&bar("country", "DE")).await.unwrap();
+    browser.click("#add-filter summary").await.unwrap();
+    browser.click("#where option:nth-of-type(2)").await.unwrap();
+    browser.fill("#is", "kettle").await.unwrap();
+    browser.follow("#add-filter button").await.unwrap();
+    let filtered = "action = 'buy' AND country = 'DE' AND product_id = 'kettle'";
     shows(&browser, totals(&place, filtered)).await;
+    // A chip takes its filter away, and leaves the others.
+    browser
+        .follow(".chips a[aria-label$=action]")
+        .await
+        .unwrap();
+    let filtered = "country = 'DE' AND product_id = 'kettle'";
+    shows(&browser, totals(&place, filtered)).await;
+    browser.follow(".chips .all a").await.unwrap();
+    shows(&browser, totals(&place, "true")).await;
+    // What has no campaign can be asked for as well.
+    browser
+        .follow("[data-panel=campaign] .bars a[href*=without]")
+        .await
+        .unwrap();
+    shows(&browser, totals(&place, "utm_campaign IS NULL")).await;
 
     // A range of one's own, through the form; its address shows another person the same.
-    browser.follow(".filters a[href='/']").await.unwrap();
+    browser.open(&format!("{}/", up.dashboard)).await.unwrap();
+    browser.click("#dates summary").await.unwrap();
     let begun =
         "SELECT strftime(date_trunc('hour', max(occurred_at)) - to_hours(2), '%Y-%m-%dT%H:%M')
         || ' ' || strftime(date_trunc('hour', max(occurred_at)), '%Y-%m-%dT%H:%M') FROM clicks";
@@ -90,7 +107,7 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
         "document.getElementById('from').value = '{from}'; document.getElementById('to').value = '{to}'"
     );
     browser.run(&fields).await.unwrap();
-    browser.follow(".filters button").await.unwrap();
+    browser.follow("#dates button").await.unwrap();
     let within = totals(
         &place,
         &format!("occurred_at >= '{from}' AND occurred_at < '{to}'"),
@@ -124,8 +141,8 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
         .until(TOTALS, |shown| shown["Clicks"] == "1")
         .await
         .unwrap();
-    let drawn = "return document.querySelectorAll('#actions-chart canvas').length";
-    browser.until(drawn, |count| *count == 1).await.unwrap();
+    let drawn = "return document.querySelectorAll('.chart canvas').length";
+    browser.until(drawn, |count| *count == 2).await.unwrap();
     assert_eq!(browser.complaints().await.unwrap(), [""; 0]);
     assert_eq!(
         Vec::from_iter(browser.hosts().await.unwrap()),
@@ -190,15 +207,54 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
     );
     let all = place.ask("SELECT count(*)::DOUBLE FROM clicks").unwrap();
     assert_eq!(
-        summed(&browser, "actions-table", "").await.as_f64(),
+        summed(&browser, "actions-by-table", "").await.as_f64(),
         all.as_f64()
     );
-    assert_eq!(
-        summed(&browser, "countries-table", "Clicks").await.as_f64(),
-        all.as_f64()
-    );
+    for dimension in [
+        "product", "category", "country", "campaign", "referrer", "device", "page", "action",
+    ] {
+        let table = format!("{dimension}-table");
+        let sum = summed(&browser, &table, "Clicks").await;
+        // Ten values are listed; where there are more the card says so.
+        let note = browser
+            .text(&format!("[data-panel={dimension}] .note"))
+            .await
+            .unwrap();
+        let (sum, all) = (sum.as_f64().unwrap(), all.as_f64().unwrap());
+        assert!(
+            sum == all || note.contains("more") && sum < all,
+            "{dimension}: {sum} of {all}"
+        );
+    }
+    // Every metric's card draws its own series, whose table adds up to the card.
+    for metric in ["clicks", "buys", "revenue"] {
+        let query = if metric == "clicks" {
+            String::new()
+        } else {
+            format!("&metric={metric}")
+        };
+        let place = format!("{}/?range=all{query}", up.dashboard);
+        browser.open(&place).await.unwrap();
+        let card = browser
+            .run("return document.querySelector('.totals .chosen dd').textContent.replaceAll(',', '')")
+            .await
+            .unwrap();
+        let label = browser.text(".totals .chosen dt").await.unwrap();
+        assert_eq!(label.to_lowercase(), metric);
+        let column = metric[..1].to_uppercase() + &metric[1..];
+        let sum = summed(&browser, "series-table", &column)
+            .await
+            .as_f64()
+            .unwrap();
+        let card: f64 = card.as_str().unwrap().parse().unwrap();
+        assert!((sum - card).abs() < 0.005, "{metric}: {sum} {card}");
+    }
 
     // Invariant 4, as a person reads it.
+    browser
+        .open(&format!("{}/pipeline", up.dashboard))
+        .await
+        .unwrap();
     let accounting = browser.text("[data-panel=accounting]").await.unwrap();
     let audit = place.settled().await.unwrap();
     let sentence = format!(
@@ -210,21 +266,32 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
         "{sentence} is not in {accounting}"
     );
 
-    let links = "return [...document.querySelectorAll('a.csv')].map((link) => link.href)";
-    let links = browser.run(links).await.unwrap();
-    let links = links.as_array().unwrap();
-    assert_eq!(links.len(), 8, "{links:?}");
+    // Every chart and table can be had as CSV.
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    for link in links {
-        let answer = client.get(link.as_str().unwrap()).send().await.unwrap();
-        assert!(answer.status().is_success(), "{link}");
-        assert!(
-            answer.headers()["content-type"]
-                .to_str()
-                .unwrap()
-                .starts_with("text/csv")
-        );
-        assert!(answer.text().await.unwrap().lines().count() > 1, "{link}");
+    for (page, csvs) in [
+        ("/pipeline", 5),
+        ("/funnel?range=all", 2),
+        ("/?range=all", 11),
+    ] {
+        browser
+            .open(&format!("{}{page}", up.dashboard))
+            .await
+            .unwrap();
+        let links = "return [...document.querySelectorAll('a.csv[href^=\"/api\"]')].map((link) => link.href)";
+        let links = browser.run(links).await.unwrap();
+        let links = links.as_array().unwrap();
+        assert_eq!(links.len(), csvs, "{links:?}");
+        for link in links {
+            let answer = client.get(link.as_str().unwrap()).send().await.unwrap();
+            assert!(answer.status().is_success(), "{link}");
+            let kind = answer.headers()["content-type"].to_str().unwrap();
+            assert!(kind.starts_with("text/csv"), "{link}: {kind}");
+            let lines = answer.text().await.unwrap().lines().count();
+            assert!(
+                lines > 1 || link.as_str().unwrap().contains("letters"),
+                "{link}"
+            );
+        }
     }
     browser.click("[data-panel=totals] a.csv").await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -247,12 +314,14 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
     let bars = |painted: &Value| painted[0].as_u64() > Some(500) && painted[1].as_u64() > Some(500);
     browser.until(PAINTED, bars).await.unwrap();
 
-    browser.widen(400, 900).await.unwrap();
+    browser.widen(360, 900).await.unwrap();
     let beyond = "const page = document.documentElement;
         return page.scrollWidth - page.clientWidth";
     let query = "/sql?sql=SELECT%20*%20FROM%20clicks";
     for page in [
-        format!("{}/?range=all", up.dashboard),
+        format!("{}/?range=all&country=DE&product=kettle", up.dashboard),
+        format!("{}/funnel?range=all", up.dashboard),
+        format!("{}/pipeline", up.dashboard),
         format!("{}{query}", up.dashboard),
         up.shop.clone(),
     ] {

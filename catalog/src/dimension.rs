@@ -1,0 +1,143 @@
+//! What clicks are grouped and filtered by: a closed list, so that no text of anybody's
+//! stands in SQL.
+
+use serde::{Deserialize, Serialize};
+
+/// One side of a click by which people ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dimension {
+    /// What was done: `action`.
+    Action,
+    /// With which product: `product_id`.
+    Product,
+    /// Of which category: `category`.
+    Category,
+    /// From which country: `country`.
+    Country,
+    /// After which campaign: `utm_campaign`.
+    Campaign,
+    /// From which site: the host of `referrer`, unless it is the page's own.
+    Referrer,
+    /// On which kind of device: `device`.
+    Device,
+    /// On which page: `path`.
+    Page,
+}
+
+impl Dimension {
+    /// All of them, in the order in which a page shows them.
+    pub const ALL: [Self; 8] = [
+        Self::Action,
+        Self::Product,
+        Self::Category,
+        Self::Country,
+        Self::Campaign,
+        Self::Referrer,
+        Self::Device,
+        Self::Page,
+    ];
+
+    /// Its word, in a URL and as a column of the panels' SQL.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Action => "action",
+            Self::Product => "product",
+            Self::Category => "category",
+            Self::Country => "country",
+            Self::Campaign => "campaign",
+            Self::Referrer => "referrer",
+            Self::Device => "device",
+            Self::Page => "page",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// SQL of its value, over a row of `clicks`.
+    fn sql(self) -> String {
+        match self {
+            Self::Product => "product_id".to_owned(),
+            Self::Campaign => "utm_campaign".to_owned(),
+            Self::Page => "path".to_owned(),
+            Self::Referrer => format!(
+                "nullif(nullif({}, ''), coalesce({}, ''))",
+                host("referrer"),
+                host("url")
+            ),
+            Self::Action | Self::Category | Self::Country | Self::Device => self.name().to_owned(),
+        }
+    }
+}
+
+/// `rows` with a column for each dimension, beside those that are counted.
+pub(crate) fn sides(rows: &str) -> String {
+    let sides = Dimension::ALL.map(|one| format!("{} AS {}", one.sql(), one.name()));
+    format!(
+        "(SELECT occurred_at, {}, product_name, visitor_id, order_id, quantity, price,
+            \"partition\", \"offset\" FROM {rows})",
+        sides.join(", ")
+    )
+}
+
+/// SQL of a URL's host in small letters; empty where it is none.
+fn host(url: &str) -> String {
+    format!(
+        "lower(regexp_extract({url},
+            '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\\[[^\\]/?#]*\\]|[^/?#:]+)', 1))"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use duckdb::Connection;
+
+    use super::*;
+
+    #[test]
+    fn a_name_leads_back() {
+        for one in Dimension::ALL {
+            assert_eq!(Dimension::named(one.name()), Some(one));
+        }
+        assert_eq!(Dimension::named("visitor_id"), None);
+    }
+
+    #[test]
+    fn a_referrer_is_a_host_and_never_the_page_s_own() {
+        let database = Connection::open_in_memory().unwrap();
+        let check = |referrer: Option<&str>, url: Option<&str>, expect: Option<&str>| {
+            let sql = format!(
+                "SELECT {} FROM (SELECT ? AS referrer, ? AS url)",
+                Dimension::Referrer.sql()
+            );
+            let found: Option<String> = database
+                .query_row(&sql, duckdb::params![referrer, url], |row| row.get(0))
+                .unwrap();
+            assert_eq!(found.as_deref(), expect, "{referrer:?} {url:?}");
+        };
+        let shop = Some("https://Shop.example:8443/product/tea?a=1");
+        check(None, shop, None);
+        check(Some(""), shop, None);
+        check(Some("about:blank"), shop, None);
+        check(Some("https://shop.example/"), shop, None);
+        check(Some("https://shop.example/"), None, Some("shop.example"));
+        check(Some("https://News.example/a?b"), shop, Some("news.example"));
+        check(
+            Some("http://me:secret@a.example:80/"),
+            shop,
+            Some("a.example"),
+        );
+        check(
+            Some("http://[2001:db8::1]:80/x"),
+            shop,
+            Some("[2001:db8::1]"),
+        );
+        check(Some("android-app://com.mail/"), shop, Some("com.mail"));
+        check(Some("javascript:alert(1)"), shop, None);
+    }
+}

@@ -1,0 +1,76 @@
+//! The pipeline's page: what became of every record, how far each partition is, what was
+//! refused and why.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use askama::Template;
+use futures::try_join;
+
+use crate::balance::Balance;
+use crate::controls::Nav;
+use crate::panels::{self, RUNS, SAMPLES};
+use crate::reply::{PageProblem, Problem, html};
+use crate::sheet::Sheet;
+use crate::site::Site;
+
+#[derive(Template)]
+#[template(path = "pipeline.html")]
+struct PipelinePage {
+    nav: Nav,
+    as_of: String,
+    /// The panels, rendered.
+    panels: String,
+}
+
+#[derive(Template)]
+#[template(path = "pipeline_panels.html")]
+struct Panels {
+    balance: Balance,
+    accounting: Sheet,
+    freshness: Sheet,
+    letters: Sheet,
+    /// Whether older dead letters are not counted.
+    cut: bool,
+    objects: Sheet,
+    crawls: Sheet,
+}
+
+/// `GET /pipeline`
+pub(crate) async fn page(site: Data<Site>) -> Result<HttpResponse, PageProblem> {
+    let panels = gather(&site).await?;
+    let page = PipelinePage {
+        nav: Nav {
+            here: "/pipeline",
+            query: String::new(),
+        },
+        as_of: site.clock.now().datetime().format("%H:%M:%S").to_string(),
+        panels: panels
+            .render()
+            .expect("a template over plain text and numbers renders"),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+/// `GET /pipeline/panels`: what changes while the page is open.
+pub(crate) async fn fragment(site: Data<Site>) -> Result<HttpResponse, PageProblem> {
+    Ok(html(StatusCode::OK, &gather(&site).await?))
+}
+
+async fn gather(site: &Site) -> Result<Panels, Problem> {
+    let ((balance, freshness), (letters, cut), objects, runs) = try_join!(
+        site.balance(),
+        async { Ok(site.catalog.letters(SAMPLES).await?) },
+        async { Ok(site.catalog.newest(RUNS).await?) },
+        async { Ok(site.catalog.crawls(RUNS).await?) },
+    )?;
+    Ok(Panels {
+        accounting: balance.sheet(),
+        freshness: panels::freshness(&freshness, &balance, site.clock.now()),
+        balance,
+        letters: panels::letters(&letters),
+        cut,
+        objects: panels::objects(&objects),
+        crawls: panels::crawls(&runs),
+    })
+}

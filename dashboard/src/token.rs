@@ -1,0 +1,87 @@
+//! A secret that admits whoever sends it.
+
+use std::fmt;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// A secret text. It is never printed; an empty one admits nobody.
+#[derive(Clone)]
+pub(crate) struct Token(Arc<str>);
+
+impl Token {
+    pub(crate) fn new(secret: &str) -> Self {
+        Self(secret.into())
+    }
+
+    /// Whether an `Authorization` header carries it: as `Bearer`, or as the password of
+    /// `Basic`, which browsers ask for by themselves, whatever the name beside it.
+    pub(crate) fn admits(&self, authorization: Option<&[u8]>) -> bool {
+        let Some((scheme, given)) = authorization.and_then(|value| value.split_at_checked(6))
+        else {
+            return false;
+        };
+        match (scheme, given) {
+            (b"Bearer", [b' ', given @ ..]) => self.is(given),
+            (b"Basic ", given) => {
+                let decoded = STANDARD.decode(given).unwrap_or_default();
+                let colon = decoded.iter().position(|byte| *byte == b':');
+                colon.is_some_and(|at| self.is(&decoded[at + 1..]))
+            }
+            _ => false,
+        }
+    }
+
+    /// The time that it takes tells nothing of where a wrong one differs.
+    fn is(&self, given: &[u8]) -> bool {
+        let token = self.0.as_bytes();
+        if token.is_empty() || token.len() != given.len() {
+            return false;
+        }
+        let pairs = token.iter().zip(given);
+        pairs.fold(0, |sum, (a, b)| black_box(sum | (a ^ b))) == 0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_18_only_the_whole_token_admits() {
+        let check = |token: &str, header: Option<&str>, expect: bool| {
+            let admitted = Token::new(token).admits(header.map(str::as_bytes));
+            assert_eq!(admitted, expect, "{token:?} {header:?}");
+        };
+        let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+        check("secret", Some("Bearer secret"), true);
+        check("secret", Some("Bearer secreT"), false);
+        check("secret", Some("Bearer secre"), false);
+        check("secret", Some("Bearer secret1"), false);
+        check("secret", Some("Bearersecret"), false);
+        check("secret", Some("secret"), false);
+        check("secret", Some(&basic("anybody:secret")), true);
+        check("secret", Some(&basic(":secret")), true);
+        check("se:cret", Some(&basic("a:se:cret")), true);
+        check("secret", Some(&basic("secret:")), false);
+        check("secret", Some(&basic("secret")), false);
+        check("secret", Some("Basic !!"), false);
+        check("secret", Some("Basic "), false);
+        check("secret", None, false);
+        check("", Some("Bearer "), false);
+        check("", Some(&basic(":")), false);
+    }
+
+    #[test]
+    fn what_is_printed_holds_no_token() {
+        assert_eq!(format!("{:?}", Token::new("hush")), "(secret)");
+    }
+}
