@@ -10,7 +10,7 @@ use crate::remote::Access;
 use crate::{Error, live};
 
 /// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// All below but the last four is a fold of the lake: a row of `partitions` is how far a partition is
 /// registered and in which hour its last object stands; `gaps` are the losses that the

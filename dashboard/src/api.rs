@@ -111,17 +111,17 @@ async fn made(site: &Site, name: &str, asked: &Asked) -> Result<(Value, Sheet), 
             let (balance, freshness) = site.balance().await?;
             alike(panels::freshness(&freshness, &balance, site.clock.now()))
         }
-        "datasets" => alike(datasets::states(&catalog.datasets().await?)),
-        "externals" => alike(datasets::adoptions(&catalog.adoptions(RUNS).await?)),
-        "quarantined" => alike(datasets::quarantined(
-            &catalog.quarantined(number(asked)?).await?,
-        )),
         "letters" => {
             let (letters, _) = catalog.letters(SAMPLES).await?;
             (json!(letters), panels::letters(&letters))
         }
         "objects" => alike(panels::objects(&catalog.newest(number(asked)?).await?)),
         "crawls" => alike(panels::crawls(&catalog.crawls(RUNS).await?)),
+        "datasets" => alike(datasets::states(&site.catalog.datasets().await?)),
+        "externals" => alike(datasets::adoptions(&site.catalog.adoptions(RUNS).await?)),
+        "quarantined" => alike(datasets::quarantined(
+            &site.catalog.quarantined(RUNS).await?,
+        )),
         unknown => return Err(Problem::missing(&format!("/api/{unknown}"))),
     })
 }

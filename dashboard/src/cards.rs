@@ -96,8 +96,8 @@ pub(crate) struct Bar {
     /// What stands beside the label, fainter.
     pub(crate) faint: String,
     pub(crate) count: String,
-    /// Of a hundred.
-    pub(crate) width: u64,
+    /// Of a hundred; none for what has no value, which would dwarf the others.
+    pub(crate) width: Option<u64>,
     /// The query that narrows to it.
     pub(crate) query: String,
     /// Whether the page is narrowed to it already.
@@ -182,10 +182,10 @@ impl Card {
             more => format!("{counted}; {} more", figures::count(more)),
         };
         let without = Some(&breakdown.without).filter(|without| without.clicks > 0);
-        let slices: Vec<_> = breakdown.slices.iter().chain(without).collect();
-        let weights = slices.iter().map(|slice| measure.weigh(slice).1);
-        let most = weights.max().unwrap_or(0).max(1);
-        let bar = |slice: &&Slice| {
+        let slices = breakdown.slices.iter().chain(without);
+        let weights = breakdown.slices.iter().map(|slice| measure.weigh(slice).1);
+        let most = u128::from(weights.max().unwrap_or(0).max(1));
+        let bar = |slice: &Slice| {
             let (count, length) = measure.weigh(slice);
             let (label, faint) = match (&slice.name, &slice.value) {
                 (Some(name), Some(value)) => (name.clone(), value.clone()),
@@ -196,7 +196,10 @@ impl Card {
                 label,
                 faint,
                 count,
-                width: u64::try_from(u128::from(length) * 100 / u128::from(most)).unwrap_or(100),
+                width: slice
+                    .value
+                    .is_some()
+                    .then(|| u64::try_from(u128::from(length) * 100 / most).unwrap_or(100)),
                 query: selection.narrowed(by, slice.value.clone()).query(),
                 chosen: selection.only.get(&by) == Some(&slice.value),
             }
@@ -207,7 +210,7 @@ impl Card {
             name: by.name(),
             title: title(by),
             note,
-            bars: slices.iter().map(bar).collect(),
+            bars: slices.map(bar).collect(),
             sheet: panels::breakdown(by.name(), breakdown),
             csv: format!("{query}{glue}by={}", by.name()),
         }

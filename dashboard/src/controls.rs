@@ -16,16 +16,23 @@ pub(crate) struct Nav {
 }
 
 impl Nav {
-    /// The pages: path with query, name, whether it is this one.
-    pub(crate) fn links(&self) -> [(String, &'static str, bool); 5] {
+    /// Of a page without range and filters.
+    pub(crate) fn of(here: &'static str) -> Self {
+        let query = String::new();
+        Self { here, query }
+    }
+
+    /// The pages: path with query, name, key, whether it is this one.
+    pub(crate) fn links(&self) -> [(String, &'static str, char, bool); 5] {
         let shared = |path: &str| format!("{path}{}", self.query);
-        [
-            (shared("/"), "Dashboard", self.here == "/"),
-            (shared("/funnel"), "Funnel", self.here == "/funnel"),
-            ("/sql".into(), "SQL", self.here == "/sql"),
-            ("/datasets".into(), "Data sets", self.here == "/datasets"),
-            ("/pipeline".into(), "Pipeline", self.here == "/pipeline"),
-        ]
+        let pages = [
+            (shared("/"), "/", "Dashboard", 'd'),
+            (shared("/funnel"), "/funnel", "Funnel", 'f'),
+            ("/sql".into(), "/sql", "SQL", 's'),
+            ("/datasets".into(), "/datasets", "Data sets", 't'),
+            ("/pipeline".into(), "/pipeline", "Pipeline", 'p'),
+        ];
+        pages.map(|(place, path, name, key)| (place, name, key, path == self.here))
     }
 }
 

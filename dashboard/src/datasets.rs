@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
 use catalog::{Adoption, DatasetState, Quarantined};
@@ -55,9 +55,7 @@ pub(crate) async fn refresh(
 ) -> Result<HttpResponse, PageProblem> {
     let run = site.catalog.refresh(&name).await;
     run.map_err(|error| PageProblem(error.into()))?;
-    Ok(HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, "/datasets"))
-        .finish())
+    Ok(reply::see("/datasets"))
 }
 
 async fn shown(site: &Site) -> Result<DatasetsPage, catalog::Error> {
@@ -68,10 +66,7 @@ async fn shown(site: &Site) -> Result<DatasetsPage, catalog::Error> {
         (external.name.clone(), external.path.clone(), rows)
     });
     Ok(DatasetsPage {
-        nav: Nav {
-            here: "/datasets",
-            query: String::new(),
-        },
+        nav: Nav::of("/datasets"),
         datasets,
         externals: externals.collect(),
         runs: adoptions(&catalog.adoptions(SHOWN).await?),
@@ -187,7 +182,7 @@ mod tests {
         let states = served.json("/api/datasets").await;
         assert_eq!(states[0]["rows"], 4, "{states}");
         let (_, rows) = served
-            .read("/sql.csv?sql=SELECT%20sum(n)%20FROM%20by_product")
+            .read("/api/query?format=csv&sql=SELECT%20sum(n)%20FROM%20by_product")
             .await;
         assert!(rows.contains("10"), "{rows}");
         let (status, page) = told(served.post("/datasets/none/refresh")).await;

@@ -40,10 +40,7 @@ struct Panels {
 pub(crate) async fn page(site: Data<Site>) -> Result<HttpResponse, PageProblem> {
     let panels = gather(&site).await?;
     let page = PipelinePage {
-        nav: Nav {
-            here: "/pipeline",
-            query: String::new(),
-        },
+        nav: Nav::of("/pipeline"),
         as_of: site.clock.now().datetime().format("%H:%M:%S").to_string(),
         panels: panels
             .render()

@@ -108,10 +108,7 @@ pub(crate) async fn page(site: Data<Site>, question: Query<Question>) -> HttpRes
     reply::html(
         status,
         &SqlPage {
-            nav: Nav {
-                here: "/sql",
-                query: String::new(),
-            },
+            nav: Nav::of("/sql"),
             sql,
             problem,
             answer,
