@@ -19,6 +19,7 @@
 //! - An object is registered only where its range begins at its partition's end.
 
 mod accounting;
+mod arrivals;
 mod breakdown;
 mod config;
 mod crawl;
@@ -56,6 +57,7 @@ mod tail;
 mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};
+pub use arrivals::{Arrival, Arrivals, Arrived};
 pub use breakdown::{Breakdown, Slice};
 pub use config::Config;
 pub use crawl::Crawl;

@@ -24,7 +24,7 @@ use crate::tail::{Now, Standing};
 use crate::views::Table;
 
 /// The table function's name; the sandbox lets nobody call it but through the view.
-const FUNCTION: &str = "topic_tail";
+pub(crate) const FUNCTION: &str = "topic_tail";
 /// How many rows DuckDB takes at once: its vectors' size.
 const CHUNK: usize = 2048;
 /// How many threads may read it side by side.
@@ -116,12 +116,7 @@ impl Session {
     /// snapshot, on this thread, until what is returned is dropped; and what is to be known of
     /// it. After [`Session::bind_views`].
     pub(crate) fn bind_live(&mut self, now: &Now) -> Result<(Shown, Option<String>), Error> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT partition, registered_end FROM partitions WHERE replay = ''")?;
-        let ends =
-            statement.query_map([], |row| Ok((Partition(row.get(0)?), Offset(row.get(1)?))))?;
-        let ends: BTreeMap<Partition, Offset> = ends.collect::<Result<_, _>>()?;
+        let ends = self.ends()?;
         let shown = Shown::new(now.after(&ends));
         let over = self.bound.get(Table::Clicks.name()).cloned();
         if self.live.is_none() || self.live != over.as_ref().map(|(text, _)| text.clone()) {
@@ -131,6 +126,22 @@ impl Session {
         self.connection
             .execute_batch(&standings(&now.standings(&ends)))?;
         Ok((shown, now.note(&ends)))
+    }
+
+    /// Makes the tail's function alone give what the tail kept beside this snapshot, on this
+    /// thread, until what is returned is dropped.
+    pub(crate) fn show(&self, now: &Now) -> Result<Shown, Error> {
+        Ok(Shown::new(now.after(&self.ends()?)))
+    }
+
+    /// Where each partition of the live lake is registered up to.
+    fn ends(&self) -> Result<BTreeMap<Partition, Offset>, Error> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT partition, registered_end FROM partitions WHERE replay = ''")?;
+        let ends =
+            statement.query_map([], |row| Ok((Partition(row.get(0)?), Offset(row.get(1)?))))?;
+        Ok(ends.collect::<Result<_, _>>()?)
     }
 }
 

@@ -14,6 +14,9 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
 use parking_lot::Mutex;
 use sink::{Offset, Partition, Stretch, Timestamp};
+use tokio::sync::broadcast;
+
+use crate::arrivals::WAITING;
 
 /// The largest piece that others are joined to, in bytes: what is registered of a piece goes
 /// when all of it is.
@@ -30,6 +33,8 @@ fn weight(rows: &RecordBatch) -> usize {
 #[derive(Debug, Clone)]
 pub struct Tail {
     state: Arc<Mutex<State>>,
+    /// Who is told of rows as they come.
+    watchers: broadcast::Sender<RecordBatch>,
 }
 
 #[derive(Debug)]
@@ -78,6 +83,7 @@ impl Tail {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
+            watchers: broadcast::Sender::new(WAITING),
         }
     }
 
@@ -104,7 +110,16 @@ impl Tail {
 
     /// Takes the stretch that begins where the one before it ended.
     pub fn take(&self, stretch: Stretch) {
+        if self.watchers.receiver_count() > 0 {
+            // That the last of them has just gone is no matter.
+            let _ = self.watchers.send(stretch.rows.clone());
+        }
         self.state.lock().take(stretch);
+    }
+
+    /// The rows that are taken from now on.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<RecordBatch> {
+        self.watchers.subscribe()
     }
 
     /// The registered ends have become these: what lies before them goes.

@@ -21,6 +21,7 @@ pub(crate) async fn asset(file: Path<String>) -> Result<HttpResponse, PageProble
     let found = match file.as_str() {
         "style.css" => (Own::get("style.css"), "text/css; charset=utf-8"),
         "dashboard.js" => (Own::get("dashboard.js"), "text/javascript; charset=utf-8"),
+        "live.js" => (Own::get("live.js"), "text/javascript; charset=utf-8"),
         "page.js" => (Own::get("page.js"), "text/javascript; charset=utf-8"),
         "sql.js" => (Own::get("sql.js"), "text/javascript; charset=utf-8"),
         "icon.svg" => (Own::get("icon.svg"), "image/svg+xml"),

@@ -175,6 +175,23 @@ impl Served {
         }
     }
 
+    /// A click that the topic has and the lake has not yet.
+    pub(crate) fn arrive(&self, action: &str, product: &str) {
+        let (partition, first) = (Partition(0), Offset(10));
+        let at = at(NOW);
+        let topic = Identity {
+            cluster: "c".into(),
+            topic: "clicks".into(),
+        };
+        let hour = Hour(at.hour());
+        let mut batch = Batch::new(topic, "c".into(), partition, first, hour, false);
+        let mut row = row(partition.0, first.0, at, at, action, "live");
+        row.product_id = given(product);
+        batch.push(&row);
+        self.catalog.tail().begin(partition, first);
+        self.catalog.tail().take(batch.seal().stretch());
+    }
+
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.base))
     }

@@ -33,6 +33,7 @@ mod format;
 mod funnel;
 mod guard;
 mod health;
+mod live;
 mod page;
 mod panels;
 mod periods;

@@ -1,5 +1,7 @@
 //! The dashboard's page: `/`, and `/panels`, the part of it that is fetched again.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
@@ -21,6 +23,9 @@ use crate::selection::{STEPS, Selection, Window, metric_word, word};
 use crate::sheet::Sheet;
 use crate::site::Site;
 use crate::stacked::{Stacked, inline};
+
+/// Who clicked within this time is there now.
+const NOW: Duration = Duration::from_secs(300);
 
 /// What sends a first click to the edge at `edge`.
 pub(crate) fn first_click(edge: &str) -> String {
@@ -48,6 +53,8 @@ struct Panels {
     as_of: Timestamp,
     hint: Option<Hint>,
     first_click: String,
+    /// Who is there: `3 visitors`.
+    online: String,
     range_text: String,
     /// The query of the page, with its question mark; empty for the default.
     mark: String,
@@ -125,7 +132,8 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
         let found = site.catalog.breakdown(filter, by, metric, LISTED).await?;
         Ok::<_, Problem>(Card::of(by, &found, selection, metric.into()))
     });
-    let (totals, series, buckets, mut cards, (balance, _)) = try_join!(
+    let (online, totals, series, buckets, mut cards, (balance, _)) = try_join!(
+        async { Ok(site.catalog.visitors_now(NOW).await?) },
         async { Ok(site.catalog.totals(filter).await?) },
         Periods::of(site, &window, metric),
         async { Ok(site.catalog.actions_by(filter, window.step).await?) },
@@ -153,6 +161,10 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
         as_of: now,
         hint: hint(span, totals.now.clicks, selection, "/"),
         first_click: first_click(&site.sources.edge),
+        online: match online {
+            1 => "1 visitor".to_owned(),
+            more => format!("{} visitors", figures::count(more)),
+        },
         range_text: range_text(&window),
         mark: selection.query(),
         totals: cards::figures(&totals, window.compared, selection),

@@ -17,9 +17,10 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use crate::guard::{Access, guard, told};
+use crate::live::Ending;
 use crate::reply::Problem;
 use crate::site::{Site, Sources};
-use crate::{Config, api, asked, assets, datasets, funnel, health, page, pipeline, sql};
+use crate::{Config, api, asked, assets, datasets, funnel, health, live, page, pipeline, sql};
 
 /// What a query or a command may weigh, in bytes: a list of ids is the largest.
 const BODY: usize = 8 << 20;
@@ -66,10 +67,12 @@ pub async fn run(
         clock,
         stale_after: config.stale_after,
     });
+    let ending = Ending(shutdown.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(site.clone())
             .app_data(web::Data::new(access.clone()))
+            .app_data(web::Data::new(ending.clone()))
             .configure(routes)
             .wrap(from_fn(guard))
     })
@@ -108,6 +111,7 @@ fn routes(service: &mut web::ServiceConfig) {
         .service(read("/", page::page))
         .service(read("/panels", page::fragment))
         .service(read("/funnel", funnel::page))
+        .service(read("/live", live::clicks))
         .service(read("/pipeline", pipeline::page))
         .service(read("/pipeline/panels", pipeline::fragment))
         .service(read("/datasets", datasets::page))

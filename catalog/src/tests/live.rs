@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use sink::{Batch, Hour, Offset, Partition, Stretch};
 
 use super::{ARRIVAL, Click, Shore, VIEW, lines, moment, row};
-use crate::{Catalog, Config};
+use crate::{Catalog, Config, Timestamp};
 
 /// What the tail would hand over of these clicks.
 fn stretch(partition: u32, first: u64, clicks: &[Click]) -> Stretch {
@@ -227,5 +227,49 @@ async fn reads(catalog: Catalog, done: Arc<AtomicBool>) -> (u64, u64) {
         if ends {
             return (last, reads);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_is_told_of_what_comes_and_visitors_are_counted_once() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(false).await.unwrap();
+    let tail = catalog.tail();
+    tail.begin(Partition(0), Offset(0));
+    let now = sink::clock::system().now().micros();
+    let ago = |minutes: i64| Timestamp::from_micros(now - minutes * 60_000_000).to_string();
+    let click = |visitor, minutes| click_of(visitor, &ago(minutes));
+    // Before anybody watches.
+    tail.take(stretch(0, 0, &[click("ann", 1), click("old", 10)]));
+    let mut arrivals = catalog.arrivals();
+    tail.take(stretch(0, 2, &[]));
+    let many = [click("bob", 2); 60];
+    tail.take(stretch(0, 2, &many));
+    let arrived = arrivals.next().await.unwrap();
+    assert_eq!((arrived.clicks.len(), arrived.more), (50, 10));
+    let first = &arrived.clicks[0];
+    assert_eq!(first.action.as_deref(), Some("view"));
+    assert_eq!(first.product_name.as_deref(), Some("The p1"));
+    assert_eq!(first.appended_at.as_deref(), Some("2026-11-22T21:00:00Z"));
+    assert_eq!(first.path, None);
+    let five = std::time::Duration::from_secs(300);
+    assert_eq!(catalog.visitors_now(five).await.unwrap(), 2);
+    assert_eq!(catalog.visitors_now(4 * five).await.unwrap(), 3);
+    // What the lake has, too, is counted once.
+    shore
+        .commit(0, 0, &[click_of("ann", &ago(1)), click_of("old", &ago(10))])
+        .await;
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(catalog.visitors_now(five).await.unwrap(), 2);
+    drop(catalog);
+    assert_eq!(arrivals.next().await, None, "the catalog is gone");
+}
+
+fn click_of(visitor: &'static str, occurred_at: &str) -> Click {
+    Click {
+        visitor,
+        occurred_at: occurred_at.to_owned().leak(),
+        ..VIEW
     }
 }

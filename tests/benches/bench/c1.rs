@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use catalog::{Catalog, Filter, Step};
+use catalog::{Catalog, Dimension, Filter, Metric, Step};
 use duckdb::Connection;
 use sink::{Batch, Hour, Lake};
 use tests::defaults::section;
@@ -106,7 +106,8 @@ async fn of(objects: u64, table: &mut Table) -> Result<f64> {
         let begun = Instant::now();
         let filter = hour(from);
         catalog.actions_by(&filter, Step::Hour).await?;
-        catalog.top_products(&filter, "view", 10).await?;
+        let (by, metric) = (Dimension::Product, Metric::Clicks);
+        catalog.breakdown(&filter, by, metric, 10).await?;
         times.1.push(begun.elapsed());
     }
     let median = percentiles(&mut ragged, times.0);

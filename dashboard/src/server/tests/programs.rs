@@ -246,3 +246,24 @@ async fn a_stale_catalog_is_not_ready() {
     assert_eq!(told(served.post("/api/crawl")).await.0, 200);
     assert_eq!(served.read("/readyz").await.0, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clicks_are_pushed_as_they_come_until_the_server_ends() {
+    let served = Served::full().await;
+    let mut response = served.get("/live").send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    // The stream stands by now; what comes is pushed.
+    served.arrive("view", "<b>tea</b>");
+    let event = response.chunk().await.unwrap().unwrap();
+    let event = std::str::from_utf8(&event).unwrap();
+    let data = event.strip_prefix("data: ").unwrap().trim();
+    let data: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(data["clicks"][0]["product_id"], "<b>tea</b>", "{data}");
+    assert_eq!(data["more"], 0);
+    served.shutdown.cancel();
+    assert_eq!(
+        response.chunk().await.unwrap(),
+        None,
+        "the stream ends with the server"
+    );
+}
