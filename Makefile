@@ -11,7 +11,7 @@ VISITORS ?= 200
 SEEDS ?= 1000
 MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test sim soak lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test pictures sim soak lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ demo: build ## everything in one process, with visitors who browse and buy (ONCE
 
 test: test-setup build ## every test, on a real Kafka, a real object store and a real browser
 	cargo test --locked --workspace
+
+pictures: test-setup build ## take the README's pictures anew
+	CLICKWEIR_PICTURES=$(CURDIR)/tests/pictures cargo test --locked --workspace --test all the_walk_
 
 lint: setup ## format, clippy, and licences and advisories where cargo-deny is there
 	cargo fmt --all --check

@@ -5,7 +5,7 @@ use tracing_subscriber::EnvFilter;
 /// Installs the subscriber; `RUST_LOG` overrides what is shown.
 pub(crate) fn install() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,fjall=error,lsm_tree=error"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,sql=info,fjall=error,lsm_tree=error"));
     let installed = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -59,3 +59,29 @@ pub(crate) fn share(sections: &mut Sections) {
     sections.catalog.tail_memory = ByteSize(tail);
     sections.sink.max_memory = ByteSize(whole - tail);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn invariant_10_tail_and_batches_share_one_budget() {
+        let check = |set: &[&str], batches: u64, tail: u64| {
+            let set: Vec<String> = set.iter().map(|pair| (*pair).to_owned()).collect();
+            let mut sections = Settings::load(None, &set).unwrap().sections;
+            let whole = sections.sink.max_memory.as_u64();
+            share(&mut sections);
+            let shared = (
+                sections.sink.max_memory.as_u64() >> 20,
+                sections.catalog.tail_memory.as_u64() >> 20,
+            );
+            assert_eq!(shared, (batches, tail), "{set:?}");
+            let both = sections.sink.max_memory.as_u64() + sections.catalog.tail_memory.as_u64();
+            assert_eq!(both, whole);
+        };
+        check(&[], 40, 56);
+        check(&["sink.max_memory=12MiB"], 4, 8);
+        check(&["catalog.tail_memory=0B"], 96, 0);
+    }
+}

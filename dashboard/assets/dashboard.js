@@ -33,9 +33,9 @@
     const axis = { stroke: ink, grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), width: 1 } };
     const fine = step === "minute" || step === "hour";
     // The hour, and the date below it where a day begins; dates alone where steps are longer.
-    const written = (seconds, first) => {
+    const written = (seconds, first, days) => {
       const text = utc(seconds, 16);
-      if (!fine) return text.slice(0, LENGTH[step]);
+      if (!fine || days) return text.slice(0, fine ? 10 : LENGTH[step]);
       return first || text.endsWith("00:00") ? `${text.slice(11)}\n${text.slice(0, 10)}` : text.slice(11);
     };
     return {
@@ -47,7 +47,7 @@
         y: { range: (u, low, high) => [Math.min(low ?? 0, 0), Math.max(high ?? 0, 1) * 1.05] },
       },
       axes: [
-        { ...axis, space: fine || step === "month" ? 70 : 95, values: (u, ticks) => ticks.map((tick, i) => written(tick, i === 0)) },
+        { ...axis, space: step === "month" ? 70 : 95, values: (u, ticks) => ticks.map((tick, i) => written(tick, i === 0, ticks[1] - ticks[0] >= 86400)) },
         { ...axis, size: 64, values: (u, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? format.format(tick) : "")) },
       ],
       cursor: { drag: { x: false, y: false } },

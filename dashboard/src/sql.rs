@@ -54,7 +54,11 @@ pub(crate) struct Question {
     sql: String,
 }
 
-/// Asks the catalog; its bounds on time, memory and rows hold for everybody.
+/// How much of a query the log shows, in characters.
+const LOGGED: usize = 2_000;
+
+/// Asks the catalog; its bounds on time, memory and rows hold for everybody. What was asked, and
+/// what came of it, is logged.
 pub(crate) async fn ask(site: &Site, sql: &str) -> Result<Rows, Problem> {
     if sql.trim().is_empty() {
         return Err(Problem::invalid(
@@ -62,7 +66,15 @@ pub(crate) async fn ask(site: &Site, sql: &str) -> Result<Rows, Problem> {
             "write one SELECT, such as FROM clicks LIMIT 5",
         ));
     }
-    Ok(site.catalog.query(sql).await?)
+    let answer = site.catalog.query(sql).await;
+    let asked: String = sql.chars().take(LOGGED).collect();
+    match &answer {
+        Ok(rows) => {
+            tracing::info!(target: "sql", asked, rows = rows.len(), took = ?rows.took, "a query was answered");
+        }
+        Err(error) => tracing::info!(target: "sql", asked, %error, "a query was not answered"),
+    }
+    Ok(answer?)
 }
 
 #[derive(Template)]

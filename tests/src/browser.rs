@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -231,6 +232,15 @@ impl Browser {
         self.cdp("Emulation.setDeviceMetricsOverride", size)
             .await
             .map(|_| ())
+    }
+
+    /// A picture of what the window shows, as PNG.
+    ///
+    /// # Errors
+    /// Where the browser gives none.
+    pub async fn picture(&self) -> Result<Vec<u8>> {
+        let shot = self.send(self.client.get(self.at("/screenshot"))).await?;
+        Ok(BASE64_STANDARD.decode(text(&shot)?)?)
     }
 
     /// The text of a dialog that a page has opened, if it has.

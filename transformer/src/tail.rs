@@ -22,7 +22,7 @@ use crate::worker::RETRY;
 use crate::{Config, Enrichment, Error};
 
 /// How long a row waits for others, so that a burst is handed over in few pieces.
-const LINGER: Duration = Duration::from_millis(50);
+const LINGER: Duration = Duration::from_millis(25);
 /// A piece is handed over at this size in memory, in bytes.
 const PIECE: usize = 1 << 20;
 /// How often it is asked whether the lake has begun, or a silent topic answers.

@@ -131,8 +131,8 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)];
     let of = |value, of| Figure { value, of };
     Ok(vec![
-        of(at(50), "s p50"),
-        of(at(99), "s p99"),
+        of(at(50) * 1e3, "ms p50"),
+        of(at(99) * 1e3, "ms p99"),
         of(
             f64::from(others) / begun.elapsed().as_secs_f64(),
             "other clicks/s",

@@ -65,7 +65,7 @@ async fn of(objects: u64, table: &mut Table) -> Result<f64> {
     build(&lake, objects).await?;
     let database = folder.path().join("catalog.duckdb");
     let path = database.to_string_lossy();
-    let config = section("catalog", &[("path", &path)])?;
+    let config = section("catalog", &[("path", &path), ("query_timeout", "10m")])?;
     let catalog = Catalog::open(config, lake.clone(), &s3, clock::system()).await?;
     let begun = Instant::now();
     let crawl = catalog.crawl(true).await?;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::clickweir::{Place, binary};
+use tests::clickweir::{Place, Process, binary};
 use tests::clients::post;
 use tests::real;
 use tokio::io::AsyncReadExt;
@@ -234,6 +234,40 @@ async fn input_25_what_a_client_says_is_never_part_of_a_path() {
         );
     }
     assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn input_34_what_was_asked_in_sql_is_in_the_log() {
+    let place = Place::new().unwrap();
+    let log = place.path().join("log");
+    let mut command = place.command(&["up"]);
+    command.stderr(fs::File::create(&log).unwrap());
+    let mut up = Process::spawn(&mut command).unwrap();
+    let page = up.line_after("dashboard ").unwrap();
+    let url = page
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .trim_end_matches('/');
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (sql, status) in [("SELECT 41 + 1", 200), ("COPY clicks TO 'x'", 403)] {
+        let asked = client.post(format!("{url}/api/query"));
+        let answer = asked.json(&json!({ "sql": sql })).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{sql}");
+    }
+    assert!(up.end().unwrap());
+    let log = fs::read_to_string(log).unwrap();
+    let line = |word: &str| {
+        log.lines()
+            .find(|line| line.contains(word))
+            .map(str::to_owned)
+    };
+    let (answered, refused) = (line("41 + 1").unwrap(), line("COPY clicks").unwrap());
+    assert!(answered.contains("a query was answered"), "{answered}");
+    assert!(
+        refused.contains("not answered") && refused.contains("only a statement that reads"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -31,3 +31,4 @@ mod s3;
 mod sim;
 mod soak;
 mod store_faults;
+mod walk;
