@@ -38,6 +38,7 @@ mod page;
 mod panels;
 mod periods;
 mod pipeline;
+mod plot;
 mod reply;
 mod selection;
 mod server;

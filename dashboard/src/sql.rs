@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::controls::Nav;
 use crate::figures;
 use crate::format::Format;
+use crate::plot::{Plot, is_numeric};
 use crate::reply::{self, Problem};
 use crate::selection::percent;
 use crate::sheet::{Cell, Sheet};
@@ -90,6 +91,7 @@ struct SqlPage {
 struct Shown {
     note: String,
     encoded: String,
+    plot: Option<Plot>,
     sheet: Sheet,
 }
 
@@ -160,13 +162,7 @@ fn shown(rows: &Rows, sql: &str) -> Shown {
     Shown {
         note,
         encoded: percent(sql),
+        plot: Plot::of(rows),
         sheet,
     }
-}
-
-/// Whether a column's Arrow type is one of numbers.
-fn is_numeric(kind: &str) -> bool {
-    ["Int", "UInt", "Float", "Decimal"]
-        .iter()
-        .any(|number| kind.starts_with(number))
 }

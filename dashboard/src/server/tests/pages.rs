@@ -223,3 +223,44 @@ async fn an_empty_lake_says_how_to_begin() {
     }
     assert_eq!(served.catalog.span().await.unwrap(), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_has_the_shape_of_a_chart_is_drawn() {
+    let served = Served::full().await;
+    let check = async |sql: &str, lines: bool, bars: bool| {
+        let encoded = crate::selection::percent(sql);
+        let (status, page) = served.read(&format!("/sql?sql={encoded}")).await;
+        assert_eq!(status, 200, "{page}");
+        assert_eq!(page.contains("id=\"sql-chart\""), lines, "{sql}: {page}");
+        assert_eq!(page.contains("id=\"sql-bars\""), bars, "{sql}: {page}");
+        page
+    };
+    let hours = "SELECT date_trunc('hour', occurred_at) AS hour, count(*) AS n, sum(price) AS worth
+        FROM clicks GROUP BY ALL ORDER BY hour";
+    let page = check(hours, true, false).await;
+    let data = page.split("id=\"sql-data\">").nth(1).unwrap();
+    let data: serde_json::Value =
+        serde_json::from_str(data.split("</script>").next().unwrap()).unwrap();
+    assert_eq!(data["times"][0], "2026-11-21T12:00:00Z");
+    assert_eq!(
+        data["series"][0]["values"],
+        serde_json::json!([2.0, 2.0, 6.0])
+    );
+    assert_eq!(data["series"][1]["name"], "worth");
+    let names = "SELECT product_name, count(*) AS n FROM clicks GROUP BY ALL";
+    check(names, false, true).await;
+    check(
+        "SELECT action, product_id, 1 AS n FROM clicks",
+        false,
+        false,
+    )
+    .await;
+    check(
+        "SELECT occurred_at, action, 1 AS n FROM clicks",
+        false,
+        false,
+    )
+    .await;
+    check("SELECT 'one' AS name, 1 AS n", false, false).await;
+    check("SELECT count(*) FROM clicks", false, false).await;
+}

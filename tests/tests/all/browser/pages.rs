@@ -46,6 +46,14 @@ async fn the_funnel_shows_what_sql_says_and_leads_on() {
         url.contains("within=60m") && url.contains("range=all"),
         "{url}"
     );
+    // An answer along a time is drawn as well.
+    let sql = "SELECT%20date_trunc('hour',occurred_at)%20AS%20hour,count(*)%20AS%20n%20FROM%20clicks%20GROUP%20BY%20ALL";
+    browser
+        .open(&format!("{}/sql?sql={sql}", up.dashboard))
+        .await
+        .unwrap();
+    let drawn = "return document.querySelectorAll('#sql-chart canvas').length";
+    browser.until(drawn, |count| *count == 1).await.unwrap();
     assert_eq!(browser.complaints().await.unwrap(), [""; 0]);
     assert!(up.process.end().unwrap());
 }
