@@ -15,6 +15,12 @@
   const number = new Intl.NumberFormat("en");
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   let chart = null;
+  // The hour, and the date where a day begins.
+  const written = (seconds, first) => {
+    const text = new Date(seconds * 1000).toISOString();
+    const midnight = text.slice(11, 16) === "00:00";
+    return midnight ? text.slice(0, 10) : first ? `${text.slice(11, 16)}\n${text.slice(0, 10)}` : text.slice(11, 16);
+  };
 
   function draw() {
     chart?.destroy();
@@ -23,7 +29,7 @@
       width: place.clientWidth,
       height: 280,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      axes: [axis, { ...axis, size: 64, values: (u, ticks) => ticks.map((tick) => number.format(tick)) }],
+      axes: [{ ...axis, space: 70, values: (u, ticks) => ticks.map((tick, i) => written(tick, i === 0)) }, { ...axis, size: 64, values: (u, ticks) => ticks.map((tick) => number.format(tick)) }],
       cursor: { drag: { x: false, y: false } },
       series: [
         { label: "UTC", value: (u, seconds) => (seconds == null ? "–" : new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")) },
