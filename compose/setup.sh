@@ -160,13 +160,16 @@ libraries() {
   say "$stamp" >vendor/lib/fetched
 }
 
-# What DuckDB reads a bucket with; signed by DuckDB, and checked by it when it is loaded.
-extension() {
-  local stamp pins=compose/vendor/httpfs.txt
-  stamp=$(digest $pins)
+# What DuckDB reads a bucket with, and SQLite's files; signed by DuckDB, and checked by it when
+# they are loaded.
+extensions() {
+  local stamp pins=compose/vendor
+  stamp=$(digest $pins/httpfs.txt $pins/sqlite.txt)
   if [ "$(cat vendor/extensions/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
-  say "setup: fetching DuckDB's httpfs extension, 7 MB, a few seconds"
-  unpack $pins /httpfs.duckdb_extension vendor/extensions/httpfs.duckdb_extension
+  say "setup: fetching DuckDB's extensions for buckets and SQLite, 19 MB, some seconds"
+  unpack $pins/httpfs.txt /httpfs.duckdb_extension vendor/extensions/httpfs.duckdb_extension
+  # Its file must bear the name that the extension itself has.
+  unpack $pins/sqlite.txt /sqlite.duckdb_extension vendor/extensions/sqlite_scanner.duckdb_extension
   say "$stamp" >vendor/extensions/fetched
 }
 
@@ -248,7 +251,7 @@ case "${1:-}" in
     toolchain
     system
     libraries
-    extension
+    extensions
     ;;
   tests)
     optional browser_and_tools

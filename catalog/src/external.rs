@@ -1,8 +1,8 @@
 //! External tables: what others keep in files, read beside the lake's tables and joined with
 //! them. A tree of Parquet objects (whoever wrote it, in whatever `key=value` folders) is
 //! crawled: each object is read whole once, its columns become the table's, and one that cannot
-//! be read, or does not fit, is quarantined with the reason. A file of CSV or JSON is read as it
-//! stands.
+//! be read, or does not fit, is quarantined with the reason. A file of CSV, JSON or SQLite is read
+//! as it stands.
 
 mod column;
 mod tree;
@@ -26,8 +26,11 @@ pub struct External {
     /// Its name in SQL.
     pub name: String,
     /// A folder of Parquet files or `s3://BUCKET/PREFIX` in the lake's own store; or one file,
-    /// `*.parquet`, `*.csv`, `*.tsv`, `*.json`, `*.ndjson` (each also `.gz`).
+    /// `*.parquet`, `*.csv`, `*.tsv`, `*.json`, `*.ndjson` (each also `.gz`), `*.sqlite`, `*.db`.
     pub path: String,
+    /// Of a SQLite file: which of its tables.
+    #[serde(default)]
+    pub table: String,
     /// What becomes of columns that the first crawl did not see.
     #[serde(default)]
     pub changes: Changes,
@@ -59,6 +62,7 @@ pub(crate) enum Form {
     Tree,
     Csv,
     Json,
+    Sqlite,
 }
 
 impl External {
@@ -70,9 +74,26 @@ impl External {
             Form::Csv
         } else if ends(".json") || ends(".ndjson") || ends(".jsonl") {
             Form::Json
+        } else if ends(".sqlite") || ends(".sqlite3") || ends(".db") {
+            Form::Sqlite
         } else {
             Form::Tree
         }
+    }
+
+    /// Whether it can be read as it is configured.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], which says why not.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        fit("external", &self.name)?;
+        let (name, sqlite) = (&self.name, self.form() == Form::Sqlite);
+        if sqlite == self.table.is_empty() {
+            return Err(Error::Invalid(format!(
+                "external {name:?}: `table` names one of the tables of a SQLite file, and of nothing else"
+            )));
+        }
+        Ok(())
     }
 
     /// Whether its path names one file.
@@ -87,6 +108,10 @@ impl External {
             Form::Tree => tree::select(session, &self.name)?,
             Form::Csv => format!("FROM read_csv({file})"),
             Form::Json => format!("FROM read_json({file})"),
+            Form::Sqlite => {
+                let (path, table) = (quoted(&self.path), quoted(&self.table));
+                format!("FROM sqlite_scan({path}, {table})")
+            }
         })
     }
 }
@@ -161,6 +186,7 @@ mod tests {
             let external = External {
                 name: "t".into(),
                 path: path.into(),
+                table: String::new(),
                 changes: Changes::Add,
                 every: minute(),
             };
@@ -171,5 +197,6 @@ mod tests {
         assert_eq!(form("/a/b.parquet"), (Form::Tree, true));
         assert_eq!(form("/a/b.csv.gz"), (Form::Csv, true));
         assert_eq!(form("/a/b.ndjson"), (Form::Json, true));
+        assert_eq!(form("/a/b.db"), (Form::Sqlite, true));
     }
 }

@@ -10,7 +10,7 @@ use sink::{Lake, S3};
 
 use crate::engine::{Engine, Mode, Session};
 use crate::marks::Marks;
-use crate::{Config, Error, Tail, dataset, external, remote, schema};
+use crate::{Config, Error, External, Tail, dataset, external, remote, schema};
 
 /// How long a statement of ours may run: it is bounded work, so this only ends what hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
@@ -59,6 +59,7 @@ impl Catalog {
         let (externals, datasets) = (&config.externals, &config.datasets);
         let names = externals.iter().map(|one| ("external", &one.name));
         let names = names.chain(datasets.iter().map(|one| ("dataset", &one.name)));
+        externals.iter().try_for_each(External::check)?;
         let mut met = HashSet::new();
         for (kind, name) in names {
             external::fit(kind, name)?;

@@ -10,11 +10,14 @@ use secrecy::ExposeSecret;
 use sink::{Location, S3};
 use url::Url;
 
+use crate::external::Form;
 use crate::views::plain;
 use crate::{Config, Error};
 
-/// The extension's file name, as DuckDB wants it.
-const EXTENSION: &str = "httpfs.duckdb_extension";
+/// The extension for buckets.
+const HTTPFS: &str = "httpfs";
+/// The extension for SQLite's files.
+const SQLITE: &str = "sqlite_scanner";
 
 /// SQL that makes the lake readable.
 pub(crate) struct Access {
@@ -44,10 +47,16 @@ pub(crate) fn settings(config: &Config, location: &Location, s3: &S3) -> Result<
         .enumerate()
     {
         if number == 0 {
-            let extension = extension(&config.httpfs)?;
-            reach = format!("LOAD {};", quoted(&extension.display().to_string()));
+            reach = load(HTTPFS, &config.httpfs)?;
         }
         reach.push_str(&secret(&format!("lake_{number}"), scope, s3)?);
+    }
+    if config
+        .externals
+        .iter()
+        .any(|one| one.form() == Form::Sqlite)
+    {
+        reach.push_str(&load(SQLITE, &config.httpfs)?);
     }
     let list = |paths: &[String]| {
         // DuckDB holds the pattern that it is asked for against these.
@@ -65,19 +74,28 @@ pub(crate) fn settings(config: &Config, location: &Location, s3: &S3) -> Result<
     Ok(Access { reach, shut })
 }
 
-/// Where the extension is: as configured, else beside the program's libraries.
-fn extension(configured: &Path) -> Result<PathBuf, Error> {
+/// SQL that loads an extension.
+fn load(name: &str, configured: &Path) -> Result<String, Error> {
+    let file = extension(name, configured)?;
+    Ok(format!("LOAD {};", quoted(&file.display().to_string())))
+}
+
+/// Where an extension is: as configured, or beside that, else beside the program's libraries.
+fn extension(name: &str, configured: &Path) -> Result<PathBuf, Error> {
+    // The name of the file is the one that DuckDB wants.
+    let file = format!("{name}.duckdb_extension");
     let mut tried = Vec::new();
     let mut places = Vec::new();
     if configured.as_os_str().is_empty() {
         let program = std::env::current_exe().unwrap_or_default();
         for above in program.ancestors().skip(2).take(3) {
-            places.push(above.join("lib").join(EXTENSION));
-            places.push(above.join("vendor/extensions").join(EXTENSION));
+            places.push(above.join("lib").join(&file));
+            places.push(above.join("vendor/extensions").join(&file));
         }
     } else {
-        places.push(configured.to_owned());
-        places.push(configured.join(EXTENSION));
+        places.extend((name == HTTPFS).then(|| configured.to_owned()));
+        places.push(configured.join(&file));
+        places.push(configured.with_file_name(&file));
     }
     for place in places {
         if place.is_file() {
@@ -86,7 +104,7 @@ fn extension(configured: &Path) -> Result<PathBuf, Error> {
         tried.push(place.display().to_string());
     }
     Err(Error::Unavailable(format!(
-        "a lake in a bucket needs DuckDB's httpfs extension, which is not at {}: run `make setup`, or set catalog.httpfs",
+        "DuckDB's extension {name} is needed, and is not at {}: run `make setup`, or set catalog.httpfs",
         tried.join(", ")
     )))
 }

@@ -24,11 +24,6 @@ const PIECE: usize = 1 << 20;
 /// What a piece weighs besides its values: its columns' own fields, roughly.
 const OVERHEAD: usize = 8 << 10;
 
-/// What a piece's rows weigh in memory, in bytes.
-fn weight(rows: &RecordBatch) -> usize {
-    rows.get_array_memory_size() + OVERHEAD
-}
-
 /// The tail of one catalog. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tail {
@@ -88,7 +83,8 @@ impl Tail {
     }
 
     /// From where on whoever feeds it is to go on, partition by partition; a partition that is
-    /// not named begins at its origin. None before the first crawl.
+    /// not named begins at its origin. None before the first crawl. Once somebody has asked, the
+    /// tail is said to run.
     #[must_use]
     pub fn wanted(&self) -> Option<BTreeMap<Partition, Offset>> {
         let mut state = self.state.lock();
@@ -273,6 +269,11 @@ impl Piece {
         let at = offsets.values().partition_point(|offset| *offset < end.0);
         self.rows.slice(at, self.rows.num_rows() - at)
     }
+}
+
+/// What a piece's rows weigh in memory, in bytes.
+fn weight(rows: &RecordBatch) -> usize {
+    rows.get_array_memory_size() + OVERHEAD
 }
 
 /// What the tail kept at one moment.

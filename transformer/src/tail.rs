@@ -314,3 +314,6 @@ async fn start(
         ledger: 0,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ fn external(name: &str, path: &Path, changes: Changes) -> External {
     External {
         name: name.into(),
         path: path.to_str().unwrap().into(),
+        table: String::new(),
         changes,
         every: Duration::from_secs(60),
     }
@@ -190,6 +191,48 @@ async fn files_of_csv_and_json_are_tables_and_other_files_are_not_reached() {
     fs::remove_file(file("tags.ndjson")).unwrap();
     let error = catalog.query("FROM tags").await.unwrap_err().to_string();
     assert!(error.contains("tags"), "{error}");
+}
+
+/// Two rows in a table `goods` of a SQLite file.
+fn sqlite(file: &Path) {
+    let connection = duckdb::Connection::open_in_memory().unwrap();
+    let vendor = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vendor/extensions");
+    let extension = vendor.join("sqlite_scanner.duckdb_extension");
+    let make = format!(
+        "LOAD '{}'; ATTACH '{}' AS shop (TYPE sqlite);
+         CREATE TABLE shop.goods AS SELECT * FROM (VALUES ('p1', 3), ('p2', 4)) t(product_id, stock)",
+        extension.display(),
+        file.display()
+    );
+    connection.execute_batch(&make).unwrap();
+}
+
+#[tokio::test]
+async fn a_table_of_a_sqlite_file_is_read_and_no_other_file() {
+    let shore = Shore::new().await;
+    let file = |name: &str| shore.folder.path().join(name);
+    sqlite(&file("shop.db"));
+    fs::copy(file("shop.db"), file("other.db")).unwrap();
+    let mut config = shore.config();
+    config.externals = vec![external("goods", &file("shop.db"), Changes::Add)];
+    let error = shore.open(config.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("`table` names one"), "{error}");
+    config.externals[0].table = "goods".into();
+    let catalog = shore.open(config).await.unwrap();
+    shore.commit(0, 0, &[VIEW, VIEW]).await;
+    catalog.crawl(true).await.unwrap();
+    let joined = "SELECT sum(stock) FROM clicks JOIN goods USING (product_id)";
+    assert_eq!(one(&catalog, joined).await, "6");
+    for sql in [
+        format!(
+            "FROM sqlite_scan('{}', 'goods')",
+            file("other.db").display()
+        ),
+        format!("FROM '{}'", file("other.db").display()),
+        format!("ATTACH '{}' AS other", file("other.db").display()),
+    ] {
+        assert!(catalog.query(&sql).await.is_err(), "{sql}");
+    }
 }
 
 #[tokio::test]
