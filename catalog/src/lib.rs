@@ -6,10 +6,12 @@
 //! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
 //! Replays are registered beside the live lake, each a table of its own; [`Catalog::diff`]
 //! compares one with the live rows, and what the ledger promotes is shown in their place.
-//! A [`Tail`] that somebody feeds holds what the lake lacks yet; `clicks_live` is both.
+//! A [`Tail`] that somebody feeds holds what the lake lacks yet; `clicks_live` is both. An
+//! [`External`] table is what others keep in files, a [`Dataset`] named SQL that is kept as a
+//! table.
 //!
 //! This crate knows no brokers and serves no HTTP. Its database is private to one process
-//! and holds nothing that the lake does not: delete it, and it is built again.
+//! and holds nothing that the lake and those files do not: delete it, and it is built again.
 //!
 //! Invariants (the numbers are DESIGN's):
 //! - 6: the catalog is a fold of the lake's objects and ledger; a crawl is one

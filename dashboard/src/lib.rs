@@ -1,7 +1,8 @@
 //! What people see of the lake: pages, SQL and a JSON API, served over HTTP.
 //!
-//! `/` is the dashboard, `/funnel` who goes from one step to the next, `/sql` free SQL and
-//! `/pipeline` what became of every record; all are whole with scripts switched off, and a
+//! `/` is the dashboard, `/funnel` who goes from one step to the next, `/sql` free SQL,
+//! `/datasets` the tables that the configuration adds, `/pipeline` what became of every record;
+//! all are whole with scripts switched off, and a
 //! script only draws the charts and fetches the panels again. `/api` gives the same numbers as
 //! JSON and CSV, `/command` runs what a shell asks of this process.
 //!

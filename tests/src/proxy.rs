@@ -414,11 +414,9 @@ mod tests {
         assert!(talk(&mut old, "x").await.is_err(), "ten bytes went by");
         let mut new = connect(&proxy).await;
         assert!(talk(&mut new, "more than ten").await.is_err());
-        assert_eq!(
-            heard.load(Ordering::SeqCst),
-            6 + 5 + 10,
-            "as much and no more came through"
-        );
+        // Of what came through a server may lose the last, which it had not read before the reset.
+        let heard = heard.load(Ordering::SeqCst);
+        assert!((6 + 5..=6 + 5 + 10).contains(&heard), "{heard} bytes");
     }
 
     #[tokio::test]
