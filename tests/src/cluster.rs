@@ -125,18 +125,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// Makes topic and bucket, and starts a producer, as many transformers, each with a name in
-    /// the group that it keeps when it is started again, and a dashboard.
+    /// Makes topic and bucket, and starts a producer, as many transformers and a dashboard.
     ///
     /// # Errors
     /// Where one of them does not start.
     pub fn start(&self, transformers: usize) -> Result<Roles> {
         self.prepare()?;
         let producer = Role::edge(self.place())?;
-        let transformers = (0..transformers).map(|number| {
-            let name = format!("worker-{number}");
-            Role::transformer(self.place().with("TOPIC__MEMBER", &name))
-        });
+        let transformers = (0..transformers).map(|_| Role::transformer(self.place()));
         Ok(Roles {
             producer,
             transformers: transformers.collect::<Result<_>>()?,

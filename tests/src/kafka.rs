@@ -298,7 +298,6 @@ fn config(url: &str) -> Config {
         append_timeout = "10s"
         linger = "1ms"
         session_timeout = "3s"
-        member = ""
         security = "plaintext"
         sasl_mechanism = ""
         sasl_username = ""

@@ -37,10 +37,6 @@ pub struct Config {
     /// Kafka: when a silent member loses its partitions.
     #[serde(with = "humantime_serde")]
     pub session_timeout: Duration,
-    /// Kafka: this worker's name in its group, no other worker's. One that is back within
-    /// `session_timeout` has its partitions at once; nobody else gets them before. Empty: they
-    /// are shared out again at each coming and going.
-    pub member: String,
     /// Kafka: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
     pub security: String,
     /// Kafka: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; empty without SASL.

@@ -37,7 +37,7 @@ async fn topic(folder: &str) -> Arc<dyn Topic> {
     let config: topic::Config = serde_json::from_value(json!({
         "url": format!("file:{folder}"), "partitions": PARTITIONS, "retention": "7d",
         "retention_size": "0B", "queue": "8MiB", "max_record": "1MiB", "append_timeout": "5s",
-        "linger": "1ms", "session_timeout": "6s", "member": "", "security": "plaintext", "sasl_mechanism": "",
+        "linger": "1ms", "session_timeout": "6s", "security": "plaintext", "sasl_mechanism": "",
         "sasl_username": "", "sasl_password": "", "ca": "",
     }))
     .unwrap();

@@ -142,32 +142,6 @@ async fn fault_14_partitions_and_workers_added_and_removed_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_two_workers_with_one_name_the_older_ends_with_a_sentence() {
-    let Some(cluster) = Cluster::shared("names").await else {
-        return;
-    };
-    let cluster = cluster
-        .with("SINK__MAX_AGE", "300ms")
-        .with("TOPIC__MEMBER", "twin");
-    let roles = cluster.start(0).unwrap();
-    let clients = Clients::start(&roles.producer.url, 2, Duration::from_millis(10));
-    let older = cluster.place();
-    let older = tokio::task::spawn_blocking(move || older.run(&["transformer"]));
-    cluster.all_commit("by the older").await.unwrap();
-    let newer = Role::transformer(cluster.place()).unwrap();
-    let ended = older.await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(!ended.status.success());
-    assert!(said.contains("give each a name of its own"), "{said}");
-    cluster.all_commit("by the newer").await.unwrap();
-    let sent = clients.stop().await;
-    roles.dashboard.place.settled().await.unwrap();
-    roles.dashboard.place.proves(&sent.acknowledged).unwrap();
-    assert!(newer.process.end().unwrap());
-    roles.end().unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fault_19_members_that_join_and_leave_every_two_seconds_do_not_stop_it() {
     const TURNS: usize = 10;
     let Some(cluster) = Cluster::shared("churn").await else {

@@ -35,7 +35,6 @@ pub(super) fn config(partitions: u32) -> Config {
         append_timeout: Duration::from_secs(5),
         linger: Duration::from_millis(2),
         session_timeout: Duration::from_secs(10),
-        member: String::new(),
         security: "plaintext".into(),
         sasl_mechanism: String::new(),
         sasl_username: String::new(),

@@ -291,12 +291,6 @@ impl Poller {
     fn face(&mut self, error: &KafkaError) -> Result<(), ReadError> {
         use RDKafkaErrorCode as Code;
         match error {
-            KafkaError::MessageConsumptionFatal(Code::FencedInstanceId) => {
-                let name = &self.settings.config().member;
-                return Err(ReadError::Unfit(format!(
-                    "another worker came with topic.member {name:?}: give each a name of its own"
-                )));
-            }
             KafkaError::MessageConsumptionFatal(_) => return Err(settings::unavailable(error)),
             KafkaError::MessageConsumption(code) => match code {
                 // A partition that was assigned at zero, which retention has passed, may

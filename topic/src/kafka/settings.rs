@@ -160,9 +160,6 @@ impl Settings {
     pub(super) fn reader(&self, group: &str) -> ClientConfig {
         let session = self.config.session_timeout.as_millis().max(1000);
         let mut client = self.consumer();
-        if !self.config.member.is_empty() {
-            client.set("group.instance.id", &self.config.member);
-        }
         client
             .set("group.id", group)
             .set("group.protocol", "classic")

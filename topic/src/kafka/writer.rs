@@ -152,7 +152,6 @@ mod tests {
             append_timeout: Duration::from_secs(2),
             linger: Duration::from_millis(1),
             session_timeout: Duration::from_secs(6),
-            member: String::new(),
             security: "plaintext".into(),
             sasl_mechanism: String::new(),
             sasl_username: String::new(),
