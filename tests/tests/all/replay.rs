@@ -1,7 +1,7 @@
 //! Replays through the built binary: beside live traffic, compared, promoted, rolled back,
 //! killed, refused.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -239,7 +239,7 @@ async fn fault_43_a_replay_beside_live_traffic_leaves_it_alone_and_both_pass_the
 }
 
 /// The files below a folder.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
