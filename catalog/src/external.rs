@@ -86,7 +86,6 @@ impl External {
     /// # Errors
     /// [`Error::Invalid`], which says why not.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        fit("external", &self.name)?;
         let (name, sqlite) = (&self.name, self.form() == Form::Sqlite);
         if sqlite == self.table.is_empty() {
             return Err(Error::Invalid(format!(

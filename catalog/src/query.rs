@@ -32,13 +32,12 @@ impl Catalog {
 
     /// … beside what the tail kept a moment ago.
     pub(crate) async fn query_beside(&self, now: Now, sql: &str) -> Result<Rows, Error> {
-        let (sql, location) = (sql.to_owned(), self.inner.lake.location().clone());
-        let config = self.inner.config.clone();
-        let (most, limit) = (config.query_rows, config.query_timeout);
+        let (sql, inner) = (sql.to_owned(), self.inner.clone());
+        let (most, limit) = (inner.config.query_rows, inner.config.query_timeout);
         let work = move |session: &mut Session| {
             let started = Instant::now();
             sandbox::check(&session.connection, &sql)?;
-            let (shown, note) = bind(session, &config, &location, &now, &sql)?;
+            let (shown, note) = bind(session, &inner.config, inner.lake.location(), &now, &sql)?;
             let mut rows = answer(session, &sql, most, limit, started)?;
             drop(shown);
             rows.note = note;

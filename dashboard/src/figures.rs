@@ -35,6 +35,11 @@ pub(crate) fn time(at: Timestamp) -> String {
     at.datetime().format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// `21:00:03`, in UTC.
+pub(crate) fn clock(at: Timestamp) -> String {
+    at.datetime().format("%H:%M:%S").to_string()
+}
+
 /// A step's begin, as fine as the step.
 pub(crate) fn begin(at: Timestamp, step: Step) -> String {
     let form = match step {

@@ -88,7 +88,7 @@ pub(crate) async fn page(
             here: "/funnel",
             query: selection.query(),
         },
-        as_of: now.datetime().format("%H:%M:%S").to_string(),
+        as_of: figures::clock(now),
         controls: Controls::of("/funnel", &selection),
         hint: hint(span, totals.now.clicks, &selection, "/funnel"),
         first_click: crate::page::first_click(&site.sources.edge),

@@ -104,7 +104,7 @@ pub(crate) async fn page(
             here: "/",
             query: selection.query(),
         },
-        as_of: panels.as_of.datetime().format("%H:%M:%S").to_string(),
+        as_of: figures::clock(panels.as_of),
         controls: Controls::of("/", &selection),
         panels: panels
             .render()

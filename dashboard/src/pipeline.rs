@@ -9,6 +9,7 @@ use futures::try_join;
 
 use crate::balance::Balance;
 use crate::controls::Nav;
+use crate::figures;
 use crate::panels::{self, RUNS, SAMPLES};
 use crate::reply::{PageProblem, Problem, html};
 use crate::sheet::Sheet;
@@ -41,7 +42,7 @@ pub(crate) async fn page(site: Data<Site>) -> Result<HttpResponse, PageProblem> 
     let panels = gather(&site).await?;
     let page = PipelinePage {
         nav: Nav::of("/pipeline"),
-        as_of: site.clock.now().datetime().format("%H:%M:%S").to_string(),
+        as_of: figures::clock(site.clock.now()),
         panels: panels
             .render()
             .expect("a template over plain text and numbers renders"),

@@ -68,6 +68,21 @@ impl Place {
         self
     }
 
+    /// Puts the demo's own files where its configuration, `compose/demo/demo.toml`, looks for
+    /// them.
+    ///
+    /// # Errors
+    /// Where they cannot be copied.
+    pub fn with_demo(self) -> anyhow::Result<Self> {
+        let demo = Path::new("compose/demo");
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(demo);
+        std::fs::create_dir_all(self.path().join(demo))?;
+        for file in ["stock.csv", "demo.toml"] {
+            std::fs::copy(from.join(file), self.path().join(demo).join(file))?;
+        }
+        Ok(self)
+    }
+
     /// Takes another build of the binary.
     #[must_use]
     pub fn with_binary(mut self, binary: &Path) -> Self {

@@ -163,15 +163,7 @@ fn load(
                     .map(|n| clicks.click(n).json)
                     .collect();
                 let request = client.post(format!("{shop}/v1/events"));
-                let answer = request
-                    .body(format!("[{}]", bodies.join(",")))
-                    .send()
-                    .await?;
-                ensure!(
-                    answer.status() == 202,
-                    "the edge answered {}",
-                    answer.status()
-                );
+                taken(request.body(format!("[{}]", bodies.join(",")))).await?;
                 sent += 1;
             }
             Ok(sent * BODY)
@@ -179,6 +171,13 @@ fn load(
     };
     let senders = if rate == 0 { 0 } else { SENDERS };
     (0..senders).map(sender).collect()
+}
+
+/// Sends a request that the edge must take.
+async fn taken(request: reqwest::RequestBuilder) -> Result<()> {
+    let status = request.send().await?.status();
+    ensure!(status == 202, "the edge answered {status}");
+    Ok(())
 }
 
 /// Sends clicks, and gives when each was sent.
@@ -194,16 +193,7 @@ async fn send(
         let id = format!("00000000-0000-4000-8000-{number:012}");
         let click = json!({ "id": id, "action": "probe", "visitor_id": format!("v{number}") });
         sent.push((id, Instant::now()));
-        let answer = client
-            .post(format!("{shop}/v1/events"))
-            .json(&click)
-            .send()
-            .await?;
-        ensure!(
-            answer.status() == 202,
-            "the edge answered {}",
-            answer.status()
-        );
+        taken(client.post(format!("{shop}/v1/events")).json(&click)).await?;
     }
     Ok(sent)
 }

@@ -1,27 +1,17 @@
 //! Data that others keep: joined with the clicks, and no harm where it is damaged.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
-use std::time::Duration;
 use tests::clickweir::{self, Place};
 use tokio::time::{Instant, sleep};
 
-fn project(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
-}
-
 #[tokio::test]
 async fn the_demo_joins_a_table_that_is_not_in_the_clicks() {
-    let place = Place::new().unwrap();
-    for file in ["stock.csv", "demo.toml"] {
-        let to = place.path().join("compose/demo").join(file);
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(project("compose/demo").join(file), to).unwrap();
-    }
+    let place = Place::new().unwrap().with_demo().unwrap();
     fs::copy(
-        project("compose/demo/demo.toml"),
+        place.path().join("compose/demo/demo.toml"),
         place.path().join("clickweir.toml"),
     )
     .unwrap();

@@ -2,7 +2,7 @@
 //! the pages that it shows are looked at by a real browser.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,13 +12,9 @@ use tests::clickweir::{Place, binary};
 use tests::real;
 use tokio::time::{Instant, sleep};
 
-fn project(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
-}
-
 /// The lines of the walk's shell blocks.
 fn commands() -> Vec<String> {
-    let page = fs::read_to_string(project("README.md")).unwrap();
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let walk = page
         .split("\n## ")
         .find(|part| part.starts_with("From a click to a chart"));
@@ -29,12 +25,7 @@ fn commands() -> Vec<String> {
 
 #[tokio::test]
 async fn the_walk_from_a_click_to_a_chart_is_as_the_readme_tells_it() {
-    let place = Place::new().unwrap();
-    for file in ["stock.csv", "demo.toml"] {
-        let to = place.path().join("compose/demo").join(file);
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(project("compose/demo").join(file), to).unwrap();
-    }
+    let place = Place::new().unwrap().with_demo().unwrap();
     let mut up = place
         .up(&["--config", "compose/demo/demo.toml", "--visitors", "200"])
         .unwrap();
