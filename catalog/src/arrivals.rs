@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::filter::within;
-use crate::rollup::HOUR;
+use crate::grain::HOUR;
 use crate::source::rows;
 use crate::{Catalog, Error, Timestamp, live};
 

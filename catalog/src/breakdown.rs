@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::rollup::{HOUR, TRADE};
+use crate::grain::Grain;
+use crate::rollup::TRADE;
 use crate::{Catalog, Dimension, Error, Filter, Metric};
 
 /// One value's share.
@@ -107,7 +108,7 @@ impl Catalog {
             )
         };
         let rows = self
-            .panel(filter, HOUR, &[by], sql, |row| {
+            .panel(filter, Some(Grain::Month), &[by], sql, |row| {
                 let slice = Slice {
                     value: row.get(0)?,
                     name: row.get(1)?,

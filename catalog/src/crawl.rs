@@ -1,4 +1,4 @@
-//! One run of the crawler: list, read footers, see what chains, register it at once.
+//! One run of the crawler: list, read footers, see what chains, register it.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ use crate::marks::{Marks, Seen};
 use crate::open::{Inner, PATIENCE};
 use crate::{Catalog, Error, register};
 
+/// How many rows are registered in one transaction: what a crash may have to fold again.
+const AT_ONCE: u64 = 2_000_000;
 /// How many names a run's row lists.
 const NAMED: usize = 20;
 
@@ -40,11 +42,11 @@ pub struct Crawl {
 }
 
 impl Catalog {
-    /// Registers what the lake committed since the last run, in one transaction; the same
-    /// crawl again changes nothing. `full` looks at the whole lake, else at its newest hours.
+    /// Registers what the lake committed since the last run, in one transaction, or in some one
+    /// after the other where it is much; the same crawl again changes nothing. `full` looks at the whole lake, else at its newest hours.
     ///
     /// # Errors
-    /// The lake's and the database's; then nothing was registered.
+    /// The lake's and the database's; then the transaction that met it registered nothing.
     pub async fn crawl(&self, full: bool) -> Result<Crawl, Error> {
         let inner = &self.inner;
         let mut slot = inner.marks.lock().await;
@@ -105,41 +107,53 @@ impl Inner {
         let full = full || marks.ends.is_empty();
         let listed = marks.discover(&self.lake, ledger, full).await?;
         let moved = marks.pass_gaps(ledger);
+        let mut registered = 0;
         loop {
-            let chained = marks.chain(ledger);
-            let crawl = listed.summary(marks, &chained);
-            let took_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let run = Run {
-                started_at,
-                took_ms,
-                full,
-                found: crawl.found,
-                registered: crawl.registered,
-                held: crawl.held,
-                refused: crawl.refused,
-                foreign: crawl.foreign,
-                detail: crawl.detail.clone(),
-            };
-            let batch = register::Batch {
-                replay: None,
-                ledger: ledger.clone(),
-                objects: chained.clone(),
-                moved: moved.clone(),
-                location: self.lake.location().clone(),
-                run: Some(run),
-            };
-            let register = move |session: &mut _| register::register(session, &batch);
-            match self.engine.run(Mode::Write, PATIENCE, register).await {
-                Ok(()) => {
-                    marks.topic = Some(ledger.topic.to_string());
-                    for seen in &chained {
-                        marks.register(&seen.name, &seen.footer);
+            let mut waiting = marks.chain(ledger);
+            let crawl = listed.summary(marks, registered + waiting.len());
+            loop {
+                let rest = waiting.split_off(first_batch(&waiting));
+                let took_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let run = rest.is_empty().then(|| Run {
+                    started_at,
+                    took_ms,
+                    full,
+                    found: crawl.found,
+                    registered: crawl.registered,
+                    held: crawl.held,
+                    refused: crawl.refused,
+                    foreign: crawl.foreign,
+                    detail: crawl.detail.clone(),
+                });
+                let batch = register::Batch {
+                    replay: None,
+                    ledger: ledger.clone(),
+                    objects: waiting.clone(),
+                    moved: moved.clone(),
+                    location: self.lake.location().clone(),
+                    run,
+                };
+                let register = move |session: &mut _| register::register(session, &batch);
+                if let Err(error) = self.engine.run(Mode::Write, PATIENCE, register).await {
+                    // A footer may be whole and the rows behind it not.
+                    for seen in rest {
+                        marks.held.insert(seen.name, seen);
                     }
+                    if self.refuse_damaged(marks, waiting).await? == 0 {
+                        return Err(error);
+                    }
+                    break;
+                }
+                marks.topic = Some(ledger.topic.to_string());
+                for seen in &waiting {
+                    marks.register(&seen.name, &seen.footer);
+                }
+                registered += waiting.len();
+                if rest.is_empty() {
                     return Ok(crawl);
                 }
-                // A footer may be whole and the rows behind it not.
-                Err(error) if self.refuse_damaged(marks, chained).await? == 0 => return Err(error),
-                Err(_) => {}
+                tracing::info!(registered, of = crawl.registered, "the lake is crawled");
+                waiting = rest;
             }
         }
     }
@@ -161,8 +175,24 @@ impl Inner {
     }
 }
 
+/// How many objects are registered in one transaction: so many that their rows are no more than
+/// [`AT_ONCE`], and one at least.
+fn first_batch(objects: &[Seen]) -> usize {
+    let mut rows = 0;
+    let fits = |seen: &&Seen| {
+        rows += seen.footer.counts.rows;
+        rows <= AT_ONCE
+    };
+    objects
+        .iter()
+        .take_while(fits)
+        .count()
+        .max(1)
+        .min(objects.len())
+}
+
 impl Listed {
-    fn summary(&self, marks: &Marks, chained: &[Seen]) -> Crawl {
+    fn summary(&self, marks: &Marks, registered: usize) -> Crawl {
         let mut words = Vec::new();
         let (mut held, mut refused) = (0, 0);
         for name in &self.found {
@@ -182,7 +212,7 @@ impl Listed {
         }
         Crawl {
             found: self.found.len() as u64,
-            registered: chained.len() as u64,
+            registered: registered as u64,
             held,
             refused,
             foreign: self.foreign.len() as u64,

@@ -1,6 +1,7 @@
 //! Which clicks a panel counts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sink::Timestamp;
@@ -19,14 +20,12 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The range of the same length just before.
+    /// The same, so much earlier.
     #[must_use]
-    pub fn before(&self) -> Self {
-        let length = self.to.micros().saturating_sub(self.from.micros());
-        let from = Timestamp::from_micros(self.from.micros().saturating_sub(length));
+    pub fn earlier(&self, by: Duration) -> Self {
         Self {
-            from,
-            to: self.from,
+            from: self.from.minus(by),
+            to: self.to.minus(by),
             only: self.only.clone(),
         }
     }

@@ -1,6 +1,6 @@
 //! The crawler and the query engine: a fold of the lake's objects and ledger in DuckDB.
 //!
-//! [`Catalog::crawl`] registers what the lake committed, and adds it to the hourly rollups;
+//! [`Catalog::crawl`] registers what the lake committed, and adds it to the rollups;
 //! [`schedule::run`] does so on time. [`Catalog::query`] is free SQL in a sandbox; the
 //! panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only the
 //! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
@@ -36,7 +36,9 @@ mod external;
 mod filter;
 mod formats;
 mod funnel;
+mod grain;
 mod holdings;
+mod layers;
 mod letters;
 mod live;
 mod marks;
@@ -56,6 +58,8 @@ mod schema;
 mod source;
 mod sweep;
 mod tail;
+mod totals;
+mod uniques;
 mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};
@@ -74,12 +78,13 @@ pub use funnel::{MOST_STEPS, Reached};
 pub use holdings::Object;
 pub use letters::{Letter, Letters};
 pub use open::Catalog;
-pub use panels::{Bucket, Metric, Point, Step, Totals, TotalsCompared};
+pub use panels::{Bucket, Metric, Point, Step};
 pub use publish::PUBLISHED;
 pub use rows::Rows;
 pub use sink::clock::SharedClock;
 pub use sink::{Identity, Offset, Partition, Stretch, Timestamp};
 pub use tail::Tail;
+pub use totals::Totals;
 
 #[cfg(test)]
 mod tests;

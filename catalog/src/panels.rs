@@ -1,15 +1,16 @@
-//! What the dashboard shows: totals and series over a range of `occurred_at`, with filters.
+//! What the dashboard shows along a range of `occurred_at`, with filters.
 //!
-//! Every number is exact for the range as given: whole hours come from a rollup, the
+//! Every number is exact for the range as given: whole hours come from the rollup, the
 //! ragged edges (and what only rows can tell) from the objects that can hold them.
 
 use duckdb::params_from_iter;
 use serde::{Deserialize, Serialize};
 use sink::Timestamp;
 
-use crate::filter::within;
-use crate::rollup::{HOUR, TRADE, WORTH};
-use crate::source::{rows, source};
+use crate::grain::Grain;
+use crate::rollup::TRADE;
+use crate::source::{among, cover, rows, source};
+use crate::uniques::{self, Kind};
 use crate::{Catalog, Dimension, Error, Filter};
 
 /// A step of a time axis, in UTC.
@@ -29,11 +30,13 @@ pub enum Step {
 }
 
 impl Step {
-    /// The least that a rollup or the rows must tell apart, in microseconds.
-    const fn unit(self) -> i64 {
+    /// The longest units of time that it is made of; none where no rollup knows any.
+    const fn longest(self) -> Option<Grain> {
         match self {
-            Self::Minute => HOUR / 60,
-            Self::Hour | Self::Day | Self::Week | Self::Month => HOUR,
+            Self::Minute => None,
+            Self::Hour => Some(Grain::Hour),
+            Self::Day | Self::Week => Some(Grain::Day),
+            Self::Month => Some(Grain::Month),
         }
     }
 
@@ -66,39 +69,14 @@ pub enum Metric {
     Revenue,
 }
 
-/// A metric in one step of the axis. Steps without rows are left out.
+/// A metric in one step of the axis. Steps without rows are left out, and of what is told apart
+/// those without any.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Point {
     /// The step's start.
     pub at: Timestamp,
     /// Exact for counts up to 2⁵³, and for revenue to its fourth place.
     pub value: f64,
-}
-
-/// The totals of a range.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Totals {
-    /// Rows of any action.
-    pub clicks: u64,
-    /// Rows whose action is `buy`.
-    pub buys: u64,
-    /// Distinct visitors.
-    pub visitors: u64,
-    /// Those of them who bought.
-    pub buyers: u64,
-    /// Distinct orders among `buy` and `cancel`.
-    pub orders: u64,
-    /// Price times quantity, of `buy` less what `cancel` took back.
-    pub revenue: f64,
-}
-
-/// The totals of a range, and of the range of the same length just before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct TotalsCompared {
-    /// The range.
-    pub now: Totals,
-    /// The one before.
-    pub before: Totals,
 }
 
 /// One action's count in one step of the axis. Steps without clicks are left out.
@@ -113,51 +91,6 @@ pub struct Bucket {
 }
 
 impl Catalog {
-    /// The totals of a range, and of the one of the same length before it.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
-    pub async fn totals(&self, filter: &Filter) -> Result<TotalsCompared, Error> {
-        let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
-        self.read(move |session| {
-            let before = filter.before();
-            let whole = [(before.from, filter.to)];
-            let rows = rows(session, &location, &whole)?;
-            let (condition, values) = filter.condition();
-            let range = within("occurred_at", before.from, filter.to);
-            let sql = format!(
-                "SELECT occurred_at >= make_timestamptz({from}) AS now, count(*)::UBIGINT,
-                    (count(*) FILTER (action = 'buy'))::UBIGINT,
-                    count(DISTINCT visitor_id)::UBIGINT,
-                    (count(DISTINCT visitor_id) FILTER (action = 'buy'))::UBIGINT,
-                    (count(DISTINCT order_id) FILTER ({TRADE}))::UBIGINT,
-                    coalesce(sum({WORTH}) FILTER ({TRADE}), 0)::DOUBLE
-                 FROM {rows} WHERE {range} AND {condition} GROUP BY 1",
-                from = filter.from.micros(),
-            );
-            let mut statement = session.connection.prepare(&sql)?;
-            let mut compared = TotalsCompared::default();
-            let mut periods = statement.query(params_from_iter(values))?;
-            while let Some(row) = periods.next()? {
-                let totals = Totals {
-                    clicks: row.get(1)?,
-                    buys: row.get(2)?,
-                    visitors: row.get(3)?,
-                    buyers: row.get(4)?,
-                    orders: row.get(5)?,
-                    revenue: row.get(6)?,
-                };
-                if row.get(0)? {
-                    compared.now = totals;
-                } else {
-                    compared.before = totals;
-                }
-            }
-            Ok(compared)
-        })
-        .await
-    }
-
     /// A metric by step, in the axis' order.
     ///
     /// # Errors
@@ -172,15 +105,8 @@ impl Catalog {
             Metric::Clicks => "sum(clicks)".to_owned(),
             Metric::Buys => "coalesce(sum(clicks) FILTER (action = 'buy'), 0)".to_owned(),
             Metric::Revenue => format!("coalesce(sum(revenue) FILTER ({TRADE}), 0)"),
-            Metric::Visitors => {
-                return self
-                    .distinct(filter, step, "count(DISTINCT visitor_id)")
-                    .await;
-            }
-            Metric::Orders => {
-                let orders = format!("count(DISTINCT order_id) FILTER ({TRADE})");
-                return self.distinct(filter, step, &orders).await;
-            }
+            Metric::Visitors => return self.distinct(filter, step, Kind::Visitor).await,
+            Metric::Orders => return self.distinct(filter, step, Kind::Order).await,
         };
         let sql = move |folded: &str| {
             format!(
@@ -188,7 +114,7 @@ impl Catalog {
                 step.begin("moment")
             )
         };
-        self.panel(filter, step.unit(), &[], sql, point).await
+        self.panel(filter, step.longest(), &[], sql, point).await
     }
 
     /// Rows by step and action, in the axis' order.
@@ -203,7 +129,7 @@ impl Catalog {
                 step.begin("moment")
             )
         };
-        self.panel(filter, step.unit(), &[], sql, |row| {
+        self.panel(filter, step.longest(), &[], sql, |row| {
             Ok(Bucket {
                 at: Timestamp::from_micros(row.get(0)?),
                 action: row.get(1)?,
@@ -220,7 +146,7 @@ impl Catalog {
     pub async fn actions(&self) -> Result<Vec<String>, Error> {
         self.read(|session| {
             session.paths(
-                "SELECT action FROM hourly_by WHERE dimension = 'action'
+                "SELECT action FROM rollup WHERE dimension = 'action' AND grain = 'month'
                  GROUP BY action ORDER BY sum(clicks) DESC, action LIMIT 250",
             )
         })
@@ -250,23 +176,42 @@ impl Catalog {
         .await
     }
 
-    /// What only rows can tell, by step.
-    async fn distinct(
-        &self,
-        filter: &Filter,
-        step: Step,
-        counted: &str,
-    ) -> Result<Vec<Point>, Error> {
+    /// How many of a kind there are in each step: by the hours in which they were seen, and
+    /// where those cannot tell, by the rows.
+    async fn distinct(&self, filter: &Filter, step: Step, kind: Kind) -> Result<Vec<Point>, Error> {
         let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
-        let (start, counted) = (step.begin("occurred_at"), counted.to_owned());
         self.read(move |session| {
-            let rows = rows(session, &location, &[(filter.from, filter.to)])?;
-            let (condition, values) = filter.condition();
-            let range = within("occurred_at", filter.from, filter.to);
-            let mut statement = session.connection.prepare(&format!(
-                "SELECT {start} AS start, ({counted})::DOUBLE
-                 FROM {rows} WHERE {range} AND {condition} GROUP BY ALL ORDER BY start"
-            ))?;
+            let cover = cover(session, &filter, step.longest())?;
+            let (sql, values) = match cover.reach() {
+                Some((first, _)) if cover.ragged.is_empty() && filter.only.is_empty() => {
+                    let sql = format!(
+                        "SELECT start, sum(number)::DOUBLE
+                         FROM (SELECT *, {} AS start FROM {} WHERE kind = '{}')
+                         WHERE previous IS NULL OR epoch_us(previous) < greatest(start, {})
+                         GROUP BY ALL ORDER BY start",
+                        step.begin("moment"),
+                        uniques::whole(&cover),
+                        kind.name(),
+                        first.micros(),
+                    );
+                    (sql, Vec::new())
+                }
+                _ => {
+                    let ranges = [(filter.from, filter.to)];
+                    let (condition, values) = filter.condition();
+                    let sql = format!(
+                        "SELECT {} AS start, ({})::DOUBLE
+                         FROM {} WHERE {} AND {} AND {condition} GROUP BY ALL ORDER BY start",
+                        step.begin("occurred_at"),
+                        kind.counted(),
+                        rows(session, &location, &ranges)?,
+                        among(&ranges),
+                        kind.told(),
+                    );
+                    (sql, values)
+                }
+            };
+            let mut statement = session.connection.prepare(&sql)?;
             let points = statement.query_map(params_from_iter(values), point)?;
             Ok(points.collect::<Result<_, _>>()?)
         })
@@ -277,7 +222,7 @@ impl Catalog {
     pub(crate) async fn panel<T: Send + 'static>(
         &self,
         filter: &Filter,
-        unit: i64,
+        longest: Option<Grain>,
         needs: &[Dimension],
         sql: impl FnOnce(&str) -> String + Send + 'static,
         read: impl Fn(&duckdb::Row<'_>) -> Result<T, duckdb::Error> + Send + 'static,
@@ -285,7 +230,7 @@ impl Catalog {
         let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
         let needs = needs.to_owned();
         self.read(move |session| {
-            let source = source(session, &location, &filter, unit, &needs)?;
+            let source = source(session, &location, &filter, longest, &needs)?;
             let mut statement = session.connection.prepare(&sql(&source.folded))?;
             let rows = statement.query_map(params_from_iter(source.values), |row| read(row))?;
             Ok(rows.collect::<Result<_, _>>()?)

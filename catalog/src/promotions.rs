@@ -33,7 +33,8 @@ pub(crate) fn fold(
         insert(connection, &path, (!whole).then_some(range), location)?;
     }
     let shown = session.pieces(Table::Clicks, "true")?;
-    rollup::rebuild(connection, &Table::Clicks.of(&shown, location))?;
+    rollup::clear(connection)?;
+    rollup::add(connection, &shown, location)?;
     let json = serde_json::to_string(promotions).expect("promotions are plain text and numbers");
     connection.execute(
         "UPDATE meta SET promotions = ?, revision = revision + 1",
@@ -123,7 +124,7 @@ fn insert(
         let rows = table.of(&[piece], location);
         format!(r#"{rows} WHERE "offset" >= {first} AND "offset" < {end}"#)
     };
-    let clicks = within(Table::Clicks, Piece::whole(path.to_owned(), current));
+    let clicks = within(Table::Clicks, Piece::whole(path.to_owned(), current, 0));
     let sql = format!(
         "SELECT count(*)::UBIGINT, epoch_us(min(occurred_at)), epoch_us(max(occurred_at))
          FROM {clicks}"
@@ -132,7 +133,7 @@ fn insert(
         connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let dead_letters: u64 = match letters {
         Some(letters) => {
-            let letters = within(Table::Letters, Piece::whole(letters, false));
+            let letters = within(Table::Letters, Piece::whole(letters, false, 0));
             let sql = format!("SELECT count(*)::UBIGINT FROM {letters}");
             connection.query_row(&sql, [], |row| row.get(0))?
         }

@@ -8,13 +8,13 @@ use crate::accounting::Run;
 use crate::engine::Session;
 use crate::holdings::place;
 use crate::marks::{Mark, Marks, Seen};
-use crate::views::{Piece, Table};
+use crate::views::Piece;
 use crate::{Error, rollup, schema};
 
 /// How many runs that registered nothing are kept.
 const QUIET_RUNS: u64 = 1_000;
 
-/// What one run registers.
+/// What is registered at once: a run's objects, or as many of them as are folded together.
 pub(crate) struct Batch {
     /// The replay whose objects they are; none for the live lake.
     pub(crate) replay: Option<ReplayName>,
@@ -23,7 +23,7 @@ pub(crate) struct Batch {
     /// Partitions whose registered end an accepted loss has moved, and to where.
     pub(crate) moved: Vec<(Partition, Offset)>,
     pub(crate) location: Location,
-    /// The run's row; a replay's has none.
+    /// The run's row, with the last of what it registers; a replay's has none.
     pub(crate) run: Option<Run>,
 }
 
@@ -100,24 +100,22 @@ pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error
             params![batch.ledger.topic.to_string()],
         )?;
     }
-    let Some(run) = &batch.run else {
+    if batch.replay.is_some() {
         return Ok(());
-    };
+    }
     // No promotion reaches beyond what is registered, so what is new is shown as it is.
     let filled = batch
         .objects
         .iter()
         .filter(|seen| seen.footer.counts.rows > 0);
     let pieces: Vec<Piece> = filled
-        .map(|seen| Piece::whole(seen.name.to_string(), seen.current))
+        .map(|seen| Piece::whole(seen.name.to_string(), seen.current, seen.footer.counts.rows))
         .collect();
-    if !pieces.is_empty() {
-        rollup::add(connection, &Table::Clicks.of(&pieces, &batch.location))?;
+    rollup::add(connection, &pieces, &batch.location)?;
+    match &batch.run {
+        Some(run) => insert_run(connection, run),
+        None => Ok(()),
     }
-    if run.full {
-        rollup::compact(connection)?;
-    }
-    insert_run(connection, run)
 }
 
 /// Lists a replay, whose ledger this is.

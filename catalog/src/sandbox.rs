@@ -78,7 +78,7 @@ fn look(node: &Value) -> Result<(), Error> {
                     .to_lowercase();
                 if !ALLOWED.contains(&name.as_str()) {
                     return Err(Error::Refused(format!(
-                        "{name} is not allowed here: read clicks, dead_letters, objects, hourly, crawls, or the lake's own objects by read_parquet"
+                        "{name} is not allowed here: read clicks, dead_letters, objects, rollup, crawls, or the lake's own objects by read_parquet"
                     )));
                 }
             }

@@ -6,17 +6,17 @@ use bytesize::ByteSize;
 use duckdb::{Config, Connection};
 
 use crate::error::sentence;
+use crate::layers::Layers;
 use crate::remote::Access;
-use crate::{Error, live};
+use crate::{Error, live, rollup, uniques};
 
 /// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// All below but the last four is a fold of the lake: a row of `partitions` is how far a partition is
 /// registered and in which hour its last object stands; `gaps` are the losses that the
-/// ledger accepted; `hourly` holds one row a crawl for each hour of `occurred_at`, action,
-/// product, category and country, and `hourly_by` one for each value of each dimension,
-/// whose name stands beside it. `replay` is a replay's name, and empty for the live lake. `replays`
+/// ledger accepted; the rollups are in `rollup` and `uniques` made plain, and `settled` says how
+/// many rows of their fresh layers were folded last. `replay` is a replay's name, and empty for the live lake. `replays`
 /// says what each replay is of, `promoted` where one stands in the live rows' place, and
 /// `shown` what the tables show: the live objects that no promotion touches, and `pieces`,
 /// the parts of the others and of the replays' objects. The last four are the external tables'
@@ -54,12 +54,9 @@ CREATE VIEW shown AS
         FROM promoted WHERE promoted.partition = objects.partition
             AND promoted."first" < objects."end" AND objects."first" < promoted."end")
     UNION ALL BY NAME FROM pieces;
-CREATE TABLE hourly (
-    hour TIMESTAMP WITH TIME ZONE, action VARCHAR, product_id VARCHAR, category VARCHAR,
-    country VARCHAR, clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4));
-CREATE TABLE hourly_by (
-    hour TIMESTAMP WITH TIME ZONE, dimension VARCHAR, value VARCHAR, action VARCHAR,
-    clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4));
+CREATE TABLE visits (
+    kind VARCHAR, key UHUGEINT, hour TIMESTAMP WITH TIME ZONE, previous TIMESTAMP WITH TIME ZONE);
+CREATE TABLE settled (name VARCHAR PRIMARY KEY, "rows" UBIGINT);
 CREATE TABLE products (
     product_id VARCHAR PRIMARY KEY, name VARCHAR, named_at TIMESTAMP WITH TIME ZONE);
 CREATE TABLE crawls (
@@ -78,8 +75,22 @@ CREATE TABLE dataset_runs (
     "rows" UBIGINT, error VARCHAR, PRIMARY KEY (name, number));
 "#;
 
+/// The columns of the rollups' layers.
+const ROLLUPS: [(Layers, &str); 2] = [
+    (
+        rollup::LAYERS,
+        "dimension VARCHAR, grain VARCHAR, moment TIMESTAMP WITH TIME ZONE, value VARCHAR,
+            action VARCHAR, clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4)",
+    ),
+    (
+        uniques::LAYERS,
+        "kind VARCHAR, grain VARCHAR, moment TIMESTAMP WITH TIME ZONE,
+            previous TIMESTAMP WITH TIME ZONE, number BIGINT",
+    ),
+];
+
 /// The tables' names.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 19] = [
     "meta",
     "partitions",
     "gaps",
@@ -87,8 +98,12 @@ pub(crate) const NAMES: [&str; 15] = [
     "replays",
     "promoted",
     "pieces",
-    "hourly",
-    "hourly_by",
+    "rollup_base",
+    "rollup_fresh",
+    "returns_base",
+    "returns_fresh",
+    "visits",
+    "settled",
     "products",
     "crawls",
     "external_tables",
@@ -198,6 +213,9 @@ pub(crate) fn digest(connection: &Connection, table: &str) -> Result<String, duc
 
 fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
     connection.execute_batch(TABLES)?;
+    for (layers, columns) in ROLLUPS {
+        connection.execute_batch(&layers.tables(columns))?;
+    }
     connection.execute(
         "INSERT INTO meta VALUES (?, ?, NULL, 0, '[]')",
         duckdb::params![VERSION, lake],

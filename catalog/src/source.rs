@@ -1,12 +1,13 @@
-//! Where a panel's numbers come from: a rollup for whole hours, where one knows all that is
-//! asked, and for the rest, of the objects, those that can hold rows of the range.
+//! Where a panel's numbers come from: the rollup for whole hours, days and months, where it knows
+//! all that is asked, and for the rest, of the objects, those that can hold rows of the range.
 
 use sink::{Location, Timestamp};
 
 use crate::dimension::sides;
 use crate::engine::Session;
 use crate::filter::within;
-use crate::rollup::{self, HOUR, TOGETHER};
+use crate::grain::{Cover, Grain, HOUR, widened};
+use crate::rollup;
 use crate::views::Table;
 use crate::{Dimension, Error, Filter};
 
@@ -42,43 +43,69 @@ pub(crate) fn rows(
     Ok(sides(&Table::Clicks.of(&pieces, location)))
 }
 
-/// The filter's clicks in units of so many microseconds, with the dimensions that `needs`
-/// names.
+/// SQL of the rows of the ranges.
+pub(crate) fn among(ranges: &[(Timestamp, Timestamp)]) -> String {
+    let ranges = ranges.iter();
+    let ranges = ranges.map(|(from, to)| within("occurred_at", *from, *to));
+    let ranges = ranges.collect::<Vec<_>>().join(" OR ");
+    format!("({})", if ranges.is_empty() { "false" } else { &ranges })
+}
+
+/// What whole units no longer than `longest` cover of a filter's range, which is longer up to
+/// whole months wherever the lake has no rows.
+pub(crate) fn cover(
+    session: &Session,
+    filter: &Filter,
+    longest: Option<Grain>,
+) -> Result<Cover, Error> {
+    let span =
+        "SELECT epoch_us(min(occurred_least)), epoch_us(max(occurred_greatest)) FROM objects";
+    let span: (Option<i64>, Option<i64>) = session
+        .connection
+        .query_row(span, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let range = (filter.from, filter.to);
+    let (from, to) = match (span, longest) {
+        ((Some(least), Some(greatest)), Some(_)) => {
+            let moment = Timestamp::from_micros;
+            widened(range, (moment(least), moment(greatest)))
+        }
+        _ => range,
+    };
+    Ok(Cover::of(from, to, longest))
+}
+
+/// The filter's clicks in units no longer than `longest` (none: minutes), with the dimensions
+/// that `needs` names.
 pub(crate) fn source(
     session: &Session,
     location: &Location,
     filter: &Filter,
-    unit: i64,
+    longest: Option<Grain>,
     needs: &[Dimension],
 ) -> Result<Source, Error> {
     let (condition, values) = filter.condition();
     let names = needs.iter().filter(|one| **one != Dimension::Action);
     let columns: String = names.map(|one| format!(", {}", one.name())).collect();
-    let mut edges = vec![(filter.from, filter.to)];
-    let mut parts = Vec::new();
-    if unit >= HOUR
-        && let Some((first, end)) = rollup::whole_hours(filter.from, filter.to)
-        && let Some(rollup) = knowing(filter, needs)
-    {
-        let hours = within("moment", first, end);
+    let unit = longest.map_or(HOUR / 60, |_| HOUR);
+    let (cover, mut parts) = match alone(filter, needs) {
+        Some(dimension) => {
+            let cover = cover(session, filter, longest)?;
+            let units = cover.whole.iter();
+            let parts =
+                units.flat_map(|units| rollup::whole(dimension, *units, &columns, &condition));
+            let parts = parts.collect();
+            (cover, parts)
+        }
+        None => (Cover::of(filter.from, filter.to, None), Vec::new()),
+    };
+    if !cover.ragged.is_empty() || parts.is_empty() {
         parts.push(format!(
-            "SELECT moment, action{columns}, clicks, quantity, revenue
-             FROM {rollup} WHERE {hours} AND {condition}"
-        ));
-        edges = vec![(filter.from, first), (end, filter.to)];
-    }
-    edges.retain(|(from, to)| from < to);
-    if !edges.is_empty() || parts.is_empty() {
-        let rows = rows(session, location, &edges)?;
-        let ranges = edges.iter();
-        let ranges = ranges.map(|(from, to)| within("occurred_at", *from, *to));
-        let ranges = ranges.collect::<Vec<_>>().join(" OR ");
-        let ranges = if ranges.is_empty() { "false" } else { &ranges };
-        parts.push(format!(
-            "SELECT {} AS moment, action{columns}, {} FROM {rows}
-             WHERE ({ranges}) AND {condition} GROUP BY ALL",
+            "SELECT {} AS moment, action{columns}, {} FROM {}
+             WHERE {} AND {condition} GROUP BY ALL",
             rollup::floored(unit),
-            rollup::measures()
+            rollup::measures(),
+            rows(session, location, &cover.ragged)?,
+            among(&cover.ragged),
         ));
     }
     let values = values.iter().cycle().take(values.len() * parts.len());
@@ -88,33 +115,16 @@ pub(crate) fn source(
     })
 }
 
-/// The rollup that knows all that is filtered by and asked for, with the dimensions' names.
-fn knowing(filter: &Filter, needs: &[Dimension]) -> Option<String> {
+/// The only dimension beside the action that is filtered by and asked for, or the action where
+/// there is none: what the rollup can tell. None where there are more.
+fn alone(filter: &Filter, needs: &[Dimension]) -> Option<Dimension> {
     let all = filter.only.keys().chain(needs).copied();
     let mut sides: Vec<Dimension> = all.filter(|one| *one != Dimension::Action).collect();
     sides.sort_unstable();
     sides.dedup();
-    let counted = "clicks, quantity, revenue";
     match sides[..] {
-        [] => Some(by(Dimension::Action)),
-        [one] => Some(by(one)),
-        _ if sides.iter().all(|side| TOGETHER.contains(side)) => Some(format!(
-            "(SELECT hour AS moment, action, product_id AS product, category, country, {counted}
-              FROM hourly)"
-        )),
+        [] => Some(Dimension::Action),
+        [one] => Some(one),
         _ => None,
     }
-}
-
-/// The rollup of one dimension.
-fn by(dimension: Dimension) -> String {
-    let name = dimension.name();
-    let value = match dimension {
-        Dimension::Action => String::new(),
-        _ => format!(", value AS {name}"),
-    };
-    format!(
-        "(SELECT hour AS moment, action{value}, clicks, quantity, revenue
-          FROM hourly_by WHERE dimension = '{name}')"
-    )
 }

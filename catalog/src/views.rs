@@ -99,16 +99,19 @@ pub(crate) struct Piece {
     path: String,
     /// Whether its columns are exactly those that this program writes.
     current: bool,
+    /// How many rows of it are shown.
+    rows: u64,
     /// Where not all of it is: the lake it is in, the partition, from which offset, to which.
     cut: Option<(String, u32, u64, u64)>,
 }
 
 impl Piece {
     /// All of an object.
-    pub(crate) const fn whole(path: String, current: bool) -> Self {
+    pub(crate) const fn whole(path: String, current: bool, rows: u64) -> Self {
         Self {
             path,
             current,
+            rows,
             cut: None,
         }
     }
@@ -117,6 +120,7 @@ impl Piece {
     pub(crate) const fn cut(
         path: String,
         current: bool,
+        rows: u64,
         lake: String,
         partition: u32,
         (first, end): (u64, u64),
@@ -124,9 +128,26 @@ impl Piece {
         Self {
             path,
             current,
+            rows,
             cut: Some((lake, partition, first, end)),
         }
     }
+}
+
+/// Pieces in groups of no more than so many rows, or of one piece.
+pub(crate) fn slices(pieces: &[Piece], rows: u64) -> impl Iterator<Item = &[Piece]> {
+    let mut rest = pieces;
+    std::iter::from_fn(move || {
+        let mut sum = rest.first()?.rows;
+        let fits = |piece: &Piece| {
+            sum += piece.rows;
+            sum <= rows
+        };
+        let more = rest[1..].iter().map(fits).take_while(|fits| *fits).count();
+        let (slice, after) = rest.split_at(1 + more);
+        rest = after;
+        Some(slice)
+    })
 }
 
 /// Objects that are read together.
@@ -358,16 +379,16 @@ impl Session {
             Table::Letters => ("letters", "false", "dead_letters"),
         };
         let mut statement = self.connection.prepare(&format!(
-            r#"SELECT {path}, {current}, cut, replay, partition, "first", "end" FROM {from}
+            r#"SELECT {path}, {current}, cut, replay, partition, "first", "end", {counted} FROM {from}
                WHERE {counted} > 0 AND ({condition}) ORDER BY replay, partition, "first""#
         ))?;
         let pieces = statement.query_map([], |row| {
-            let (path, current) = (row.get(0)?, row.get(1)?);
+            let (path, current, rows) = (row.get(0)?, row.get(1)?, row.get(7)?);
             Ok(if row.get(2)? {
                 let range = (row.get(5)?, row.get(6)?);
-                Piece::cut(path, current, row.get(3)?, row.get(4)?, range)
+                Piece::cut(path, current, rows, row.get(3)?, row.get(4)?, range)
             } else {
-                Piece::whole(path, current)
+                Piece::whole(path, current, rows)
             })
         })?;
         Ok(pieces.collect::<Result<_, _>>()?)

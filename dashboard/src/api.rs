@@ -59,15 +59,14 @@ async fn made(site: &Site, name: &str, asked: &Asked) -> Result<(Value, Sheet), 
     Ok(match name {
         "totals" => {
             let window = site.window(&selection).await?;
-            let totals = catalog.totals(&window.filter).await?;
-            let before = window.compared.then_some(totals.before);
+            let (now, before) = site.totals(&window).await?;
             let json = json!({
                 "from": window.filter.from.to_string(),
                 "to": window.filter.to.to_string(),
-                "now": totals.now,
+                "now": now,
                 "before": before,
             });
-            (json, panels::totals(&totals, window.compared))
+            (json, panels::totals(&now, before.as_ref()))
         }
         "series" => {
             let window = site.window(&selection).await?;

@@ -1,6 +1,6 @@
 //! What a page shows large: the figures on top, and the bars of a breakdown.
 
-use catalog::{Breakdown, Dimension, Metric, Slice, TotalsCompared};
+use catalog::{Breakdown, Dimension, Metric, Slice, Totals};
 
 use crate::figures;
 use crate::panels;
@@ -37,12 +37,9 @@ impl Figure {
     clippy::cast_precision_loss,
     reason = "a change is shown with one decimal"
 )]
-pub(crate) fn figures(
-    totals: &TotalsCompared,
-    compared: bool,
-    selection: &Selection,
-) -> Vec<Figure> {
-    let TotalsCompared { now, before } = totals;
+pub(crate) fn figures(now: &Totals, before: Option<&Totals>, selection: &Selection) -> Vec<Figure> {
+    let compared = before.is_some();
+    let before = before.copied().unwrap_or_default();
     let figure = |label, now: String, before: String, change: Option<String>| Figure {
         label,
         query: None,

@@ -90,7 +90,7 @@ pub(crate) async fn page(
         },
         as_of: figures::clock(now),
         controls: Controls::of("/funnel", &selection),
-        hint: hint(span, totals.now.clicks, &selection, "/funnel"),
+        hint: hint(span, totals.clicks, &selection, "/funnel"),
         first_click: crate::page::first_click(&site.sources.edge),
         range_text: range_text(&window),
         mark: selection.query(),

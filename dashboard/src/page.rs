@@ -132,9 +132,9 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
         let found = site.catalog.breakdown(filter, by, metric, LISTED).await?;
         Ok::<_, Problem>(Card::of(by, &found, selection, metric.into()))
     });
-    let (online, totals, series, buckets, mut cards, (balance, _)) = try_join!(
+    let (online, (totals, before), series, buckets, mut cards, (balance, _)) = try_join!(
         async { Ok(site.catalog.visitors_now(NOW).await?) },
-        async { Ok(site.catalog.totals(filter).await?) },
+        site.totals(&window),
         Periods::of(site, &window, metric),
         async { Ok(site.catalog.actions_by(filter, window.step).await?) },
         try_join_all(broken),
@@ -159,7 +159,7 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
     };
     Ok(Panels {
         as_of: now,
-        hint: hint(span, totals.now.clicks, selection, "/"),
+        hint: hint(span, totals.clicks, selection, "/"),
         first_click: first_click(&site.sources.edge),
         online: match online {
             1 => "1 visitor".to_owned(),
@@ -167,12 +167,12 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
         },
         range_text: range_text(&window),
         mark: selection.query(),
-        totals: cards::figures(&totals, window.compared, selection),
+        totals: cards::figures(&totals, before.as_ref(), selection),
         step: word(window.step),
         steps: steps(selection, &window),
         metric: metric_word(metric),
         series: drawn,
-        compared: window.compared,
+        compared: window.before.is_some(),
         actions,
         cards,
         balance,

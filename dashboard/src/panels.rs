@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use catalog::{
-    Breakdown, Freshness, Letters, Object, Run, Slice, Timestamp, Totals, TotalsCompared,
-};
+use catalog::{Breakdown, Freshness, Letters, Object, Run, Slice, Timestamp, Totals};
 
 use crate::balance::Balance;
 use crate::sheet::{Cell, Sheet};
@@ -17,7 +15,7 @@ pub(crate) const RUNS: usize = 20;
 pub(crate) const SAMPLES: usize = 3;
 
 /// The totals of both periods, one row each.
-pub(crate) fn totals(totals: &TotalsCompared, compared: bool) -> Sheet {
+pub(crate) fn totals(now: &Totals, before: Option<&Totals>) -> Sheet {
     let row = |period: &str, totals: &Totals| {
         vec![
             Cell::Text(period.into()),
@@ -29,10 +27,8 @@ pub(crate) fn totals(totals: &TotalsCompared, compared: bool) -> Sheet {
             Cell::Money(totals.revenue),
         ]
     };
-    let mut rows = vec![row("now", &totals.now)];
-    if compared {
-        rows.push(row("before", &totals.before));
-    }
+    let mut rows = vec![row("now", now)];
+    rows.extend(before.map(|before| row("before", before)));
     Sheet::new(
         [
             "period", "clicks", "visitors", "buyers", "buys", "orders", "revenue",

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use catalog::{Metric, Point, Step};
+use catalog::{Filter, Metric, Point, Step};
 use futures::try_join;
 use serde::Serialize;
 
@@ -32,11 +32,11 @@ impl Periods {
     /// Asks the catalog for both.
     pub(crate) async fn of(site: &Site, window: &Window, metric: Metric) -> Result<Self, Problem> {
         let (catalog, step) = (&site.catalog, window.step);
-        let before = window.filter.before();
+        let before = whole_before(window);
         let (now, earlier) = try_join!(catalog.series(&window.filter, step, metric), async {
-            match window.compared {
-                true => Ok(Some(catalog.series(&before, step, metric).await?)),
-                false => Ok(None),
+            match &before {
+                Some(before) => Ok(Some(catalog.series(before, step, metric).await?)),
+                None => Ok(None),
             }
         })?;
         Ok(Self::lay(window, metric, &now, earlier.as_deref()))
@@ -44,9 +44,8 @@ impl Periods {
 
     fn lay(window: &Window, metric: Metric, now: &[Point], before: Option<&[Point]>) -> Self {
         let (filter, step) = (&window.filter, window.step);
-        let earlier = filter.before();
         let times = steps(filter.from, filter.to, step);
-        let before = before.map(|points| {
+        let before = whole_before(window).zip(before).map(|(earlier, points)| {
             let times = steps(earlier.from, earlier.to, step);
             let values = filled(&times, points);
             times.into_iter().zip(values).collect()
@@ -102,6 +101,15 @@ impl Periods {
     }
 }
 
+/// All of the period before, also where this one is not over yet.
+fn whole_before(window: &Window) -> Option<Filter> {
+    let before = window.before.clone()?;
+    Some(Filter {
+        to: window.filter.from,
+        ..before
+    })
+}
+
 /// A value for every step, zero where there is no point.
 fn filled(times: &[i64], points: &[Point]) -> Vec<f64> {
     let at: HashMap<i64, f64> = points
@@ -116,7 +124,9 @@ fn filled(times: &[i64], points: &[Point]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use catalog::{Filter, Timestamp};
+    use std::time::Duration;
+
+    use catalog::Timestamp;
 
     use super::*;
 
@@ -132,14 +142,15 @@ mod tests {
     }
 
     fn window() -> Window {
+        let filter = Filter {
+            from: at("2026-11-22T20:30:00Z"),
+            to: at("2026-11-22T22:30:00Z"),
+            ..Filter::default()
+        };
         Window {
-            filter: Filter {
-                from: at("2026-11-22T20:30:00Z"),
-                to: at("2026-11-22T22:30:00Z"),
-                ..Filter::default()
-            },
+            before: Some(filter.earlier(Duration::from_secs(7_200))),
+            filter,
             step: Step::Hour,
-            compared: true,
         }
     }
 

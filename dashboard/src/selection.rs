@@ -20,7 +20,8 @@ const WITHIN: Duration = Duration::from_secs(24 * 3_600);
 /// A range of `occurred_at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Range {
-    /// The time until now, this many microseconds long.
+    /// The time until now, this many microseconds long. From a day on it is made of whole hours,
+    /// of which the last is not over yet.
     Last(i64),
     /// Everything there is.
     All,
@@ -57,8 +58,8 @@ pub(crate) struct Selection {
 pub(crate) struct Window {
     pub(crate) filter: Filter,
     pub(crate) step: Step,
-    /// Whether there is a period before that can be compared.
-    pub(crate) compared: bool,
+    /// The period before that can be compared, as far into it as this one has come.
+    pub(crate) before: Option<Filter>,
 }
 
 impl Selection {
@@ -107,16 +108,22 @@ impl Selection {
             )
         });
         let (from, to) = match self.range {
-            Range::Last(micros) => (Timestamp::from_micros(now.micros() - micros), now),
+            Range::Last(micros) => {
+                let end = match micros < DAY {
+                    true => now.micros(),
+                    false => now.hour() * HOUR + HOUR,
+                };
+                (Timestamp::from_micros(end - micros), now)
+            }
             Range::All => (least, beyond),
             Range::Between(from, to) => (from.unwrap_or(least), to.unwrap_or(beyond)),
         };
-        let compared = match self.range {
-            Range::Last(_) => true,
-            Range::All => false,
-            Range::Between(from, to) => from.is_some() && to.is_some(),
-        };
         let to = to.max(from);
+        let apart = match self.range {
+            Range::Last(micros) => Some(Duration::from_micros(micros.unsigned_abs())),
+            Range::Between(Some(from), Some(to)) => Some(to.since(from)),
+            Range::All | Range::Between(..) => None,
+        };
         let step = match self.step {
             Some(step) if !axis::fits(step, to.since(from)) => {
                 return Err(Problem::invalid(
@@ -130,9 +137,9 @@ impl Selection {
         let only = self.only.clone();
         let filter = Filter { from, to, only };
         Ok(Window {
+            before: apart.map(|apart| filter.earlier(apart)),
             filter,
             step,
-            compared,
         })
     }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use catalog::{Catalog, Error, Freshness, SharedClock, Timestamp};
+use catalog::{Catalog, Error, Freshness, SharedClock, Timestamp, Totals};
+use futures::try_join;
 use tokio::time::timeout;
 
 use crate::balance::Balance;
@@ -49,6 +50,19 @@ impl Site {
     pub(crate) async fn window(&self, selection: &Selection) -> Result<Window, Problem> {
         let span = self.catalog.span().await?;
         selection.window(self.clock.now(), span)
+    }
+
+    /// The totals of the window, and of the period before where there is one.
+    pub(crate) async fn totals(
+        &self,
+        window: &Window,
+    ) -> Result<(Totals, Option<Totals>), Problem> {
+        Ok(try_join!(self.catalog.totals(&window.filter), async {
+            match &window.before {
+                Some(before) => Ok(Some(self.catalog.totals(before).await?)),
+                None => Ok(None),
+            }
+        })?)
     }
 
     /// The accounting and the freshness that belong together, and the topic's numbers beside

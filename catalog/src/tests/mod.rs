@@ -8,6 +8,7 @@ mod live;
 mod panels;
 mod queries;
 mod replays;
+mod uniques;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

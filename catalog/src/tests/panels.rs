@@ -76,7 +76,7 @@ async fn panels_count_exactly_what_lies_in_the_range() {
     let catalog = shop(&shore).await;
     let check = async |filter: &Filter, clicks: u64| {
         let totals = catalog.totals(filter).await.unwrap();
-        assert_eq!(totals.now.clicks, clicks, "{filter:?}");
+        assert_eq!(totals.clicks, clicks, "{filter:?}");
         for step in [Step::Minute, Step::Hour, Step::Day, Step::Week, Step::Month] {
             let buckets = catalog.actions_by(filter, step).await.unwrap();
             let sum: u64 = buckets.iter().map(|bucket| bucket.clicks).sum();
@@ -142,20 +142,19 @@ async fn totals_compare_with_the_period_before() {
     let filter = range("2026-11-22T20:30:00Z", "2026-11-22T22:30:00Z");
     let totals = catalog.totals(&filter).await.unwrap();
     assert_eq!(
-        (
-            totals.now.clicks,
-            totals.now.buys,
-            totals.now.visitors,
-            totals.now.buyers
-        ),
+        (totals.clicks, totals.buys, totals.visitors, totals.buyers),
         (4, 2, 2, 2)
     );
     assert_eq!(
-        (totals.now.orders, totals.now.revenue),
+        (totals.orders, totals.revenue),
         (2, 12.5),
         "15 less 2.5 taken back"
     );
-    assert_eq!((totals.before.clicks, totals.before.visitors), (3, 2));
+    let before = catalog
+        .totals(&filter.earlier(filter.to.since(filter.from)))
+        .await
+        .unwrap();
+    assert_eq!((before.clicks, before.visitors), (3, 2));
 }
 
 #[tokio::test]
@@ -192,12 +191,7 @@ async fn series_tell_each_metric_by_step() {
         &[(seven, 0.0), (eight, 1.0), (nine, 1.0)],
     )
     .await;
-    check(
-        Metric::Orders,
-        Step::Hour,
-        &[(seven, 0.0), (eight, 1.0), (nine, 1.0)],
-    )
-    .await;
+    check(Metric::Orders, Step::Hour, &[(eight, 1.0), (nine, 1.0)]).await;
     check(
         Metric::Revenue,
         Step::Hour,
@@ -375,7 +369,7 @@ async fn every_dimension_is_rolled_up_as_the_rows_have_it() {
             let all =
                 rolled.slices.iter().map(|one| one.clicks).sum::<u64>() + rolled.without.clicks;
             let totals = catalog.totals(&whole).await.unwrap();
-            assert_eq!(all, totals.now.clicks, "{by:?} {only:?}");
+            assert_eq!(all, totals.clicks, "{by:?} {only:?}");
         }
     }
     let referrers = catalog

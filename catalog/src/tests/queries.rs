@@ -51,7 +51,11 @@ async fn free_sql_reads_views_and_tables() {
         &["1"],
     )
     .await;
-    check("SELECT sum(clicks) FROM hourly", &["2"]).await;
+    check(
+        "SELECT sum(clicks) FROM rollup WHERE dimension = 'action' AND grain = 'month'",
+        &["2"],
+    )
+    .await;
     check("SELECT registered FROM crawls ORDER BY number", &["1"]).await;
     check("SELECT count(*) FROM range(3)", &["3"]).await;
     check("SELECT {'a': [now()::TIMESTAMPTZ]} IS NULL", &["false"]).await;

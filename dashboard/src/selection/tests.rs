@@ -71,56 +71,59 @@ fn input_36_what_is_not_known_is_refused_by_name() {
 fn a_window_is_the_range_at_a_moment() {
     let now = at("2026-11-22T21:30:00Z");
     let span = Some((at("2010-12-01T08:26:00Z"), at("2011-12-09T12:50:00Z")));
-    let check = |query: &str, from: &str, to: &str, step: Step, compared: bool| {
+    let check = |query: &str, from: &str, to: &str, step: Step, before_that: Option<_>| {
         let window = read(query).unwrap().window(now, span).unwrap();
         assert_eq!(
             (window.filter.from, window.filter.to),
             (at(from), at(to)),
             "{query}"
         );
-        assert_eq!((window.step, window.compared), (step, compared), "{query}");
+        let before = window.before.map(|filter| (filter.from, filter.to));
+        let before = before.map(|(from, to)| format!("{from} {to}"));
+        let expect = before_that.map(|(from, to)| format!("{} {}", at(from), at(to)));
+        assert_eq!((window.step, before), (step, expect), "{query}");
     };
     check(
         "",
-        "2026-11-21T21:30:00Z",
+        "2026-11-21T22:00:00Z",
         "2026-11-22T21:30:00Z",
         Step::Hour,
-        true,
+        Some(("2026-11-20T22:00:00Z", "2026-11-21T21:30:00Z")),
     );
     check(
         "range=30d",
-        "2026-10-23T21:30:00Z",
+        "2026-10-23T22:00:00Z",
         "2026-11-22T21:30:00Z",
         Step::Day,
-        true,
+        Some(("2026-09-23T22:00:00Z", "2026-10-23T21:30:00Z")),
     );
     check(
         "range=1h&step=day",
         "2026-11-22T20:30:00Z",
         "2026-11-22T21:30:00Z",
         Step::Day,
-        true,
+        Some(("2026-11-22T19:30:00Z", "2026-11-22T20:30:00Z")),
     );
     check(
         "range=all",
         "2010-12-01T08:26:00Z",
         "2011-12-09T12:50:00.000001Z",
         Step::Month,
-        false,
+        None,
     );
     check(
         "from=2011-01-01",
         "2011-01-01T00:00:00Z",
         "2011-12-09T12:50:00.000001Z",
         Step::Week,
-        false,
+        None,
     );
     check(
         "from=2011-01-01&to=2011-01-02",
         "2011-01-01T00:00:00Z",
         "2011-01-02T00:00:00Z",
         Step::Hour,
-        true,
+        Some(("2010-12-31T00:00:00Z", "2011-01-01T00:00:00Z")),
     );
 }
 
