@@ -122,10 +122,15 @@ impl Marks {
                 fresh.push((name, bytes));
             }
         }
+        // Each is a task of its own, since to parse one takes longer than to fetch it.
         let mut footers = stream::iter(fresh)
-            .map(|(name, bytes)| async move { (name, bytes, lake.described(&name).await) })
+            .map(|(name, bytes)| {
+                let lake = lake.clone();
+                tokio::spawn(async move { (name, bytes, lake.described(&name).await) })
+            })
             .buffer_unordered(FOOTERS);
-        while let Some((name, bytes, footer)) = footers.next().await {
+        while let Some(read) = footers.next().await {
+            let (name, bytes, footer) = read.expect("to read a footer does not panic");
             match footer {
                 Ok(Some((footer, current))) => match unfit(&footer, ledger) {
                     None => {

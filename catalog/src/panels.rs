@@ -7,7 +7,7 @@ use duckdb::params_from_iter;
 use serde::{Deserialize, Serialize};
 use sink::Timestamp;
 
-use crate::grain::Grain;
+use crate::grain::{Grain, truncated};
 use crate::rollup::TRADE;
 use crate::source::{among, cover, rows, source};
 use crate::uniques::{self, Kind};
@@ -40,7 +40,7 @@ impl Step {
         }
     }
 
-    /// SQL of the step's begin, over a moment.
+    /// SQL of the step's begin in microseconds, over a moment.
     fn begin(self, at: &str) -> String {
         let unit = match self {
             Self::Minute => "minute",
@@ -49,7 +49,7 @@ impl Step {
             Self::Week => "week",
             Self::Month => "month",
         };
-        format!("epoch_us(date_trunc('{unit}', {at})::TIMESTAMPTZ)")
+        truncated(unit, at)
     }
 }
 

@@ -75,15 +75,25 @@ fn fold(connection: &Connection, rows: &str) -> Result<(), Error> {
     });
     let by = by.collect::<Vec<_>>().join(" UNION ALL ");
     connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE counted AS {by}"))?;
-    for grain in Grain::ALL {
+    let insert = |grain: Grain, from: &str| {
+        let name = grain.name();
+        format!("INSERT INTO rollup_fresh BY NAME SELECT *, '{name}' AS grain FROM {from};")
+    };
+    connection.execute_batch(&insert(Grain::Hour, "counted"))?;
+    // Days are made of hours, and months of days.
+    for (grain, from, into) in [
+        (Grain::Day, "counted", "counted_days"),
+        (Grain::Month, "counted_days", "counted_months"),
+    ] {
         connection.execute_batch(&format!(
-            "INSERT INTO rollup_fresh BY NAME
-             SELECT dimension, '{}' AS grain, {} AS moment, value, action,
+            "CREATE OR REPLACE TEMP TABLE {into} AS
+             SELECT dimension, {begin} AS moment, value, action,
                 CAST(sum(clicks) AS UBIGINT) AS clicks, sum(quantity) AS quantity,
                 sum(revenue) AS revenue
-             FROM counted GROUP BY ALL",
-            grain.name(),
-            grain.begin("counted.moment"),
+             FROM {from} GROUP BY dimension, {begin}, value, action;
+             {} DROP TABLE {from};",
+            insert(grain, into),
+            begin = grain.begin("moment"),
         ))?;
     }
     // The newest name wins, and of two as new the greater: whatever the order of crawls.
@@ -97,7 +107,7 @@ fn fold(connection: &Connection, rows: &str) -> Result<(), Error> {
          WHERE (excluded.named_at, excluded.name) > (products.named_at, products.name)",
     )?;
     uniques::add(connection)?;
-    connection.execute_batch("DROP TABLE fresh; DROP TABLE counted;")?;
+    connection.execute_batch("DROP TABLE fresh; DROP TABLE counted_months;")?;
     Ok(())
 }
 

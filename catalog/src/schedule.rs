@@ -10,9 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Catalog, Crawl};
 
-/// How long it rests after a crawl before a commit makes it crawl again: partitions commit one
-/// after the other.
+/// How long it rests at least after a crawl before a commit makes it crawl again: partitions
+/// commit one after the other.
 const REST: Duration = Duration::from_millis(100);
+/// How many times as long as the crawl took it rests, so that a large catalog is left time for
+/// whoever asks.
+const CALM: u32 = 3;
 
 /// Crawls every `config.every`, and at once when `landed` is told that this process has written
 /// an object; the whole lake every `config.full_every`. Publishes every `config.publish_every`,
@@ -78,7 +81,7 @@ async fn crawls(
         if stopping {
             return;
         }
-        rested = Instant::now() + REST;
+        rested = Instant::now() + REST.max(now.elapsed() * CALM);
         if promoted || now >= publish_at {
             match catalog.publish(None).await {
                 Ok(()) => publish_at = now + config.publish_every,

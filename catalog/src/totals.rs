@@ -5,11 +5,14 @@ use serde::Serialize;
 use sink::Location;
 
 use crate::engine::Session;
-use crate::grain::Grain;
+use crate::grain::{Cover, Grain};
 use crate::rollup::{TRADE, WORTH};
 use crate::source::{among, cover, rows, source};
 use crate::uniques::{self, Kind};
 use crate::{Catalog, Error, Filter};
+
+/// Totals have no steps that a unit of time would have to fit.
+const LONGEST: Option<Grain> = Some(Grain::Month);
 
 /// The totals of a range.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -35,18 +38,25 @@ impl Catalog {
     /// The database's, and the lake's as the database met it.
     pub async fn totals(&self, filter: &Filter) -> Result<Totals, Error> {
         let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
-        self.read(move |session| match filter.only.is_empty() {
-            true => rolled(session, &location, &filter),
-            false => read(session, &location, &filter),
+        self.read(move |session| {
+            let cover = cover(session, &filter, LONGEST)?;
+            match filter.only.is_empty() && !cover.whole.is_empty() {
+                true => rolled(session, &location, &filter, &cover),
+                false => read(session, &location, &filter),
+            }
         })
         .await
     }
 }
 
 /// From the rollups, and at the range's ends from rows.
-fn rolled(session: &Session, location: &Location, filter: &Filter) -> Result<Totals, Error> {
-    let longest = Some(Grain::Month);
-    let counted = source(session, location, filter, longest, &[])?;
+fn rolled(
+    session: &Session,
+    location: &Location,
+    filter: &Filter,
+    cover: &Cover,
+) -> Result<Totals, Error> {
+    let counted = source(session, location, filter, LONGEST, &[])?;
     let sql = format!(
         "SELECT coalesce(sum(clicks), 0)::UBIGINT,
             coalesce(sum(clicks) FILTER (action = 'buy'), 0)::UBIGINT,
@@ -56,7 +66,6 @@ fn rolled(session: &Session, location: &Location, filter: &Filter) -> Result<Tot
     let (clicks, buys, revenue) = session
         .connection
         .query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let cover = cover(session, filter, longest)?;
     let ends = match &cover.ragged[..] {
         [] => None,
         ranges => Some(format!(
@@ -65,7 +74,7 @@ fn rolled(session: &Session, location: &Location, filter: &Filter) -> Result<Tot
             among(ranges)
         )),
     };
-    let [visitors, buyers, orders] = uniques::number(session, &cover, ends.as_deref())?;
+    let [visitors, buyers, orders] = uniques::number(session, cover, ends.as_deref())?;
     Ok(Totals {
         clicks,
         buys,

@@ -96,13 +96,16 @@ pub(crate) fn add(connection: &Connection) -> Result<(), Error> {
          CREATE OR REPLACE TEMP TABLE came AS
             FROM met ANTI JOIN was USING (key, kind, hour);
          CREATE OR REPLACE TEMP TABLE changes AS
-            WITH before AS (FROM was SEMI JOIN came USING (key, kind)),
-            after AS (
-                SELECT kind, key, hour,
-                    lag(hour) OVER (PARTITION BY key, kind ORDER BY hour) AS previous
-                FROM (SELECT kind, key, hour FROM before UNION ALL BY NAME FROM came))
-            SELECT 1 AS number, * FROM (FROM after EXCEPT FROM before)
-            UNION ALL SELECT -1, * FROM (FROM before EXCEPT FROM after);"
+            WITH hours AS MATERIALIZED (
+                SELECT *, lag(hour) OVER (PARTITION BY key, kind ORDER BY hour) AS previous
+                FROM (
+                    SELECT kind, key, hour, previous AS old, false AS new
+                    FROM was SEMI JOIN came USING (key, kind)
+                    UNION ALL SELECT kind, key, hour, NULL, true FROM came))
+            SELECT 1 AS number, kind, key, hour, previous FROM hours
+            WHERE new OR previous IS DISTINCT FROM old
+            UNION ALL SELECT -1, kind, key, hour, old FROM hours
+            WHERE NOT new AND previous IS DISTINCT FROM old;"
     ))?;
     for grain in Grain::ALL {
         // Within a day a visitor counts at the first of its hours.

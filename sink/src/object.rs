@@ -8,7 +8,9 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
 use parquet::schema::types::SchemaDescriptor;
 
 use crate::{Error, Footer, Lake, ObjectName, footer};
@@ -84,7 +86,7 @@ impl Lake {
             };
             let size = object.meta.size;
             let tail: Bytes = object.bytes().await?;
-            let mut reader = ParquetMetaDataReader::new();
+            let mut reader = ParquetMetaDataReader::new().with_metadata_options(Some(plain()));
             match reader.try_parse_sized(&tail, size) {
                 Ok(()) => {
                     let metadata = reader.finish().map_err(|error| damaged(path, &error))?;
@@ -97,6 +99,15 @@ impl Lake {
             }
         }
     }
+}
+
+/// No statistics: they are most of an object's metadata, and nothing here reads them.
+fn plain() -> ParquetMetaDataOptions {
+    let none = ParquetStatisticsPolicy::SkipAll;
+    ParquetMetaDataOptions::new()
+        .with_column_stats_policy(none.clone())
+        .with_size_stats_policy(none.clone())
+        .with_encoding_stats_policy(none)
 }
 
 fn damaged(path: &Path, error: &ParquetError) -> Error {

@@ -1,0 +1,139 @@
+//! A season of a shop as a lake, written by the sink itself: 90 days, an object an hour and
+//! partition, so many rows in all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use futures::future::try_join_all;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use sink::{Batch, Hour, Lake};
+use tests::defaults::section;
+use topic::{Identity, Offset, Partition, Timestamp};
+use transformer::{Enrichment, transform};
+
+use crate::clicks::Clicks;
+use crate::say;
+
+/// 2026-01-01T00:00:00Z, in microseconds.
+pub(crate) const BEGIN: i64 = 1_767_225_600_000_000;
+/// How long it lasts.
+pub(crate) const DAYS: i64 = 90;
+/// A product that people look at.
+pub(crate) const PRODUCT: &str = "p7";
+
+const HOUR: i64 = 3_600_000_000;
+const PARTITIONS: u32 = 2;
+const PRODUCTS: usize = 1_000;
+const CATEGORIES: usize = 20;
+/// How many clicks a visit is, on average.
+const VISIT: u64 = 12;
+const COUNTRIES: [&str; 12] = [
+    "DE", "FR", "US", "GB", "IN", "BR", "JP", "ES", "IT", "NL", "PL", "SE",
+];
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Writes it.
+pub(crate) async fn write(lake: &Lake, rows: u64) -> Result<()> {
+    let identity = Identity {
+        cluster: "bench".to_owned(),
+        topic: "clicks".to_owned(),
+    };
+    lake.found(&identity, BTreeMap::new()).await?;
+    let writing = (0..PARTITIONS).map(|partition| {
+        let (lake, identity) = (lake.clone(), identity.clone());
+        let rows = rows / u64::from(PARTITIONS);
+        tokio::spawn(
+            async move { partition_of(&lake, &identity, Partition(partition), rows).await },
+        )
+    });
+    for written in try_join_all(writing).await? {
+        written?;
+    }
+    Ok(())
+}
+
+async fn partition_of(
+    lake: &Lake,
+    identity: &Identity,
+    partition: Partition,
+    rows: u64,
+) -> Result<()> {
+    let configuration = section::<transformer::Config>("transformer", &[])?.configuration();
+    let enrichment = Enrichment::default();
+    let clicks = Clicks::new(1, Timestamp::from_micros(BEGIN));
+    let record = clicks.record(0, Offset(0), Timestamp::from_micros(BEGIN));
+    let texts = Texts::new();
+    let hours = u64::try_from(DAYS * 24)?;
+    let mut first = 0;
+    for hour in 0..hours {
+        let end = rows * (hour + 1) / hours;
+        let begin = BEGIN + i64::try_from(hour)? * HOUR;
+        let at = Hour::of(Timestamp::from_micros(begin));
+        let (topic, conf) = (identity.clone(), configuration.clone());
+        let mut batch = Batch::new(topic, conf, partition, Offset(first), at, false);
+        let mut dice = StdRng::seed_from_u64(hour << 8 | u64::from(partition.0));
+        // Who is here in this hour comes from the visitors of a month, and most come once.
+        let visits = (end - first) / VISIT + 1;
+        let among = (rows / VISIT / 3).max(1) * (hour / 720 + 1);
+        let here: Vec<u64> = (0..visits).map(|_| dice.random_range(0..among)).collect();
+        let mut row = transform(partition, &record, &enrichment)
+            .map_err(|defect| anyhow::anyhow!("{}", defect.detail))?;
+        for offset in first..end {
+            let product = dice
+                .random_range(0..PRODUCTS)
+                .min(dice.random_range(0..PRODUCTS));
+            let action = [
+                "view", "view", "view", "view", "details", "details", "browse", "cart", "buy",
+                "cancel",
+            ][dice.random_range(0..10)];
+            row.offset = offset;
+            row.event_id = (u128::from(partition.0) << 64 | u128::from(offset)).to_be_bytes();
+            let within = i64::try_from(offset - first)? * HOUR / i64::try_from(end - first)?;
+            row.occurred_at = Timestamp::from_micros(begin + within);
+            row.appended_at = row.occurred_at;
+            row.received_at = row.occurred_at;
+            row.action = action.into();
+            row.product_id = Some(texts.products[product].as_str().into());
+            row.product_name = Some(texts.names[product].as_str().into());
+            row.category = Some(texts.categories[product % CATEGORIES].as_str().into());
+            row.path = Some(texts.pages[product].as_str().into());
+            row.country = Some(COUNTRIES[dice.random_range(0..12)].into());
+            row.price = Some(f64::from(dice.random_range(100..10_000_u32)) / 100.0);
+            row.quantity = Some(if action == "cancel" { -1 } else { 1 });
+            let trades = matches!(action, "buy" | "cancel");
+            row.order_id = trades.then(|| format!("o{}-{offset}", partition.0).into());
+            let visitor = here[dice.random_range(0..here.len())];
+            row.visitor_id = Some(format!("visitor-{}-{visitor:016x}", partition.0).into());
+            batch.push(&row);
+        }
+        let sealed = tokio::task::spawn_blocking(move || batch.seal()).await?;
+        lake.commit(sealed, 1, PATIENCE).await?;
+        if partition.0 == 0 && hour % 240 == 239 {
+            say(&format!("  … {} of {DAYS} days", (hour + 1) / 24));
+        }
+        first = end;
+    }
+    Ok(())
+}
+
+/// What is said of the products.
+struct Texts {
+    products: Vec<String>,
+    names: Vec<String>,
+    categories: Vec<String>,
+    pages: Vec<String>,
+}
+
+impl Texts {
+    fn new() -> Self {
+        let all = |text: &str, many| (0..many).map(|n| format!("{text}{n}")).collect();
+        Self {
+            products: all("p", PRODUCTS),
+            names: all("Stoneware number ", PRODUCTS),
+            categories: all("category ", CATEGORIES),
+            pages: all("/product/p", PRODUCTS),
+        }
+    }
+}
