@@ -101,7 +101,7 @@ impl External {
     }
 
     /// SQL of the table.
-    fn select(&self, session: &Session) -> Result<String, Error> {
+    pub(crate) fn select(&self, session: &Session) -> Result<String, Error> {
         let file = quoted(&plain(&self.path));
         Ok(match self.form() {
             Form::Tree => tree::select(session, &self.name)?,
@@ -138,29 +138,6 @@ pub(crate) fn fit(kind: &str, name: &str) -> Result<(), Error> {
         )));
     }
     Ok(())
-}
-
-impl Session {
-    /// Makes those of the external tables that `text` names show what they hold now.
-    pub(crate) fn bind_externals(&mut self, all: &[External], text: &str) -> Result<(), Error> {
-        for external in all.iter().filter(|one| text.contains(&one.name)) {
-            let select = external.select(self)?;
-            if self.externals.get(&external.name) == Some(&select) {
-                continue;
-            }
-            let view = format!(
-                "CREATE OR REPLACE TEMP VIEW \"{}\" AS {select}",
-                external.name
-            );
-            // Whoever's file cannot be read is told so, in the database's words.
-            self.connection.execute_batch(&view).map_err(|error| {
-                let why = crate::error::sentence(&error);
-                Error::Invalid(format!("external table {}: {why}", external.name))
-            })?;
-            self.externals.insert(external.name.clone(), select);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ async fn input_35_limits_hold_and_the_next_query_is_served() {
     let config = Config {
         query_timeout: Duration::from_millis(300),
         query_rows: 10,
-        memory: bytesize::ByteSize::mib(64),
+        query_memory: bytesize::ByteSize::mib(64),
         ..shore.config()
     };
     let catalog = shore.open(config).await.unwrap();
@@ -174,7 +174,7 @@ async fn input_35_limits_hold_and_the_next_query_is_served() {
 async fn input_35_an_answer_or_a_query_that_eats_memory_ends() {
     let shore = Shore::new().await;
     let config = Config {
-        memory: bytesize::ByteSize::mib(64),
+        query_memory: bytesize::ByteSize::mib(64),
         ..shore.config()
     };
     let catalog = shore.open(config).await.unwrap();
