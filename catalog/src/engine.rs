@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use duckdb::{Connection, InterruptHandle};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{sleep, timeout};
 
 use crate::Error;
 use crate::error::sentence;
@@ -54,7 +55,7 @@ pub(crate) enum Mode {
     Write,
 }
 
-/// Ends the work, also when whoever asked for it goes away.
+/// Ends the work, also when the runtime goes away.
 struct Stop {
     /// Emptied when the work is done, so that nobody else's is interrupted.
     handle: Arc<Mutex<Option<Arc<InterruptHandle>>>>,
@@ -66,6 +67,16 @@ impl Stop {
         self.stopped.store(true, Ordering::Relaxed);
         if let Some(handle) = &*self.handle.lock() {
             handle.interrupt();
+        }
+    }
+
+    /// Stops the work until it has ended.
+    async fn until<T>(&self, mut job: JoinHandle<T>) -> Result<T, JoinError> {
+        loop {
+            self.now();
+            if let Ok(joined) = timeout(AGAIN, &mut job).await {
+                return joined;
+            }
         }
     }
 }
@@ -194,18 +205,20 @@ impl<K: Default + Send + 'static> Engine<K> {
             drop(permit);
             done
         });
-        let joined = match timeout(limit, &mut job).await {
-            Ok(joined) => joined,
-            Err(_) => loop {
-                stop.now();
-                if let Ok(joined) = timeout(AGAIN, &mut job).await {
-                    break joined;
-                }
-            },
-        };
-        let timed_out = stop.stopped.load(Ordering::Relaxed);
+        // A task of its own: whoever asked may go away, and the work must end all the same.
+        let (mut answer, asked) = oneshot::channel();
+        tokio::spawn(async move {
+            let joined = tokio::select! {
+                joined = &mut job => joined,
+                () = sleep(limit) => stop.until(job).await,
+                () = answer.closed() => stop.until(job).await,
+            };
+            // Nobody may be there any more.
+            let _ = answer.send((joined, stop.stopped.load(Ordering::Relaxed)));
+        });
+        let (joined, stopped) = asked.await.expect("the task above answers");
         match joined {
-            Ok(Err(_)) | Err(_) if timed_out => Err(Error::TimedOut(limit)),
+            Ok(Err(_)) | Err(_) if stopped => Err(Error::TimedOut(limit)),
             Ok(result) => result,
             // The client panics on what it cannot turn into Arrow; that connection is gone.
             Err(_) => Err(Error::Invalid(
