@@ -15,6 +15,7 @@ use sink::Location;
 use crate::engine::Session;
 use crate::error::sentence;
 use crate::lend::{Lend, Lending, Lent};
+use crate::live::{TAIL, VIEWS};
 use crate::loans::{Loan, Snapshot, named, received};
 use crate::remote::Access;
 use crate::tail::Now;
@@ -83,7 +84,7 @@ impl Session<Desk> {
             lent.insert(name.clone(), Arc::new(loan) as Arc<dyn Lend>);
         }
         let behind = now.after(&ends);
-        lent.insert(crate::live::TAIL.to_owned(), Arc::new(behind));
+        lent.insert(TAIL.to_owned(), Arc::new(behind));
         let lending = Lending::new(lent);
         for (name, _, columns) in &tables {
             self.show(name, &received(name, columns))?;
@@ -91,14 +92,15 @@ impl Session<Desk> {
         for (name, select) in &texts {
             self.show(name, select)?;
         }
-        if listing || names(&["click", "dead_letters", "tail", "minute"]) {
+        let live = names(&VIEWS);
+        if listing || live || names(&["click", "dead_letters", TAIL]) {
             self.bind_lake(&snapshot.lock(), location)?;
         }
         self.bind_externals(snapshot, &config.externals, &text, listing)?;
         let mut note = None;
-        if listing || names(&["live", "tail", "minute"]) {
+        if listing || live || names(&[TAIL]) {
             self.bind_live(&now.standings(&ends))?;
-            note = now.note(&ends).filter(|_| names(&["live", "minute"]));
+            note = now.note(&ends).filter(|_| live);
         }
         Ok(Laid {
             _lending: lending,

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::Error;
 use crate::engine::Session;
+use crate::live::{TAIL, VIEWS};
 use crate::remote::quoted;
 use crate::schema::NAMES;
 use crate::views::{Table, plain};
@@ -132,7 +133,8 @@ pub(crate) fn fit(kind: &str, name: &str) -> Result<(), Error> {
             "{kind} {name:?}: a name is small letters, digits and _, and begins with a letter"
         )));
     }
-    if taken(Table::Clicks) || taken(Table::Letters) || NAMES.contains(&name) || name == "shown" {
+    let known = NAMES.contains(&name) || VIEWS.contains(&name) || [TAIL, "shown"].contains(&name);
+    if known || taken(Table::Clicks) || taken(Table::Letters) {
         return Err(Error::Invalid(format!(
             "{kind} {name:?}: the catalog has a table of that name, take another"
         )));
@@ -150,7 +152,16 @@ mod tests {
             assert!(fit("external", name).is_ok(), "{name}");
         }
         for name in [
-            "", "2p", "Products", "a b", "x\"y", "clicks", "clicks_a", "objects",
+            "",
+            "2p",
+            "Products",
+            "a b",
+            "x\"y",
+            "clicks",
+            "clicks_a",
+            "objects",
+            "tail",
+            "totals_per_minute",
         ] {
             assert!(fit("external", name).is_err(), "{name}");
         }

@@ -1,7 +1,7 @@
 //! The crawler and the query engine: a fold of the lake's objects and ledger in DuckDB.
 //!
 //! [`Catalog::crawl`] registers what the lake committed, and adds it to the hourly rollups;
-//! [`schedule::run`] does so on time. [`Catalog::query`] is free SQL in a sandbox; the
+//! [`schedule::run`] does so on time. [`Catalog::ask`] is free SQL in a sandbox, in a DuckDB of its own; the
 //! panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only the
 //! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
 //! Replays are registered beside the live lake, each a table of its own; [`Catalog::diff`]
@@ -22,6 +22,7 @@
 
 mod accounting;
 mod arrivals;
+mod asker;
 mod breakdown;
 mod config;
 mod crawl;
@@ -63,6 +64,7 @@ mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};
 pub use arrivals::{Arrival, Arrivals, Arrived};
+pub use asker::Asker;
 pub use breakdown::{Breakdown, Slice};
 pub use config::Config;
 pub use crawl::Crawl;

@@ -8,11 +8,21 @@ use crate::Error;
 use crate::desk::Desk;
 use crate::engine::Session;
 use crate::lend::FUNCTION;
+use crate::rollup::{TRADE, WORTH};
 use crate::tail::Standing;
 use crate::views::Table;
 
-/// The name under which the tail's rows are lent.
+/// The name under which the tail's rows are lent, and how they stand is shown.
 pub(crate) const TAIL: &str = "tail";
+/// The views of the lake and the tail: the rows, and what people ask of them minute by minute.
+pub(crate) const VIEWS: [&str; 4] = [
+    "clicks_live",
+    "clicks_per_minute",
+    "totals_per_minute",
+    "products_per_minute",
+];
+/// The minute of arrival, which late clicks do not change.
+const MINUTE: &str = "make_timestamptz((epoch_us(appended_at) // 60000000) * 60000000) AS minute";
 
 impl Session<Desk> {
     /// Makes `clicks_live`, the views over it and `tail` show what is lent of the tail beside
@@ -27,12 +37,32 @@ impl Session<Desk> {
         let live = format!(
             "SELECT {names} FROM clicks UNION ALL SELECT {names} FROM {FUNCTION}('{TAIL}')"
         );
-        self.show("clicks_live", &live)?;
+        let [clicks_live, clicks, totals, products] = VIEWS;
+        self.show(clicks_live, &live)?;
         self.show(
-            "clicks_per_minute",
-            "SELECT make_timestamptz((epoch_us(appended_at) // 60000000) * 60000000) AS minute,
-                action, count(*) AS clicks, count(DISTINCT visitor_id) AS visitors
-             FROM clicks_live GROUP BY ALL",
+            clicks,
+            &format!(
+                "SELECT {MINUTE}, action, count(*) AS clicks, count(DISTINCT visitor_id) AS visitors
+                 FROM {clicks_live} GROUP BY ALL"
+            ),
+        )?;
+        let buys = "count(*) FILTER (action = 'buy') AS buys";
+        let revenue = format!("coalesce(sum({WORTH}) FILTER ({TRADE}), 0) AS revenue");
+        self.show(
+            totals,
+            &format!(
+                "SELECT {MINUTE}, count(*) AS clicks, count(DISTINCT visitor_id) AS visitors, {buys},
+                    count(DISTINCT order_id) FILTER ({TRADE}) AS orders, {revenue}
+                 FROM {clicks_live} GROUP BY ALL"
+            ),
+        )?;
+        self.show(
+            products,
+            &format!(
+                "SELECT {MINUTE}, product_id, arg_max(product_name, occurred_at) AS product_name,
+                    count(*) FILTER (action = 'view') AS views, {buys}, {revenue}
+                 FROM {clicks_live} WHERE product_id IS NOT NULL GROUP BY ALL"
+            ),
         )?;
         self.show(TAIL, &table(standings))?;
         Ok(())

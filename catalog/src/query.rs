@@ -7,31 +7,44 @@ use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::asker::Question;
 use crate::desk::Desk;
 use crate::engine::{Mode, Session};
 use crate::error::sentence;
 use crate::tail::Now;
-use crate::{Catalog, Error, Rows, sandbox};
+use crate::{Asker, Catalog, Error, Rows, sandbox};
 
 /// What an answer may weigh in memory, in bytes.
 const ANSWER: usize = 64 << 20;
 
 impl Catalog {
-    /// Runs one statement that reads (`FROM clicks LIMIT 5`), in one snapshot. It sees
-    /// `clicks`, `dead_letters` and the catalog's own tables; `clicks_live`, which is `clicks`
-    /// and what the tail has behind them, `clicks_per_minute` over it, and `tail`, which says
-    /// how each partition's stands. It can neither write nor reach a file outside of the lake.
+    /// Runs one statement that reads (`FROM clicks LIMIT 5`), in one snapshot, and logs it. It
+    /// sees `clicks`, `dead_letters` and the catalog's own tables; `clicks_live`, which is `clicks`
+    /// and what the tail has behind them; over it, by minute of arrival, `clicks_per_minute`,
+    /// `totals_per_minute` and `products_per_minute`; and `tail`, which says how each partition's
+    /// stands. It can neither write nor reach a file outside of the lake and the external tables.
     ///
     /// # Errors
     /// [`Error::Refused`] for a statement of another kind, [`Error::Invalid`] where DuckDB
     /// does not understand it, [`Error::TimedOut`] and [`Error::TooLarge`] at the limits.
-    pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
+    pub async fn ask(&self, asker: &Asker, sql: &str) -> Result<Rows, Error> {
+        let question = Question::new(asker, sql);
         // Taken before the snapshot: a crawl in between takes from the tail what only a later
         // snapshot lists.
-        self.query_beside(self.inner.tail.now(), sql).await
+        let answer = self.query_beside(self.inner.tail.now(), sql).await;
+        question.answered(&answer);
+        answer
     }
 
-    /// … beside what the tail kept a moment ago.
+    /// … for this process itself.
+    ///
+    /// # Errors
+    /// As [`Catalog::ask`].
+    pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
+        self.ask(&Asker::here("this process"), sql).await
+    }
+
+    /// Runs one beside what the tail kept a moment ago.
     pub(crate) async fn query_beside(&self, now: Now, sql: &str) -> Result<Rows, Error> {
         let (sql, inner) = (sql.to_owned(), self.inner.clone());
         let (most, limit) = (inner.config.query_rows, inner.config.query_timeout);

@@ -232,6 +232,9 @@ async fn input_29_formulas_are_neutralised_in_csv() {
         "[[6,true]]",
     )
     .await;
+    let huge = catalog.query("SELECT -170141183460469231731687303715884105727::HUGEINT AS a");
+    let error = huge.await.unwrap_err().to_string();
+    assert!(error.contains("cast it to VARCHAR"), "{error}");
     check(
         "SELECT [1, 2] AS a, 1.50 AS b",
         "a,b\r\n\"[1, 2]\",1.50\r\n",
