@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use duckdb::{Connection, OptionalExt, params};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -13,10 +12,7 @@ use tokio::time::Instant;
 
 use crate::desk::Desk;
 use crate::engine::{Mode, Session};
-use crate::lend::{Held, Lend, Lending};
-use crate::loans::{Column, named, received};
-use crate::query::blame;
-use crate::{Catalog, Error, sandbox};
+use crate::{Catalog, Error, copy, sandbox};
 
 /// A `[[dataset]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -64,11 +60,6 @@ pub struct DatasetRun {
 const RUNS: u64 = 100;
 /// How many are shown.
 const SHOWN: usize = 10;
-/// What of an answer is written at once, in bytes.
-const TOGETHER: usize = 8 << 20;
-/// The name under which it is lent to the catalog's own database.
-const ANSWER: &str = "answer";
-
 impl Catalog {
     /// Makes a data set again. What its SQL meets is the run's error, and its table then stays.
     ///
@@ -99,7 +90,9 @@ impl Catalog {
             let location = inner.lake.location();
             let _laid = desk.lay(&snapshot, &inner.config, location, &now, &dataset.sql)?;
             let kept = inner.engine.begin(Mode::Write)?;
-            let rows = make(desk, &kept, &dataset, limit)?;
+            // It is one statement that reads, so it may stand within another.
+            let sql = dataset.sql.trim_end().trim_end_matches(';');
+            let rows = copy::fill(&kept, &dataset.name, desk, sql, limit)?;
             kept.commit()?;
             Ok(rows)
         };
@@ -157,69 +150,6 @@ impl Catalog {
         })
         .await
     }
-}
-
-/// Makes the data set's table of what its SQL answers, and how many rows that are.
-fn make(
-    desk: &Session<Desk>,
-    catalog: &Session,
-    dataset: &Dataset,
-    limit: Duration,
-) -> Result<u64, Error> {
-    let blame = |error: duckdb::Error| blame(&error, limit);
-    let table = named(&dataset.name);
-    // It is one statement that reads, so it may stand within another.
-    let sql = dataset.sql.trim_end().trim_end_matches(';');
-    let columns = columns(&desk.connection, sql).map_err(blame)?;
-    let list =
-        |of: &dyn Fn(&Column) -> String| columns.iter().map(of).collect::<Vec<_>>().join(", ");
-    let typed = list(&|column| format!("{} {}", column.name, column.kind));
-    catalog
-        .connection
-        .execute_batch(&format!("CREATE OR REPLACE TABLE {table} ({typed})"))?;
-    let insert = format!("INSERT INTO {table} {}", received(ANSWER, &columns));
-    let select = format!("SELECT {} FROM (\n{sql}\n)", list(&Column::sent));
-    let mut statement = desk.connection.prepare(&select).map_err(blame)?;
-    let schema = statement.stream_arrow([]).map_err(blame)?.get_schema();
-    let (mut count, mut held, mut bytes) = (0, Vec::new(), 0);
-    loop {
-        let chunk = statement.step().map_err(blame)?;
-        if desk.is_stopped() {
-            return Err(Error::TimedOut(limit));
-        }
-        let ended = chunk.is_none();
-        if let Some(chunk) = chunk {
-            let rows = RecordBatch::from(&chunk);
-            count += rows.num_rows() as u64;
-            bytes += rows.get_array_memory_size();
-            held.push(rows);
-        }
-        if bytes > TOGETHER || ended {
-            let rows: Arc<dyn Lend> =
-                Arc::new(Held::new(schema.clone(), std::mem::take(&mut held)));
-            let _lending = Lending::new([(ANSWER.to_owned(), rows)].into());
-            catalog.connection.execute_batch(&insert)?;
-            bytes = 0;
-        }
-        if ended {
-            return Ok(count);
-        }
-    }
-}
-
-/// The columns of what a statement answers.
-fn columns(connection: &Connection, sql: &str) -> Result<Vec<Column>, duckdb::Error> {
-    let mut statement = connection.prepare(&format!(
-        "SELECT column_name, column_type FROM (DESCRIBE FROM (\n{sql}\n))"
-    ))?;
-    let columns = statement.query_map([], |row| {
-        let name: String = row.get(0)?;
-        Ok(Column {
-            name: named(&name),
-            kind: row.get(1)?,
-        })
-    })?;
-    columns.collect()
 }
 
 fn state(connection: &Connection, dataset: Dataset) -> Result<DatasetState, Error> {

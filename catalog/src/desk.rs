@@ -96,7 +96,10 @@ impl Session<Desk> {
         if listing || live || names(&["click", "dead_letters", TAIL]) {
             self.bind_lake(&snapshot.lock(), location)?;
         }
-        self.bind_externals(snapshot, &config.externals, &text, listing)?;
+        // Of those, copies are tables of the catalog's.
+        let copied = |one: &&External| tables.iter().any(|(name, ..)| *name == one.name);
+        let others = config.externals.iter().filter(|one| !copied(one));
+        self.bind_externals(snapshot, others, &text, listing)?;
         let mut note = None;
         if listing || live || names(&[TAIL]) {
             self.bind_live(&now.standings(&ends))?;
@@ -120,10 +123,10 @@ impl Session<Desk> {
 
     /// Makes those of the external tables that `text` names show what they hold now; or, for who
     /// wants a list, all that can be read.
-    fn bind_externals(
+    fn bind_externals<'e>(
         &mut self,
         snapshot: &Snapshot,
-        all: &[External],
+        all: impl Iterator<Item = &'e External>,
         text: &str,
         listing: bool,
     ) -> Result<(), Error> {

@@ -25,6 +25,7 @@ mod arrivals;
 mod asker;
 mod breakdown;
 mod config;
+mod copy;
 mod crawl;
 mod crawler;
 pub mod csv;

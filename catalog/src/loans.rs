@@ -24,7 +24,7 @@ const FIRST: u64 = 8 * 2048;
 const MOST: u64 = 122_880;
 
 /// A column: its name, quoted, and its type in DuckDB's words.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) kind: String,

@@ -79,6 +79,7 @@ impl Catalog {
         let opening = move || {
             let root = schema::open(&config, &settings, &place, &published)?;
             dataset::prune(&root, &config.datasets)?;
+            external::prune(&root, &config)?;
             let desk = desk::open(&config, &settings)?;
             Ok::<_, Error>((config, Engine::new(root), Engine::new(desk)))
         };
