@@ -160,16 +160,17 @@ libraries() {
   say "$stamp" >vendor/lib/fetched
 }
 
-# What DuckDB reads a bucket with, and SQLite's files; signed by DuckDB, and checked by it when
+# What DuckDB reads a bucket with, SQLite's files and PostgreSQL's tables; signed by DuckDB, and checked by it when
 # they are loaded.
 extensions() {
   local stamp pins=compose/vendor
-  stamp=$(digest $pins/httpfs.txt $pins/sqlite.txt)
+  stamp=$(digest $pins/httpfs.txt $pins/sqlite.txt $pins/postgres.txt)
   if [ "$(cat vendor/extensions/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
-  say "setup: fetching DuckDB's extensions for buckets and SQLite, 19 MB, some seconds"
+  say "setup: fetching DuckDB's extensions for buckets, SQLite and PostgreSQL, 34 MB, some seconds"
   unpack $pins/httpfs.txt /httpfs.duckdb_extension vendor/extensions/httpfs.duckdb_extension
-  # Its file must bear the name that the extension itself has.
+  # Their files must bear the names that the extensions themselves have.
   unpack $pins/sqlite.txt /sqlite.duckdb_extension vendor/extensions/sqlite_scanner.duckdb_extension
+  unpack $pins/postgres.txt /postgres.duckdb_extension vendor/extensions/postgres_scanner.duckdb_extension
   say "$stamp" >vendor/extensions/fetched
 }
 
@@ -229,6 +230,8 @@ browser_and_tools() {
   has chromedriver || missing+=(chromium-driver)
   has mvn || missing+=(maven)
   { has java && has keytool; } || missing+=(default-jdk-headless)
+  # A server whose tables are copied; the tests start one of their own.
+  has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
   # It makes a system call fail: Linux only.
   [ "$(uname -s)" != Linux ] || has strace || missing+=(strace)
   # It takes a network link down in a namespace of its own: Linux only.

@@ -1,5 +1,6 @@
 //! Clicks as the tail takes them, for whoever watches: pushed, never asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -10,8 +11,10 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::filter::within;
 use crate::grain::HOUR;
+use crate::lend::{FUNCTION, Lend, Lending};
+use crate::live::TAIL;
 use crate::source::rows;
-use crate::{Catalog, Error, Timestamp, live};
+use crate::{Catalog, Error, Timestamp};
 
 /// Stretches that wait for a watcher who is slow; then he misses the oldest.
 pub(crate) const WAITING: usize = 64;
@@ -84,17 +87,17 @@ impl Catalog {
         let location = self.inner.lake.location().clone();
         self.read(move |session| {
             let rows = rows(session, &location, &[(from, to)])?;
-            let shown = session.show(&tail)?;
+            let behind: Arc<dyn Lend> = Arc::new(tail.after(&session.ends()?));
+            let lending = Lending::new([(TAIL.to_owned(), behind)].into());
             let sql = format!(
                 "SELECT count(DISTINCT visitor_id)::UBIGINT FROM (
                     SELECT visitor_id, occurred_at FROM {rows}
-                    UNION ALL SELECT visitor_id, occurred_at FROM {}())
+                    UNION ALL SELECT visitor_id, occurred_at FROM {FUNCTION}('{TAIL}'))
                  WHERE {}",
-                live::FUNCTION,
                 within("occurred_at", from, to)
             );
             let visitors = session.connection.query_row(&sql, [], |row| row.get(0))?;
-            drop(shown);
+            drop(lending);
             Ok(visitors)
         })
         .await

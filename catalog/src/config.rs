@@ -22,13 +22,16 @@ pub struct Config {
     /// How often the whole lake is.
     #[serde(with = "humantime_serde")]
     pub full_every: Duration,
-    /// What DuckDB may hold in memory; beyond that it spills beside its file, at most four
-    /// times as much.
+    /// What crawls and panels may hold in memory; beyond that DuckDB spills beside its file, at
+    /// most four times as much.
     pub memory: ByteSize,
     /// What the tail may hold in memory: the rows that the lake does not have yet.
     pub tail_memory: ByteSize,
-    /// DuckDB's threads.
+    /// DuckDB's threads: as many for crawls and panels, and as many for free SQL.
     pub threads: u32,
+    /// What all free SQL together may hold in memory, in a database of its own; beyond that it
+    /// spills beside the file, at most four times as much.
+    pub query_memory: ByteSize,
     /// How long one query may run.
     #[serde(with = "humantime_serde")]
     pub query_timeout: Duration,

@@ -1,15 +1,16 @@
 //! DuckDB off the async runtime: a pool of connections to one database, a transaction
 //! around each piece of work, and a time limit that really ends it.
 
-use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use duckdb::{Connection, InterruptHandle};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{sleep, timeout};
 
 use crate::Error;
 use crate::error::sentence;
@@ -19,36 +20,28 @@ const SESSIONS: usize = 6;
 /// An interrupt that falls between two statements is lost, so it is repeated.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// The database and its idle connections.
-pub(crate) struct Engine {
+/// A database and its idle connections; `K` is what each connection keeps from one transaction
+/// to the next.
+pub(crate) struct Engine<K: Default = ()> {
     /// Made first, kept to make others.
     root: Mutex<Connection>,
-    idle: Arc<Mutex<Vec<Session>>>,
+    idle: Idle<K>,
     permits: Arc<Semaphore>,
 }
 
-impl std::fmt::Debug for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").finish_non_exhaustive()
-    }
-}
+/// Connections that nobody uses now.
+type Idle<K> = Arc<Mutex<Vec<Session<K>>>>;
 
-/// A connection, and what its own views show.
-pub(crate) struct Session {
+/// A connection.
+pub(crate) struct Session<K = ()> {
     /// The connection, inside a transaction while work holds it.
     pub(crate) connection: Connection,
-    /// The catalog's revision that the views of this connection list; none before the first.
-    pub(crate) revision: Option<u64>,
-    /// Its views, by name: their SQL, and that of the lists they are made over.
-    pub(crate) bound: BTreeMap<String, (String, String)>,
-    /// Its views of external tables, by name: their SQL.
-    pub(crate) externals: BTreeMap<String, String>,
-    /// The SQL of `clicks` over which `clicks_live` was made; none where it was not.
-    pub(crate) live: Option<String>,
+    /// What it keeps.
+    pub(crate) kept: K,
     stopped: Arc<AtomicBool>,
 }
 
-impl Session {
+impl<K> Session<K> {
     /// Whether nobody waits for this work any more.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
@@ -62,7 +55,7 @@ pub(crate) enum Mode {
     Write,
 }
 
-/// Ends the work, also when whoever asked for it goes away.
+/// Ends the work, also when the runtime goes away.
 struct Stop {
     /// Emptied when the work is done, so that nobody else's is interrupted.
     handle: Arc<Mutex<Option<Arc<InterruptHandle>>>>,
@@ -76,6 +69,16 @@ impl Stop {
             handle.interrupt();
         }
     }
+
+    /// Stops the work until it has ended.
+    async fn until<T>(&self, mut job: JoinHandle<T>) -> Result<T, JoinError> {
+        loop {
+            self.now();
+            if let Ok(joined) = timeout(AGAIN, &mut job).await {
+                return joined;
+            }
+        }
+    }
 }
 
 impl Drop for Stop {
@@ -84,13 +87,92 @@ impl Drop for Stop {
     }
 }
 
-impl Engine {
+/// A session inside a transaction, which is rolled back unless it is committed.
+pub(crate) struct Transaction<K: Default = ()> {
+    /// None once it is committed.
+    session: Option<Session<K>>,
+    idle: Idle<K>,
+}
+
+impl<K: Default> Transaction<K> {
+    /// Makes what was written stay.
+    ///
+    /// # Errors
+    /// The database's; then nothing was written.
+    pub(crate) fn commit(mut self) -> Result<(), Error> {
+        self.connection.execute_batch("COMMIT")?;
+        self.idle.lock().extend(self.session.take());
+        Ok(())
+    }
+}
+
+const HELD: &str = "only its commit takes the session, and consumes the transaction";
+
+impl<K: Default> Deref for Transaction<K> {
+    type Target = Session<K>;
+
+    fn deref(&self) -> &Session<K> {
+        self.session.as_ref().expect(HELD)
+    }
+}
+
+impl<K: Default> DerefMut for Transaction<K> {
+    fn deref_mut(&mut self) -> &mut Session<K> {
+        self.session.as_mut().expect(HELD)
+    }
+}
+
+impl<K: Default> Drop for Transaction<K> {
+    fn drop(&mut self) {
+        // A connection in whose client a panic began is not used again.
+        let session = self.session.take();
+        let Some(mut session) = session.filter(|_| !std::thread::panicking()) else {
+            return;
+        };
+        // What was kept may be of this transaction.
+        session.kept = K::default();
+        if let Err(error) = session.connection.execute_batch("ROLLBACK") {
+            tracing::debug!(error = %sentence(&error), "nothing was left to roll back");
+        }
+        // Nor is one whose transaction could not be ended.
+        if session.connection.execute_batch("SELECT 1").is_ok() {
+            self.idle.lock().push(session);
+        }
+    }
+}
+
+impl<K: Default + Send + 'static> Engine<K> {
     pub(crate) fn new(root: Connection) -> Self {
         Self {
             root: Mutex::new(root),
             idle: Arc::default(),
             permits: Arc::new(Semaphore::new(SESSIONS)),
         }
+    }
+
+    /// Begins a transaction beside those of [`Engine::run`], on this thread: for work that runs
+    /// within another database's time limit.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn begin(&self, mode: Mode) -> Result<Transaction<K>, Error> {
+        let idle = self.idle.lock().pop();
+        let session = match idle {
+            Some(session) => session,
+            None => Session {
+                connection: self.root.lock().try_clone()?,
+                kept: K::default(),
+                stopped: Arc::default(),
+            },
+        };
+        session.connection.execute_batch(match mode {
+            Mode::Read => "BEGIN TRANSACTION READ ONLY",
+            Mode::Write => "BEGIN TRANSACTION",
+        })?;
+        Ok(Transaction {
+            session: Some(session),
+            idle: Arc::clone(&self.idle),
+        })
     }
 
     /// Runs `work` in one transaction: committed when it succeeds, rolled back when not.
@@ -100,44 +182,43 @@ impl Engine {
     pub(crate) async fn run<T, F>(&self, mode: Mode, limit: Duration, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Session) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Session<K>) -> Result<T, Error> + Send + 'static,
     {
         let permits = Arc::clone(&self.permits);
         let permit = permits
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let mut session = self.session()?;
+        let mut transaction = self.begin(mode)?;
         let stopped = Arc::new(AtomicBool::new(false));
-        session.stopped = Arc::clone(&stopped);
-        let handle = Arc::new(Mutex::new(Some(session.connection.interrupt_handle())));
+        transaction.stopped = Arc::clone(&stopped);
+        let interrupt = transaction.connection.interrupt_handle();
+        let handle = Arc::new(Mutex::new(Some(interrupt)));
         let stop = Stop {
             handle: Arc::clone(&handle),
             stopped,
         };
-        let idle = Arc::clone(&self.idle);
         let mut job = tokio::task::spawn_blocking(move || {
-            let result = transact(&mut session, mode, work);
+            let done = work(&mut transaction);
             *handle.lock() = None;
-            // A session whose transaction could not be ended is not used again.
-            if session.connection.execute_batch("SELECT 1").is_ok() {
-                idle.lock().push(session);
-            }
+            let done = done.and_then(|value| transaction.commit().map(|()| value));
             drop(permit);
-            result
+            done
         });
-        let joined = match timeout(limit, &mut job).await {
-            Ok(joined) => joined,
-            Err(_) => loop {
-                stop.now();
-                if let Ok(joined) = timeout(AGAIN, &mut job).await {
-                    break joined;
-                }
-            },
-        };
-        let timed_out = stop.stopped.load(Ordering::Relaxed);
+        // A task of its own: whoever asked may go away, and the work must end all the same.
+        let (mut answer, asked) = oneshot::channel();
+        tokio::spawn(async move {
+            let joined = tokio::select! {
+                joined = &mut job => joined,
+                () = sleep(limit) => stop.until(job).await,
+                () = answer.closed() => stop.until(job).await,
+            };
+            // Nobody may be there any more.
+            let _ = answer.send((joined, stop.stopped.load(Ordering::Relaxed)));
+        });
+        let (joined, stopped) = asked.await.expect("the task above answers");
         match joined {
-            Ok(Err(_)) | Err(_) if timed_out => Err(Error::TimedOut(limit)),
+            Ok(Err(_)) | Err(_) if stopped => Err(Error::TimedOut(limit)),
             Ok(result) => result,
             // The client panics on what it cannot turn into Arrow; that connection is gone.
             Err(_) => Err(Error::Invalid(
@@ -146,45 +227,4 @@ impl Engine {
             )),
         }
     }
-
-    fn session(&self) -> Result<Session, Error> {
-        if let Some(session) = self.idle.lock().pop() {
-            return Ok(session);
-        }
-        let connection = self.root.lock().try_clone()?;
-        Ok(Session {
-            connection,
-            revision: None,
-            bound: BTreeMap::new(),
-            externals: BTreeMap::new(),
-            live: None,
-            stopped: Arc::default(),
-        })
-    }
-}
-
-fn transact<T>(
-    session: &mut Session,
-    mode: Mode,
-    work: impl FnOnce(&mut Session) -> Result<T, Error>,
-) -> Result<T, Error> {
-    session.connection.execute_batch(match mode {
-        Mode::Read => "BEGIN TRANSACTION READ ONLY",
-        Mode::Write => "BEGIN TRANSACTION",
-    })?;
-    let done = work(session).and_then(|value| {
-        session.connection.execute_batch("COMMIT")?;
-        Ok(value)
-    });
-    if done.is_err() {
-        // What the views were is rolled back as well.
-        session.revision = None;
-        session.bound.clear();
-        session.externals.clear();
-        session.live = None;
-        if let Err(error) = session.connection.execute_batch("ROLLBACK") {
-            tracing::debug!(error = %sentence(&error), "nothing was left to roll back");
-        }
-    }
-    done
 }

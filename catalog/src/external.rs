@@ -2,39 +2,51 @@
 //! them. A tree of Parquet objects (whoever wrote it, in whatever `key=value` folders) is
 //! crawled: each object is read whole once, its columns become the table's, and one that cannot
 //! be read, or does not fit, is quarantined with the reason. A file of CSV, JSON or SQLite is read
-//! as it stands.
+//! as it stands. A table of a PostgreSQL server is copied.
 
 mod column;
+mod postgres;
 mod tree;
 
 use std::time::Duration;
 
+use duckdb::Connection;
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::Error;
 use crate::engine::Session;
+use crate::live::{TAIL, VIEWS};
+use crate::loans::named;
 use crate::remote::quoted;
 use crate::schema::NAMES;
 use crate::views::{Table, plain};
+use crate::{Config, Error};
 
 pub use self::tree::{Adoption, Quarantined};
 
 /// An `[[external]]` table.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct External {
     /// Its name in SQL.
     pub name: String,
     /// A folder of Parquet files or `s3://BUCKET/PREFIX` in the lake's own store; or one file,
     /// `*.parquet`, `*.csv`, `*.tsv`, `*.json`, `*.ndjson` (each also `.gz`), `*.sqlite`, `*.db`.
+    #[serde(default)]
     pub path: String,
-    /// Of a SQLite file: which of its tables.
+    /// Or a PostgreSQL server, as its own tools are told of it: `host=… dbname=… user=…`.
+    #[serde(default)]
+    pub postgres: String,
+    /// The password of that user.
+    #[serde(default)]
+    pub password: SecretString,
+    /// Of a SQLite file or a server: which of its tables; a server's may have its schema before it.
     #[serde(default)]
     pub table: String,
     /// What becomes of columns that the first crawl did not see.
     #[serde(default)]
     pub changes: Changes,
-    /// How often a tree is crawled.
+    /// How often a tree is crawled, and a server's table copied.
     #[serde(default = "minute", with = "humantime_serde")]
     pub every: Duration,
 }
@@ -63,11 +75,15 @@ pub(crate) enum Form {
     Csv,
     Json,
     Sqlite,
+    Postgres,
 }
 
 impl External {
     /// How it is read, by its name.
     pub(crate) fn form(&self) -> Form {
+        if !self.postgres.is_empty() {
+            return Form::Postgres;
+        }
         let path = self.path.strip_suffix(".gz").unwrap_or(&self.path);
         let ends = |with: &str| path.ends_with(with);
         if ends(".csv") || ends(".tsv") {
@@ -86,11 +102,19 @@ impl External {
     /// # Errors
     /// [`Error::Invalid`], which says why not.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let (name, sqlite) = (&self.name, self.form() == Form::Sqlite);
-        if sqlite == self.table.is_empty() {
-            return Err(Error::Invalid(format!(
-                "external {name:?}: `table` names one of the tables of a SQLite file, and of nothing else"
-            )));
+        let (name, form) = (&self.name, self.form());
+        let invalid = |why: &str| Err(Error::Invalid(format!("external {name:?}: {why}")));
+        if self.path.is_empty() == self.postgres.is_empty() {
+            return invalid("write either `path` or `postgres`");
+        }
+        if self.postgres.contains("password") {
+            // What is wrong with a server is told with the words that name it.
+            return invalid("the password is a key of its own, `password`");
+        }
+        if matches!(form, Form::Sqlite | Form::Postgres) == self.table.is_empty() {
+            return invalid(
+                "`table` names one of the tables of a SQLite file or a server, and of nothing else",
+            );
         }
         Ok(())
     }
@@ -100,8 +124,17 @@ impl External {
         self.form() != Form::Tree || self.path.ends_with(".parquet")
     }
 
+    /// The name of a server's table in SQL.
+    fn qualified(&self) -> String {
+        let (schema, table) = self
+            .table
+            .split_once('.')
+            .unwrap_or(("public", &self.table));
+        format!("{}.{}", named(schema), named(table))
+    }
+
     /// SQL of the table.
-    fn select(&self, session: &Session) -> Result<String, Error> {
+    pub(crate) fn select(&self, session: &Session) -> Result<String, Error> {
         let file = quoted(&plain(&self.path));
         Ok(match self.form() {
             Form::Tree => tree::select(session, &self.name)?,
@@ -111,8 +144,41 @@ impl External {
                 let (path, table) = (quoted(&self.path), quoted(&self.table));
                 format!("FROM sqlite_scan({path}, {table})")
             }
+            Form::Postgres => nothing(&format!(
+                "external table {} was not copied yet: see external_runs",
+                self.name
+            )),
         })
     }
+}
+
+/// SQL of a table that says why it has no rows when it is read.
+fn nothing(why: &str) -> String {
+    format!(
+        "SELECT NULL AS nothing WHERE error({})::BOOLEAN",
+        quoted(why)
+    )
+}
+
+/// Forgets what is kept of external tables that the configuration no longer has, or has otherwise.
+pub(crate) fn prune(connection: &Connection, config: &Config) -> Result<(), duckdb::Error> {
+    let mut statement = connection.prepare("SELECT name FROM external_tables")?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for name in names.collect::<Result<Vec<_>, _>>()? {
+        let sql = "SELECT count(*) > 0 FROM duckdb_tables() WHERE table_name = ?";
+        let copied: bool = connection.query_row(sql, [&name], |row| row.get(0))?;
+        let same = |one: &External| one.name == name && (one.form() == Form::Postgres) == copied;
+        if config.externals.iter().any(same) {
+            continue;
+        }
+        if config.datasets.iter().all(|dataset| dataset.name != name) {
+            connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", named(&name)))?;
+        }
+        for table in ["external_tables", "external_objects"] {
+            connection.execute(&format!("DELETE FROM {table} WHERE name = ?"), [&name])?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a table of one's own may bear this name: a word of SQL that nothing else here has.
@@ -132,35 +198,13 @@ pub(crate) fn fit(kind: &str, name: &str) -> Result<(), Error> {
             "{kind} {name:?}: a name is small letters, digits and _, and begins with a letter"
         )));
     }
-    if taken(Table::Clicks) || taken(Table::Letters) || NAMES.contains(&name) || name == "shown" {
+    let known = NAMES.contains(&name) || VIEWS.contains(&name) || [TAIL, "shown"].contains(&name);
+    if known || taken(Table::Clicks) || taken(Table::Letters) {
         return Err(Error::Invalid(format!(
             "{kind} {name:?}: the catalog has a table of that name, take another"
         )));
     }
     Ok(())
-}
-
-impl Session {
-    /// Makes those of the external tables that `text` names show what they hold now.
-    pub(crate) fn bind_externals(&mut self, all: &[External], text: &str) -> Result<(), Error> {
-        for external in all.iter().filter(|one| text.contains(&one.name)) {
-            let select = external.select(self)?;
-            if self.externals.get(&external.name) == Some(&select) {
-                continue;
-            }
-            let view = format!(
-                "CREATE OR REPLACE TEMP VIEW \"{}\" AS {select}",
-                external.name
-            );
-            // Whoever's file cannot be read is told so, in the database's words.
-            self.connection.execute_batch(&view).map_err(|error| {
-                let why = crate::error::sentence(&error);
-                Error::Invalid(format!("external table {}: {why}", external.name))
-            })?;
-            self.externals.insert(external.name.clone(), select);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -173,7 +217,16 @@ mod tests {
             assert!(fit("external", name).is_ok(), "{name}");
         }
         for name in [
-            "", "2p", "Products", "a b", "x\"y", "clicks", "clicks_a", "objects",
+            "",
+            "2p",
+            "Products",
+            "a b",
+            "x\"y",
+            "clicks",
+            "clicks_a",
+            "objects",
+            "tail",
+            "totals_per_minute",
         ] {
             assert!(fit("external", name).is_err(), "{name}");
         }
@@ -185,6 +238,8 @@ mod tests {
             let external = External {
                 name: "t".into(),
                 path: path.into(),
+                postgres: String::new(),
+                password: String::new().into(),
                 table: String::new(),
                 changes: Changes::Add,
                 every: minute(),

@@ -7,6 +7,7 @@ use sink::{Counts, Footer, ObjectName, Offset, Partition, ReplayName, Timestamp}
 
 use crate::engine::{Mode, Session};
 use crate::open::PATIENCE;
+use crate::views::Table;
 use crate::{Catalog, Error};
 
 /// The catalog's name of a replay, and the prefix of its objects' paths; both are empty for
@@ -118,7 +119,11 @@ impl Catalog {
         let location = self.inner.lake.location().clone();
         let ids = ids.to_vec();
         let work = move |session: &mut Session| {
-            session.bind_views(&location)?;
+            let rows = |table: Table| {
+                let pieces = session.pieces(table, "true")?;
+                Ok::<_, Error>(table.of(&pieces, &location))
+            };
+            let (clicks, letters) = (rows(Table::Clicks)?, rows(Table::Letters)?);
             let connection = &session.connection;
             connection
                 .execute_batch("CREATE OR REPLACE TEMP TABLE asked (place UBIGINT, id BLOB)")?;
@@ -130,12 +135,12 @@ impl Catalog {
             drop(appender);
             let mut there = vec![false; ids.len()];
             {
-                let mut statement = connection.prepare(
+                let mut statement = connection.prepare(&format!(
                     "SELECT place FROM asked SEMI JOIN (
-                        SELECT event_id FROM clicks
-                        UNION ALL SELECT event_id FROM dead_letters WHERE event_id IS NOT NULL
-                     ) held ON asked.id::UUID = held.event_id",
-                )?;
+                        SELECT event_id FROM {clicks}
+                        UNION ALL SELECT event_id FROM {letters} WHERE event_id IS NOT NULL
+                     ) held ON asked.id::UUID = held.event_id"
+                ))?;
                 let mut rows = statement.query([])?;
                 while let Some(row) = rows.next()? {
                     let place: u64 = row.get(0)?;

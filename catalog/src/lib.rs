@@ -1,9 +1,9 @@
 //! The crawler and the query engine: a fold of the lake's objects and ledger in DuckDB.
 //!
 //! [`Catalog::crawl`] registers what the lake committed, and adds it to the rollups;
-//! [`schedule::run`] does so on time. [`Catalog::query`] is free SQL in a sandbox; the
-//! panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only the
-//! objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
+//! [`schedule::run`] does so on time. [`Catalog::ask`] is free SQL in a sandbox, in a DuckDB of
+//! its own; the panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only
+//! the objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
 //! Replays are registered beside the live lake, each a table of its own; [`Catalog::diff`]
 //! compares one with the live rows, and what the ledger promotes is shown in their place.
 //! A [`Tail`] that somebody feeds holds what the lake lacks yet; `clicks_live` is both. An
@@ -22,12 +22,15 @@
 
 mod accounting;
 mod arrivals;
+mod asker;
 mod breakdown;
 mod config;
+mod copy;
 mod crawl;
 mod crawler;
 pub mod csv;
 mod dataset;
+mod desk;
 mod diff;
 mod dimension;
 mod engine;
@@ -39,8 +42,10 @@ mod funnel;
 mod grain;
 mod holdings;
 mod layers;
+mod lend;
 mod letters;
 mod live;
+mod loans;
 mod marks;
 mod open;
 mod panels;
@@ -64,6 +69,7 @@ mod views;
 
 pub use accounting::{Account, Accounting, Freshness, Run};
 pub use arrivals::{Arrival, Arrivals, Arrived};
+pub use asker::Asker;
 pub use breakdown::{Breakdown, Slice};
 pub use config::Config;
 pub use crawl::Crawl;

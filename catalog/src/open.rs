@@ -8,9 +8,10 @@ use std::time::Duration;
 use sink::clock::SharedClock;
 use sink::{Lake, S3};
 
+use crate::desk::Desk;
 use crate::engine::{Engine, Mode, Session};
 use crate::marks::Marks;
-use crate::{Config, Error, External, Tail, dataset, external, remote, schema};
+use crate::{Config, Error, External, Tail, dataset, desk, external, remote, schema};
 
 /// How long a statement of ours may run: it is bounded work, so this only ends what hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
@@ -26,7 +27,10 @@ pub(crate) struct Inner {
     pub(crate) lake: Lake,
     pub(crate) s3: S3,
     pub(crate) clock: SharedClock,
+    /// The catalog's own database, where crawls and panels run …
     pub(crate) engine: Engine,
+    /// … and the one where people's SQL does.
+    pub(crate) desk: Engine<Desk>,
     /// What the crawler knows; none until it has read it from the database. Whoever crawls
     /// holds it, so crawls take turns.
     pub(crate) marks: tokio::sync::Mutex<Option<Marks>>,
@@ -72,14 +76,14 @@ impl Catalog {
         let settings = remote::settings(&config, lake.location(), s3)?;
         let place = lake.location().to_string();
         let published = lake.location().absolute(crate::PUBLISHED);
-        let (file, memory, threads) = (config.path.clone(), config.memory, config.threads);
-        let datasets = datasets.clone();
         let opening = move || {
-            let root = schema::open(&file, memory, threads, &settings, &place, &published)?;
-            dataset::prune(&root, &datasets)?;
-            Ok::<_, Error>(root)
+            let root = schema::open(&config, &settings, &place, &published)?;
+            dataset::prune(&root, &config.datasets)?;
+            external::prune(&root, &config)?;
+            let desk = desk::open(&config, &settings)?;
+            Ok::<_, Error>((config, Engine::new(root), Engine::new(desk)))
         };
-        let root = tokio::task::spawn_blocking(opening)
+        let (config, engine, desk) = tokio::task::spawn_blocking(opening)
             .await
             .expect("opening the database does not panic")?;
         let most = usize::try_from(config.tail_memory.as_u64()).unwrap_or(usize::MAX);
@@ -88,7 +92,8 @@ impl Catalog {
             lake,
             s3: s3.clone(),
             clock,
-            engine: Engine::new(root),
+            engine,
+            desk,
             marks: tokio::sync::Mutex::new(None),
             tail: Tail::new(most),
             publishing: tokio::sync::Mutex::default(),

@@ -1,85 +1,75 @@
 //! Free SQL: one reading statement over the lake's views, in a sandbox, within limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use sink::Location;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::engine::Session;
+use crate::asker::Question;
+use crate::desk::Desk;
+use crate::engine::{Mode, Session};
 use crate::error::sentence;
-use crate::live::Shown;
 use crate::tail::Now;
-use crate::{Catalog, Config, Error, Rows, sandbox};
+use crate::{Asker, Catalog, Error, Rows, sandbox};
 
 /// What an answer may weigh in memory, in bytes.
 const ANSWER: usize = 64 << 20;
 
 impl Catalog {
-    /// Runs one statement that reads (`FROM clicks LIMIT 5`), in one snapshot. It sees
-    /// `clicks`, `dead_letters` and the catalog's own tables; `clicks_live`, which is `clicks`
-    /// and what the tail has behind them, `clicks_per_minute` over it, and `tail`, which says
-    /// how each partition's stands. It can neither write nor reach a file outside of the lake.
+    /// Runs one statement that reads (`FROM clicks LIMIT 5`), in one snapshot, and logs it. It
+    /// sees `clicks`, `dead_letters` and the catalog's own tables; `clicks_live`, which is `clicks`
+    /// and what the tail has behind them; over it, by minute of arrival, `clicks_per_minute`,
+    /// `totals_per_minute` and `products_per_minute`; and `tail`, which says how each partition's
+    /// stands. It can neither write nor reach a file outside of the lake and the external tables.
     ///
     /// # Errors
     /// [`Error::Refused`] for a statement of another kind, [`Error::Invalid`] where DuckDB
     /// does not understand it, [`Error::TimedOut`] and [`Error::TooLarge`] at the limits.
-    pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
+    pub async fn ask(&self, asker: &Asker, sql: &str) -> Result<Rows, Error> {
+        let question = Question::new(asker, sql);
         // Taken before the snapshot: a crawl in between takes from the tail what only a later
         // snapshot lists.
-        self.query_beside(self.inner.tail.now(), sql).await
+        let answer = self.query_beside(self.inner.tail.now(), sql).await;
+        question.answered(&answer);
+        answer
     }
 
-    /// … beside what the tail kept a moment ago.
+    /// … for this process itself.
+    ///
+    /// # Errors
+    /// As [`Catalog::ask`].
+    pub async fn query(&self, sql: &str) -> Result<Rows, Error> {
+        self.ask(&Asker::here("this process"), sql).await
+    }
+
+    /// Runs one beside what the tail kept a moment ago.
     pub(crate) async fn query_beside(&self, now: Now, sql: &str) -> Result<Rows, Error> {
         let (sql, inner) = (sql.to_owned(), self.inner.clone());
         let (most, limit) = (inner.config.query_rows, inner.config.query_timeout);
-        let work = move |session: &mut Session| {
+        let work = move |desk: &mut Session<Desk>| {
             let started = Instant::now();
-            sandbox::check(&session.connection, &sql)?;
-            let (shown, note) = bind(session, &inner.config, inner.lake.location(), &now, &sql)?;
-            let mut rows = answer(session, &sql, most, limit, started)?;
-            drop(shown);
-            rows.note = note;
+            sandbox::check(&desk.connection, &sql)?;
+            let snapshot = Arc::new(Mutex::new(inner.engine.begin(Mode::Read)?));
+            let laid = desk.lay(&snapshot, &inner.config, inner.lake.location(), &now, &sql)?;
+            let mut rows = answer(desk, &sql, most, limit, started)?;
+            rows.note = laid.note;
             Ok(rows)
         };
-        self.read(work).await
+        self.inner.desk.run(Mode::Read, limit, work).await
     }
-}
-
-/// Makes the views that `sql` may name. Binding opens objects, so only what is asked for is
-/// bound. What the tail adds is shown until the first of the answer is dropped; the second is
-/// what is to be known of it.
-pub(crate) fn bind(
-    session: &mut Session,
-    config: &Config,
-    location: &Location,
-    now: &Now,
-    sql: &str,
-) -> Result<(Option<Shown>, Option<String>), Error> {
-    let text = sql.to_lowercase();
-    let names = |names: &[&str]| names.iter().any(|name| text.contains(name));
-    if names(&["click", "dead_letters", "tail", "show"]) {
-        session.bind_views(location)?;
-    }
-    session.bind_externals(&config.externals, &text)?;
-    if !names(&["clicks_live", "clicks_per_minute", "tail", "show"]) {
-        return Ok((None, None));
-    }
-    let (shown, note) = session.bind_live(now)?;
-    let said = names(&["clicks_live", "clicks_per_minute"]);
-    Ok((Some(shown), note.filter(|_| said)))
 }
 
 fn answer(
-    session: &Session,
+    desk: &Session<Desk>,
     sql: &str,
     most: usize,
     limit: Duration,
     started: Instant,
 ) -> Result<Rows, Error> {
     let blame = |error: &duckdb::Error| blame(error, limit);
-    let mut statement = session
+    let mut statement = desk
         .connection
         .prepare(sql)
         .map_err(|error| blame(&error))?;
@@ -89,7 +79,7 @@ fn answer(
         .get_schema();
     let (mut batches, mut rows, mut weight, mut truncated) = (Vec::new(), 0, 0, false);
     while let Some(chunk) = statement.step().map_err(|error| blame(&error))? {
-        if session.is_stopped() {
+        if desk.is_stopped() {
             return Err(Error::TimedOut(limit));
         }
         let batch = RecordBatch::from(&chunk);

@@ -18,6 +18,8 @@ use crate::{Config, Error};
 const HTTPFS: &str = "httpfs";
 /// The extension for SQLite's files.
 const SQLITE: &str = "sqlite_scanner";
+/// The extension for PostgreSQL servers, which only copies load.
+pub(crate) const POSTGRES: &str = "postgres_scanner";
 
 /// SQL that makes the lake readable.
 pub(crate) struct Access {
@@ -34,6 +36,11 @@ pub(crate) struct Access {
 pub(crate) fn settings(config: &Config, location: &Location, s3: &S3) -> Result<Access, Error> {
     let (mut folders, mut files) = (vec![format!("{location}/")], Vec::new());
     for external in &config.externals {
+        if external.form() == Form::Postgres {
+            // Not loaded here, but to be had when it is copied.
+            extension(POSTGRES, &config.httpfs)?;
+            continue;
+        }
         match external.is_file() {
             true => files.push(external.path.clone()),
             false => folders.push(format!("{}/", external.path.trim_end_matches('/'))),
@@ -75,7 +82,7 @@ pub(crate) fn settings(config: &Config, location: &Location, s3: &S3) -> Result<
 }
 
 /// SQL that loads an extension.
-fn load(name: &str, configured: &Path) -> Result<String, Error> {
+pub(crate) fn load(name: &str, configured: &Path) -> Result<String, Error> {
     let file = extension(name, configured)?;
     Ok(format!("LOAD {};", quoted(&file.display().to_string())))
 }

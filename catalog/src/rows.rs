@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -61,6 +61,15 @@ impl Rows {
                 .collect();
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             let columns = columns.map_err(shown)?;
+            for decimals in columns
+                .iter()
+                .filter_map(|column| column.as_primitive_opt::<Decimal128Type>())
+            {
+                // DuckDB sends whole numbers of 39 digits as decimals of 38.
+                decimals
+                    .validate_decimal_precision(decimals.precision())
+                    .map_err(shown)?;
+            }
             let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options);
             let batch = batch.map_err(shown)?;
             formatters(&batch).map_err(shown)?;

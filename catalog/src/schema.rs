@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
-use duckdb::{Config, Connection};
+use duckdb::Connection;
 
 use crate::error::sentence;
 use crate::layers::Layers;
 use crate::remote::Access;
-use crate::{Error, live, rollup, uniques};
+use crate::{Config, Error, lend, rollup, uniques};
 
 /// The version of the tables; a file of another is built anew.
 const VERSION: u32 = 7;
@@ -114,13 +114,12 @@ pub(crate) const NAMES: [&str; 19] = [
 
 /// Opens the file for `lake`, and makes it anew where it is damaged or another lake's.
 pub(crate) fn open(
-    path: &Path,
-    memory: ByteSize,
-    threads: u32,
+    config: &Config,
     access: &Access,
     lake: &str,
     published: &str,
 ) -> Result<Connection, Error> {
+    let path = config.path.as_path();
     if let Some(folder) = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -129,7 +128,7 @@ pub(crate) fn open(
             Error::Unavailable(format!("{} cannot be made: {error}", folder.display()))
         })?;
     }
-    let fit = connect(path, memory, threads).and_then(|connection| {
+    let fit = connect(config).and_then(|connection| {
         let why = unfit(&connection, lake)?;
         Ok((connection, why))
     });
@@ -154,15 +153,21 @@ pub(crate) fn open(
         "the catalog's file cannot be used; it is moved aside and built anew from the lake"
     );
     move_aside(path)?;
-    let connection = connect(path, memory, threads)?;
+    let connection = connect(config)?;
     if let Some(why) = unfit(&connection, lake)? {
         return Err(Error::Unavailable(why));
     }
     ready(connection, access)
 }
 
-fn connect(path: &Path, memory: ByteSize, threads: u32) -> Result<Connection, duckdb::Error> {
-    let config = Config::default()
+fn connect(config: &Config) -> Result<Connection, duckdb::Error> {
+    Connection::open_with_flags(&config.path, limits(config.memory, config.threads)?)
+}
+
+/// What a database may take: memory, four times as much on disk, threads; and that it fetches
+/// nothing by itself.
+pub(crate) fn limits(memory: ByteSize, threads: u32) -> Result<duckdb::Config, duckdb::Error> {
+    duckdb::Config::default()
         .max_memory(&format!("{}B", memory.as_u64()))?
         .threads(i64::from(threads.max(1)))?
         .with(
@@ -170,8 +175,7 @@ fn connect(path: &Path, memory: ByteSize, threads: u32) -> Result<Connection, du
             format!("{}B", memory.as_u64().saturating_mul(4)),
         )?
         .with("autoinstall_known_extensions", "false")?
-        .with("autoload_known_extensions", "false")?;
-    Connection::open_with_flags(path, config)
+        .with("autoload_known_extensions", "false")
 }
 
 /// Makes the tables in an empty file, and reads all of a full one. Why it cannot be used,
@@ -234,9 +238,10 @@ pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
         .execute_batch("UPDATE meta SET topic = NULL, revision = revision + 1, promotions = '[]'")
 }
 
-fn ready(connection: Connection, access: &Access) -> Result<Connection, Error> {
+/// Opens a database's way to the lake, shuts every other, and locks its settings.
+pub(crate) fn ready(connection: Connection, access: &Access) -> Result<Connection, Error> {
     connection.execute_batch(&access.reach)?;
-    live::register(&connection)?;
+    lend::register(&connection)?;
     connection.execute_batch("SET GLOBAL TimeZone = 'UTC'")?;
     connection.execute_batch(&access.shut)?;
     Ok(connection)

@@ -17,6 +17,7 @@ use sink::{Offset, Partition, Stretch, Timestamp};
 use tokio::sync::broadcast;
 
 use crate::arrivals::WAITING;
+use crate::lend::Held;
 
 /// The largest piece that others are joined to, in bytes: what is registered of a piece goes
 /// when all of it is.
@@ -303,7 +304,7 @@ pub(crate) struct Standing {
 
 impl Now {
     /// The rows behind the registered ends of a snapshot.
-    pub(crate) fn after(&self, ends: &BTreeMap<Partition, Offset>) -> Vec<RecordBatch> {
+    pub(crate) fn after(&self, ends: &BTreeMap<Partition, Offset>) -> Held {
         let mut rows = Vec::new();
         for (partition, kept) in &self.kept {
             let end = ends.get(partition).copied().unwrap_or_default();
@@ -311,7 +312,7 @@ impl Now {
             rows.extend(pieces.map(|piece| piece.after(end)));
         }
         rows.retain(|rows| rows.num_rows() > 0);
-        rows
+        Held::new(sink::schema(), rows)
     }
 
     /// How each partition stands beside a snapshot.

@@ -5,6 +5,7 @@ use duckdb::Connection;
 use sink::{COLUMNS, Location, Type};
 
 use crate::Error;
+use crate::desk::Desk;
 use crate::engine::Session;
 use crate::error::sentence;
 use crate::remote::quoted;
@@ -299,24 +300,29 @@ fn list(location: &Location, paths: &[String]) -> String {
     format!("[{}]", quoted.join(", "))
 }
 
-impl Session {
-    /// Makes the views of this connection show the snapshot's objects.
-    pub(crate) fn bind_views(&mut self, location: &Location) -> Result<(), Error> {
-        let revision: u64 = self
-            .connection
-            .query_row("SELECT revision FROM meta", [], |row| row.get(0))?;
-        if self.revision == Some(revision) {
+impl Session<Desk> {
+    /// Makes the lake's views show the objects of a snapshot of the catalog's own database.
+    pub(crate) fn bind_lake(
+        &mut self,
+        catalog: &Session,
+        location: &Location,
+    ) -> Result<(), Error> {
+        let revision: u64 =
+            catalog
+                .connection
+                .query_row("SELECT revision FROM meta", [], |row| row.get(0))?;
+        if self.kept.revision == Some(revision) {
             return Ok(());
         }
-        let mut stale = std::mem::take(&mut self.bound);
+        let mut stale = std::mem::take(&mut self.kept.lake);
         let spare = self.connection.try_clone()?;
-        for view in self.views()? {
+        for view in catalog.views()? {
             let (text, objects) = (view.text("TEMP"), view.objects("TEMP", location));
             let known = stale.remove(&view.name);
             if known.as_ref().is_none_or(|(known, _)| *known != text) {
                 if let Some(excuse) = view.excuse(&spare, "TEMP", location) {
                     self.connection.execute_batch(&excuse)?;
-                    self.bound.insert(view.name, (excuse, String::new()));
+                    self.kept.lake.insert(view.name, (excuse, String::new()));
                     continue;
                 }
                 self.connection
@@ -325,17 +331,19 @@ impl Session {
             if known.as_ref() != Some(&(text.clone(), objects.clone())) {
                 self.connection.execute_batch(&objects)?;
             }
-            self.bound.insert(view.name, (text, objects));
+            self.kept.lake.insert(view.name, (text, objects));
         }
         // The lake became another topic's, and its replays are gone.
         for name in stale.keys() {
             self.connection
                 .execute_batch(&format!("DROP VIEW {name}"))?;
         }
-        self.revision = Some(revision);
+        self.kept.revision = Some(revision);
         Ok(())
     }
+}
 
+impl Session {
     /// `clicks` and `dead_letters`, and those of each replay, `clicks_NAME` and
     /// `dead_letters_NAME`.
     pub(crate) fn views(&self) -> Result<Vec<View>, Error> {

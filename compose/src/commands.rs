@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use catalog::Asker;
 use dashboard::{CommandError, Commands};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -61,9 +62,8 @@ impl Node {
             "query" => {
                 let catalog = self.catalog().await?;
                 catalog.crawl(false).await?;
-                let rows = catalog
-                    .query(request["sql"].as_str().unwrap_or_default())
-                    .await?;
+                let sql = request["sql"].as_str().unwrap_or_default();
+                let rows = catalog.ask(&Asker::here("shell"), sql).await?;
                 let csv = request["csv"].as_bool().unwrap_or_default();
                 if csv {
                     let (truncated, note) = (rows.truncated, &rows.note);

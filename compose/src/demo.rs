@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use catalog::Asker;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, sleep};
 
@@ -44,7 +45,8 @@ pub(crate) async fn run(
     let ids: Vec<&str> = summary.acknowledged.iter().map(String::as_str).collect();
     let verdict = node.weigh(Some(&ids), false).await?;
     let audit = &verdict.audit;
-    let rows = node.catalog().await?.query(TOP).await?;
+    let catalog = node.catalog().await?;
+    let rows = catalog.ask(&Asker::here("demo"), TOP).await?;
     print::line("");
     print::line(&format!("visitors      {}", summary.visitors));
     print::line(&format!(

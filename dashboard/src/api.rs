@@ -153,7 +153,7 @@ pub(crate) async fn query(
     question: Query<Question>,
 ) -> Result<HttpResponse, Problem> {
     let format = Format::wanted(question.format.as_deref(), request.headers())?;
-    format.answer(&ask(&site, &question.sql).await?)
+    format.answer(&ask(&site, &request, "api", &question.sql).await?)
 }
 
 /// `POST /api/query`: the same, with SQL that no address would hold.
@@ -165,7 +165,7 @@ pub(crate) async fn asked(
 ) -> Result<HttpResponse, Problem> {
     let format = question.format.as_deref().or(address.format.as_deref());
     let format = Format::wanted(format, request.headers())?;
-    format.answer(&ask(&site, &question.sql).await?)
+    format.answer(&ask(&site, &request, "api", &question.sql).await?)
 }
 
 /// `POST /api/crawl`: a crawl now.

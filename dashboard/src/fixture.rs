@@ -128,6 +128,7 @@ impl Served {
             every: Duration::from_secs(1),
             full_every: Duration::from_secs(3_600),
             memory: ByteSize::mib(256),
+            query_memory: ByteSize::mib(256),
             tail_memory: ByteSize::mib(16),
             threads: 1,
             query_timeout: Duration::from_secs(2),

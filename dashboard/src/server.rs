@@ -78,6 +78,8 @@ pub async fn run(
     })
     .workers(config.workers.max(1))
     .client_request_timeout(HEAD)
+    // Whoever goes away takes his query along.
+    .h1_allow_half_closed(false)
     .max_connections(CONNECTIONS)
     .shutdown_timeout(DRAIN)
     .disable_signals()

@@ -1,10 +1,10 @@
 //! Free SQL: the page, and the one way in which it and the API ask.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use catalog::Rows;
+use catalog::{Asker, Rows};
 use serde::Deserialize;
 
 use crate::controls::Nav;
@@ -20,7 +20,7 @@ use crate::site::Site;
 const SHOWN: usize = 500;
 
 /// Queries to begin with.
-const EXAMPLES: [(&str, &str); 7] = [
+const EXAMPLES: [(&str, &str); 9] = [
     (
         "The newest clicks",
         "SELECT occurred_at, action, product_name, visitor_id, country\nFROM clicks\nORDER BY occurred_at DESC\nLIMIT 20",
@@ -28,6 +28,14 @@ const EXAMPLES: [(&str, &str); 7] = [
     (
         "Clicks by minute, up to this moment",
         "FROM clicks_per_minute\nORDER BY minute DESC, clicks DESC\nLIMIT 100",
+    ),
+    (
+        "Visitors, orders and revenue by minute, up to this moment",
+        "FROM totals_per_minute\nORDER BY minute DESC\nLIMIT 60",
+    ),
+    (
+        "What sells in the last ten minutes",
+        "SELECT product_id, max(product_name) AS name, sum(views) AS views,\n       sum(buys) AS buys, sum(revenue) AS revenue\nFROM products_per_minute\nWHERE minute > now() - INTERVAL 10 MINUTE\nGROUP BY product_id\nORDER BY revenue DESC, views DESC\nLIMIT 20",
     ),
     (
         "Clicks by hour and action",
@@ -55,27 +63,25 @@ pub(crate) struct Question {
     sql: String,
 }
 
-/// How much of a query the log shows, in characters.
-const LOGGED: usize = 2_000;
-
-/// Asks the catalog; its bounds on time, memory and rows hold for everybody. What was asked, and
-/// what came of it, is logged.
-pub(crate) async fn ask(site: &Site, sql: &str) -> Result<Rows, Problem> {
+/// Asks the catalog; its bounds on time, memory and rows hold for everybody, and it logs what was
+/// asked, by whom, and what came of it.
+pub(crate) async fn ask(
+    site: &Site,
+    request: &HttpRequest,
+    way: &str,
+    sql: &str,
+) -> Result<Rows, Problem> {
     if sql.trim().is_empty() {
         return Err(Problem::invalid(
             "there is no SQL",
             "write one SELECT, such as FROM clicks LIMIT 5",
         ));
     }
-    let answer = site.catalog.query(sql).await;
-    let asked: String = sql.chars().take(LOGGED).collect();
-    match &answer {
-        Ok(rows) => {
-            tracing::info!(target: "sql", asked, rows = rows.len(), took = ?rows.took, "a query was answered");
-        }
-        Err(error) => tracing::info!(target: "sql", asked, %error, "a query was not answered"),
-    }
-    Ok(answer?)
+    let asker = Asker {
+        way: way.to_owned(),
+        peer: request.peer_addr().map(|peer| peer.ip()),
+    };
+    Ok(site.catalog.ask(&asker, sql).await?)
 }
 
 #[derive(Template)]
@@ -103,12 +109,16 @@ impl Shown {
 }
 
 /// `GET /sql`
-pub(crate) async fn page(site: Data<Site>, question: Query<Question>) -> HttpResponse {
+pub(crate) async fn page(
+    site: Data<Site>,
+    request: HttpRequest,
+    question: Query<Question>,
+) -> HttpResponse {
     let sql = question.into_inner().sql;
     let (status, problem, answer) = if sql.trim().is_empty() {
         (StatusCode::OK, None, None)
     } else {
-        match ask(&site, &sql).await {
+        match ask(&site, &request, "page", &sql).await {
             Ok(rows) => (StatusCode::OK, None, Some(shown(&rows, &sql))),
             Err(problem) => (problem.status, Some(problem), None),
         }

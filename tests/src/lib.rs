@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod landing;
 pub mod leash;
 pub mod namespace;
+pub mod postgres;
 pub mod proxy;
 pub mod real;
 pub mod rehearsal;

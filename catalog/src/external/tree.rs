@@ -9,7 +9,7 @@ use sink::Timestamp;
 use tokio::time::Instant;
 
 use super::column::{Column, holds};
-use super::{Changes, External, Form};
+use super::{Changes, External, Form, nothing, postgres};
 use crate::engine::{Mode, Session};
 use crate::error::sentence;
 use crate::open::PATIENCE;
@@ -69,22 +69,29 @@ struct Object {
 const LINES: usize = 20;
 
 impl Catalog {
-    /// Crawls an external tree; a file of another form needs no crawl. A run that found nothing
-    /// new is not kept.
+    /// Crawls an external tree, or copies a server's table; a file of another form needs neither.
+    /// A run that found nothing new is not kept.
     ///
     /// # Errors
-    /// The database's. A tree that cannot be listed keeps what is known of it, and its run's
-    /// detail says why.
+    /// The database's. A tree or a server that cannot be reached keeps what is known of it,
+    /// and its run's detail says why.
     pub async fn adopt(&self, external: &External) -> Result<Adoption, Error> {
-        if external.form() != Form::Tree {
-            return Ok(Adoption::default());
-        }
-        let external = external.clone();
         let (began, clock) = (self.inner.clock.now(), Instant::now());
+        let copied = match external.form() {
+            Form::Tree => None,
+            Form::Postgres => Some(self.copy(external).await),
+            _ => return Ok(Adoption::default()),
+        };
+        let external = external.clone();
         let work = move |session: &mut Session| {
-            // What fails in a transaction ends it, and foreign objects may fail.
-            let spare = session.connection.try_clone()?;
-            let mut run = crawl(session, &spare, &external)?;
+            let mut run = match copied {
+                Some(copied) => postgres::run(session, &external, copied)?,
+                None => {
+                    // What fails in a transaction ends it, and foreign objects may fail.
+                    let spare = session.connection.try_clone()?;
+                    crawl(session, &spare, &external)?
+                }
+            };
             run.started_at = began;
             run.took_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
             let newest =
@@ -349,12 +356,9 @@ pub(super) fn select(session: &Session, name: &str) -> Result<String, Error> {
         groups.entry(row.get(0)?).or_default().push(row.get(1)?);
     }
     if groups.is_empty() {
-        let why = quoted(&format!(
+        return Ok(nothing(&format!(
             "external table {name} shows no object: see external_runs"
-        ));
-        return Ok(format!(
-            "SELECT NULL AS nothing WHERE error({why})::BOOLEAN"
-        ));
+        )));
     }
     let selects = groups.into_iter().map(|(json, paths)| {
         let theirs = parsed(&json)?;

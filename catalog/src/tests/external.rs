@@ -10,6 +10,8 @@ fn external(name: &str, path: &Path, changes: Changes) -> External {
     External {
         name: name.into(),
         path: path.to_str().unwrap().into(),
+        postgres: String::new(),
+        password: String::new().into(),
         table: String::new(),
         changes,
         every: Duration::from_secs(60),

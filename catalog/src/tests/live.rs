@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use sink::{Batch, Hour, Offset, Partition, Stretch};
 
 use super::{ARRIVAL, Click, Shore, VIEW, lines, moment, row};
+use crate::lend::Lend;
 use crate::{Catalog, Config, Timestamp};
 
 /// What the tail would hand over of these clicks.
@@ -80,11 +81,46 @@ async fn what_the_tail_has_is_shown_behind_what_is_registered_and_nothing_twice(
         ],
     )
     .await;
+    // Money as the panels count it: `buy`, and `cancel` with its negative quantity.
+    tail.take(stretch(
+        1,
+        1,
+        &[
+            Click {
+                quantity: 3,
+                visitor: "bob",
+                ..buy
+            },
+            Click {
+                action: "cancel",
+                quantity: -1,
+                ..VIEW
+            },
+            Click {
+                product: "",
+                visitor: "cid",
+                ..VIEW
+            },
+        ],
+    ));
+    check(
+        &catalog,
+        "FROM totals_per_minute",
+        &["2026-11-22T21:00:00Z 9 3 2 2 30.0000"],
+    )
+    .await;
+    check(
+        &catalog,
+        "FROM products_per_minute",
+        &["2026-11-22T21:00:00Z p1 The p1 5 2 30.0000"],
+    )
+    .await;
     let listed = "SELECT string_agg(name, ' ' ORDER BY name) FROM (SHOW TABLES)
         WHERE name LIKE '%live' OR name LIKE '%minute' OR name = 'tail'";
-    check(&catalog, listed, &["clicks_live clicks_per_minute tail"]).await;
+    let names = "clicks_live clicks_per_minute products_per_minute tail totals_per_minute";
+    check(&catalog, listed, &[names]).await;
     assert_eq!(catalog.query(COUNT).await.unwrap().note, None);
-    let refused = catalog.query("FROM topic_tail()").await;
+    let refused = catalog.query("FROM lent('tail')").await;
     assert!(refused.is_err(), "only through the view");
 }
 
@@ -183,7 +219,7 @@ async fn a_crawl_between_the_look_at_the_tail_and_the_snapshot_takes_nothing_awa
     // What is registered is gone from the tail.
     shore.commit(0, 3, &[VIEW; 4]).await;
     catalog.crawl(false).await.unwrap();
-    assert!(catalog.inner.tail.now().after(&[].into()).is_empty());
+    assert_eq!(catalog.inner.tail.now().after(&[].into()).rows(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! A small lake of real objects, and a catalog over it.
 
 mod crawls;
+mod desk;
 mod external;
 mod files;
 mod funnels;
@@ -102,6 +103,7 @@ impl Shore {
             every: Duration::from_millis(20),
             full_every: Duration::from_secs(3_600),
             memory: ByteSize::mib(512),
+            query_memory: ByteSize::mib(512),
             tail_memory: ByteSize::mib(16),
             threads: 2,
             query_timeout: Duration::from_secs(30),

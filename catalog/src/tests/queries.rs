@@ -156,7 +156,7 @@ async fn input_35_limits_hold_and_the_next_query_is_served() {
     let config = Config {
         query_timeout: Duration::from_millis(300),
         query_rows: 10,
-        memory: bytesize::ByteSize::mib(64),
+        query_memory: bytesize::ByteSize::mib(64),
         ..shore.config()
     };
     let catalog = shore.open(config).await.unwrap();
@@ -178,7 +178,7 @@ async fn input_35_limits_hold_and_the_next_query_is_served() {
 async fn input_35_an_answer_or_a_query_that_eats_memory_ends() {
     let shore = Shore::new().await;
     let config = Config {
-        memory: bytesize::ByteSize::mib(64),
+        query_memory: bytesize::ByteSize::mib(64),
         ..shore.config()
     };
     let catalog = shore.open(config).await.unwrap();
@@ -236,6 +236,9 @@ async fn input_29_formulas_are_neutralised_in_csv() {
         "[[6,true]]",
     )
     .await;
+    let huge = catalog.query("SELECT -170141183460469231731687303715884105727::HUGEINT AS a");
+    let error = huge.await.unwrap_err().to_string();
+    assert!(error.contains("cast it to VARCHAR"), "{error}");
     check(
         "SELECT [1, 2] AS a, 1.50 AS b",
         "a,b\r\n\"[1, 2]\",1.50\r\n",

@@ -11,7 +11,7 @@ use tests::clients::post;
 use tests::real;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 #[tokio::test]
 async fn a_click_becomes_a_row_a_retry_a_duplicate_and_a_bad_one_a_dead_letter() {
@@ -255,19 +255,46 @@ async fn input_34_what_was_asked_in_sql_is_in_the_log() {
         let answer = asked.json(&json!({ "sql": sql })).send().await.unwrap();
         assert_eq!(answer.status(), status, "{sql}");
     }
+    let asked = client.get(format!("{url}/sql?sql=SELECT+40+%2B+2"));
+    assert_eq!(asked.send().await.unwrap().status(), 200);
+    let asked = place.run(&["query", "SELECT 39 + 3"]).unwrap();
+    assert!(asked.status.success());
+    // Whoever goes away is told of as well.
+    let endless =
+        "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range * b.range = -1";
+    let asked = client.post(format!("{url}/api/query"));
+    let asked = asked
+        .json(&json!({ "sql": endless }))
+        .timeout(Duration::from_millis(500));
+    assert!(asked.send().await.is_err());
+    let read = || fs::read_to_string(&log).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !read().contains("abandoned") && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert!(up.end().unwrap());
-    let log = fs::read_to_string(log).unwrap();
-    let line = |word: &str| {
-        log.lines()
-            .find(|line| line.contains(word))
-            .map(str::to_owned)
-    };
-    let (answered, refused) = (line("41 + 1").unwrap(), line("COPY clicks").unwrap());
-    assert!(answered.contains("a query was answered"), "{answered}");
-    assert!(
-        refused.contains("not answered") && refused.contains("only a statement that reads"),
-        "{refused}"
-    );
+    let log = read();
+    for (asked, who, outcome) in [
+        ("41 + 1", "by=api from 127.0.0.1", "a query was answered"),
+        (
+            "COPY clicks",
+            "by=api from 127.0.0.1",
+            "only a statement that reads",
+        ),
+        ("40 + 2", "by=page from 127.0.0.1", "rows=1"),
+        ("39 + 3", "by=shell", "rows=1"),
+        (
+            "range(10000000)",
+            "by=api from 127.0.0.1",
+            "a query was abandoned",
+        ),
+    ] {
+        let line = log.lines().find(|line| line.contains(asked));
+        let line = line.unwrap_or_else(|| panic!("{asked} in {log}"));
+        for part in [who, outcome, "took="] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
-//! Data that others keep: joined with the clicks, and no harm where it is damaged.
+//! Data that others keep: joined with the clicks, and no harm where it is damaged or gone.
 
 use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
-use tests::clickweir::{self, Place};
+use tests::clickweir::{self, Place, Process};
+use tests::postgres::{self, Postgres};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test]
@@ -68,4 +69,90 @@ async fn fault_47_corrupt_objects_of_a_foreign_tree_are_quarantined() {
     assert_eq!(rows, place.ask(shown).unwrap());
     assert!(rows.as_u64().unwrap() > 0);
     assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn a_table_of_a_server_is_copied_and_its_password_is_told_nobody() {
+    let Some(server) = Postgres::start().await else {
+        return;
+    };
+    let make = "CREATE SCHEMA stock; CREATE TABLE stock.goods AS
+        SELECT n, 'product ' || n AS name, (n / 4.0)::numeric(8, 2) AS price, ARRAY[n, n + 1] AS sizes,
+            gen_random_uuid() AS id, now() AS listed, '{\"a\": 1}'::jsonb AS facts
+        FROM generate_series(1, 5000) AS n";
+    server.execute(make).unwrap();
+    let place = Place::new().unwrap();
+    let external = |name: &str, password: &str| {
+        format!(
+            "[[external]]\nname = \"{name}\"\npostgres = \"{}\"\npassword = \"{password}\"\n\
+             table = \"stock.goods\"\nevery = \"300ms\"\n",
+            server.words()
+        )
+    };
+    let config = external("goods", postgres::PASSWORD) + &external("locked", "not-this-one");
+    fs::write(place.path().join("clickweir.toml"), config).unwrap();
+    let log = place.path().join("log");
+    let mut command = place.command(&["up"]);
+    command.stderr(fs::File::create(&log).unwrap());
+    let mut up = Process::spawn(&mut command).unwrap();
+    up.line_after("serving").unwrap();
+    let until = async |sql: &str, expect: serde_json::Value| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while place.ask(sql).ok() != Some(expect.clone()) {
+            let runs = place.ask("SELECT string_agg(detail, ' ') FROM external_runs");
+            assert!(
+                Instant::now() < deadline,
+                "{sql}: {:?}, {runs:?}",
+                place.ask(sql)
+            );
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let sum = "SELECT sum(n)::BIGINT FROM goods WHERE price = n / 4 AND sizes[2] = n + 1
+        AND facts->>'a' = '1' AND listed <= now() AND id IS NOT NULL";
+    until(sum, json!(12_502_500)).await;
+    // It is copied again where it has changed, and else not written.
+    let copies = "SELECT count(*) FROM external_runs WHERE name = 'goods' AND \"found\" = 1";
+    assert_eq!(place.ask(copies).unwrap(), json!(1));
+    server
+        .execute(
+            "UPDATE stock.goods SET n = n + 1, price = (n + 1) / 4.0, sizes = ARRAY[n + 1, n + 2]",
+        )
+        .unwrap();
+    until(sum, json!(12_507_500)).await;
+    // People's SQL reaches no server, neither this one nor another.
+    let words = server.words();
+    for sql in [
+        format!("FROM postgres_scan('{words}', 'stock', 'goods')"),
+        format!("FROM postgres_query('{words}', 'SELECT 1')"),
+        format!("FROM postgres_execute('{words}', 'DROP TABLE stock.goods')"),
+        format!("ATTACH '{words}' AS other (TYPE postgres)"),
+        "CALL postgres_attach('host=127.0.0.1')".to_owned(),
+        "FROM source.stock.goods".to_owned(),
+        "FROM duckdb_secrets()".to_owned(),
+    ] {
+        assert!(place.ask(&sql).is_err(), "{sql}");
+    }
+    // Where the server is gone the copy stays, and the runs tell why it is old.
+    let why = "SELECT count(*) > 0 FROM external_runs WHERE name = 'locked'
+        AND contains(detail, 'password authentication failed')";
+    until(why, json!(true)).await;
+    drop(server);
+    let gone = "SELECT count(*) > 0 FROM external_runs WHERE name = 'goods' AND adopted = 1
+        AND contains(detail, 'was not copied') AND \"rows\" = 5000";
+    until(gone, json!(true)).await;
+    assert_eq!(place.ask(sum).unwrap(), json!(12_507_500));
+    let refused = place.ask("FROM locked").unwrap_err().to_string();
+    assert!(refused.contains("was not copied yet"), "{refused}");
+    let said = "SELECT coalesce(string_agg(detail, ' '), '') FROM external_runs";
+    let said = place.ask(said).unwrap().to_string();
+    let views = "SELECT string_agg(sql, ' ') FROM duckdb_views()";
+    let views = place.ask(views).unwrap().to_string();
+    assert!(up.end().unwrap());
+    let log = fs::read_to_string(&log).unwrap();
+    for text in [said, views, log] {
+        for secret in ["hush-hush", "not-this-one"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
 }
