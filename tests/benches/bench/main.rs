@@ -11,6 +11,7 @@ mod c1;
 mod clicks;
 mod cores;
 mod e1;
+mod l2;
 mod load;
 mod m1;
 mod others;
@@ -75,6 +76,8 @@ enum Which {
     E1,
     /// From a click to its row in SQL; with it L1, while others come
     Arrival,
+    /// From a click to the dashboard's pixel, and how soon its pages paint
+    L2,
     /// What one process weighs while clicks come
     M1,
     /// How long the audits take
@@ -105,6 +108,7 @@ impl Bench {
             (Which::S1, s1),
             (Which::E1, e1),
             (Which::Arrival, arrival),
+            (Which::L2, runs * 60),
             (Which::M1, m1),
             (Which::Audit, audit),
             (Which::X1, x1),
@@ -147,6 +151,9 @@ async fn main() -> Result<ExitCode> {
     let mut table = table::Table::default();
     if bench.asked(Which::Arrival) {
         arrival::run(bench.clicks, bench.rate, bench.runs.into(), &mut table).await?;
+    }
+    if bench.asked(Which::L2) {
+        l2::run(bench.runs.into(), &mut table).await?;
     }
     if bench.asked(Which::M1) {
         m1::run(bench.rate, bench.runs.into(), &mut table).await?;

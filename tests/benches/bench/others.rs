@@ -14,6 +14,8 @@ use crate::clicks::Clicks;
 /// How many clicks a body carries, and how many bodies may be under way.
 const BODY: u64 = 100;
 const SENDERS: u64 = 8;
+/// What a marked name begins with.
+pub(crate) const MARK: &str = "sent-";
 /// They are made for so many seconds at most.
 const LONGEST: u64 = 600;
 
@@ -35,6 +37,21 @@ pub(crate) struct Sent {
 impl Others {
     /// Sends `rate` clicks a second to an edge; none where that is 0.
     pub(crate) fn start(client: &reqwest::Client, shop: &str, rate: u64) -> Self {
+        Self::begin(client, shop, rate, |json| json)
+    }
+
+    /// The same, the name of each product in them saying when its click was sent: [`MARK`], and
+    /// microseconds since 1970.
+    pub(crate) fn marked(client: &reqwest::Client, shop: &str, rate: u64) -> Self {
+        Self::begin(client, shop, rate, mark)
+    }
+
+    fn begin(
+        client: &reqwest::Client,
+        shop: &str,
+        rate: u64,
+        change: fn(String) -> String,
+    ) -> Self {
         let clicks = Arc::new(Clicks::new(rate * LONGEST, clock::system().now()));
         let done = CancellationToken::new();
         let sender = |number: u64| {
@@ -47,7 +64,7 @@ impl Others {
                     turns.tick().await;
                     let first = (sent * SENDERS + number) * BODY;
                     let bodies: Vec<_> = (first..first + BODY)
-                        .map(|n| clicks.click(n).json)
+                        .map(|n| change(clicks.click(n).json))
                         .collect();
                     let request = client.post(format!("{shop}/v1/events"));
                     taken(request.body(format!("[{}]", bodies.join(",")))).await?;
@@ -78,6 +95,17 @@ impl Others {
         let rate = clicks as f64 / self.begun.elapsed().as_secs_f64();
         Ok(Sent { clicks, rate })
     }
+}
+
+fn mark(json: String) -> String {
+    const NAME: &str = r#""product_name":""#;
+    let named = json.split_once(NAME);
+    let rest = named.and_then(|(before, rest)| Some((before, rest.split_once('"')?.1)));
+    let Some((before, after)) = rest else {
+        return json;
+    };
+    let now = clock::system().now().micros();
+    format!(r#"{before}{NAME}{MARK}{now}"{after}"#)
 }
 
 /// Sends a request that the edge must take.
