@@ -79,7 +79,7 @@ notebook: setup ## run the notebook on the lake of the demo, into data/clicks.ip
 	@echo "the notebook with its figures: data/clicks.ipynb"
 
 # The bench selects the whole workspace as the build does, so that both share the libraries.
-bench: setup ## the benches beside their peers, some 25 minutes after the build (BENCH="s1 --rows 200000 --runs 1")
+bench: setup ## the benches beside their peers, some 50 minutes after the build (BENCH="s1 --rows 200000 --runs 1")
 	@compose/setup.sh bench
 	@if [ ! -x target/release/clickweir ]; then echo "bench: the release build takes about 12 minutes on two cores"; fi
 	cargo build --release --locked --workspace --bins

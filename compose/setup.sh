@@ -4,6 +4,7 @@
 #   setup.sh build     what `cargo build` needs
 #   setup.sh tests     the real parts that the tests start: a browser, an object store, a JDK
 #   setup.sh notebook  a Python environment for catalog/notebook
+#   setup.sh readers   a Python environment that reads the lake, for the tests
 #   setup.sh bench     the load and the peers of the benches
 #
 # Run again it finds everything in place and says nothing. Under CI=true a part of the tests
@@ -195,6 +196,18 @@ notebook() {
   say "$stamp" >vendor/notebook/fetched
 }
 
+# What else reads the lake, for the tests.
+readers() {
+  local stamp pins=tests/readers/requirements.txt
+  stamp=$(digest $pins)
+  if [ "$(cat vendor/readers/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
+  say "setup: a Python environment with pyarrow and polars, 130 MB, about a minute"
+  rm -rf vendor/readers
+  environment vendor/readers
+  vendor/readers/bin/pip install --quiet --disable-pip-version-check --requirement $pins
+  say "$stamp" >vendor/readers/fetched
+}
+
 # Nginx from its Debian package, which is unpacked and not installed: that would start it.
 web_server() {
   local folder
@@ -260,14 +273,16 @@ case "${1:-}" in
     optional browser_and_tools
     optional object_store
     optional notebook
+    optional readers
     ;;
   notebook)
     notebook
     ;;
+  readers) readers ;;
   bench) bench ;;
   part) "$2" ;;
   *)
-    say "usage: $0 build|tests|notebook|bench"
+    say "usage: $0 build|tests|notebook|readers|bench"
     exit 2
     ;;
 esac

@@ -1,5 +1,6 @@
 //! Clicks as the tail takes them, for whoever watches: pushed, never asked for.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::Serialize;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Instant, timeout_at};
 
 use crate::filter::within;
 use crate::grain::HOUR;
@@ -18,8 +20,11 @@ use crate::{Catalog, Error, Timestamp};
 
 /// Stretches that wait for a watcher who is slow; then he misses the oldest.
 pub(crate) const WAITING: usize = 64;
-/// Clicks of one stretch that a watcher is shown: nobody reads more at once.
+/// Clicks that a watcher is shown at once: nobody reads more.
 const SHOWN: usize = 50;
+/// What comes within this time after a watcher was told waits and is told together, so that a
+/// hundred watchers of ten thousand clicks a second cost little.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// One click that has just come, as the lake's columns have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -49,19 +54,56 @@ pub struct Arrived {
 
 /// A watcher of the tail.
 #[derive(Debug)]
-pub struct Arrivals(broadcast::Receiver<RecordBatch>);
+pub struct Arrivals {
+    rows: broadcast::Receiver<RecordBatch>,
+    /// The newest stretches that he was not told of, as many as can be shown, oldest first.
+    untold: VecDeque<RecordBatch>,
+    /// How many clicks came that he was not told of.
+    came: usize,
+    /// When he may be told again.
+    due: Instant,
+}
 
 impl Arrivals {
-    /// What comes next; none when the catalog is gone.
+    /// What comes next; none when the catalog is gone. Nothing is missed by a caller who gives
+    /// up and asks again.
     pub async fn next(&mut self) -> Option<Arrived> {
-        loop {
-            match self.0.recv().await {
-                Ok(rows) if rows.num_rows() == 0 => {}
-                Ok(rows) => return Some(arrived(&rows)),
-                // What was missed is in the lake; the watcher goes on with what is new.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
+        while self.came == 0 {
+            let rows = self.rows.recv().await;
+            self.take(rows)?;
+        }
+        while let Ok(rows) = timeout_at(self.due, self.rows.recv()).await {
+            if self.take(rows).is_none() {
+                break;
             }
+        }
+        self.due = Instant::now() + PAUSE;
+        let clicks: Vec<Arrival> = self.untold.iter().flat_map(arrivals).collect();
+        let clicks = clicks[clicks.len().saturating_sub(SHOWN)..].to_vec();
+        let more = (self.came - clicks.len()) as u64;
+        self.untold.clear();
+        self.came = 0;
+        Some(Arrived { clicks, more })
+    }
+
+    /// Keeps what came; none when nothing comes any more.
+    fn take(&mut self, came: Result<RecordBatch, RecvError>) -> Option<()> {
+        match came {
+            Ok(rows) => {
+                self.came += rows.num_rows();
+                self.untold.push_back(rows);
+                let mut kept: usize = self.untold.iter().map(RecordBatch::num_rows).sum();
+                while let Some(oldest) = self.untold.front()
+                    && kept - oldest.num_rows() >= SHOWN
+                {
+                    kept -= oldest.num_rows();
+                    self.untold.pop_front();
+                }
+                Some(())
+            }
+            // What was missed is in the lake; the watcher goes on with what is new.
+            Err(RecvError::Lagged(_)) => Some(()),
+            Err(RecvError::Closed) => None,
         }
     }
 }
@@ -70,7 +112,12 @@ impl Catalog {
     /// The clicks that come from now on. Nothing comes where no tail runs.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
-        Arrivals(self.inner.tail.watch())
+        Arrivals {
+            rows: self.inner.tail.watch(),
+            untold: VecDeque::new(),
+            came: 0,
+            due: Instant::now(),
+        }
     }
 
     /// Distinct visitors whose clicks occurred within the last `time`, those of the tail too.
@@ -104,7 +151,8 @@ impl Catalog {
     }
 }
 
-fn arrived(rows: &RecordBatch) -> Arrived {
+/// The newest of a stretch.
+fn arrivals(rows: &RecordBatch) -> Vec<Arrival> {
     let shown = rows.num_rows().min(SHOWN);
     let newest = rows.slice(rows.num_rows() - shown, shown);
     let options = FormatOptions::new().with_display_error(true);
@@ -117,16 +165,13 @@ fn arrived(rows: &RecordBatch) -> Arrived {
     };
     let appended = newest.column_by_name("appended_at");
     let appended = appended.and_then(|all| all.as_primitive_opt::<TimestampMicrosecondType>());
-    let clicks = (0..shown).map(|row| Arrival {
+    let arrival = |row| Arrival {
         appended_at: appended.map(|all| Timestamp::from_micros(all.value(row)).to_string()),
         action: text("action", row),
         product_id: text("product_id", row),
         product_name: text("product_name", row),
         country: text("country", row),
         path: text("path", row),
-    });
-    Arrived {
-        clicks: clicks.collect(),
-        more: (rows.num_rows() - shown) as u64,
-    }
+    };
+    (0..shown).map(arrival).collect()
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::Error;
 use crate::error::sentence;
 
-/// Table functions that only compute, or that tell of the catalog's own tables.
-const ALLOWED: [&str; 17] = [
+/// Table functions that only compute, or that tell of the catalog's own tables and memory.
+const ALLOWED: [&str; 18] = [
     "range",
     "generate_series",
     "unnest",
@@ -26,6 +26,7 @@ const ALLOWED: [&str; 17] = [
     "parquet_kv_metadata",
     "duckdb_columns",
     "duckdb_functions",
+    "duckdb_memory",
     "duckdb_tables",
     "duckdb_views",
 ];

@@ -17,14 +17,25 @@ use topic::{Offset, Timestamp};
 /// An event's id as the lake keeps it.
 type Id = [u8; 16];
 
-/// A record: its id, when it came and with what content. 40 bytes, and some 15 more for its
-/// place: the window is the largest thing that a worker holds, so an id is in it once.
+/// So many records are allocated at once: a partition in which little happens takes no more.
+const CHUNK: usize = 256;
+
+/// A record: its id and a checksum of its content. 20 bytes, and some 10 more for its place:
+/// the window is the largest thing that a worker holds, so an id is in it once, and what records
+/// have in common stands in their run.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     id: Id,
+    content: u32,
+}
+
+/// Records that stand side by side in the topic and came at one moment, as an append's do.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// The first one's place.
+    place: usize,
     offset: Offset,
     appended_at: Timestamp,
-    content: u32,
 }
 
 /// Where a stretch begins: the first record's offset and append time.
@@ -42,17 +53,22 @@ pub(crate) enum Verdict {
     },
 }
 
-/// The ids of one partition's last stretch.
+/// The ids of one partition's last stretch. A record's place is its number, counted from the
+/// first ever.
 #[derive(Debug)]
 pub(crate) struct Window {
     within: Duration,
     records: u64,
-    /// The stretch, oldest first.
-    seen: VecDeque<Seen>,
-    /// How many have left it.
+    /// The stretch, oldest first; a chunk begins at a place that is a multiple of its length.
+    seen: VecDeque<Vec<Seen>>,
+    /// Where and when each of them came, oldest first.
+    runs: VecDeque<Run>,
+    /// The place of the oldest.
     gone: usize,
-    /// Of each id its last record's place in the stretch, counted from the first ever.
-    last: HashTable<usize>,
+    /// The place of the next.
+    next: usize,
+    /// Of each id its last record's place, without the upper half: a stretch is shorter.
+    last: HashTable<u32>,
     /// Keyed at random: clients choose their ids.
     hasher: RandomState,
 }
@@ -61,9 +77,11 @@ impl Window {
     pub(crate) fn new(within: Duration, records: u64) -> Self {
         Self {
             within,
-            records,
+            records: records.min(u64::from(u32::MAX) - 1),
             seen: VecDeque::new(),
+            runs: VecDeque::new(),
             gone: 0,
+            next: 0,
             last: HashTable::new(),
             hasher: RandomState::new(),
         }
@@ -80,40 +98,62 @@ impl Window {
     ) -> Verdict {
         self.forget(offset, appended_at);
         let (seen, gone, hasher) = (&self.seen, self.gone, &self.hasher);
-        let place = gone + seen.len();
+        let id_at = |&short: &u32| at(seen, gone, whole(gone, short)).id;
         let entry = self.last.entry(
             hasher.hash_one(id),
-            |&place| seen[place - gone].id == id,
-            |&place| hasher.hash_one(seen[place - gone].id),
+            |short| id_at(short) == id,
+            |short| hasher.hash_one(id_at(short)),
         );
         let twin = match entry {
             Entry::Occupied(mut last) => {
-                let twin = seen[*last.get() - gone];
-                *last.get_mut() = place;
+                let twin = whole(gone, *last.get());
+                *last.get_mut() = short(self.next);
                 Some(twin)
             }
             Entry::Vacant(last) => {
-                last.insert(place);
+                last.insert(short(self.next));
                 None
             }
         };
-        self.seen.push_back(Seen {
-            id,
-            offset,
-            appended_at,
-            content,
-        });
-        match twin {
+        let verdict = match twin {
             Some(twin) if self.holds(twin, offset, appended_at) => Verdict::Duplicate {
-                differs: twin.content != content,
+                differs: at(&self.seen, self.gone, twin).content != content,
             },
             _ => Verdict::New,
+        };
+        self.note(Seen { id, content }, offset, appended_at);
+        verdict
+    }
+
+    fn note(&mut self, seen: Seen, offset: Offset, appended_at: Timestamp) {
+        let place = self.next;
+        self.next += 1;
+        match self.seen.back_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push(seen),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(seen);
+                self.seen.push_back(chunk);
+            }
+        }
+        let goes_on = self
+            .runs
+            .back()
+            .is_some_and(|run| run.appended_at == appended_at && run.at(place) == offset);
+        if !goes_on {
+            self.runs.push_back(Run {
+                place,
+                offset,
+                appended_at,
+            });
         }
     }
 
-    fn holds(&self, twin: Seen, offset: Offset, appended_at: Timestamp) -> bool {
-        twin.offset.distance(offset) <= self.records
-            && appended_at.since(twin.appended_at) <= self.within
+    fn holds(&self, twin: usize, offset: Offset, appended_at: Timestamp) -> bool {
+        let begun = self.runs.partition_point(|run| run.place <= twin);
+        let run = self.runs[begun - 1];
+        run.at(twin).distance(offset) <= self.records
+            && appended_at.since(run.appended_at) <= self.within
     }
 
     /// Whether a stretch that begins at `first` and reaches to this record holds every twin that
@@ -126,24 +166,58 @@ impl Window {
 
     /// Lets go what no later record can meet; [`Window::holds`] decides.
     fn forget(&mut self, offset: Offset, appended_at: Timestamp) {
-        while let Some(&old) = self.seen.front() {
-            let near = old.offset.distance(offset) <= self.records;
-            if near && appended_at.since(old.appended_at) <= self.within + STEP_BACK {
+        while let Some(&run) = self.runs.front() {
+            let near = run.at(self.gone).distance(offset) <= self.records;
+            if near && appended_at.since(run.appended_at) <= self.within + STEP_BACK {
                 break;
             }
-            let hash = self.hasher.hash_one(old.id);
+            let hash = self
+                .hasher
+                .hash_one(at(&self.seen, self.gone, self.gone).id);
             // Where its id came again, that record's place stands there.
-            if let Ok(last) = self.last.find_entry(hash, |&place| place == self.gone) {
+            let oldest = short(self.gone);
+            if let Ok(last) = self.last.find_entry(hash, |&place| place == oldest) {
                 last.remove();
             }
-            self.seen.pop_front();
             self.gone += 1;
+            if self.gone.is_multiple_of(CHUNK) {
+                self.seen.pop_front();
+            }
+            let next = self.runs.get(1).map_or(self.next, |run| run.place);
+            if self.gone == next {
+                self.runs.pop_front();
+            }
         }
     }
 }
 
+impl Run {
+    /// The offset of one of its records.
+    const fn at(&self, place: usize) -> Offset {
+        Offset(self.offset.0 + (place - self.place) as u64)
+    }
+}
+
+/// The record at a place, of a stretch that begins at `gone`.
+fn at(seen: &VecDeque<Vec<Seen>>, gone: usize, place: usize) -> &Seen {
+    &seen[place / CHUNK - gone / CHUNK][place % CHUNK]
+}
+
+/// A place without its upper half.
+const fn short(place: usize) -> u32 {
+    place as u32
+}
+
+/// The first place at or after `gone` that [`short`] makes this of.
+const fn whole(gone: usize, short: u32) -> usize {
+    gone + short.wrapping_sub(gone as u32) as usize
+}
+
 #[cfg(test)]
 mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     const SECOND: i64 = 1_000_000;
@@ -205,6 +279,51 @@ mod tests {
             let twin = window.observe(id, Offset(offset), at, 7) != Verdict::New;
             assert_eq!(twin, offset % 1_000 >= 500, "{offset}");
         }
-        assert_eq!((window.seen.len(), window.last.len()), (1_001, 501));
+        assert_eq!(window.next - window.gone, 1_001);
+        assert_eq!((window.seen.len(), window.last.len()), (5, 501));
+    }
+
+    /// What the window promises, word by word, over all that was ever seen.
+    fn twin(past: &[(u8, u64, i64, u32)], record: (u8, u64, i64, u32)) -> Option<bool> {
+        let (id, offset, at, content) = record;
+        let last = past.iter().rev().find(|past| past.0 == id)?;
+        let held = offset - last.1 <= 1_000 && at - last.2 <= 60;
+        held.then_some(last.3 != content)
+    }
+
+    #[test]
+    fn any_stretch_is_judged_as_the_whole_past_would_be() {
+        let mut choice = StdRng::seed_from_u64(7);
+        for begin in [0, u32::MAX as usize - 3_000] {
+            let mut window = Window::new(Duration::from_secs(60), 1_000);
+            (window.gone, window.next) = (begin / CHUNK * CHUNK, begin / CHUNK * CHUNK);
+            let (mut offset, mut at, mut newest) = (0, 1_000, 1_000);
+            let mut past = Vec::new();
+            for _ in 0..20_000 {
+                // Appends of several, absent offsets, pauses, and clocks that step back.
+                offset += if choice.random_bool(0.1) {
+                    choice.random_range(1..90)
+                } else {
+                    1
+                };
+                at += match choice.random_range(0..100) {
+                    0 => choice.random_range(1..70),
+                    1 => newest - at - choice.random_range(0..30),
+                    2..20 => 1,
+                    _ => 0,
+                };
+                newest = newest.max(at);
+                let record = (choice.random(), offset, at, choice.random_range(0..2));
+                let (id, _, _, content) = record;
+                let appended_at = Timestamp::from_micros(at * SECOND);
+                let verdict = window.observe([id; 16], Offset(offset), appended_at, content);
+                let told = match verdict {
+                    Verdict::New => None,
+                    Verdict::Duplicate { differs } => Some(differs),
+                };
+                assert_eq!(told, twin(&past, record), "{record:?}");
+                past.push(record);
+            }
+        }
     }
 }

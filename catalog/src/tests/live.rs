@@ -284,6 +284,21 @@ async fn a_watcher_is_told_of_what_comes_and_visitors_are_counted_once() {
     tail.take(stretch(0, 2, &many));
     let arrived = arrivals.next().await.unwrap();
     assert_eq!((arrived.clicks.len(), arrived.more), (50, 10));
+    // What comes right after is told together, the newest last.
+    let named = |product| Click {
+        product,
+        ..click("bob", 2)
+    };
+    tail.take(stretch(0, 62, &[named("p1"); 45]));
+    tail.take(stretch(0, 107, &[named("p2"); 20]));
+    let together = arrivals.next().await.unwrap();
+    assert_eq!((together.clicks.len(), together.more), (50, 15));
+    let products = together
+        .clicks
+        .iter()
+        .map(|click| click.product_id.as_deref());
+    let expected = [vec![Some("p1"); 30], vec![Some("p2"); 20]].concat();
+    assert_eq!(products.collect::<Vec<_>>(), expected);
     let first = &arrived.clicks[0];
     assert_eq!(first.action.as_deref(), Some("view"));
     assert_eq!(first.product_name.as_deref(), Some("The p1"));

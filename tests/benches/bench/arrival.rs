@@ -4,19 +4,15 @@
 //! `clicks_live`, with the defaults, while many others come.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::clickweir::Place;
 use tests::usage;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep};
-use tokio_util::sync::CancellationToken;
-use topic::clock;
 
-use crate::clicks::Clicks;
+use crate::others::{Others, taken};
 use crate::table::{Entry, Figure, Table};
 
 /// One click every so often; not a whole fraction of a second, so that they come at every
@@ -27,12 +23,6 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A process that has just started is given so long to come to rest.
 const REST: Duration = Duration::from_secs(5);
-
-/// How many clicks a body of the load carries, and how many bodies may be under way.
-const BODY: u64 = 100;
-const SENDERS: u64 = 8;
-/// The load is made for so long at most.
-const LONGEST: u64 = 600;
 
 /// Where a click is looked for, and what goes on meanwhile.
 struct Way {
@@ -87,8 +77,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     sleep(REST).await;
     let idle = usage::memory(up.process.id())?;
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let done = CancellationToken::new();
-    let load = load(&client, &up.shop, way.rate, &done);
+    let others = Others::start(&client, &up.shop, way.rate);
     let sending = tokio::spawn(send(client.clone(), up.shop.clone(), clicks));
 
     let mut seen: HashMap<String, Instant> = HashMap::new();
@@ -117,12 +106,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     }
     let sent = sending.await??;
     let after = usage::memory(up.process.id())?;
-    done.cancel();
-    let mut others = 0;
-    for sender in load {
-        others += sender.await??;
-    }
-    let others = u32::try_from(others)?;
+    let others = others.end().await?;
     let mut took: Vec<f64> = sent
         .iter()
         .map(|(id, at)| seen[id].duration_since(*at).as_secs_f64())
@@ -133,51 +117,10 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     Ok(vec![
         of(at(50) * 1e3, "ms p50"),
         of(at(99) * 1e3, "ms p99"),
-        of(
-            f64::from(others) / begun.elapsed().as_secs_f64(),
-            "other clicks/s",
-        ),
+        of(others.rate, "other clicks/s"),
         of(idle, "MB resident when idle"),
         of(after, "MB after"),
     ])
-}
-
-/// Sends other clicks at that rate until it is `done`; each sender tells how many.
-fn load(
-    client: &reqwest::Client,
-    shop: &str,
-    rate: u64,
-    done: &CancellationToken,
-) -> Vec<JoinHandle<Result<u64>>> {
-    let clicks = Arc::new(Clicks::new(rate * LONGEST, clock::system().now()));
-    let sender = |number: u64| {
-        let (client, shop, done) = (client.clone(), shop.to_owned(), done.clone());
-        let clicks = clicks.clone();
-        tokio::spawn(async move {
-            let mut turns = interval(Duration::from_micros(SENDERS * BODY * 1_000_000 / rate));
-            let mut sent = 0;
-            while !done.is_cancelled() {
-                turns.tick().await;
-                let first = (sent * SENDERS + number) * BODY;
-                let bodies: Vec<_> = (first..first + BODY)
-                    .map(|n| clicks.click(n).json)
-                    .collect();
-                let request = client.post(format!("{shop}/v1/events"));
-                taken(request.body(format!("[{}]", bodies.join(",")))).await?;
-                sent += 1;
-            }
-            Ok(sent * BODY)
-        })
-    };
-    let senders = if rate == 0 { 0 } else { SENDERS };
-    (0..senders).map(sender).collect()
-}
-
-/// Sends a request that the edge must take.
-async fn taken(request: reqwest::RequestBuilder) -> Result<()> {
-    let status = request.send().await?.status();
-    ensure!(status == 202, "the edge answered {status}");
-    Ok(())
 }
 
 /// Sends clicks, and gives when each was sent.

@@ -11,7 +11,10 @@ mod c1;
 mod clicks;
 mod cores;
 mod e1;
+mod l2;
 mod load;
+mod m1;
+mod others;
 mod peers;
 mod q1;
 mod s1;
@@ -59,7 +62,7 @@ struct Bench {
     /// How many clicks are followed to their rows
     #[arg(long, default_value_t = 300)]
     clicks: u32,
-    /// How many others come a second while L1 follows them
+    /// How many others come a second while L1 follows them, and M1 weighs
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
     /// Another build of clickweir to compare with, in the place of S1's peers
@@ -78,6 +81,10 @@ enum Which {
     E1,
     /// From a click to its row in SQL; with it L1, while others come
     Arrival,
+    /// From a click to the dashboard's pixel, and how soon its pages paint
+    L2,
+    /// What one process weighs while clicks come
+    M1,
     /// How long the audits take
     Audit,
     /// The tax of exactly once
@@ -99,6 +106,7 @@ impl Bench {
         let s1 = 15 + self.rows / 60_000 + runs * (25 + self.rows / 20_000);
         let e1 = 10 + runs * (7 * self.seconds + 25);
         let arrival = runs * (20 + u64::from(self.clicks) / 5);
+        let m1 = runs * m1::PARTITIONS.len() as u64 * (6 + (m1::LOADED + m1::AFTER).as_secs());
         let audit = 30 + self.audited / 60_000 + self.records / 20_000 + runs * 20;
         let x1 = 20 + self.records / 50_000 + runs * (8 * self.records / 100_000);
         let c1 = 10 + self.objects / 150;
@@ -109,6 +117,8 @@ impl Bench {
             (Which::S1, s1),
             (Which::E1, e1),
             (Which::Arrival, arrival),
+            (Which::L2, runs * 60),
+            (Which::M1, m1),
             (Which::Audit, audit),
             (Which::X1, x1),
         ];
@@ -150,6 +160,12 @@ async fn main() -> Result<ExitCode> {
     let mut table = table::Table::default();
     if bench.asked(Which::Arrival) {
         arrival::run(bench.clicks, bench.rate, bench.runs.into(), &mut table).await?;
+    }
+    if bench.asked(Which::L2) {
+        l2::run(bench.runs.into(), &mut table).await?;
+    }
+    if bench.asked(Which::M1) {
+        m1::run(bench.rate, bench.runs.into(), &mut table).await?;
     }
     if bench.asked(Which::Audit) {
         audit::run(bench.audited, bench.records, bench.runs.into(), &mut table).await?;

@@ -23,6 +23,7 @@ mod limits;
 mod live;
 mod members;
 mod notebook;
+mod readers;
 mod refusals;
 mod rehearsal;
 mod replay;

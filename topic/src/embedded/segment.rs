@@ -9,9 +9,9 @@ use crate::{Offset, Partition, ReadError, Record, Timestamp};
 
 /// A day in microseconds.
 const DAY: i64 = 86_400_000_000;
-/// How many bytes a segment holds in memory before they go to a file of their own;
-/// a quarter of fjall's default, since every partition has a segment.
-const MEMTABLE: u64 = 16 << 20;
+/// How many bytes a segment holds in memory before they go to a file of their own; a sixteenth of
+/// fjall's default, since every partition has a segment, and another while it is written.
+const MEMTABLE: u64 = 4 << 20;
 
 /// A stretch of offsets of one partition, all appended within one UTC day. A day has
 /// more than one where the clock stepped over midnight and back, or where

@@ -1,0 +1,117 @@
+//! M1: what one process with every stage in it weighs, at rest and while clicks come for longer
+//! than the window reaches back: with few partitions and with many.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tests::clickweir::{Place, Up};
+use tests::usage;
+use tokio::time::{Instant, interval, sleep};
+
+use crate::others::Others;
+use crate::say;
+use crate::table::{Entry, Figure, Table};
+
+/// A process that has just started is given so long to come to rest.
+const REST: Duration = Duration::from_secs(5);
+/// How long clicks come: the window's minute, the half that append times may step back, and the
+/// time that the first batches take.
+pub(crate) const LOADED: Duration = Duration::from_secs(110);
+/// When they have ended, for so long the process is left alone: the last batches are committed.
+pub(crate) const AFTER: Duration = Duration::from_secs(20);
+/// How often it is weighed.
+const LOOK: Duration = Duration::from_millis(500);
+/// Partitions of the topic.
+pub(crate) const PARTITIONS: [&str; 3] = ["1", "4", "256"];
+
+/// Weighs it `runs` times with so many clicks a second, for each number of partitions.
+pub(crate) async fn run(rate: u64, runs: usize, table: &mut Table) -> Result<()> {
+    for partitions in PARTITIONS {
+        let mut entry = Entry {
+            bench: "M1",
+            who: "clickweir up",
+            counted: "none",
+            pinned: "nothing",
+            backend: match partitions {
+                "1" => "embedded topic of 1 partition, a folder; the defaults",
+                "4" => "embedded topic of 4 partitions, a folder; the defaults",
+                _ => "embedded topic of 256 partitions, a folder; the defaults",
+            },
+            acknowledged: "202 after a group-committed fsync",
+            runs: Vec::new(),
+        };
+        for turn in 1..=runs {
+            entry.note(turn, once(partitions, rate).await?);
+        }
+        table.entries.push(entry);
+    }
+    Ok(())
+}
+
+async fn once(partitions: &str, rate: u64) -> Result<Vec<Figure>> {
+    let place = Place::new()?
+        .with("TOPIC__PARTITIONS", partitions)
+        .with("SINK__MAX_AGE", "10s")
+        .with("CATALOG__EVERY", "10s");
+    let up = place.up(&[])?;
+    let pid = up.process.id();
+    sleep(REST).await;
+    let idle = usage::memory(pid)?;
+    say(&format!(
+        "M1: {partitions} partition(s), {rate} clicks a second for {} s",
+        LOADED.as_secs()
+    ));
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let others = Others::start(&client, &up.shop, rate);
+    let begun = Instant::now();
+    let mut looks = interval(LOOK);
+    let mut weighed = Vec::new();
+    while begun.elapsed() < LOADED {
+        looks.tick().await;
+        weighed.push(usage::memory(pid)?);
+    }
+    let owned = duckdb(&client, &up).await?;
+    let sent = others.end().await?;
+    sleep(AFTER).await;
+    let after = usage::memory(pid)?;
+    let count = ask(&client, &up, "SELECT count(*) FROM clicks_live").await?;
+    ensure!(
+        count.as_u64() == Some(sent.clicks),
+        "{} clicks were sent, and {count} are there",
+        sent.clicks
+    );
+    // The last third: the window is full by then.
+    let mut full = weighed.split_off(weighed.len() / 3 * 2);
+    full.sort_by(f64::total_cmp);
+    let greatest = full.last().copied().unwrap_or_default();
+    let of = |value, of| Figure { value, of };
+    Ok(vec![
+        of(full[full.len() / 2], "MB resident under load"),
+        of(greatest, "MB at most"),
+        of(owned, "MB of it DuckDB's, as it says itself"),
+        of(idle, "MB when idle"),
+        of(after, "MB after"),
+        of(sent.rate, "clicks/s"),
+    ])
+}
+
+/// What DuckDB says that it holds, in megabytes; its limit is `catalog.memory`.
+async fn duckdb(client: &reqwest::Client, up: &Up) -> Result<f64> {
+    let sql = "SELECT sum(memory_usage_bytes)::DOUBLE / 1e6 FROM duckdb_memory()";
+    let told = ask(client, up, sql).await?;
+    told.as_f64().context("DuckDB tells a number")
+}
+
+/// The only cell of an answer.
+async fn ask(client: &reqwest::Client, up: &Up, sql: &str) -> Result<Value> {
+    let asked = client.post(format!("{}/api/query", up.dashboard));
+    let answer: Value = asked
+        .json(&json!({ "sql": sql }))
+        .send()
+        .await?
+        .json()
+        .await?;
+    let cell = answer["rows"][0].get(0).cloned();
+    cell.with_context(|| format!("{sql} is answered: {answer}"))
+}

@@ -1,0 +1,183 @@
+//! Who else reads the lake: pyarrow, polars and Python's DuckDB find in every partition path what
+//! `clickweir query` finds, in the objects themselves, and in the published catalog while `up`
+//! runs, on a folder and on S3.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use sink::{Lake, S3};
+use tests::clickweir::Place;
+use tests::defaults::section;
+use tests::landing::land;
+use tests::{real, seaweed};
+use topic::clock::{Clock, SystemClock};
+use topic::{Draft, Open, Timestamp};
+
+const HOUR: i64 = 3_600_000_000;
+/// Hours before now in which clicks come; between them lie a day and more without any.
+const HOURS: [i64; 6] = [75, 74, 50, 26, 2, 1];
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `lake.py` gives, asked of Clickweir.
+const ASKED: &str = r#"SELECT json_group_object(folder, [clicks, worth, offsets, ids])::VARCHAR FROM (
+    SELECT strftime(appended_at, '%Y/%m/%d/%H') AS folder, count(*) AS clicks,
+        sum(round(coalesce(price * quantity, 0) * 100)::BIGINT)::BIGINT AS worth,
+        sum("offset")::BIGINT AS offsets, count(DISTINCT event_id) AS ids
+    FROM clicks GROUP BY folder)"#;
+
+/// A clock that runs so far behind.
+#[derive(Default)]
+struct Behind(AtomicI64);
+
+impl Clock for Behind {
+    fn now(&self) -> Timestamp {
+        let hours = self.0.load(Ordering::SeqCst);
+        Timestamp::from_micros(SystemClock.now().micros() - hours * HOUR)
+    }
+}
+
+/// The Python environment that `make test-setup` makes.
+fn python() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let made = Command::new("bash")
+        .args(["compose/setup.sh", "readers"])
+        .current_dir(&root)
+        .output();
+    let why_not = match made {
+        Ok(made) if made.status.success() => None,
+        Ok(made) => Some(String::from_utf8_lossy(&made.stderr).into_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    real::have("pyarrow and polars", why_not).then(|| root.join("vendor/readers/bin/python"))
+}
+
+/// What an engine finds there, by partition path.
+fn found(python: &Path, engine: &str, place: &str, environment: &[(&str, &str)]) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/lake.py");
+    let mut reading = Command::new(python);
+    reading.arg(script).args([engine, place]);
+    let read = reading.envs(environment.iter().copied()).output().unwrap();
+    let said = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success(), "{engine}: {said}");
+    serde_json::from_slice(&read.stdout).unwrap()
+}
+
+fn asked(place: &Place) -> Map<String, Value> {
+    let told = place.ask(ASKED).unwrap();
+    serde_json::from_str(told.as_str().unwrap()).unwrap()
+}
+
+/// Clicks of an hour: some without a price, two of one id and another key, which both stay, and one that is no click.
+fn drafts(hour: i64) -> Vec<Draft> {
+    let count = 150 + hour;
+    let draft = |n: i64| {
+        let id = if n == 7 { 6 } else { n };
+        let click = match n % 5 {
+            0 => json!({ "action": "view" }),
+            1 if n == 1 => json!({ "action": "buy", "price": "dear" }),
+            _ => json!({ "action": "buy", "price": n as f64 / 4.0, "quantity": n % 4 }),
+        };
+        Draft {
+            key: format!("v{}", n % 20).into(),
+            value: format!(
+                r#"{{"v":1,"id":"{hour}-{id}","received_at":1795000000000000,"format":"native","source":"test","click":{click}}}"#
+            )
+            .into(),
+        }
+    };
+    (0..count).map(draft).collect()
+}
+
+/// A lake of several days, in place of `place`'s own.
+async fn landed(place: &Place, lake: &S3) {
+    let clock = Arc::<Behind>::default();
+    let url = format!("file:{}", place.path().join("data/topic").display());
+    let config: topic::Config = section("topic", &[("url", &url)]).unwrap();
+    let with = Open {
+        clock: clock.clone(),
+        create: true,
+    };
+    let topic = topic::open(&config, with).await.unwrap();
+    let writer = topic.writer().unwrap();
+    for hour in HOURS {
+        clock.0.store(hour, Ordering::SeqCst);
+        writer.append(drafts(hour)).unwrap().await.unwrap();
+    }
+    let lake = Lake::open(lake).unwrap();
+    let quick = [("max_age", "200ms"), ("max_rows", "60")];
+    land(&topic, &lake, "several-days", &quick, PATIENCE)
+        .await
+        .unwrap();
+    drop(writer);
+    drop(topic);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_engines_find_in_every_partition_path_what_clickweir_finds() {
+    let Some(python) = python() else { return };
+    let place = Place::new().unwrap();
+    let folder = place.path().join("data/lake");
+    let folder = folder.to_str().unwrap().to_owned();
+    let lake = section("lake", &[("url", &format!("file:{folder}"))]).unwrap();
+    landed(&place, &lake).await;
+    let mut up = place.up(&["--visitors", "4"]).unwrap();
+    up.process.line_after("clean: ").unwrap();
+    place.must(&["publish"]).unwrap();
+    let before = asked(&place);
+    assert!(
+        before.len() > HOURS.len(),
+        "an hour each, and this one: {before:?}"
+    );
+    for hour in before.values() {
+        assert!(
+            hour[0].as_u64() > Some(100) || hour[1].as_u64() > Some(0),
+            "{before:?}"
+        );
+    }
+    let before = Value::Object(before);
+    for engine in ["pyarrow", "polars", "duckdb"] {
+        assert_eq!(found(&python, engine, &folder, &[]), before, "{engine}");
+    }
+    let published = format!("{folder}/published/clickweir.duckdb");
+    assert_eq!(found(&python, "published", &published, &[]), before);
+    assert_eq!(
+        Value::Object(asked(&place)),
+        before,
+        "nothing came meanwhile"
+    );
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_catalog_of_a_bucket_shows_every_partition_path() {
+    let (Some(python), Some(seaweed)) = (python(), seaweed::shared().await) else {
+        return;
+    };
+    let lake = seaweed.lake(&format!("readers-{}", std::process::id()));
+    let (access_key, secret_key) = seaweed.keys();
+    let place = Place::new()
+        .unwrap()
+        .with("LAKE__URL", &lake.url)
+        .with("LAKE__ENDPOINT", &lake.endpoint)
+        .with("LAKE__ACCESS_KEY", access_key)
+        .with("LAKE__SECRET_KEY", secret_key);
+    landed(&place, &lake).await;
+    let mut up = place.up(&["--visitors", "4"]).unwrap();
+    up.process.line_after("clean: ").unwrap();
+    place.must(&["publish"]).unwrap();
+    let environment = [
+        ("CLICKWEIR_S3_ENDPOINT", lake.endpoint.as_str()),
+        ("CLICKWEIR_S3_ACCESS_KEY", access_key),
+        ("CLICKWEIR_S3_SECRET_KEY", secret_key),
+    ];
+    let published = format!("{}/published/clickweir.duckdb", lake.url);
+    let shown = found(&python, "published", &published, &environment);
+    let asked = asked(&place);
+    assert!(asked.len() > HOURS.len(), "{asked:?}");
+    assert_eq!(shown, Value::Object(asked));
+    assert!(up.process.end().unwrap());
+}
