@@ -5,8 +5,11 @@
 //! are, and what is read unordered stays short.
 
 use duckdb::Connection;
+use sink::Timestamp;
 
 use crate::Error;
+use crate::filter::within;
+use crate::grain::truncated;
 
 /// Rows that may be added before anything is folded.
 const FEW: u64 = 100_000;
@@ -17,7 +20,9 @@ const SHARE: u64 = 4;
 pub(crate) struct Layers {
     /// Its name; its layers are called `{table}_base` and `{table}_fresh`.
     pub(crate) table: &'static str,
-    /// What a sum is of, in the order in which it is read.
+    /// The column that says of what a sum is. It has a `grain` and a `moment` too.
+    pub(crate) of: &'static str,
+    /// All that tells one sum from another, in the order in which they are read.
     pub(crate) keys: &'static str,
     /// SQL of the sums.
     pub(crate) sums: &'static str,
@@ -36,7 +41,7 @@ impl Layers {
             "CREATE TABLE {table}_base ({columns});
              CREATE TABLE {table}_fresh ({columns});
              CREATE VIEW {table} AS {};",
-            self.folded(&Self::NAMES)
+            self.folded(&Self::NAMES, "true")
         )
     }
 
@@ -81,34 +86,62 @@ impl Layers {
         Ok(connection.query_row(&sql, [], |row| row.get(0))?)
     }
 
-    /// Empties the layers and writes their sum into one.
+    /// Makes one layer of the sum of some, and empties the others. It is written a month of a
+    /// thing and grain at a time, in the order of the keys, so that little is held in memory.
     fn rewrite(&self, connection: &Connection, from: &[&str], to: &str) -> Result<(), Error> {
-        let Self { table, keys, .. } = self;
-        let delete = from
-            .iter()
-            .map(|layer| format!("DELETE FROM {table}_{layer};"));
+        let Self {
+            table, of, keys, ..
+        } = self;
+        connection.execute_batch(&format!(
+            "CREATE TABLE {table}_next AS FROM {table}_{to} LIMIT 0"
+        ))?;
+        let month = truncated("month", "moment");
+        let mut statement = connection.prepare(&format!(
+            "SELECT DISTINCT {of}, grain, {month}, epoch_us(make_timestamp({month}) + INTERVAL 1 MONTH)
+             FROM ({}) ORDER BY ALL",
+            self.all(from)
+        ))?;
+        let months = statement.query_map([], |row| {
+            let (of_what, grain): (String, String) = (row.get(0)?, row.get(1)?);
+            Ok((of_what, grain, row.get(2)?, row.get(3)?))
+        })?;
+        for (of_what, grain, begin, end) in months.collect::<Result<Vec<_>, _>>()? {
+            let moment = Timestamp::from_micros;
+            let within = within("moment", moment(begin), moment(end));
+            connection.execute(
+                &format!(
+                    "INSERT INTO {table}_next BY NAME {} ORDER BY {keys}",
+                    self.folded(from, &format!("{of} = ? AND grain = ? AND {within}"))
+                ),
+                [of_what, grain],
+            )?;
+        }
+        for layer in from.iter().filter(|layer| **layer != to) {
+            connection.execute_batch(&format!("DELETE FROM {table}_{layer}"))?;
+        }
         Ok(connection.execute_batch(&format!(
-            "CREATE OR REPLACE TEMP TABLE folded AS {} ORDER BY {keys};
-             {}
-             INSERT INTO {table}_{to} BY NAME FROM folded;
-             DROP TABLE folded;",
-            self.folded(from),
-            delete.collect::<String>(),
+            "DROP TABLE {table}_{to}; ALTER TABLE {table}_next RENAME TO {table}_{to};"
         ))?)
     }
 
-    /// SQL of the layers' sum.
-    fn folded(&self, layers: &[&str]) -> String {
+    /// SQL of the layers' rows.
+    fn all(&self, layers: &[&str]) -> String {
+        let all = layers
+            .iter()
+            .map(|layer| format!("FROM {}_{layer}", self.table));
+        all.collect::<Vec<_>>().join(" UNION ALL BY NAME ")
+    }
+
+    /// SQL of the layers' sum, where a condition holds for the keys.
+    fn folded(&self, layers: &[&str], condition: &str) -> String {
         let Self {
-            table,
-            keys,
-            sums,
-            empty,
+            keys, sums, empty, ..
         } = self;
-        let all = layers.iter().map(|layer| format!("FROM {table}_{layer}"));
-        let all = all.collect::<Vec<_>>().join(" UNION ALL BY NAME ");
         format!(
-            "SELECT * FROM (SELECT {keys}, {sums} FROM ({all}) GROUP BY {keys}) WHERE NOT ({empty})"
+            "SELECT * FROM (
+                SELECT {keys}, {sums} FROM ({}) WHERE {condition} GROUP BY {keys})
+             WHERE NOT ({empty})",
+            self.all(layers)
         )
     }
 }
@@ -121,7 +154,8 @@ mod tests {
     fn what_is_folded_is_the_same_and_few_rows() {
         let layers = Layers {
             table: "sums",
-            keys: "key",
+            of: "what",
+            keys: "what, grain, moment, key",
             sums: "CAST(sum(number) AS BIGINT) AS number",
             empty: "number = 0",
         };
@@ -130,12 +164,16 @@ mod tests {
             .execute_batch(&format!(
                 "CREATE TABLE settled (name VARCHAR PRIMARY KEY, \"rows\" UBIGINT);
                  {}",
-                layers.tables("key BIGINT, number BIGINT")
+                layers.tables(
+                    "what VARCHAR, grain VARCHAR, moment TIMESTAMPTZ, key BIGINT, number BIGINT"
+                )
             ))
             .unwrap();
         let add = |from: u64, to: u64, number: i64| {
-            let sql =
-                "INSERT INTO sums_fresh SELECT range % 90000, ? FROM range(?::BIGINT, ?::BIGINT)";
+            let sql = "INSERT INTO sums_fresh
+                SELECT ['a', 'b'][1 + range % 2], 'hour',
+                    TIMESTAMPTZ '2026-01-30 00:00:00Z' + INTERVAL (range % 90000) MINUTE, range, ?
+                FROM range(?::BIGINT, ?::BIGINT)";
             let values = duckdb::params![number, from, to];
             database.execute(sql, values).unwrap();
             let before = digest(&database);
@@ -152,8 +190,8 @@ mod tests {
         );
         // 90,000 were folded: as many again and some more may come.
         assert_eq!(add(0, 180_000, 1), (0, 270_000));
-        assert_eq!(add(0, 10_000, -4), (0, 80_000), "what is nothing goes");
-        assert_eq!(layers.rows(&database, "fresh").unwrap(), 80_000);
+        assert_eq!(add(0, 10_000, -3), (170_000, 0), "what is nothing goes");
+        assert_eq!(add(0, 10_000, 1), (170_000, 10_000));
     }
 
     fn digest(database: &Connection) -> String {

@@ -25,6 +25,7 @@ const SLICE: u64 = 500_000;
 
 pub(crate) const LAYERS: Layers = Layers {
     table: "rollup",
+    of: "dimension",
     keys: "dimension, grain, moment, value, action",
     sums: "CAST(sum(clicks) AS UBIGINT) AS clicks, sum(quantity) AS quantity,
         sum(revenue) AS revenue",

@@ -17,6 +17,7 @@ use crate::rollup::TRADE;
 
 pub(crate) const LAYERS: Layers = Layers {
     table: "returns",
+    of: "kind",
     keys: "kind, grain, moment, previous",
     sums: "CAST(sum(number) AS BIGINT) AS number",
     empty: "number = 0",
