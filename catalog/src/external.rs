@@ -18,7 +18,7 @@ use crate::engine::Session;
 use crate::live::{TAIL, VIEWS};
 use crate::loans::named;
 use crate::remote::quoted;
-use crate::schema::NAMES;
+use crate::schema::{NAMES, VIEW};
 use crate::views::{Table, plain};
 use crate::{Config, Error};
 
@@ -198,7 +198,7 @@ pub(crate) fn fit(kind: &str, name: &str) -> Result<(), Error> {
             "{kind} {name:?}: a name is small letters, digits and _, and begins with a letter"
         )));
     }
-    let known = NAMES.contains(&name) || VIEWS.contains(&name) || [TAIL, "shown"].contains(&name);
+    let known = NAMES.contains(&name) || VIEWS.contains(&name) || [TAIL, VIEW].contains(&name);
     if known || taken(Table::Clicks) || taken(Table::Letters) {
         return Err(Error::Invalid(format!(
             "{kind} {name:?}: the catalog has a table of that name, take another"

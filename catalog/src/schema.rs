@@ -78,6 +78,9 @@ CREATE TABLE dataset_runs (
     "rows" UBIGINT, error VARCHAR, PRIMARY KEY (name, number));
 "#;
 
+/// The view's name.
+pub(crate) const VIEW: &str = "shown";
+
 /// The tables' names.
 pub(crate) const NAMES: [&str; 15] = [
     "meta",
