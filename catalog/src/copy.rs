@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use duckdb::Connection;
 
 use crate::Error;
 use crate::engine::Session;
 use crate::lend::{Held, Lend, Lending};
-use crate::loans::{Column, named, received};
+use crate::loans::{Column, columns, named, received};
 use crate::query::blame;
 
 /// What of an answer is written at once, in bytes.
@@ -32,7 +31,8 @@ pub(crate) fn fill<K>(
 ) -> Result<u64, Error> {
     let blame = |error: duckdb::Error| blame(&error, limit);
     let table = named(table);
-    let columns = columns(&from.connection, sql).map_err(blame)?;
+    let answer = format!("(\n{sql}\n)");
+    let columns = columns(&from.connection, &answer).map_err(blame)?;
     let list = |of: &dyn Fn(&Column) -> String| {
         let columns: Vec<String> = columns.iter().map(of).collect();
         columns.join(", ")
@@ -42,7 +42,7 @@ pub(crate) fn fill<K>(
         .connection
         .execute_batch(&format!("CREATE OR REPLACE TABLE {table} ({typed})"))?;
     let insert = format!("INSERT INTO {table} {}", received(ANSWER, &columns));
-    let select = format!("SELECT {} FROM (\n{sql}\n)", list(&Column::sent));
+    let select = format!("SELECT {} FROM {answer}", list(&Column::sent));
     let mut statement = from.connection.prepare(&select).map_err(blame)?;
     let schema = statement.stream_arrow([]).map_err(blame)?.get_schema();
     let (mut count, mut held, mut bytes) = (0, Vec::new(), 0);
@@ -69,19 +69,4 @@ pub(crate) fn fill<K>(
             return Ok(count);
         }
     }
-}
-
-/// The columns of what a statement answers.
-fn columns(connection: &Connection, sql: &str) -> Result<Vec<Column>, duckdb::Error> {
-    let mut statement = connection.prepare(&format!(
-        "SELECT column_name, column_type FROM (DESCRIBE FROM (\n{sql}\n))"
-    ))?;
-    let columns = statement.query_map([], |row| {
-        let name: String = row.get(0)?;
-        Ok(Column {
-            name: named(&name),
-            kind: row.get(1)?,
-        })
-    })?;
-    columns.collect()
 }

@@ -14,7 +14,7 @@ use sink::Location;
 
 use crate::engine::Session;
 use crate::error::sentence;
-use crate::lend::{Lend, Lending, Lent};
+use crate::lend::{Lending, Lent};
 use crate::live::{TAIL, VIEWS};
 use crate::loans::{Loan, Snapshot, named, received};
 use crate::remote::Access;
@@ -69,42 +69,50 @@ impl Session<Desk> {
         let text = sql.to_lowercase();
         let names = |names: &[&str]| names.iter().any(|name| text.contains(name));
         let listing = names(&["show", "describe", "duckdb_", "information_schema"]);
-        let (tables, texts, ends) = {
-            let session = snapshot.lock();
-            (session.tables()?, session.texts()?, session.ends()?)
-        };
+        let live = listing || names(&VIEWS) || names(&[TAIL]);
         let mut lent = Lent::new();
-        for (name, rows, columns) in &tables {
-            let loan = Loan {
-                snapshot: Arc::clone(snapshot),
-                name: name.clone(),
-                columns: columns.clone(),
-                rows: *rows,
-            };
-            lent.insert(name.clone(), Arc::new(loan) as Arc<dyn Lend>);
+        // The catalog's own views may name any of its tables.
+        let whole = listing || names(&schema::VIEWS);
+        let wanted = |name: &str| whole || text.contains(name);
+        let datasets = config.datasets.iter().map(|one| one.name.as_str());
+        let externals = config.externals.iter().map(|one| one.name.as_str());
+        let mut known = schema::NAMES.into_iter().chain(datasets).chain(externals);
+        let tables = match known.any(wanted) {
+            true => snapshot.lock().tables(wanted)?,
+            false => Vec::new(),
+        };
+        let mut selects = Vec::new();
+        for table in tables {
+            let name = table.name.clone();
+            selects.push((name.clone(), received(&name, &table.columns)));
+            let snapshot = Arc::clone(snapshot);
+            lent.insert(name, Arc::new(Loan { snapshot, table }));
         }
-        let behind = now.after(&ends);
-        lent.insert(TAIL.to_owned(), Arc::new(behind));
+        // Of the external tables, copies are among those.
+        let copied = |one: &&External| lent.contains_key(&one.name);
+        let others: Vec<&External> = config.externals.iter().filter(|one| !copied(one)).collect();
+        let mut standings = Vec::new();
+        let mut note = None;
+        if live {
+            let ends = snapshot.lock().ends()?;
+            standings = now.standings(&ends);
+            note = now.note(&ends).filter(|_| names(&VIEWS));
+            lent.insert(TAIL.to_owned(), Arc::new(now.after(&ends)));
+        }
         let lending = Lending::new(lent);
-        for (name, _, columns) in &tables {
-            self.show(name, &received(name, columns))?;
+        if whole {
+            selects.extend(snapshot.lock().texts()?);
         }
-        for (name, select) in &texts {
+        for (name, select) in &selects {
             self.show(name, select)?;
         }
-        let live = names(&VIEWS);
-        if listing || live || names(&["click", "dead_letters", TAIL]) {
+        if live || names(&["click", "dead_letters"]) {
             self.bind_lake(&snapshot.lock(), location)?;
         }
-        // Of those, copies are tables of the catalog's.
-        let copied = |one: &&External| tables.iter().any(|(name, ..)| *name == one.name);
-        let others = config.externals.iter().filter(|one| !copied(one));
-        self.bind_externals(snapshot, others, &text, listing)?;
-        let mut note = None;
-        if listing || live || names(&[TAIL]) {
-            self.bind_live(&now.standings(&ends))?;
-            note = now.note(&ends).filter(|_| live);
+        if live {
+            self.bind_live(&standings)?;
         }
+        self.bind_externals(snapshot, &others, &text, listing)?;
         Ok(Laid {
             _lending: lending,
             note,
@@ -123,10 +131,10 @@ impl Session<Desk> {
 
     /// Makes those of the external tables that `text` names show what they hold now; or, for who
     /// wants a list, all that can be read.
-    fn bind_externals<'e>(
+    fn bind_externals(
         &mut self,
         snapshot: &Snapshot,
-        all: impl Iterator<Item = &'e External>,
+        all: &[&External],
         text: &str,
         listing: bool,
     ) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use crate::engine::Session;
 use crate::live::{TAIL, VIEWS};
 use crate::loans::named;
 use crate::remote::quoted;
-use crate::schema::NAMES;
+use crate::schema;
 use crate::views::{Table, plain};
 use crate::{Config, Error};
 
@@ -198,7 +198,8 @@ pub(crate) fn fit(kind: &str, name: &str) -> Result<(), Error> {
             "{kind} {name:?}: a name is small letters, digits and _, and begins with a letter"
         )));
     }
-    let known = NAMES.contains(&name) || VIEWS.contains(&name) || [TAIL, "shown"].contains(&name);
+    let own = schema::NAMES.contains(&name) || schema::VIEWS.contains(&name);
+    let known = own || VIEWS.contains(&name) || name == TAIL;
     if known || taken(Table::Clicks) || taken(Table::Letters) {
         return Err(Error::Invalid(format!(
             "{kind} {name:?}: the catalog has a table of that name, take another"

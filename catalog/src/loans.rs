@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use duckdb::Connection;
 use parking_lot::Mutex;
 
 use crate::Error;
@@ -84,6 +85,20 @@ pub(crate) fn received(name: &str, columns: &[Column]) -> String {
     )
 }
 
+/// The columns of a table, or of a statement in brackets.
+pub(crate) fn columns(connection: &Connection, of: &str) -> Result<Vec<Column>, duckdb::Error> {
+    let sql = format!("SELECT column_name, column_type FROM (DESCRIBE FROM {of})");
+    let mut statement = connection.prepare(&sql)?;
+    let columns = statement.query_map([], |row| {
+        let name: String = row.get(0)?;
+        Ok(Column {
+            name: named(&name),
+            kind: row.get(1)?,
+        })
+    })?;
+    columns.collect()
+}
+
 /// Text as a name in SQL.
 pub(crate) fn named(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -92,19 +107,16 @@ pub(crate) fn named(name: &str) -> String {
 /// A table of a snapshot.
 pub(crate) struct Loan {
     pub(crate) snapshot: Snapshot,
-    pub(crate) name: String,
-    pub(crate) columns: Vec<Column>,
-    /// How many rows it has, about.
-    pub(crate) rows: u64,
+    pub(crate) table: Owned,
 }
 
 impl Lend for Loan {
     fn schema(&self) -> Result<SchemaRef, Error> {
-        let columns: Vec<String> = self.columns.iter().map(Column::sent).collect();
+        let columns: Vec<String> = self.table.columns.iter().map(Column::sent).collect();
         let sql = format!(
             "SELECT {} FROM {} LIMIT 0",
             columns.join(", "),
-            named(&self.name)
+            named(&self.table.name)
         );
         let session = self.snapshot.lock();
         let mut statement = session.connection.prepare(&sql)?;
@@ -113,15 +125,22 @@ impl Lend for Loan {
     }
 
     fn rows(&self) -> u64 {
-        self.rows
+        self.table.rows
     }
 
     fn scan(&self, columns: Vec<usize>) -> Scan {
-        let columns: Vec<String> = columns.iter().map(|at| self.columns[*at].sent()).collect();
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|at| self.table.columns[*at].sent())
+            .collect();
         Box::new(Pieces {
             snapshot: Arc::clone(&self.snapshot),
-            select: format!("SELECT {} FROM {}", columns.join(", "), named(&self.name)),
-            table: named(&self.name),
+            select: format!(
+                "SELECT {} FROM {}",
+                columns.join(", "),
+                named(&self.table.name)
+            ),
+            table: named(&self.table.name),
             at: 0,
             end: None,
             step: FIRST,
@@ -199,30 +218,34 @@ impl Iterator for Pieces {
     }
 }
 
+/// A table of the catalog's own.
+pub(crate) struct Owned {
+    pub(crate) name: String,
+    /// How many rows it has, about.
+    pub(crate) rows: u64,
+    pub(crate) columns: Vec<Column>,
+}
+
 impl Session {
-    /// The catalog's own tables: each one's name, about how many rows it has, and its columns.
-    pub(crate) fn tables(&self) -> Result<Vec<(String, u64, Vec<Column>)>, Error> {
+    /// Those of the catalog's own tables that `wanted` says yes to.
+    pub(crate) fn tables(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Owned>, Error> {
         let mut statement = self.connection.prepare(
-            "SELECT table_name, t.estimated_size::UBIGINT, column_name, data_type
-             FROM duckdb_columns() c JOIN duckdb_tables() t USING (database_oid, table_oid, table_name)
-             WHERE t.database_name = current_database() AND NOT t.temporary
-             ORDER BY table_name, column_index",
+            "SELECT table_name, estimated_size::UBIGINT FROM duckdb_tables()
+             WHERE database_name = current_database() AND NOT temporary ORDER BY table_oid",
         )?;
-        let mut rows = statement.query([])?;
-        let mut tables: Vec<(String, u64, Vec<Column>)> = Vec::new();
-        while let Some(row) = rows.next()? {
-            let name: String = row.get(0)?;
-            let column: String = row.get(2)?;
-            let column = Column {
-                name: named(&column),
-                kind: row.get(3)?,
-            };
-            match tables.last_mut() {
-                Some((last, _, columns)) if *last == name => columns.push(column),
-                _ => tables.push((name, row.get(1)?, vec![column])),
-            }
-        }
-        Ok(tables)
+        let tables = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let tables: Vec<(String, u64)> = tables.collect::<Result<_, _>>()?;
+        let tables = tables.into_iter().filter(|(name, _)| wanted(name));
+        tables
+            .map(|(name, rows)| {
+                let columns = columns(&self.connection, &named(&name))?;
+                Ok(Owned {
+                    name,
+                    rows,
+                    columns,
+                })
+            })
+            .collect()
     }
 
     /// The catalog's own views, by name: what they select.

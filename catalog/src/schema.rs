@@ -89,6 +89,9 @@ const ROLLUPS: [(Layers, &str); 2] = [
     ),
 ];
 
+/// The views' names.
+pub(crate) const VIEWS: [&str; 3] = ["shown", rollup::LAYERS.table, uniques::LAYERS.table];
+
 /// The tables' names.
 pub(crate) const NAMES: [&str; 19] = [
     "meta",

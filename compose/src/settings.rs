@@ -67,7 +67,8 @@ impl Settings {
             sections.catalog.httpfs = extension();
         }
         for external in &mut sections.external {
-            if !external.path.starts_with("s3://") {
+            let is_file = !external.path.is_empty() && !external.path.starts_with("s3://");
+            if is_file {
                 let path = std::path::absolute(&external.path)
                     .with_context(|| format!("external.path is {:?}", external.path))?;
                 external.path = path.to_string_lossy().into_owned();

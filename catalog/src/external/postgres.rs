@@ -65,8 +65,7 @@ pub(super) fn run(
         }
         Err(error) => {
             run.detail = format!("{} was not copied: {error}", external.table);
-            let tables = session.tables()?;
-            if tables.iter().any(|(name, ..)| *name == external.name) {
+            if !session.tables(|name| name == external.name)?.is_empty() {
                 let count = format!("SELECT count(*)::UBIGINT FROM {}", named(&external.name));
                 run.adopted = 1;
                 run.rows = session.connection.query_row(&count, [], |row| row.get(0))?;
@@ -111,9 +110,11 @@ fn attach(config: &Config, external: &External) -> Result<Connection, Error> {
 
 /// A table's columns and a hash over its rows; none where it is not there.
 fn digest(session: &Session, table: &str) -> Result<Option<(Vec<Column>, String)>, Error> {
-    let tables = session.tables()?;
-    let Some((.., columns)) = tables.into_iter().find(|(name, ..)| name == table) else {
+    let Some(owned) = session.tables(|name| name == table)?.pop() else {
         return Ok(None);
     };
-    Ok(Some((columns, schema::digest(&session.connection, table)?)))
+    Ok(Some((
+        owned.columns,
+        schema::digest(&session.connection, table)?,
+    )))
 }

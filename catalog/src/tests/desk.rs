@@ -67,6 +67,25 @@ async fn a_query_that_wants_too_much_takes_nothing_from_crawls_and_panels() {
     check(&catalog, "SELECT count(*) FROM clicks", &["20"]).await;
 }
 
+#[tokio::test]
+async fn what_does_not_fit_into_memory_is_spilled_beside_the_file() {
+    let shore = Shore::new().await;
+    let config = Config {
+        query_memory: ByteSize::mib(48),
+        ..shore.config()
+    };
+    let catalog = shore.open(config).await.unwrap();
+    // 64 MB in all, to be sorted before the first of it is known.
+    let sql = "SELECT count(*), max(n) FROM (
+        SELECT range AS n, hash(range) AS h FROM range(4000000) ORDER BY h LIMIT 3999999)";
+    let rows = catalog.query(sql).await.unwrap();
+    assert!(
+        lines(&rows)[0].starts_with("3999999 39999"),
+        "{:?}",
+        lines(&rows)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_the_catalog_and_objects_of_the_lake_are_of_one_snapshot() {
     let shore = Shore::new().await;

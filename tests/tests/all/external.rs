@@ -95,7 +95,7 @@ async fn a_table_of_a_server_is_copied_and_its_password_is_told_nobody() {
     let mut command = place.command(&["up"]);
     command.stderr(fs::File::create(&log).unwrap());
     let mut up = Process::spawn(&mut command).unwrap();
-    up.line_after("serving").unwrap();
+    up.line_after("dashboard ").unwrap();
     let until = async |sql: &str, expect: serde_json::Value| {
         let deadline = Instant::now() + Duration::from_secs(30);
         while place.ask(sql).ok() != Some(expect.clone()) {
@@ -109,7 +109,7 @@ async fn a_table_of_a_server_is_copied_and_its_password_is_told_nobody() {
         }
     };
     let sum = "SELECT sum(n)::BIGINT FROM goods WHERE price = n / 4 AND sizes[2] = n + 1
-        AND facts->>'a' = '1' AND listed <= now() AND id IS NOT NULL";
+        AND (facts->>'a') = '1' AND listed <= now() AND id IS NOT NULL";
     until(sum, json!(12_502_500)).await;
     // It is copied again where it has changed, and else not written.
     let copies = "SELECT count(*) FROM external_runs WHERE name = 'goods' AND \"found\" = 1";
