@@ -16,7 +16,7 @@ pub enum Error {
     #[error("the query took longer than {} s (catalog.query_timeout): narrow its range", .0.as_secs_f64())]
     TimedOut(Duration),
     /// The query or its answer needs more memory than it may take.
-    #[error("{0}: narrow the query, or raise catalog.query_memory")]
+    #[error("{0}")]
     TooLarge(String),
     /// Another process has the catalog's file open.
     #[error(

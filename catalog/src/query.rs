@@ -86,7 +86,7 @@ fn answer(
         weight += batch.get_array_memory_size();
         if weight > ANSWER {
             return Err(Error::TooLarge(format!(
-                "the answer is larger than {} MiB",
+                "the answer is larger than {} MiB: narrow the query",
                 ANSWER >> 20
             )));
         }
@@ -109,7 +109,10 @@ pub(crate) fn blame(error: &duckdb::Error, limit: Duration) -> Error {
     if is("INTERRUPT") {
         Error::TimedOut(limit)
     } else if is("Out of Memory") {
-        Error::TooLarge(text.lines().next().unwrap_or(&text).to_owned())
+        let why = text.lines().next().unwrap_or(&text);
+        Error::TooLarge(format!(
+            "{why}: narrow the query, or raise catalog.query_memory"
+        ))
     } else if is("Permission Error") {
         Error::Refused(format!(
             "{}: only the lake's own objects and external tables can be read",
