@@ -11,6 +11,7 @@ use crate::asked::Asked;
 use crate::format::Format;
 use crate::panels::{self, RUNS, SAMPLES};
 use crate::periods::Periods;
+use crate::rates;
 use crate::reply::{self, Problem};
 use crate::selection::{Selection, dimension};
 use crate::sheet::Sheet;
@@ -109,6 +110,11 @@ async fn made(site: &Site, name: &str, asked: &Asked) -> Result<(Value, Sheet), 
         "freshness" => {
             let (balance, freshness) = site.balance().await?;
             alike(panels::freshness(&freshness, &balance, site.clock.now()))
+        }
+        "rates" => {
+            let (balance, _) = site.balance().await?;
+            let rates = catalog.rates(rates::TIME).await?;
+            alike(rates::sheet(&rates, &balance, site.clock.now()))
         }
         "letters" => {
             let (letters, _) = catalog.letters(SAMPLES).await?;

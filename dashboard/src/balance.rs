@@ -133,6 +133,12 @@ impl Balance {
         asked.map(|(&partition, line)| (partition, line.pending))
     }
 
+    /// Where each partition of the topic ends, where that was asked.
+    pub(crate) fn high(&self, partition: u32) -> Option<u64> {
+        let line = self.partitions.get(&partition)?;
+        line.topic.map(|span| span.high)
+    }
+
     /// The equation in words, and where it fails.
     pub(crate) fn sentence(&self) -> String {
         let Line {

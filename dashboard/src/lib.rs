@@ -40,6 +40,7 @@ mod panels;
 mod periods;
 mod pipeline;
 mod plot;
+mod rates;
 mod reply;
 mod selection;
 mod server;

@@ -11,6 +11,7 @@ use crate::balance::Balance;
 use crate::controls::Nav;
 use crate::figures;
 use crate::panels::{self, RUNS, SAMPLES};
+use crate::rates;
 use crate::reply::{PageProblem, Problem, html};
 use crate::sheet::Sheet;
 use crate::site::Site;
@@ -29,6 +30,9 @@ struct PipelinePage {
 struct Panels {
     balance: Balance,
     accounting: Sheet,
+    /// How fast all partitions are; empty where it is not known.
+    pace: String,
+    rates: Sheet,
     freshness: Sheet,
     letters: Sheet,
     /// Whether older dead letters are not counted.
@@ -56,15 +60,19 @@ pub(crate) async fn fragment(site: Data<Site>) -> Result<HttpResponse, PageProbl
 }
 
 async fn gather(site: &Site) -> Result<Panels, Problem> {
-    let ((balance, freshness), (letters, cut), objects, runs) = try_join!(
+    let ((balance, freshness), rates, (letters, cut), objects, runs) = try_join!(
         site.balance(),
+        async { Ok(site.catalog.rates(rates::TIME).await?) },
         async { Ok(site.catalog.letters(SAMPLES).await?) },
         async { Ok(site.catalog.newest(RUNS).await?) },
         async { Ok(site.catalog.crawls(RUNS).await?) },
     )?;
+    let now = site.clock.now();
     Ok(Panels {
+        pace: rates::sentence(&rates, &balance, now),
+        rates: rates::sheet(&rates, &balance, now),
         accounting: balance.sheet(),
-        freshness: panels::freshness(&freshness, &balance, site.clock.now()),
+        freshness: panels::freshness(&freshness, &balance, now),
         balance,
         letters: panels::letters(&letters),
         cut,

@@ -28,6 +28,8 @@ pub(crate) enum Cell {
     Lasting(Duration),
     /// Bytes.
     Size(u64),
+    /// How many in a stretch of time, shown with one decimal.
+    Rate(f64),
     /// The begin of a step of a time axis.
     Begin(Timestamp, Step),
     /// A number as free SQL answered it.
@@ -59,6 +61,7 @@ impl Cell {
                 | Self::Money(_)
                 | Self::Lasting(_)
                 | Self::Size(_)
+                | Self::Rate(_)
                 | Self::Number(_)
         )
     }
@@ -95,6 +98,7 @@ impl Cell {
             Self::Count(count) | Self::Size(count) => count.to_string().into(),
             Self::Lasting(time) => format!("{:.3}", time.as_secs_f64()).into(),
             Self::Whole(number) => number.to_string().into(),
+            Self::Rate(rate) => format!("{rate:.1}").into(),
             Self::Money(amount) => figures::cents(*amount).into(),
             Self::Time(at) | Self::Begin(at, _) => at.to_string().into(),
         }
@@ -106,7 +110,7 @@ impl Cell {
             Self::Count(count) | Self::Size(count) => (*count).into(),
             Self::Lasting(time) => time.as_secs_f64().into(),
             Self::Whole(number) => (*number).into(),
-            Self::Money(amount) => (*amount).into(),
+            Self::Money(amount) | Self::Rate(amount) => (*amount).into(),
             Self::Text(_) | Self::Number(_) | Self::Time(_) | Self::Begin(..) => {
                 self.plain().into()
             }

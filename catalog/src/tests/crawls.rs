@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use sink::{Entry, Offset, Partition};
 
@@ -159,6 +160,20 @@ async fn an_accepted_gap_moves_the_registered_end() {
     );
     let total = catalog.accounting().await.unwrap().total;
     assert_eq!((total.rows, total.gap), (2, 8));
+    // All of it is younger than a century, and nothing is younger than a moment.
+    let century = Duration::from_secs(3_000_000_000);
+    for (time, end, since) in [(century, 1, (1, 1)), (Duration::ZERO, 10, (0, 0))] {
+        let rates = catalog.rates(time).await.unwrap();
+        let rate = &rates[0];
+        assert_eq!(
+            (rates.len(), rate.end, rate.since),
+            (1, Offset(end), moment(ARRIVAL))
+        );
+        assert_eq!(
+            (rate.rows, rate.objects, rate.bytes > 0),
+            (since.0, since.1, since.1 > 0)
+        );
+    }
 
     // Another partition was lost from its origin on, before anything of it was committed.
     let gap = Entry::Gap {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tests::clickweir::{Place, Up};
 use tests::clients::{Clients, post};
 use tests::cluster::{Cluster, Role};
-use tests::real;
+use tests::{kafka, real, seaweed};
 use tokio::time::{Instant, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -247,4 +247,46 @@ async fn with_the_dashboard_apart_a_click_is_in_sql_within_a_second_and_once() {
         assert!(role.unwrap().process.end().unwrap());
     }
     assert!(dashboard.process.end().unwrap());
+}
+
+/// Waits until clients have so many acknowledged.
+async fn acknowledged(clients: &Clients, count: usize) {
+    let since = Instant::now();
+    while clients.acknowledged() < count {
+        assert!(since.elapsed() < PATIENCE, "{}", clients.acknowledged());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tail_whose_broker_is_killed_goes_on_and_misses_and_doubles_nothing() {
+    const SOME: usize = 300;
+    let (Some(mut kafka), Some(seaweed)) = (kafka::start().await, seaweed::shared().await) else {
+        return;
+    };
+    if !kafka.is_own() {
+        return;
+    }
+    let cluster = Cluster::on(&kafka, seaweed, "tail");
+    cluster.prepare().unwrap();
+    let edge = Role::edge(cluster.place()).unwrap();
+    let transformer = Role::transformer(slow(cluster.place())).unwrap();
+    let dashboard = Role::dashboard(cluster.place()).unwrap();
+    becomes(&dashboard.url, "SELECT count(*) FROM tail", 4).await;
+    let clients = Clients::start(&edge.url, 4, Duration::from_millis(5));
+    acknowledged(&clients, SOME).await;
+    let before = numbers(&dashboard.url, COUNT).await[0];
+    kafka.kill(0);
+    kafka.revive(0).await.unwrap();
+    acknowledged(&clients, clients.acknowledged() + SOME).await;
+    let sent = clients.stop().await;
+    let all = sent.acknowledged.len() as u64;
+    becomes(&dashboard.url, COUNT, all).await;
+    assert_eq!(numbers(&dashboard.url, COUNT).await, [all, all, all]);
+    assert!(0 < before && before < all, "{before} of {all} came before");
+    assert!(transformer.process.end().unwrap(), "it commits what it has");
+    becomes(&dashboard.url, "SELECT count(*) FROM clicks", all).await;
+    assert_eq!(numbers(&dashboard.url, COUNT).await, [all, all, all]);
+    assert!(dashboard.process.end().unwrap());
+    assert!(edge.process.end().unwrap());
 }

@@ -111,6 +111,7 @@ async fn the_pipeline_shows_what_became_of_every_record() {
         "wrong_type",
         "price: a text",
         "{&#34;price&#34;:&#34;dear&#34;}",
+        "0.0 records a second come in",
         "Lag and freshness",
         "clicks/year=2026/month=11/day=22/hour=21/00000-00000000000000000000.parquet",
         "whole lake",
@@ -218,6 +219,7 @@ async fn an_empty_lake_says_how_to_begin() {
         "objects",
         "accounting",
         "freshness",
+        "rates",
     ] {
         served.json(&format!("/api/{panel}")).await;
     }
