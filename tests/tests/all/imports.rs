@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::clickweir::{Place, Process, data};
 use tokio::time::Instant;
 
@@ -103,11 +103,74 @@ fn replays_online_retail(place: &Place, arrived: Duration) {
     place.must(&["diff", "again"]).unwrap();
 }
 
+/// The dashboard over a year of which 2,938 hours have clicks, by the facts of the data's README.
+async fn shows_online_retail(dashboard: &str) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str| {
+        let answer = client
+            .get(format!("{dashboard}{path}"))
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{path}: {answer:?}");
+        answer.text().await.unwrap()
+    };
+    for (step, busy, most) in [
+        ("hour", 2_938, None),
+        ("day", 305, Some(5_331)),
+        ("month", 13, None),
+    ] {
+        let series = get(&format!("/api/series?range=all&step={step}")).await;
+        let series: Value = serde_json::from_str(&series).unwrap();
+        let steps = series.as_array().unwrap().iter();
+        let counts: Vec<f64> = steps.map(|step| step["clicks"].as_f64().unwrap()).collect();
+        assert_eq!(counts.iter().sum::<f64>() as u64, 541_909, "by {step}");
+        assert_eq!(
+            counts.iter().filter(|count| **count > 0.0).count(),
+            busy,
+            "by {step}"
+        );
+        let greatest = counts.iter().copied().fold(0.0, f64::max) as u64;
+        assert!(
+            most.is_none_or(|most| most == greatest),
+            "by {step}: {greatest}"
+        );
+    }
+    let countries = get("/api/breakdown?by=country&range=all&n=5").await;
+    let countries: Value = serde_json::from_str(&countries).unwrap();
+    let slices = countries["slices"].as_array().unwrap();
+    let first = |slice: &Value| json!([slice["value"], slice["clicks"]]);
+    assert_eq!(
+        slices.iter().map(first).collect::<Vec<_>>(),
+        [
+            json!(["United Kingdom", 495_478]),
+            json!(["Germany", 9_495]),
+            json!(["France", 8_557]),
+            json!(["EIRE", 8_196]),
+            json!(["Spain", 2_533]),
+        ]
+    );
+    assert_eq!(countries["values"], 38);
+    let products = get("/api/breakdown?by=product&range=all&n=1").await;
+    let products: Value = serde_json::from_str(&products).unwrap();
+    assert_eq!(products["values"], 4_070);
+    let page = get("/?range=all").await;
+    assert!(
+        page.contains("541,909") && page.contains("United Kingdom"),
+        "{page}"
+    );
+    let funnel = get("/funnel?range=all&then=buy&then=cancel").await;
+    assert!(funnel.contains("Visitors"), "{funnel}");
+}
+
 #[tokio::test]
 async fn online_retail_is_in_the_lake_whole_and_once() {
     let place = Place::new().unwrap().with("SINK__MAX_AGE", "2s");
     let up = place.up(&[]).unwrap();
     imports_online_retail(&place).await;
+    if data().is_some() {
+        shows_online_retail(&up.dashboard).await;
+    }
     println!("up: {} CPU-seconds", up.process.cpu().unwrap());
     assert!(up.process.end().unwrap());
 }
