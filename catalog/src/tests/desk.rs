@@ -100,7 +100,8 @@ async fn tables_of_the_catalog_and_objects_of_the_lake_are_of_one_snapshot() {
                 let ends = done.load(Ordering::Relaxed);
                 let sql = "SELECT (SELECT count(*) FROM clicks),
                     (SELECT coalesce(sum(\"rows\"), 0) FROM objects),
-                    (SELECT coalesce(sum(clicks), 0) FROM hourly),
+                    (SELECT coalesce(sum(clicks), 0) FROM rollup
+                        WHERE dimension = 'action' AND grain = 'day'),
                     (SELECT coalesce(sum(\"rows\"), 0) FROM shown),
                     (SELECT count(*) FROM clicks_live)";
                 let line = lines(&catalog.query(sql).await.unwrap()).remove(0);
@@ -250,7 +251,7 @@ async fn what_there_is_is_told() {
         "clicks_per_minute",
         "dead_letters",
         "objects",
-        "hourly",
+        "rollup",
         "crawls",
         "shown",
         "stock",
