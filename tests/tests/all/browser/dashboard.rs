@@ -269,7 +269,7 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
     // Every chart and table can be had as CSV.
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for (page, csvs) in [
-        ("/pipeline", 5),
+        ("/pipeline", 6),
         ("/funnel?range=all", 2),
         ("/?range=all", 11),
     ] {
