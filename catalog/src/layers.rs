@@ -65,15 +65,17 @@ impl Layers {
         if fresh < 2 * settled + FEW {
             return Ok(());
         }
-        self.rewrite(connection, &["fresh"], "fresh")?;
-        let fresh = self.rows(connection, "fresh")?;
         let base = self.rows(connection, "base")?;
-        let left = if fresh >= FEW.max(base / SHARE) {
+        // To fold first what is then written again with little else would be done twice.
+        let mut left = fresh;
+        if fresh < base {
+            self.rewrite(connection, &["fresh"], "fresh")?;
+            left = self.rows(connection, "fresh")?;
+        }
+        if left >= FEW.max(base / SHARE) {
             self.rewrite(connection, &Self::NAMES, "base")?;
-            0
-        } else {
-            fresh
-        };
+            left = 0;
+        }
         connection.execute_batch(&format!(
             "INSERT OR REPLACE INTO settled VALUES ('{}', {left})",
             self.table
@@ -183,15 +185,16 @@ mod tests {
             (rows[0], rows[1])
         };
         assert_eq!(add(0, 90_000, 1), (0, 90_000), "few are left");
-        assert_eq!(
-            add(0, 90_000, 1),
-            (0, 90_000),
-            "they are folded in themselves"
-        );
-        // 90,000 were folded: as many again and some more may come.
-        assert_eq!(add(0, 180_000, 1), (0, 270_000));
-        assert_eq!(add(0, 10_000, -3), (170_000, 0), "what is nothing goes");
-        assert_eq!(add(0, 10_000, 1), (170_000, 10_000));
+        assert_eq!(add(0, 90_000, 1), (90_000, 0));
+        assert_eq!(add(0, 180_000, 1), (180_000, 0));
+        assert_eq!(add(0, 10_000, -3), (180_000, 10_000));
+        let gone = "what is nothing goes";
+        assert_eq!(add(20_000, 115_000, 1), (170_000, 0), "{gone}");
+        for more in 1..10 {
+            assert_eq!(add(0, 10_000, 1), (170_000, more * 10_000));
+        }
+        let alone = "they are folded in themselves";
+        assert_eq!(add(0, 10_000, 1), (170_000, 10_000), "{alone}");
     }
 
     fn digest(database: &Connection) -> String {

@@ -50,10 +50,9 @@ pub(crate) fn add(
 ) -> Result<(), Error> {
     for slice in slices(pieces, SLICE) {
         fold(connection, &sides(&Table::Clicks.of(slice, location)))?;
-        LAYERS.settle(connection)?;
-        uniques::LAYERS.settle(connection)?;
     }
-    Ok(())
+    LAYERS.settle(connection)?;
+    uniques::LAYERS.settle(connection)
 }
 
 /// Adds rows with a column for each dimension, which are read once.
