@@ -217,13 +217,16 @@ fn questions() -> Vec<Question> {
     };
     // Each of these three is the earliest that can follow the one before.
     let steps = format!(
-        "WITH seen AS (SELECT visitor_id, action, occurred_at AS at FROM t
+        "WITH seen AS (SELECT visitor_id, action, occurred_at AS moment FROM t
             WHERE {last} AND visitor_id IS NOT NULL AND action IN ('view', 'details', 'buy')),
-         one AS (SELECT visitor_id, min(at) AS at FROM seen WHERE action = 'view' GROUP BY ALL),
-         two AS (SELECT visitor_id, min(seen.at) AS at FROM seen JOIN one USING (visitor_id)
-            WHERE action = 'details' AND seen.at > one.at GROUP BY ALL),
-         three AS (SELECT visitor_id, min(seen.at) AS at FROM seen JOIN two USING (visitor_id)
-            WHERE action = 'buy' AND seen.at > two.at GROUP BY ALL)
+         one AS (SELECT visitor_id, min(moment) AS moment FROM seen
+            WHERE action = 'view' GROUP BY ALL),
+         two AS (SELECT visitor_id, min(seen.moment) AS moment
+            FROM seen JOIN one USING (visitor_id)
+            WHERE action = 'details' AND seen.moment > one.moment GROUP BY ALL),
+         three AS (SELECT visitor_id, min(seen.moment) AS moment
+            FROM seen JOIN two USING (visitor_id)
+            WHERE action = 'buy' AND seen.moment > two.moment GROUP BY ALL)
          SELECT (SELECT count(*) FROM one) + (SELECT count(*) FROM two)
             + (SELECT count(*) FROM three) AS n"
     );
