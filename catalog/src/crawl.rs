@@ -43,7 +43,8 @@ pub struct Crawl {
 
 impl Catalog {
     /// Registers what the lake committed since the last run, in one transaction, or in some one
-    /// after the other where it is much; the same crawl again changes nothing. `full` looks at the whole lake, else at its newest hours.
+    /// after the other where it is much; the same crawl again changes nothing. `full` looks at
+    /// the whole lake, else at its newest hours.
     ///
     /// # Errors
     /// The lake's and the database's; then the transaction that met it registered nothing.
@@ -152,7 +153,11 @@ impl Inner {
                 if rest.is_empty() {
                     return Ok(crawl);
                 }
-                tracing::info!(registered, of = crawl.registered, "the lake is crawled");
+                tracing::info!(
+                    registered,
+                    of = crawl.registered,
+                    "objects are registered, more follow"
+                );
                 waiting = rest;
             }
         }

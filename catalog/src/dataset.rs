@@ -60,6 +60,7 @@ pub struct DatasetRun {
 const RUNS: u64 = 100;
 /// How many are shown.
 const SHOWN: usize = 10;
+
 impl Catalog {
     /// Makes a data set again. What its SQL meets is the run's error, and its table then stays.
     ///
