@@ -11,6 +11,7 @@ use crate::crawler::Listed;
 use crate::engine::Mode;
 use crate::marks::{Marks, Seen};
 use crate::open::{Inner, PATIENCE};
+use crate::views::fitting;
 use crate::{Catalog, Error, register};
 
 /// How many rows are registered in one transaction: what a crash may have to fold again.
@@ -113,7 +114,8 @@ impl Inner {
             let mut waiting = marks.chain(ledger);
             let crawl = listed.summary(marks, registered + waiting.len());
             loop {
-                let rest = waiting.split_off(first_batch(&waiting));
+                let fit = fitting(&waiting, AT_ONCE, |seen| seen.footer.counts.rows);
+                let rest = waiting.split_off(fit);
                 let took_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let run = rest.is_empty().then(|| Run {
                     started_at,
@@ -178,22 +180,6 @@ impl Inner {
         }
         Ok(refused)
     }
-}
-
-/// How many objects are registered in one transaction: so many that their rows are no more than
-/// [`AT_ONCE`], and one at least.
-fn first_batch(objects: &[Seen]) -> usize {
-    let mut rows = 0;
-    let fits = |seen: &&Seen| {
-        rows += seen.footer.counts.rows;
-        rows <= AT_ONCE
-    };
-    objects
-        .iter()
-        .take_while(fits)
-        .count()
-        .max(1)
-        .min(objects.len())
 }
 
 impl Listed {

@@ -136,19 +136,23 @@ impl Piece {
 }
 
 /// Pieces in groups of no more than so many rows, or of one piece.
-pub(crate) fn slices(pieces: &[Piece], rows: u64) -> impl Iterator<Item = &[Piece]> {
+pub(crate) fn slices(pieces: &[Piece], most: u64) -> impl Iterator<Item = &[Piece]> {
     let mut rest = pieces;
     std::iter::from_fn(move || {
-        let mut sum = rest.first()?.rows;
-        let fits = |piece: &Piece| {
-            sum += piece.rows;
-            sum <= rows
-        };
-        let more = rest[1..].iter().map(fits).take_while(|fits| *fits).count();
-        let (slice, after) = rest.split_at(1 + more);
-        rest = after;
-        Some(slice)
+        let slice;
+        (slice, rest) = rest.split_at(fitting(rest, most, |piece| piece.rows));
+        (!slice.is_empty()).then_some(slice)
     })
+}
+
+/// How many come first whose rows are no more than so many together, or the first one.
+pub(crate) fn fitting<T>(all: &[T], most: u64, rows: impl Fn(&T) -> u64) -> usize {
+    let mut sum = 0;
+    let fits = |one: &&T| {
+        sum += rows(one);
+        sum <= most
+    };
+    all.iter().take_while(fits).count().max(1).min(all.len())
 }
 
 /// Objects that are read together.
