@@ -122,11 +122,8 @@ impl Browser {
     /// # Errors
     /// Where it does not appear, or something lies over it.
     pub async fn click(&self, css: &str) -> Result<()> {
-        let element = self.find(css).await?;
-        let click = self
-            .post(&format!("/element/{element}/click"), json!({}))
-            .await;
-        click.with_context(|| format!("clicking {css}")).map(|_| ())
+        let click = self.act(css, "click", json!({})).await;
+        click.with_context(|| format!("clicking {css}"))
     }
 
     /// Clicks on what leads to another page, and waits until that stands: a click itself may be
@@ -147,18 +144,9 @@ impl Browser {
     /// # Errors
     /// Where it does not appear, or takes no text.
     pub async fn fill(&self, css: &str, text: &str) -> Result<()> {
-        let element = self.find(css).await?;
-        self.post(&format!("/element/{element}/clear"), json!({}))
-            .await?;
-        let typed = self
-            .post(
-                &format!("/element/{element}/value"),
-                json!({ "text": text }),
-            )
-            .await;
-        typed
-            .with_context(|| format!("typing into {css}"))
-            .map(|_| ())
+        self.act(css, "clear", json!({})).await?;
+        let typed = self.act(css, "value", json!({ "text": text })).await;
+        typed.with_context(|| format!("typing into {css}"))
     }
 
     /// The text that a person sees of it.
@@ -166,9 +154,27 @@ impl Browser {
     /// # Errors
     /// Where it does not appear.
     pub async fn text(&self, css: &str) -> Result<String> {
-        let element = self.find(css).await?;
-        let path = format!("/element/{element}/text");
-        text(&self.send(self.client.get(self.at(&path))).await?)
+        let read = async |element| {
+            let path = format!("/element/{element}/text");
+            self.send(self.client.get(self.at(&path))).await
+        };
+        text(&self.on(css, read).await?)
+    }
+
+    /// Waits until this can be read in what the CSS selector finds first.
+    ///
+    /// # Errors
+    /// Where it does not come to stand there, with what does.
+    pub async fn reads(&self, css: &str, part: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = self.text(css).await?;
+            if said.contains(part) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{css} says {said}, not {part}");
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Runs a script's body in the page and gives what it returns.
@@ -318,6 +324,28 @@ impl Browser {
             .await
             .with_context(|| format!("finding {css}"))?;
         text(&found[ELEMENT])
+    }
+
+    /// Does something to the first element.
+    async fn act(&self, css: &str, what: &str, how: Value) -> Result<()> {
+        let act = async |element| {
+            let path = format!("/element/{element}/{what}");
+            self.post(&path, how.clone()).await
+        };
+        self.on(css, act).await.map(|_| ())
+    }
+
+    /// Asks something of the first element; anew where its page gave way to the next between
+    /// the finding and the asking.
+    async fn on(&self, css: &str, ask: impl AsyncFn(String) -> Result<Value>) -> Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = ask(self.find(css).await?).await;
+            let gone = |error: &anyhow::Error| error.to_string().starts_with("stale element");
+            if !answer.as_ref().is_err_and(gone) || Instant::now() > deadline {
+                return answer;
+            }
+        }
     }
 
     fn at(&self, path: &str) -> String {

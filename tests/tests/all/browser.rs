@@ -31,29 +31,22 @@ async fn until_lake_says(place: &Place, sql: &str, expect: &Value) {
 async fn shopping(browser: &Browser, shop: &str) -> Value {
     browser.open(shop).await.unwrap();
     browser.click("a[href='/product/kettle']").await.unwrap();
-    assert_eq!(browser.text("h1").await.unwrap(), "Mill Race Kettle");
+    browser.reads("h1", "Mill Race Kettle").await.unwrap();
     browser.click("a[href='/sign-up']").await.unwrap();
     enter(browser, "correct horse").await;
-    assert_eq!(browser.text(".who").await.unwrap(), "Ada");
+    browser.reads(".who", "Ada").await.unwrap();
     browser
         .click("form[action='/log-out'] button")
         .await
         .unwrap();
     browser.click("a[href='/log-in']").await.unwrap();
     enter(browser, "wrong horse").await;
-    assert!(
-        browser
-            .text("[role=alert]")
-            .await
-            .unwrap()
-            .contains("No account")
-    );
+    browser.reads("[role=alert]", "No account").await.unwrap();
     enter(browser, "correct horse").await;
     browser.click("a[href='/product/mug']").await.unwrap();
     browser.fill("input[name=quantity]", "2").await.unwrap();
     browser.click("form.buy button").await.unwrap();
-    let thanks = browser.text("main").await.unwrap();
-    assert!(thanks.contains("2 × Heron Blue Mug"), "{thanks}");
+    browser.reads("main", "2 × Heron Blue Mug").await.unwrap();
     // The page again is not the purchase again.
     browser.open(&format!("{shop}/thanks")).await.unwrap();
     browser
