@@ -115,6 +115,22 @@ impl Catalog {
         &self.inner.tail
     }
 
+    /// How many bytes of memory its databases hold, of `memory` and of `query_memory`.
+    ///
+    /// # Errors
+    /// The databases'.
+    pub async fn held(&self) -> Result<u64, Error> {
+        let held = "SELECT coalesce(sum(memory_usage_bytes), 0)::UBIGINT FROM duckdb_memory()";
+        let limit = self.inner.config.query_timeout;
+        let own =
+            self.read(|session| Ok(session.connection.query_row(held, [], |row| row.get(0))?));
+        let lent = self.inner.desk.run(Mode::Read, limit, |session| {
+            Ok(session.connection.query_row(held, [], |row| row.get(0))?)
+        });
+        let (own, lent): (u64, u64) = tokio::try_join!(own, lent)?;
+        Ok(own + lent)
+    }
+
     /// Reads in one snapshot, within the time that a query may take.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, Error>
     where

@@ -18,12 +18,15 @@ use crate::{Config, Error};
 const HTTPFS: &str = "httpfs";
 /// The extension for SQLite's files.
 const SQLITE: &str = "sqlite_scanner";
+/// DuckDB holds what it read of files until its memory is full. A disk's the system holds
+/// already, and where a crawl opens many small objects the copying is a third of its time.
+const NEAR: &str = "SET enable_external_file_cache = false;";
 /// The extension for PostgreSQL servers, which only copies load.
 pub(crate) const POSTGRES: &str = "postgres_scanner";
 
 /// SQL that makes the lake readable.
 pub(crate) struct Access {
-    /// Loads the extension and makes the secret; empty for a folder.
+    /// Loads the extension and makes the secret; for files only, lets the system cache them.
     pub(crate) reach: String,
     /// Shuts everything else, for good.
     pub(crate) shut: String,
@@ -57,6 +60,9 @@ pub(crate) fn settings(config: &Config, location: &Location, s3: &S3) -> Result<
             reach = load(HTTPFS, &config.httpfs)?;
         }
         reach.push_str(&secret(&format!("lake_{number}"), scope, s3)?);
+    }
+    if reach.is_empty() {
+        NEAR.clone_into(&mut reach);
     }
     if config
         .externals

@@ -55,6 +55,12 @@ pub(crate) fn add(
     uniques::LAYERS.settle(connection)
 }
 
+/// Brings all sums in the order in which they are read: for the end of a long crawl.
+pub(crate) fn unite(connection: &Connection) -> Result<(), Error> {
+    LAYERS.unite(connection)?;
+    uniques::LAYERS.unite(connection)
+}
+
 /// Adds rows with a column for each dimension, which are read once.
 fn fold(connection: &Connection, rows: &str) -> Result<(), Error> {
     let names: Vec<&str> = Dimension::ALL.iter().map(|one| one.name()).collect();

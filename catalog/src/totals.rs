@@ -6,10 +6,10 @@ use sink::Location;
 
 use crate::engine::Session;
 use crate::grain::{Cover, Grain};
-use crate::rollup::{TRADE, WORTH};
-use crate::source::{among, cover, rows, source};
+use crate::rollup::{self, TRADE, WORTH, measures};
+use crate::source::{among, cover, rows};
 use crate::uniques::{self, Kind};
-use crate::{Catalog, Error, Filter};
+use crate::{Catalog, Dimension, Error, Filter};
 
 /// Totals have no steps that a unit of time would have to fit.
 const LONGEST: Option<Grain> = Some(Grain::Month);
@@ -41,7 +41,7 @@ impl Catalog {
         self.read(move |session| {
             let cover = cover(session, &filter, LONGEST)?;
             match filter.only.is_empty() && !cover.whole.is_empty() {
-                true => rolled(session, &location, &filter, &cover),
+                true => rolled(session, &location, &cover),
                 false => read(session, &location, &filter),
             }
         })
@@ -49,40 +49,41 @@ impl Catalog {
     }
 }
 
-/// From the rollups, and at the range's ends from rows.
-fn rolled(
-    session: &Session,
-    location: &Location,
-    filter: &Filter,
-    cover: &Cover,
-) -> Result<Totals, Error> {
-    let counted = source(session, location, filter, LONGEST, &[])?;
+/// From the rollups, and at the range's ends from rows, which are read once.
+fn rolled(session: &Session, location: &Location, cover: &Cover) -> Result<Totals, Error> {
+    let units = cover.whole.iter();
+    let units = units.flat_map(|units| rollup::whole(Dimension::Action, *units, "", "true"));
+    let mut clicks: Vec<String> = units.collect();
+    let (mut with, mut ends) = (String::new(), None);
+    if !cover.ragged.is_empty() {
+        with = format!(
+            "ends AS MATERIALIZED (
+                SELECT occurred_at, action, visitor_id, order_id, quantity, price
+                FROM {} WHERE {}),",
+            rows(session, location, &cover.ragged)?,
+            among(&cover.ragged)
+        );
+        ends = Some("ends");
+        clicks.push(format!(
+            "SELECT min(occurred_at) AS moment, action, {} FROM ends GROUP BY action",
+            measures()
+        ));
+    }
+    let [visitors, buyers, orders] = Kind::ALL.map(|kind| {
+        let name = kind.name();
+        format!("coalesce((SELECT number FROM told WHERE kind = '{name}'), 0)")
+    });
     let sql = format!(
-        "SELECT coalesce(sum(clicks), 0)::UBIGINT,
+        "WITH {with} told AS MATERIALIZED ({})
+         SELECT coalesce(sum(clicks), 0)::UBIGINT,
             coalesce(sum(clicks) FILTER (action = 'buy'), 0)::UBIGINT,
-            coalesce(sum(revenue) FILTER ({TRADE}), 0)::DOUBLE FROM {}",
-        counted.folded
+            {visitors}, {buyers}, {orders},
+            coalesce(sum(revenue) FILTER ({TRADE}), 0)::DOUBLE
+         FROM ({})",
+        uniques::number(cover, ends),
+        clicks.join(" UNION ALL ")
     );
-    let (clicks, buys, revenue) = session
-        .connection
-        .query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let ends = match &cover.ragged[..] {
-        [] => None,
-        ranges => Some(format!(
-            "(FROM {} WHERE {})",
-            rows(session, location, ranges)?,
-            among(ranges)
-        )),
-    };
-    let [visitors, buyers, orders] = uniques::number(session, cover, ends.as_deref())?;
-    Ok(Totals {
-        clicks,
-        buys,
-        visitors,
-        buyers,
-        orders,
-        revenue,
-    })
+    Ok(session.connection.query_row(&sql, [], totals)?)
 }
 
 /// From rows alone.
@@ -99,14 +100,16 @@ fn read(session: &Session, location: &Location, filter: &Filter) -> Result<Total
         among(&ranges),
     );
     let mut statement = session.connection.prepare(&sql)?;
-    Ok(statement.query_row(params_from_iter(values), |row| {
-        Ok(Totals {
-            clicks: row.get(0)?,
-            buys: row.get(1)?,
-            visitors: row.get(2)?,
-            buyers: row.get(3)?,
-            orders: row.get(4)?,
-            revenue: row.get(5)?,
-        })
-    })?)
+    Ok(statement.query_row(params_from_iter(values), totals)?)
+}
+
+fn totals(row: &duckdb::Row<'_>) -> Result<Totals, duckdb::Error> {
+    Ok(Totals {
+        clicks: row.get(0)?,
+        buys: row.get(1)?,
+        visitors: row.get(2)?,
+        buyers: row.get(3)?,
+        orders: row.get(4)?,
+        revenue: row.get(5)?,
+    })
 }

@@ -9,7 +9,6 @@
 use duckdb::Connection;
 
 use crate::Error;
-use crate::engine::Session;
 use crate::filter::within;
 use crate::grain::{Cover, Grain};
 use crate::layers::Layers;
@@ -151,19 +150,16 @@ pub(crate) fn whole(cover: &Cover) -> String {
     format!("({})", units.collect::<Vec<_>>().join(" UNION ALL "))
 }
 
-/// How many of each kind there are in a range: those of its whole hours, and those whom only the
-/// rows of its ragged ends tell of (`ends`, an SQL table of them alone).
-pub(crate) fn number(
-    session: &Session,
-    cover: &Cover,
-    ends: Option<&str>,
-) -> Result<[u64; 3], Error> {
+/// SQL of `kind` and `number`, how many of each kind there are in a range: those of its whole
+/// hours, and those whom only the rows of its ragged ends tell of (`ends`, the name of a table of
+/// them alone).
+pub(crate) fn number(cover: &Cover, ends: Option<&str>) -> String {
     let mut parts = Vec::new();
     let mut besides = "false".to_owned();
     if let Some((first, end)) = cover.reach() {
         parts.push(format!(
-            "SELECT kind, sum(number) AS number FROM {}
-             WHERE previous IS NULL OR previous < make_timestamptz({}) GROUP BY kind",
+            "SELECT kind, number FROM {}
+             WHERE previous IS NULL OR previous < make_timestamptz({})",
             whole(cover),
             first.micros()
         ));
@@ -174,23 +170,12 @@ pub(crate) fn number(
             .map(|kind| kind.keys(ends, ""))
             .join(" UNION ALL ");
         parts.push(format!(
-            "SELECT kind, count(*) AS number FROM ({keys})
-             ANTI JOIN (FROM visits WHERE {besides}) USING (key, kind) GROUP BY kind"
+            "SELECT kind, 1 AS number FROM ({keys})
+             ANTI JOIN (FROM visits WHERE {besides}) USING (key, kind)"
         ));
     }
-    let mut numbers = [0; 3];
-    if parts.is_empty() {
-        return Ok(numbers);
-    }
-    let mut statement = session.connection.prepare(&format!(
-        "SELECT kind, sum(number)::UBIGINT FROM ({}) GROUP BY kind",
+    format!(
+        "SELECT kind, sum(number)::UBIGINT AS number FROM ({}) GROUP BY kind",
         parts.join(" UNION ALL ")
-    ))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        let place = Kind::ALL.iter().position(|kind| kind.name() == name);
-        numbers[place.expect("the tables hold these kinds only")] = row.get(1)?;
-    }
-    Ok(numbers)
+    )
 }

@@ -39,6 +39,7 @@ pub(crate) async fn readyz(site: Data<Site>) -> Result<HttpResponse, Problem> {
 pub(crate) async fn metrics(site: Data<Site>) -> Result<HttpResponse, Problem> {
     let (balance, freshness) = site.balance().await?;
     let runs = site.catalog.crawls(1).await?;
+    let held = site.catalog.held().await?;
     let now = site.clock.now();
     let mut text = String::with_capacity(2048);
     let mut family = |name: &str, kind: &str, help: &str, samples: &[(Option<u32>, f64)]| {
@@ -94,6 +95,12 @@ pub(crate) async fn metrics(site: Data<Site>) -> Result<HttpResponse, Problem> {
         "gauge",
         "Records in the topic that the catalog does not show yet.",
         &lag,
+    );
+    family(
+        "database_memory_bytes",
+        "gauge",
+        "Memory that the databases hold, which catalog.memory and catalog.query_memory limit.",
+        &[(None, precise(held))],
     );
     let adds_up = f64::from(u8::from(balance.adds_up()));
     family(

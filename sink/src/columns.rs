@@ -145,12 +145,36 @@ impl<'r> Append<Option<Cow<'r, str>>> for StringBuilder {
     }
 }
 
-fn times() -> TimestampMicrosecondBuilder {
-    TimestampMicrosecondBuilder::new().with_timezone("UTC")
+/// Rows that a builder has room for when it is made; it doubles as it must. Few, since a batch
+/// stands open for each of many partitions, and 37 columns' room for Arrow's own 1,024 rows is 200 kB.
+const ROOM: usize = 64;
+
+/// An empty builder.
+trait Begin {
+    fn begin() -> Self;
+}
+
+macro_rules! begins {
+    ($($builder:ty = $new:expr;)*) => {
+        $(impl Begin for $builder {
+            fn begin() -> Self { $new }
+        })*
+    };
+}
+
+begins! {
+    FixedSizeBinaryBuilder = Self::with_capacity(ROOM, 16);
+    BooleanBuilder = Self::with_capacity(ROOM);
+    UInt32Builder = Self::with_capacity(ROOM);
+    UInt64Builder = Self::with_capacity(ROOM);
+    Int64Builder = Self::with_capacity(ROOM);
+    Float64Builder = Self::with_capacity(ROOM);
+    TimestampMicrosecondBuilder = Self::with_capacity(ROOM).with_timezone("UTC");
+    StringBuilder = Self::with_capacity(ROOM, ROOM);
 }
 
 macro_rules! columns {
-    ($($name:ident: $value:ty, $kind:ident, $nullable:literal, $encoding:ident, $builder:ty = $new:expr, $meaning:literal;)*) => {
+    ($($name:ident: $value:ty, $kind:ident, $nullable:literal, $encoding:ident, $builder:ty, $meaning:literal;)*) => {
         /// One row of the lake, borrowed from the record where it can be.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Row<'r> {
@@ -180,7 +204,7 @@ macro_rules! columns {
 
         impl Builders {
             pub(crate) fn new() -> Self {
-                Self { $($name: $new,)* }
+                Self { $($name: <$builder>::begin(),)* }
             }
 
             pub(crate) fn push(&mut self, row: &Row<'_>) {
@@ -195,79 +219,79 @@ macro_rules! columns {
 }
 
 columns! {
-    event_id: [u8; 16], Uuid, false, Plain, FixedSizeBinaryBuilder = FixedSizeBinaryBuilder::new(16),
+    event_id: [u8; 16], Uuid, false, Plain, FixedSizeBinaryBuilder,
         "the event's id: a UUID as it is, other text as the first 16 bytes of its SHA-256";
-    id_generated: bool, Bool, false, Dictionary, BooleanBuilder = BooleanBuilder::new(),
+    id_generated: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the edge made the id, so that a client's retry could not be told from a new click";
-    partition: u32, UInt32, false, Dictionary, UInt32Builder = UInt32Builder::new(),
+    partition: u32, UInt32, false, Dictionary, UInt32Builder,
         "the topic's partition";
-    offset: u64, UInt64, false, Delta, UInt64Builder = UInt64Builder::new(),
+    offset: u64, UInt64, false, Delta, UInt64Builder,
         "the record's offset in its partition";
-    appended_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder = times(),
+    appended_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
         "when the topic took the click; its hour names the partition path";
-    received_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder = times(),
+    received_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
         "when the edge had the click";
-    occurred_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder = times(),
+    occurred_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
         "when the client says it happened; received_at where it does not say";
-    occurred_at_given: bool, Bool, false, Dictionary, BooleanBuilder = BooleanBuilder::new(),
+    occurred_at_given: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the client said when";
-    action: Cow<'r, str>, Text, false, Dictionary, StringBuilder = StringBuilder::new(),
+    action: Cow<'r, str>, Text, false, Dictionary, StringBuilder,
         "what was done: view, buy, …; `unknown` where the click does not say";
-    product_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    product_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the product";
-    product_name: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    product_name: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the product's name as the client showed it";
-    category: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    category: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the product's category";
-    quantity: Option<i64>, Int64, true, Dictionary, Int64Builder = Int64Builder::new(),
+    quantity: Option<i64>, Int64, true, Dictionary, Int64Builder,
         "how many; negative for what came back";
-    price: Option<f64>, Float64, true, Dictionary, Float64Builder = Float64Builder::new(),
+    price: Option<f64>, Float64, true, Dictionary, Float64Builder,
         "the price of one";
-    currency: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    currency: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the price's currency";
-    order_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    order_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the order or invoice";
-    visitor_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    visitor_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the visitor; one visitor's clicks keep their order";
-    session_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    session_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the visit";
-    user_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    user_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the account";
-    url: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    url: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the page's address, without user info";
-    path: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    path: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the address's path";
-    referrer: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    referrer: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the page before";
-    utm_source: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    utm_source: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: where from";
-    utm_medium: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    utm_medium: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: by what";
-    utm_campaign: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    utm_campaign: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: its name";
-    utm_term: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    utm_term: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: the searched words";
-    utm_content: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    utm_content: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: which variant";
-    user_agent: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    user_agent: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "what the client calls itself";
-    browser: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    browser: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the browser's family";
-    os: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    os: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the operating system";
-    device: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    device: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "pc, smartphone, mobilephone, appliance or crawler";
-    is_bot: bool, Bool, false, Dictionary, BooleanBuilder = BooleanBuilder::new(),
+    is_bot: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the user agent is empty or a crawler's";
-    ip: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    ip: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the address, cut to its network unless configured otherwise";
-    country: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    country: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the country";
-    region: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    region: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the region";
-    city: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder = StringBuilder::new(),
+    city: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the city";
-    properties: Option<Cow<'r, str>>, Text, true, Plain, StringBuilder = StringBuilder::new(),
+    properties: Option<Cow<'r, str>>, Text, true, Plain, StringBuilder,
         "everything else that the client sent, as a JSON object";
 }
 

@@ -21,7 +21,7 @@ pub(crate) const LOADED: Duration = Duration::from_secs(110);
 /// When they have ended, for so long the process is left alone: the last batches are committed.
 pub(crate) const AFTER: Duration = Duration::from_secs(20);
 /// How often it is weighed.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_secs(1);
 /// Partitions of the topic.
 pub(crate) const PARTITIONS: [&str; 3] = ["1", "4", "256"];
 
@@ -69,9 +69,8 @@ async fn once(partitions: &str, rate: u64) -> Result<Vec<Figure>> {
     let mut weighed = Vec::new();
     while begun.elapsed() < LOADED {
         looks.tick().await;
-        weighed.push(usage::memory(pid)?);
+        weighed.push((usage::memory(pid)?, duckdb(&client, &up).await?));
     }
-    let owned = duckdb(&client, &up).await?;
     let sent = others.end().await?;
     sleep(AFTER).await;
     let after = usage::memory(pid)?;
@@ -82,25 +81,35 @@ async fn once(partitions: &str, rate: u64) -> Result<Vec<Figure>> {
         sent.clicks
     );
     // The last third: the window is full by then.
-    let mut full = weighed.split_off(weighed.len() / 3 * 2);
-    full.sort_by(f64::total_cmp);
-    let greatest = full.last().copied().unwrap_or_default();
+    let full = &weighed[weighed.len() / 3 * 2..];
+    let median = |of: &dyn Fn(&(f64, f64)) -> f64| {
+        let mut all: Vec<f64> = full.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    let greatest = weighed.iter().map(|one| one.0).fold(0.0, f64::max);
     let of = |value, of| Figure { value, of };
     Ok(vec![
-        of(full[full.len() / 2], "MB resident under load"),
+        of(median(&|one| one.0), "MB resident under load"),
+        of(median(&|one| one.0 - one.1), "MB without what DuckDB holds"),
+        of(median(&|one| one.1), "MB that DuckDB holds"),
         of(greatest, "MB at most"),
-        of(owned, "MB of it DuckDB's, as it says itself"),
         of(idle, "MB when idle"),
         of(after, "MB after"),
         of(sent.rate, "clicks/s"),
     ])
 }
 
-/// What DuckDB says that it holds, in megabytes; its limit is `catalog.memory`.
+/// What the databases say that they hold, in megabytes; their limits are `catalog.memory` and
+/// `catalog.query_memory`.
 async fn duckdb(client: &reqwest::Client, up: &Up) -> Result<f64> {
-    let sql = "SELECT sum(memory_usage_bytes)::DOUBLE / 1e6 FROM duckdb_memory()";
-    let told = ask(client, up, sql).await?;
-    told.as_f64().context("DuckDB tells a number")
+    let asked = client.get(format!("{}/metrics", up.dashboard));
+    let told = asked.send().await?.text().await?;
+    let held = told
+        .lines()
+        .find_map(|line| line.strip_prefix("clickweir_database_memory_bytes "));
+    let held: f64 = held.context("the metrics tell of memory")?.parse()?;
+    Ok(held / 1e6)
 }
 
 /// The only cell of an answer.

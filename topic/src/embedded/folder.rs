@@ -1,15 +1,51 @@
-//! The folder on the disk: what is done to it while no store is open.
+//! The folder on the disk: how it is opened, and what is done to it while no store is open.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use fjall::Database;
+
+/// All journals together.
+const JOURNALS: u64 = 128 << 20;
+/// Blocks of files that are kept in memory. Who reads what has just come finds it in the segments'
+/// memory; this is for those who come late, and a quarter of fjall's default.
+const BLOCKS: u64 = 8 << 20;
 /// What a disk must have room for before a failed store is opened again.
 const PROBE: usize = 256 << 10;
 /// How much is copied at once.
 const CHUNK: usize = 64 << 10;
 /// What fjall writes after each batch of a journal.
 const TRAILER: &[u8] = b"FJL\x03";
+
+/// Opens the database; where the newest journal ends in a batch whose bytes do not match
+/// their checksum, without that batch.
+pub(super) fn database(folder: &Path) -> Result<Database, fjall::Error> {
+    let open = || {
+        Database::builder(folder)
+            .worker_threads(1)
+            .max_journaling_size(JOURNALS)
+            .cache_size(BLOCKS)
+            .open()
+    };
+    let damaged = match open() {
+        Err(error @ fjall::Error::JournalRecovery(_)) => error,
+        opened => return opened,
+    };
+    if !cut_tail(folder)? {
+        return Err(damaged);
+    }
+    let opened = open();
+    match &opened {
+        Ok(_) => tracing::warn!(
+            folder = %folder.display(),
+            "the journal's last batch was torn and is left out; the journal as it was ends in .torn"
+        ),
+        // Damage further up: acknowledged records may follow it, so nothing is cut.
+        Err(_) => restore_tail(folder)?,
+    }
+    opened
+}
 
 /// Whether the disk takes and syncs new bytes.
 pub(super) fn probe(folder: &Path) -> io::Result<()> {
@@ -46,7 +82,7 @@ pub(super) fn rewrite(folder: &Path) -> io::Result<()> {
 /// a machine that lost power in a write leaves such a tail, and nobody was answered for
 /// it. The journal as it was stays beside it under another name. False where there is
 /// no batch to cut.
-pub(super) fn cut_tail(folder: &Path) -> io::Result<bool> {
+fn cut_tail(folder: &Path) -> io::Result<bool> {
     let mut newest: Option<(u64, PathBuf)> = None;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -80,7 +116,7 @@ pub(super) fn cut_tail(folder: &Path) -> io::Result<bool> {
 }
 
 /// Puts the journal that [`cut_tail`] cut back as it was.
-pub(super) fn restore_tail(folder: &Path) -> io::Result<()> {
+fn restore_tail(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path

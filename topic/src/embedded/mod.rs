@@ -7,6 +7,7 @@
 
 mod folder;
 mod group;
+mod memory;
 mod reader;
 mod segment;
 mod store;

@@ -4,15 +4,12 @@
 use bytes::Bytes;
 use fjall::{Keyspace, KeyspaceCreateOptions};
 
+use super::memory;
 use super::stored::Stored;
 use crate::{Offset, Partition, ReadError, Record, Timestamp};
 
 /// A day in microseconds.
 const DAY: i64 = 86_400_000_000;
-/// How many bytes a segment holds in memory before they go to a file of their own; a sixteenth of
-/// fjall's default, since every partition has a segment, and another while it is written.
-const MEMTABLE: u64 = 4 << 20;
-
 /// A stretch of offsets of one partition, all appended within one UTC day. A day has
 /// more than one where the clock stepped over midnight and back, or where
 /// `topic.retention_size` is small.
@@ -47,9 +44,9 @@ pub(super) fn parse(name: &str) -> Option<(Partition, Offset, i64)> {
     Some((partition, first, parts.next()?.parse().ok()?))
 }
 
-/// How a segment's keyspace is made.
+/// How a segment's keyspace is made: what it holds in memory never comes to its own limit.
 pub(super) fn options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE)
+    KeyspaceCreateOptions::default().max_memtable_size(memory::ALL)
 }
 
 impl Segment {

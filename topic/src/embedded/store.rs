@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rand::RngCore;
 
+use super::memory::{self, Memory};
 use super::segment::{self, Limits, Segment};
 use super::stored::{self, Header};
 use crate::{Draft, Identity, Offset, Partition, ReadError, Record, Timestamp, Watermarks};
@@ -20,12 +21,6 @@ const LAYOUT: &[u8] = b"1";
 pub(super) const BATCH_RECORDS: usize = 1_000;
 /// How many bytes a stored batch holds at most, unless it is a single record.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
-/// All journals together; what they hold is in memory too, so this bounds memory.
-const JOURNALS: u64 = 128 << 20;
-/// Blocks of files that are kept in memory. Who reads what has just come finds it in the segments'
-/// memory; this is for those who come late, and a quarter of fjall's default.
-const BLOCKS: u64 = 8 << 20;
-
 /// What the store is opened with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
@@ -44,6 +39,7 @@ pub(super) struct Store {
     pub(super) identity: Identity,
     retention_size: u64,
     partitions: Vec<RwLock<Log>>,
+    memory: Mutex<Memory>,
 }
 
 /// What is known in memory of one partition.
@@ -59,6 +55,8 @@ struct Addition {
     partition: Partition,
     segment: Segment,
     high: Offset,
+    /// Its bytes.
+    more: u64,
 }
 
 /// A fjall error as a sentence.
@@ -94,7 +92,7 @@ impl Store {
             std::fs::create_dir_all(folder)
                 .map_err(|error| ReadError::Unavailable(format!("{at}: {error}")))?;
         }
-        let db = database(folder).map_err(unavailable)?;
+        let db = super::folder::database(folder).map_err(unavailable)?;
         let settings = db
             .keyspace("settings", KeyspaceCreateOptions::default)
             .map_err(unavailable)?;
@@ -109,6 +107,7 @@ impl Store {
             identity,
             retention_size: with.retention_size,
             partitions: Vec::new(),
+            memory: Mutex::default(),
         };
         store.recover(count).map_err(|error| match error {
             ReadError::Unavailable(detail) => ReadError::Unavailable(format!("{at}: {detail}")),
@@ -266,8 +265,15 @@ impl Store {
                 Some(segment) if segment.day == segment::day(now) && !self.full(&segment) => {
                     segment
                 }
-                _ => self.begin(partition, high, now)?,
+                current => {
+                    if let Some(ended) = current {
+                        self.memory.lock().forget(partition);
+                        memory::hand_over(&self.db, &ended.keyspace)?;
+                    }
+                    self.begin(partition, high, now)?
+                }
             };
+            let before = segment.bytes;
             for chunk in chunks(drafts) {
                 segment.latest = segment.latest.max(now);
                 let header = Header {
@@ -281,10 +287,12 @@ impl Store {
                 batch.insert(&segment.keyspace, segment::key(high), value);
                 high = Offset(high.0 + chunk.len() as u64);
             }
+            let more = segment.bytes - before;
             additions.push(Addition {
                 partition,
                 segment,
                 high,
+                more,
             });
         }
         batch.commit()?;
@@ -292,13 +300,25 @@ impl Store {
             partition,
             segment,
             high,
+            more,
         } in additions
         {
+            self.memory.lock().add(partition, more);
             let mut log = self.partitions[partition.0 as usize].write();
             log.high = high;
             match log.segments.last_mut() {
                 Some(last) if last.first == segment.first => *last = segment,
                 _ => log.segments.push(segment),
+            }
+        }
+        // Apart, since the loop's condition would hold the lock meanwhile.
+        let due = || self.memory.lock().due();
+        while let Some(partition) = due() {
+            let log = self.partitions[partition.0 as usize].read();
+            let last = log.segments.last().map(|last| last.keyspace.clone());
+            drop(log);
+            if let Some(keyspace) = last {
+                memory::hand_over(&self.db, &keyspace)?;
             }
         }
         Ok(())
@@ -380,35 +400,6 @@ impl Store {
         }
         count
     }
-}
-
-/// Opens the database; where the newest journal ends in a batch whose bytes do not match
-/// their checksum, without that batch.
-fn database(folder: &Path) -> Result<Database, fjall::Error> {
-    let open = || {
-        Database::builder(folder)
-            .worker_threads(1)
-            .max_journaling_size(JOURNALS)
-            .cache_size(BLOCKS)
-            .open()
-    };
-    let damaged = match open() {
-        Err(error @ fjall::Error::JournalRecovery(_)) => error,
-        opened => return opened,
-    };
-    if !super::folder::cut_tail(folder)? {
-        return Err(damaged);
-    }
-    let opened = open();
-    match &opened {
-        Ok(_) => tracing::warn!(
-            folder = %folder.display(),
-            "the journal's last batch was torn and is left out; the journal as it was ends in .torn"
-        ),
-        // Damage further up: acknowledged records may follow it, so nothing is cut.
-        Err(_) => super::folder::restore_tail(folder)?,
-    }
-    opened
 }
 
 fn unavailable(error: &fjall::Error) -> ReadError {

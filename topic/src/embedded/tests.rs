@@ -152,3 +152,29 @@ async fn fault_14_added_partitions_start_at_zero() {
     folder.config.partitions = 2;
     assert_eq!(folder.topic().await.watermarks().await.unwrap().len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_partitions_that_fill_at_once_go_to_files() {
+    let mut folder = Folder::new();
+    folder.config.partitions = 64;
+    folder.config.queue = ByteSize::mib(64);
+    let topic = folder.topic().await;
+    let value = "x".repeat(32 << 10);
+    // More than all segments may hold in memory, with nearly every partition in every commit.
+    for _ in 0..24 {
+        let all = (0..128).map(|number| conformance::draft(&format!("key-{number}"), &value));
+        append(&(topic.clone() as Arc<dyn Topic>), all.collect()).await;
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let files = || {
+        let tables = folder.folder.path().join("keyspaces");
+        let tables = std::fs::read_dir(tables).unwrap();
+        let tables =
+            tables.filter_map(|one| std::fs::read_dir(one.unwrap().path().join("tables")).ok());
+        tables.flatten().count()
+    };
+    while files() < 32 {
+        assert!(tokio::time::Instant::now() < deadline, "{} files", files());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -229,6 +229,10 @@ async fn machines_are_answered() {
             "{line} is not in {text}"
         );
     }
+    let held = text
+        .lines()
+        .find_map(|line| line.strip_prefix("clickweir_database_memory_bytes "));
+    assert!(held.unwrap().parse::<u64>().unwrap() > 0, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

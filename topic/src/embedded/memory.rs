@@ -1,0 +1,80 @@
+//! What the segments hold in memory, and whose is written to a file next.
+//!
+//! fjall would see to it by itself, but it tells its workers through a queue that they write to,
+//! too, and when writers fill that, everything hangs (fjall-rs/fjall, pull request 323): with many
+//! partitions within a second. So no segment comes to fjall's own limit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fjall::{Database, Keyspace};
+
+use crate::Partition;
+
+/// How many bytes all segments hold before the fullest goes to a file. What waits for the worker
+/// comes on top, so many segments at most:
+/// [`WAITING`].
+pub(super) const ALL: u64 = 64 << 20;
+/// How many bytes one holds before it does; a sixteenth of fjall's default.
+const ONE: u64 = 4 << 20;
+/// How many segments may wait for the worker before appends do.
+const WAITING: usize = 16;
+/// How long they wait: were the worker dead, the next append would fail.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many bytes each partition's last segment holds in memory.
+#[derive(Debug, Default)]
+pub(super) struct Memory(BTreeMap<Partition, u64>);
+
+impl Memory {
+    pub(super) fn add(&mut self, partition: Partition, bytes: u64) {
+        *self.0.entry(partition).or_default() += bytes;
+    }
+
+    /// The partition whose segment is to go to a file, if one is; it holds nothing then.
+    pub(super) fn due(&mut self) -> Option<Partition> {
+        let (&fullest, &most) = self.0.iter().max_by_key(|(_, bytes)| **bytes)?;
+        let all: u64 = self.0.values().sum();
+        (most >= ONE || all >= ALL).then(|| {
+            self.forget(fullest);
+            fullest
+        })
+    }
+
+    /// Its segment has gone to a file.
+    pub(super) fn forget(&mut self, partition: Partition) {
+        self.0.remove(&partition);
+    }
+}
+
+/// Has what a keyspace holds in memory written to a file, after what waits for that already.
+pub(super) fn hand_over(database: &Database, keyspace: &Keyspace) -> Result<(), fjall::Error> {
+    let step = Duration::from_millis(1);
+    let mut waited = Duration::ZERO;
+    while database.outstanding_flushes() >= WAITING && waited < PATIENCE {
+        std::thread::sleep(step);
+        waited += step;
+    }
+    keyspace.rotate_memtable().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fullest_goes_when_it_is_full_or_all_are() {
+        let mut memory = Memory::default();
+        assert_eq!(memory.due(), None);
+        memory.add(Partition(1), ONE - 1);
+        assert_eq!(memory.due(), None);
+        memory.add(Partition(1), 1);
+        assert_eq!((memory.due(), memory.due()), (Some(Partition(1)), None));
+        let many = u32::try_from(ALL / ONE).unwrap() * 4;
+        for partition in 0..many {
+            memory.add(Partition(partition), ONE / 4);
+        }
+        memory.add(Partition(7), 1);
+        assert_eq!((memory.due(), memory.due()), (Some(Partition(7)), None));
+    }
+}
