@@ -48,6 +48,10 @@ impl Memory {
 }
 
 /// Has what a keyspace holds in memory written to a file, after what waits for that already.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the store blocks, on threads for that"
+)]
 pub(super) fn hand_over(database: &Database, keyspace: &Keyspace) -> Result<(), fjall::Error> {
     let step = Duration::from_millis(1);
     let mut waited = Duration::ZERO;
