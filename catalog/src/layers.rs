@@ -83,13 +83,6 @@ impl Layers {
         Ok(())
     }
 
-    /// Folds all that was added, so that everything is read in order.
-    pub(crate) fn unite(&self, connection: &Connection) -> Result<(), Error> {
-        self.rewrite(connection, &Self::NAMES, "base")?;
-        let sql = format!("DELETE FROM settled WHERE name = '{}'", self.table);
-        Ok(connection.execute_batch(&sql)?)
-    }
-
     fn rows(&self, connection: &Connection, layer: &str) -> Result<u64, Error> {
         let sql = format!("SELECT count(*)::UBIGINT FROM {}_{layer}", self.table);
         Ok(connection.query_row(&sql, [], |row| row.get(0))?)
@@ -202,11 +195,6 @@ mod tests {
         }
         let alone = "they are folded in themselves";
         assert_eq!(add(0, 10_000, 1), (170_000, 10_000), "{alone}");
-        let before = digest(&database);
-        layers.unite(&database).unwrap();
-        assert_eq!(digest(&database), before);
-        let rows = Layers::NAMES.map(|layer| layers.rows(&database, layer).unwrap());
-        assert_eq!(rows, [180_000, 0]);
     }
 
     fn digest(database: &Connection) -> String {

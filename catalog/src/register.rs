@@ -112,13 +112,10 @@ pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error
         .map(|seen| Piece::whole(seen.name.to_string(), seen.current, seen.footer.counts.rows))
         .collect();
     rollup::add(connection, &pieces, &batch.location)?;
-    let Some(run) = &batch.run else {
-        return Ok(());
-    };
-    if run.registered > batch.objects.len() as u64 {
-        rollup::unite(connection)?;
+    match &batch.run {
+        Some(run) => insert_run(connection, run),
+        None => Ok(()),
     }
-    insert_run(connection, run)
 }
 
 /// Lists a replay, whose ledger this is.

@@ -164,11 +164,7 @@ pub(crate) fn open(
 }
 
 fn connect(config: &Config) -> Result<Connection, duckdb::Error> {
-    let limits = limits(config.memory, config.threads)?;
-    // To keep the order in which a crawl's objects are read, DuckDB would make a row group of
-    // each: twice the time. What is to have an order asks for it.
-    let limits = limits.with("preserve_insertion_order", "false")?;
-    Connection::open_with_flags(&config.path, limits)
+    Connection::open_with_flags(&config.path, limits(config.memory, config.threads)?)
 }
 
 /// What a database may take: memory, four times as much on disk, threads; and that it fetches
