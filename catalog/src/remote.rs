@@ -18,11 +18,11 @@ use crate::{Config, Error};
 const HTTPFS: &str = "httpfs";
 /// The extension for SQLite's files.
 const SQLITE: &str = "sqlite_scanner";
+/// The extension for PostgreSQL servers, which only copies load.
+pub(crate) const POSTGRES: &str = "postgres_scanner";
 /// DuckDB holds what it read of files until its memory is full. A disk's the system holds
 /// already, and where a crawl opens many small objects the copying is a third of its time.
 const NEAR: &str = "SET enable_external_file_cache = false;";
-/// The extension for PostgreSQL servers, which only copies load.
-pub(crate) const POSTGRES: &str = "postgres_scanner";
 
 /// SQL that makes the lake readable.
 pub(crate) struct Access {

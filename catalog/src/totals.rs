@@ -58,14 +58,14 @@ fn rolled(session: &Session, location: &Location, cover: &Cover) -> Result<Total
     if !cover.ragged.is_empty() {
         with = format!(
             "ends AS MATERIALIZED (
-                SELECT occurred_at, action, visitor_id, order_id, quantity, price
+                SELECT action, visitor_id, order_id, quantity, price
                 FROM {} WHERE {}),",
             rows(session, location, &cover.ragged)?,
             among(&cover.ragged)
         );
         ends = Some("ends");
         clicks.push(format!(
-            "SELECT min(occurred_at) AS moment, action, {} FROM ends GROUP BY action",
+            "SELECT action, {} FROM ends GROUP BY action",
             measures()
         ));
     }
@@ -81,7 +81,7 @@ fn rolled(session: &Session, location: &Location, cover: &Cover) -> Result<Total
             coalesce(sum(revenue) FILTER ({TRADE}), 0)::DOUBLE
          FROM ({})",
         uniques::number(cover, ends),
-        clicks.join(" UNION ALL ")
+        clicks.join(" UNION ALL BY NAME ")
     );
     Ok(session.connection.query_row(&sql, [], totals)?)
 }

@@ -11,9 +11,8 @@ use fjall::{Database, Keyspace};
 
 use crate::Partition;
 
-/// How many bytes all segments hold before the fullest goes to a file. What waits for the worker
-/// comes on top, so many segments at most:
-/// [`WAITING`].
+/// How many bytes all segments hold before the fullest goes to a file. What waits for the worker,
+/// of [`WAITING`] segments at most, comes on top.
 pub(super) const ALL: u64 = 64 << 20;
 /// How many bytes one holds before it does; a sixteenth of fjall's default.
 const ONE: u64 = 4 << 20;

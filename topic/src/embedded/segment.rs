@@ -10,6 +10,7 @@ use crate::{Offset, Partition, ReadError, Record, Timestamp};
 
 /// A day in microseconds.
 const DAY: i64 = 86_400_000_000;
+
 /// A stretch of offsets of one partition, all appended within one UTC day. A day has
 /// more than one where the clock stepped over midnight and back, or where
 /// `topic.retention_size` is small.

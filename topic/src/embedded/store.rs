@@ -21,6 +21,7 @@ const LAYOUT: &[u8] = b"1";
 pub(super) const BATCH_RECORDS: usize = 1_000;
 /// How many bytes a stored batch holds at most, unless it is a single record.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
+
 /// What the store is opened with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
