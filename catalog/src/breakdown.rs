@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::grain::Grain;
-use crate::rollup::TRADE;
+use crate::rollup::{TRADE, revenue};
 use crate::{Catalog, Dimension, Error, Filter, Metric};
 
 /// One value's share.
@@ -93,15 +93,17 @@ impl Catalog {
                         coalesce(sum(clicks) FILTER (action = 'view'), 0)::UBIGINT AS views,
                         coalesce(sum(clicks) FILTER (action = 'buy'), 0)::UBIGINT AS buys,
                         coalesce(sum(quantity) FILTER ({TRADE}), 0) AS quantity,
-                        coalesce(sum(revenue) FILTER ({TRADE}), 0)::DOUBLE AS revenue
+                        {} AS revenue
                     FROM {folded} GROUP BY ALL),
                  ranked AS (
                     SELECT *, count(value) OVER ()::UBIGINT AS \"values\" FROM slices WHERE {which}
                     ORDER BY value IS NOT NULL, {rank} DESC, clicks DESC, value LIMIT {})
                  SELECT value, {name}, clicks, views, buys,
-                    least(greatest(quantity, {}), {})::BIGINT, revenue, \"values\"
+                    coalesce(TRY_CAST(quantity AS BIGINT), CASE WHEN quantity < 0 THEN {} ELSE {} END),
+                    revenue, \"values\"
                  FROM ranked AS slices {names}
                  ORDER BY value IS NOT NULL, {rank} DESC, clicks DESC, value",
+                revenue(),
                 n.saturating_add(1),
                 i64::MIN,
                 i64::MAX

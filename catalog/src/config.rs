@@ -27,6 +27,9 @@ pub struct Config {
     pub memory: ByteSize,
     /// What the tail may hold in memory: the rows that the lake does not have yet.
     pub tail_memory: ByteSize,
+    /// How many rows are folded into the rollups at once: what is read of them is held in memory
+    /// meanwhile.
+    pub fold_rows: u64,
     /// DuckDB's threads: as many for crawls and panels, and as many for free SQL.
     pub threads: u32,
     /// What all free SQL together may hold in memory, in a database of its own; beyond that it

@@ -7,6 +7,7 @@ use sink::{Ledger, Timestamp};
 use tokio::time::Instant;
 
 use crate::accounting::Run;
+use crate::backlog::CHANGED;
 use crate::crawler::Listed;
 use crate::engine::Mode;
 use crate::marks::{Marks, Seen};
@@ -14,8 +15,8 @@ use crate::open::{Inner, PATIENCE};
 use crate::views::fitting;
 use crate::{Catalog, Error, register};
 
-/// How many rows are registered in one transaction: what a crash may have to fold again.
-const AT_ONCE: u64 = 2_000_000;
+/// How many objects are registered in one transaction.
+const AT_ONCE: u64 = 10_000;
 /// How many names a run's row lists.
 const NAMED: usize = 20;
 
@@ -45,7 +46,7 @@ pub struct Crawl {
 impl Catalog {
     /// Registers what the lake committed since the last run, in one transaction, or in some one
     /// after the other where it is much; the same crawl again changes nothing. `full` looks at
-    /// the whole lake, else at its newest hours.
+    /// the whole lake, else at its newest hours. Much is left for [`Catalog::fold`] to fold.
     ///
     /// # Errors
     /// The lake's and the database's; then the transaction that met it registered nothing.
@@ -114,7 +115,7 @@ impl Inner {
             let mut waiting = marks.chain(ledger);
             let crawl = listed.summary(marks, registered + waiting.len());
             loop {
-                let fit = fitting(&waiting, AT_ONCE, |seen| seen.footer.counts.rows);
+                let fit = fitting(&waiting, AT_ONCE, |_| 1);
                 let rest = waiting.split_off(fit);
                 let took_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
                 let run = rest.is_empty().then(|| Run {
@@ -134,6 +135,7 @@ impl Inner {
                     objects: waiting.clone(),
                     moved: moved.clone(),
                     location: self.lake.location().clone(),
+                    most: self.config.fold_rows,
                     run,
                 };
                 let register = move |session: &mut _| register::register(session, &batch);
@@ -173,8 +175,9 @@ impl Inner {
             if self.lake.intact(seen.name.path().as_ref()).await? {
                 marks.held.insert(seen.name, seen);
             } else {
-                let why = "its bytes are not those that were written".to_owned();
-                marks.refused.insert(seen.name, (seen.bytes, why));
+                marks
+                    .refused
+                    .insert(seen.name, (seen.bytes, CHANGED.to_owned()));
                 refused += 1;
             }
         }

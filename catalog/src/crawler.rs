@@ -6,6 +6,7 @@ use futures::stream::{self, StreamExt};
 use sink::{Footer, Lake, Ledger, ObjectName};
 
 use crate::Error;
+use crate::backlog::CHANGED;
 use crate::marks::{Marks, Seen};
 
 /// How many footers are read at once.
@@ -118,15 +119,15 @@ impl Marks {
                 .get(&name)
                 .is_some_and(|(size, _)| *size == bytes);
             if !self.held.contains_key(&name) && (full || !same) {
-                self.refused.remove(&name);
-                fresh.push((name, bytes));
+                let again = self.refused.remove(&name).is_some();
+                fresh.push((name, bytes, again));
             }
         }
         // Each is a task of its own, since to parse one takes longer than to fetch it.
         let mut footers = stream::iter(fresh)
-            .map(|(name, bytes)| {
+            .map(|(name, bytes, again)| {
                 let lake = lake.clone();
-                tokio::spawn(async move { (name, bytes, lake.described(&name).await) })
+                tokio::spawn(async move { (name, bytes, look(&lake, &name, again).await) })
             })
             .buffer_unordered(FOOTERS);
         while let Some(read) = footers.next().await {
@@ -156,6 +157,23 @@ impl Marks {
         }
         Ok(listed)
     }
+}
+
+/// An object's footer and whether its columns are those of now. One that was refused once is
+/// looked at as a whole: its footer may be sound and its rows not.
+async fn look(
+    lake: &Lake,
+    name: &ObjectName,
+    again: bool,
+) -> Result<Option<(Footer, bool)>, sink::Error> {
+    let path = name.path();
+    if again && !lake.intact(path.as_ref()).await? {
+        return Err(sink::Error::Damaged {
+            path: path.to_string(),
+            detail: CHANGED.to_owned(),
+        });
+    }
+    lake.described(name).await
 }
 
 fn unfit(footer: &Footer, ledger: &Ledger) -> Option<String> {

@@ -2,7 +2,8 @@
 //!
 //! A crawl appends to `…_fresh`, which is folded when it has doubled, and goes into `…_base`
 //! when it is a quarter of it. So a row is written again a few times only, however many there
-//! are, and what is read unordered stays short.
+//! are, and what is read unordered stays short. While a backlog is folded it may be four times the
+//! base: a row is then written again once or twice.
 
 use duckdb::Connection;
 use sink::Timestamp;
@@ -13,8 +14,12 @@ use crate::grain::truncated;
 
 /// Rows that may be added before anything is folded.
 const FEW: u64 = 100_000;
+/// Rows that may be added before anything is folded while more is about to be.
+const MANY: u64 = 1_000_000;
 /// Of how many rows of the base one may lie beside it.
 const SHARE: u64 = 4;
+/// How many may lie beside one of the base while more is about to be added.
+const MORE: u64 = 4;
 
 /// A table of sums in two layers.
 pub(crate) struct Layers {
@@ -54,9 +59,12 @@ impl Layers {
         ))?)
     }
 
-    /// Folds what was added, where it is much.
-    pub(crate) fn settle(&self, connection: &Connection) -> Result<(), Error> {
+    /// Folds what was added, where it is much, or, where more is about to be added, very much.
+    pub(crate) fn settle(&self, connection: &Connection, more: bool) -> Result<(), Error> {
         let fresh = self.rows(connection, "fresh")?;
+        if more && fresh < MORE * self.rows(connection, "base")?.max(MANY) {
+            return Ok(());
+        }
         let sql = format!(
             "SELECT coalesce(max(\"rows\"), 0) FROM settled WHERE name = '{}'",
             self.table
@@ -179,7 +187,7 @@ mod tests {
             let values = duckdb::params![number, from, to];
             database.execute(sql, values).unwrap();
             let before = digest(&database);
-            layers.settle(&database).unwrap();
+            layers.settle(&database, false).unwrap();
             assert_eq!(digest(&database), before);
             let rows = Layers::NAMES.map(|layer| layers.rows(&database, layer).unwrap());
             (rows[0], rows[1])

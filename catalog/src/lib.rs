@@ -1,7 +1,7 @@
 //! The crawler and the query engine: a fold of the lake's objects and ledger in DuckDB.
 //!
-//! [`Catalog::crawl`] registers what the lake committed, and adds it to the rollups;
-//! [`schedule::run`] does so on time. [`Catalog::ask`] is free SQL in a sandbox, in a DuckDB of
+//! [`Catalog::crawl`] registers what the lake committed, and adds it to the rollups, or leaves
+//! much of it to [`Catalog::fold`]; [`schedule::run`] does both on time. [`Catalog::ask`] is free SQL in a sandbox, in a DuckDB of
 //! its own; the panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only
 //! the objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
 //! Replays are registered beside the live lake, each a table of its own; [`Catalog::diff`]
@@ -23,6 +23,7 @@
 mod accounting;
 mod arrivals;
 mod asker;
+mod backlog;
 mod breakdown;
 mod config;
 mod copy;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use sink::Timestamp;
 
 use crate::grain::{Grain, truncated};
-use crate::rollup::TRADE;
-use crate::source::{among, cover, rows, source};
+use crate::rollup::revenue;
+use crate::source::{among, cover, rows, source, untold};
 use crate::uniques::{self, Kind};
 use crate::{Catalog, Dimension, Error, Filter};
 
@@ -104,7 +104,7 @@ impl Catalog {
         let rolled = match metric {
             Metric::Clicks => "sum(clicks)".to_owned(),
             Metric::Buys => "coalesce(sum(clicks) FILTER (action = 'buy'), 0)".to_owned(),
-            Metric::Revenue => format!("coalesce(sum(revenue) FILTER ({TRADE}), 0)"),
+            Metric::Revenue => revenue(),
             Metric::Visitors => return self.distinct(filter, step, Kind::Visitor).await,
             Metric::Orders => return self.distinct(filter, step, Kind::Order).await,
         };
@@ -176,23 +176,30 @@ impl Catalog {
         .await
     }
 
-    /// How many of a kind there are in each step: by the hours in which they were seen, and
-    /// where those cannot tell, by the rows.
+    /// How many of a kind there are in each step: by the hours in which they were seen, and of
+    /// what those cannot tell, by the rows.
     async fn distinct(&self, filter: &Filter, step: Step, kind: Kind) -> Result<Vec<Point>, Error> {
         let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
         self.read(move |session| {
             let cover = cover(session, &filter, step.longest())?;
             let (sql, values) = match cover.reach() {
-                Some((first, _)) if cover.ragged.is_empty() && filter.only.is_empty() => {
-                    let sql = format!(
-                        "SELECT start, sum(number)::DOUBLE
+                Some(reach) if filter.only.is_empty() => {
+                    let mut parts = vec![format!(
+                        "SELECT start, number
                          FROM (SELECT *, {} AS start FROM {} WHERE kind = '{}')
-                         WHERE previous IS NULL OR epoch_us(previous) < greatest(start, {})
-                         GROUP BY ALL ORDER BY start",
+                         WHERE previous IS NULL OR epoch_us(previous) < greatest(start, {})",
                         step.begin("moment"),
                         uniques::whole(&cover),
                         kind.name(),
-                        first.micros(),
+                        reach.0.micros(),
+                    )];
+                    if let Some(rows) = untold(session, &location, &cover)? {
+                        parts.push(kind.besides(&rows, reach, |at| step.begin(at)));
+                    }
+                    let sql = format!(
+                        "SELECT start, sum(number)::DOUBLE FROM ({})
+                         GROUP BY ALL ORDER BY start",
+                        parts.join(" UNION ALL BY NAME ")
                     );
                     (sql, Vec::new())
                 }

@@ -9,11 +9,13 @@ use crate::rollup;
 use crate::views::{Piece, Table};
 use crate::{Error, Timestamp};
 
-/// Makes the tables show these promotions and no other, in one transaction.
+/// Makes the tables show these promotions and no other, in one transaction, which folds at most
+/// so many rows at a time.
 pub(crate) fn fold(
     session: &mut Session,
     promotions: &[Promotion],
     location: &Location,
+    most: u64,
 ) -> Result<(), Error> {
     let connection = &session.connection;
     connection.execute_batch("DELETE FROM promoted; DELETE FROM pieces")?;
@@ -34,7 +36,9 @@ pub(crate) fn fold(
     }
     let shown = session.pieces(Table::Clicks, "true")?;
     rollup::clear(connection)?;
-    rollup::add(connection, &shown, location)?;
+    rollup::add(connection, &shown, location, most)?;
+    rollup::settle(connection, false)?;
+    connection.execute_batch("UPDATE objects SET folded = true WHERE NOT folded")?;
     let json = serde_json::to_string(promotions).expect("promotions are plain text and numbers");
     connection.execute(
         "UPDATE meta SET promotions = ?, revision = revision + 1",

@@ -9,7 +9,7 @@ use crate::engine::Session;
 use crate::holdings::place;
 use crate::marks::{Mark, Marks, Seen};
 use crate::views::Piece;
-use crate::{Error, rollup, schema};
+use crate::{Error, backlog, rollup, schema};
 
 /// How many runs that registered nothing are kept.
 const QUIET_RUNS: u64 = 1_000;
@@ -23,6 +23,8 @@ pub(crate) struct Batch {
     /// Partitions whose registered end an accepted loss has moved, and to where.
     pub(crate) moved: Vec<(Partition, Offset)>,
     pub(crate) location: Location,
+    /// How many rows are folded at once; where there are more, they are left to the backlog.
+    pub(crate) most: u64,
     /// The run's row, with the last of what it registers; a replay's has none.
     pub(crate) run: Option<Run>,
 }
@@ -93,25 +95,32 @@ pub(crate) fn register(session: &mut Session, batch: &Batch) -> Result<(), Error
             params![partition.0, first.0, gap.end.0],
         )?;
     }
+    let rows = batch
+        .objects
+        .iter()
+        .map(|seen| seen.footer.counts.rows)
+        .sum();
+    // Of a replay, what is promoted is folded.
+    let at_once = batch.replay.is_some() || backlog::is_next(connection, rows, batch.most)?;
     if !batch.objects.is_empty() {
-        insert_objects(connection, batch.replay.as_ref(), &batch.objects)?;
+        insert_objects(connection, batch.replay.as_ref(), &batch.objects, at_once)?;
         connection.execute(
             "UPDATE meta SET topic = ?, revision = revision + 1",
             params![batch.ledger.topic.to_string()],
         )?;
     }
-    if batch.replay.is_some() {
-        return Ok(());
+    if at_once && batch.replay.is_none() {
+        // No promotion reaches beyond what is registered, so what is new is shown as it is.
+        let filled = batch
+            .objects
+            .iter()
+            .filter(|seen| seen.footer.counts.rows > 0);
+        let pieces: Vec<Piece> = filled
+            .map(|seen| Piece::whole(seen.name.to_string(), seen.current, seen.footer.counts.rows))
+            .collect();
+        rollup::add(connection, &pieces, &batch.location, batch.most)?;
+        rollup::settle(connection, false)?;
     }
-    // No promotion reaches beyond what is registered, so what is new is shown as it is.
-    let filled = batch
-        .objects
-        .iter()
-        .filter(|seen| seen.footer.counts.rows > 0);
-    let pieces: Vec<Piece> = filled
-        .map(|seen| Piece::whole(seen.name.to_string(), seen.current, seen.footer.counts.rows))
-        .collect();
-    rollup::add(connection, &pieces, &batch.location)?;
     match &batch.run {
         Some(run) => insert_run(connection, run),
         None => Ok(()),
@@ -159,6 +168,7 @@ fn insert_objects(
     connection: &Connection,
     replay: Option<&ReplayName>,
     objects: &[Seen],
+    folded: bool,
 ) -> Result<(), Error> {
     let (replay, folder) = place(replay);
     connection.execute_batch(
@@ -167,7 +177,7 @@ fn insert_objects(
             bytes UBIGINT, \"rows\" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT,
             differing UBIGINT, dropped UBIGINT, absent UBIGINT, letters VARCHAR, least BIGINT,
             greatest BIGINT, window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN,
-            footer VARCHAR, hour BIGINT)",
+            footer VARCHAR, folded BOOLEAN, hour BIGINT)",
     )?;
     let mut appender = connection.appender("arrived")?;
     for Seen {
@@ -203,6 +213,7 @@ fn insert_objects(
             footer.configuration,
             current,
             json,
+            folded || counts.rows == 0,
             name.hour.0,
         ])?;
     }
@@ -212,7 +223,7 @@ fn insert_objects(
         "INSERT INTO objects SELECT replay, path, partition, first, \"end\", make_timestamptz(appended_at),
             bytes, \"rows\", dead_letters, duplicates, differing, dropped, absent, letters,
             make_timestamptz(least), make_timestamptz(greatest), window_cut, configuration,
-            current, footer
+            current, footer, folded
          FROM arrived;
          INSERT INTO partitions
          SELECT replay, partition, max(\"end\"), arg_max(hour, first) FROM arrived GROUP BY ALL

@@ -46,7 +46,8 @@ impl Inner {
             return Ok((false, waits));
         }
         let (wanted, location) = (promoted.clone(), self.lake.location().clone());
-        let fold = move |session: &mut _| promotions::fold(session, &wanted, &location);
+        let most = self.config.fold_rows;
+        let fold = move |session: &mut _| promotions::fold(session, &wanted, &location, most);
         self.engine.run(Mode::Write, PATIENCE, fold).await?;
         marks.promotions = promoted;
         Ok((true, waits))
@@ -125,6 +126,7 @@ impl Inner {
             objects: chained.clone(),
             moved: Vec::new(),
             location: lake.location().clone(),
+            most: self.config.fold_rows,
             run: None,
         };
         let register = move |session: &mut _| register::register(session, &batch);

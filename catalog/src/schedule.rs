@@ -1,6 +1,7 @@
 //! The crawler on time: crawls, full passes and publications, external trees and data sets,
 //! until it is told to stop.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const CALM: u32 = 3;
 
 /// Crawls every `config.every`, and at once when `landed` is told that this process has written
 /// an object; the whole lake every `config.full_every`. Publishes every `config.publish_every`,
-/// and when a replay was promoted or rolled back. Beside that, crawls the external trees and
+/// and when a replay was promoted or rolled back. Between crawls, folds the backlog. Beside that, crawls the external trees and
 /// makes the data sets as each says. An error is logged and the next turn tries again. `progress`
 /// is told of every run that succeeded. Ends with one last crawl, when `shutdown` says so.
 pub async fn run(
@@ -48,6 +49,7 @@ async fn crawls(
     let mut full_at = Instant::now();
     let mut publish_at = Instant::now();
     let mut rested = Instant::now();
+    let mut backlog = 0;
     loop {
         let told = async {
             landed.notified().await;
@@ -58,6 +60,10 @@ async fn crawls(
             () = shutdown.cancelled() => true,
             _ = turns.tick() => false,
             () = told => false,
+            () = ready(()), if backlog > 0 => {
+                backlog = fold(catalog).await;
+                continue;
+            }
         };
         let now = Instant::now();
         let full = now >= full_at && !stopping;
@@ -75,6 +81,13 @@ async fn crawls(
                 if crawl.registered > 0 || crawl.promoted {
                     registered.notify_one();
                 }
+                backlog = match catalog.backlog().await {
+                    Ok(backlog) => backlog,
+                    Err(error) => {
+                        tracing::warn!(%error, "whether anything waits to be folded is not known");
+                        0
+                    }
+                };
             }
             Err(error) => tracing::warn!(%error, "the lake could not be crawled"),
         }
@@ -87,6 +100,25 @@ async fn crawls(
                 Ok(()) => publish_at = now + config.publish_every,
                 Err(error) => tracing::warn!(%error, "the catalog could not be published"),
             }
+        }
+    }
+}
+
+/// Folds a slice of the backlog, and says how much is left; after an error nothing, until the
+/// next crawl.
+async fn fold(catalog: &Catalog) -> u64 {
+    match catalog.fold().await {
+        Ok(0) => {
+            tracing::info!("all that is registered is folded");
+            0
+        }
+        Ok(left) => {
+            tracing::info!(left, "objects wait to be folded into the rollups");
+            left
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the backlog could not be folded");
+            0
         }
     }
 }

@@ -11,16 +11,17 @@ use crate::remote::Access;
 use crate::{Config, Error, lend, rollup, uniques};
 
 /// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
-/// All below but the last four is a fold of the lake: a row of `partitions` is how far a partition is
-/// registered and in which hour its last object stands; `gaps` are the losses that the
-/// ledger accepted; the rollups are in `rollup` and `uniques` made plain, and `settled` says how
-/// many rows of their fresh layers were folded last. `replay` is a replay's name, and empty for the live lake. `replays`
-/// says what each replay is of, `promoted` where one stands in the live rows' place, and
-/// `shown` what the tables show: the live objects that no promotion touches, and `pieces`,
-/// the parts of the others and of the replays' objects. The last four are the external tables'
-/// columns, objects (with the reason why one is not shown) and runs, and the data sets' runs.
+/// All below but the last four is a fold of the lake: a row of `partitions` is how far a partition
+/// is registered and in which hour its last object stands; `gaps` are the losses that the ledger
+/// accepted; `folded` says whether an object's rows are in the rollups, which `rollup` and
+/// `uniques` made plain, and `settled` how many rows of their fresh layers were folded last.
+/// `replay` is a replay's name, and empty for the live lake. `replays` says what each replay is
+/// of, `promoted` where one stands in the live rows' place, and `shown` what the tables show: the
+/// live objects that no promotion touches, and `pieces`, the parts of the others and of the
+/// replays' objects. The last four are the external tables' columns, objects (with the reason why
+/// one is not shown) and runs, and the data sets' runs.
 const TABLES: &str = r#"
 CREATE TABLE meta (
     version UINTEGER, lake VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR);
@@ -35,7 +36,7 @@ CREATE TABLE objects (
     "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
     dropped UBIGINT, absent UBIGINT, letters VARCHAR,
     occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
-    window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN, footer VARCHAR,
+    window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN, footer VARCHAR, folded BOOLEAN,
     UNIQUE (replay, partition, "first"));
 CREATE TABLE replays (
     replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT, configuration VARCHAR,
@@ -49,11 +50,11 @@ CREATE TABLE pieces (
     current BOOLEAN, cut BOOLEAN);
 CREATE VIEW shown AS
     SELECT replay, path, partition, "first", "end", "rows", dead_letters, duplicates, differing,
-        dropped, absent, letters, occurred_least, occurred_greatest, current, false AS cut
+        dropped, absent, letters, occurred_least, occurred_greatest, current, false AS cut, folded
     FROM objects WHERE replay = '' AND NOT EXISTS (
         FROM promoted WHERE promoted.partition = objects.partition
             AND promoted."first" < objects."end" AND objects."first" < promoted."end")
-    UNION ALL BY NAME FROM pieces;
+    UNION ALL BY NAME SELECT *, true AS folded FROM pieces;
 CREATE TABLE visits (
     kind VARCHAR, key UHUGEINT, hour TIMESTAMP WITH TIME ZONE, previous TIMESTAMP WITH TIME ZONE);
 CREATE TABLE settled (name VARCHAR PRIMARY KEY, "rows" UBIGINT);
@@ -80,7 +81,7 @@ const ROLLUPS: [(Layers, &str); 2] = [
     (
         rollup::LAYERS,
         "dimension VARCHAR, grain VARCHAR, moment TIMESTAMP WITH TIME ZONE, value VARCHAR,
-            action VARCHAR, clicks UBIGINT, quantity HUGEINT, revenue DECIMAL(38, 4)",
+            action VARCHAR, clicks UBIGINT, quantity DOUBLE, worth DOUBLE",
     ),
     (
         uniques::LAYERS,

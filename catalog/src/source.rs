@@ -13,7 +13,7 @@ use crate::{Dimension, Error, Filter};
 
 /// A range's clicks, folded.
 pub(crate) struct Source {
-    /// SQL of `moment, action`, the dimensions that were asked for, `clicks, quantity, revenue`.
+    /// SQL of `moment, action`, the dimensions that were asked for, `clicks, quantity, worth`.
     pub(crate) folded: String,
     /// The filter's parameters, as often as `folded` asks for them.
     pub(crate) values: Vec<String>,
@@ -26,6 +26,12 @@ pub(crate) fn rows(
     location: &Location,
     ranges: &[(Timestamp, Timestamp)],
 ) -> Result<String, Error> {
+    let pieces = session.pieces(Table::Clicks, &overlapping(ranges))?;
+    Ok(sides(&Table::Clicks.of(&pieces, location)))
+}
+
+/// SQL of whether an object can hold rows of the ranges.
+fn overlapping(ranges: &[(Timestamp, Timestamp)]) -> String {
     let overlaps: Vec<String> = ranges
         .iter()
         .map(|(from, to)| {
@@ -35,12 +41,10 @@ pub(crate) fn rows(
             )
         })
         .collect();
-    let overlaps = match &overlaps[..] {
+    match &overlaps[..] {
         [] => "false".to_owned(),
-        overlaps => overlaps.join(" OR "),
-    };
-    let pieces = session.pieces(Table::Clicks, &overlaps)?;
-    Ok(sides(&Table::Clicks.of(&pieces, location)))
+        overlaps => format!("({})", overlaps.join(" OR ")),
+    }
 }
 
 /// SQL of the rows of the ranges.
@@ -74,6 +78,30 @@ pub(crate) fn cover(
     Ok(Cover::of(from, to, longest))
 }
 
+/// SQL of the rows of a cover's range that the rollups do not tell, with a column for each
+/// dimension: those of its ragged ends, and those of its whole units that are in the backlog. None
+/// where there are none.
+pub(crate) fn untold(
+    session: &Session,
+    location: &Location,
+    cover: &Cover,
+) -> Result<Option<String>, Error> {
+    let mut parts = Vec::new();
+    if !cover.ragged.is_empty() {
+        let rows = rows(session, location, &cover.ragged)?;
+        parts.push(format!("FROM {rows} WHERE {}", among(&cover.ragged)));
+    }
+    if let Some(reach) = cover.reach() {
+        let waiting = format!("NOT folded AND {}", overlapping(&[reach]));
+        let pieces = session.pieces(Table::Clicks, &waiting)?;
+        if !pieces.is_empty() {
+            let rows = sides(&Table::Clicks.of(&pieces, location));
+            parts.push(format!("FROM {rows} WHERE {}", among(&[reach])));
+        }
+    }
+    Ok((!parts.is_empty()).then(|| format!("({})", parts.join(" UNION ALL "))))
+}
+
 /// The filter's clicks in units no longer than `longest` (none: minutes), with the dimensions
 /// that `needs` names.
 pub(crate) fn source(
@@ -98,14 +126,15 @@ pub(crate) fn source(
         }
         None => (Cover::of(filter.from, filter.to, None), Vec::new()),
     };
-    if !cover.ragged.is_empty() || parts.is_empty() {
+    let rows = match untold(session, location, &cover)? {
+        None if parts.is_empty() => Some(rows(session, location, &[])?),
+        rows => rows,
+    };
+    if let Some(rows) = rows {
         parts.push(format!(
-            "SELECT {} AS moment, action{columns}, {} FROM {}
-             WHERE {} AND {condition} GROUP BY ALL",
+            "SELECT {} AS moment, action{columns}, {} FROM {rows} WHERE {condition} GROUP BY ALL",
             rollup::floored(unit),
             rollup::measures(),
-            rows(session, location, &cover.ragged)?,
-            among(&cover.ragged),
         ));
     }
     let values = values.iter().cycle().take(values.len() * parts.len());

@@ -6,8 +6,8 @@ use sink::Location;
 
 use crate::engine::Session;
 use crate::grain::{Cover, Grain};
-use crate::rollup::{self, TRADE, WORTH, measures};
-use crate::source::{among, cover, rows};
+use crate::rollup::{self, TRADE, WORTH, measures, revenue};
+use crate::source::{among, cover, rows, untold};
 use crate::uniques::{self, Kind};
 use crate::{Catalog, Dimension, Error, Filter};
 
@@ -55,13 +55,10 @@ fn rolled(session: &Session, location: &Location, cover: &Cover) -> Result<Total
     let units = units.flat_map(|units| rollup::whole(Dimension::Action, *units, "", "true"));
     let mut clicks: Vec<String> = units.collect();
     let (mut with, mut ends) = (String::new(), None);
-    if !cover.ragged.is_empty() {
+    if let Some(rows) = untold(session, location, cover)? {
         with = format!(
             "ends AS MATERIALIZED (
-                SELECT action, visitor_id, order_id, quantity, price
-                FROM {} WHERE {}),",
-            rows(session, location, &cover.ragged)?,
-            among(&cover.ragged)
+                SELECT action, visitor_id, order_id, quantity, price FROM {rows}),"
         );
         ends = Some("ends");
         clicks.push(format!(
@@ -78,9 +75,10 @@ fn rolled(session: &Session, location: &Location, cover: &Cover) -> Result<Total
          SELECT coalesce(sum(clicks), 0)::UBIGINT,
             coalesce(sum(clicks) FILTER (action = 'buy'), 0)::UBIGINT,
             {visitors}, {buyers}, {orders},
-            coalesce(sum(revenue) FILTER ({TRADE}), 0)::DOUBLE
+            {}
          FROM ({})",
         uniques::number(cover, ends),
+        revenue(),
         clicks.join(" UNION ALL BY NAME ")
     );
     Ok(session.connection.query_row(&sql, [], totals)?)

@@ -7,6 +7,7 @@
 //! rows however many visitors.
 
 use duckdb::Connection;
+use sink::Timestamp;
 
 use crate::Error;
 use crate::filter::within;
@@ -81,6 +82,26 @@ impl Kind {
             self.told(),
         )
     }
+
+    /// SQL of `start` and `number`, 1 for each of those whom rows tell of in a step of time,
+    /// unless they were seen in an hour of the reach that is in the same step. `start` is SQL of
+    /// a step's begin, over a moment.
+    pub(crate) fn besides(
+        self,
+        rows: &str,
+        (first, end): (Timestamp, Timestamp),
+        start: impl Fn(&str) -> String,
+    ) -> String {
+        let beside = format!(", {} AS start", start("occurred_at"));
+        format!(
+            "SELECT start, 1 AS number FROM ({})
+             ANTI JOIN (SELECT key, kind, {} AS start FROM visits WHERE {})
+                USING (key, kind, start)",
+            self.keys(rows, &beside),
+            start("hour"),
+            within("hour", first, end),
+        )
+    }
 }
 
 /// Adds the rows of the table `fresh`, with their `hour`.
@@ -151,8 +172,8 @@ pub(crate) fn whole(cover: &Cover) -> String {
 }
 
 /// SQL of `kind` and `number`, how many of each kind there are in a range: those of its whole
-/// hours, and those whom only the rows of its ragged ends tell of (`ends`, the name of a table of
-/// them alone).
+/// hours, and those whom only the rows tell of that the rollups do not (`ends`, the name of a table
+/// of them alone).
 pub(crate) fn number(cover: &Cover, ends: Option<&str>) -> String {
     let mut parts = Vec::new();
     let mut besides = "false".to_owned();

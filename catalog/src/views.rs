@@ -97,11 +97,11 @@ impl Table {
 /// What is shown of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
-    path: String,
+    pub(crate) path: String,
     /// Whether its columns are exactly those that this program writes.
     current: bool,
     /// How many rows of it are shown.
-    rows: u64,
+    pub(crate) rows: u64,
     /// Where not all of it is: the lake it is in, the partition, from which offset, to which.
     cut: Option<(String, u32, u64, u64)>,
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use catalog::Catalog;
 use dashboard::Sources;
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 use topic::Topic;
 use transformer::{Components, Enrichment, Status};
@@ -133,6 +135,7 @@ pub(crate) async fn crawl(settings: Settings, watch: bool) -> anyhow::Result<Exi
     let catalog = node.catalog().await?;
     if !watch {
         let crawl = catalog.crawl(true).await?;
+        fold(&catalog).await?;
         let swept = catalog.sweep().await?;
         print::line(&format!(
             "found {}, registered {}, held {}, refused {}, swept {swept} stray dead letters",
@@ -152,6 +155,22 @@ pub(crate) async fn crawl(settings: Settings, watch: bool) -> anyhow::Result<Exi
         Ok::<(), std::convert::Infallible>(())
     };
     attend("crawler", stage, &signals).await
+}
+
+/// Folds all of the backlog, and shows how far it is.
+async fn fold(catalog: &Catalog) -> anyhow::Result<()> {
+    let all = catalog.backlog().await?;
+    let bar = ProgressBar::new(all).with_message("objects are folded");
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:40} {human_pos}/{human_len} {msg}, {eta} left",
+    )?);
+    let mut left = all;
+    while left > 0 {
+        left = catalog.fold().await?;
+        bar.set_position(all.saturating_sub(left));
+    }
+    bar.finish_and_clear();
+    Ok(())
 }
 
 /// What the dashboard needs from elsewhere: the topic's watermarks, and a shell's commands.

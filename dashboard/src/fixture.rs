@@ -130,6 +130,7 @@ impl Served {
             memory: ByteSize::mib(256),
             query_memory: ByteSize::mib(256),
             tail_memory: ByteSize::mib(16),
+            fold_rows: 500_000,
             threads: 1,
             query_timeout: Duration::from_secs(2),
             query_rows: 1_000,

@@ -39,6 +39,8 @@ struct Panels {
     cut: bool,
     objects: Sheet,
     crawls: Sheet,
+    /// What the rollups lack; none where they lack nothing.
+    backlog: Option<String>,
 }
 
 /// `GET /pipeline`
@@ -60,12 +62,13 @@ pub(crate) async fn fragment(site: Data<Site>) -> Result<HttpResponse, PageProbl
 }
 
 async fn gather(site: &Site) -> Result<Panels, Problem> {
-    let ((balance, freshness), rates, (letters, cut), objects, runs) = try_join!(
+    let ((balance, freshness), rates, (letters, cut), objects, runs, backlog) = try_join!(
         site.balance(),
         async { Ok(site.catalog.rates(rates::TIME).await?) },
         async { Ok(site.catalog.letters(SAMPLES).await?) },
         async { Ok(site.catalog.newest(RUNS).await?) },
         async { Ok(site.catalog.crawls(RUNS).await?) },
+        async { Ok(site.catalog.backlog().await?) },
     )?;
     let now = site.clock.now();
     Ok(Panels {
@@ -78,5 +81,15 @@ async fn gather(site: &Site) -> Result<Panels, Problem> {
         cut,
         objects: panels::objects(&objects),
         crawls: panels::crawls(&runs),
+        backlog: (backlog > 0).then(|| behind(backlog)),
     })
+}
+
+/// What is so far not in the rollups, in a sentence.
+fn behind(backlog: u64) -> String {
+    format!(
+        "{} objects are registered and not folded into the rollups yet: until they are, which \
+         happens by itself, their rows are read, and panels that need them are slower.",
+        figures::count(backlog)
+    )
 }

@@ -230,18 +230,64 @@ async fn fault_47_corrupt_objects_are_named_and_left_out() {
     assert_eq!(count(&catalog, "clicks").await, "1");
 }
 
+/// Overwrites all of an object's pages, but not its footer. What it held.
+fn flip(path: &Path) -> Vec<u8> {
+    let whole = fs::read(path).unwrap();
+    let mut bytes = whole.clone();
+    let end = bytes.len() - 8;
+    let metadata = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap());
+    bytes[4..end - metadata as usize].fill(0xff);
+    fs::write(path, bytes).unwrap();
+    whole
+}
+
+#[tokio::test]
+async fn fault_28_a_flipped_object_of_the_backlog_is_taken_out_again() {
+    let shore = Shore::new().await;
+    let config = crate::Config {
+        fold_rows: 50,
+        ..shore.config()
+    };
+    let catalog = shore.open(config).await.unwrap();
+    shore.commit(0, 0, &[VIEW; 50]).await;
+    let name = shore.commit(0, 50, &[VIEW; 50]).await;
+    shore.commit(0, 100, &[VIEW; 50]).await;
+    shore.commit(1, 0, &[VIEW; 50]).await;
+    let whole = flip(&shore.path(&name));
+    let run = catalog.crawl(false).await.unwrap();
+    assert_eq!((run.registered, run.refused), (4, 0), "{run:?}");
+    while catalog.fold().await.unwrap() > 0 {}
+    for full in [false, true] {
+        let run = catalog.crawl(full).await.unwrap();
+        let counts = (run.registered, run.refused, run.held);
+        assert_eq!(counts, (0, 1, 1), "{run:?}");
+        assert!(
+            run.detail.contains("not those that were written"),
+            "{run:?}"
+        );
+        assert_eq!(count(&catalog, "clicks").await, "100");
+        assert_eq!(catalog.fold().await.unwrap(), 0);
+    }
+    fs::write(shore.path(&name), whole).unwrap();
+    assert_eq!(catalog.crawl(true).await.unwrap().registered, 2);
+    while catalog.fold().await.unwrap() > 0 {}
+    assert_eq!(count(&catalog, "clicks").await, "200");
+    let another = crate::Config {
+        path: shore.folder.path().join("other.duckdb"),
+        ..shore.config()
+    };
+    let another = shore.open(another).await.unwrap();
+    another.crawl(true).await.unwrap();
+    assert_eq!(digests(&catalog).await, digests(&another).await);
+}
+
 #[tokio::test]
 async fn fault_28_a_flipped_object_stops_its_partition_only() {
     let shore = Shore::new().await;
     let catalog = shore.catalog().await;
     let name = shore.commit(0, 0, &[VIEW; 50]).await;
     shore.commit(1, 0, &[VIEW]).await;
-    let mut bytes = fs::read(shore.path(&name)).unwrap();
-    // All pages, but not the footer.
-    let end = bytes.len() - 8;
-    let metadata = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap());
-    bytes[4..end - metadata as usize].fill(0xff);
-    fs::write(shore.path(&name), bytes).unwrap();
+    flip(&shore.path(&name));
     let run = catalog.crawl(false).await.unwrap();
     assert_eq!((run.registered, run.refused), (1, 1), "{run:?}");
     assert!(

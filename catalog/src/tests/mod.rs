@@ -105,6 +105,7 @@ impl Shore {
             memory: ByteSize::mib(512),
             query_memory: ByteSize::mib(512),
             tail_memory: ByteSize::mib(16),
+            fold_rows: 500_000,
             threads: 2,
             query_timeout: Duration::from_secs(30),
             query_rows: 10_000,

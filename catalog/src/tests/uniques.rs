@@ -50,14 +50,8 @@ async fn counted(catalog: &Catalog, from: Timestamp, to: Timestamp) -> String {
     lines(&catalog.query(&sql).await.unwrap()).remove(0)
 }
 
-#[tokio::test]
-async fn distinct_ones_are_rolled_up_as_the_rows_have_them() {
-    let shore = Shore::new().await;
-    let catalog = shore.catalog().await;
-    for seed in 0..5 {
-        shore.commit(0, seed * 40, &clicks(seed as usize)).await;
-        catalog.crawl(false).await.unwrap();
-    }
+/// Asks for ranges in both ways, of all for each so many-th.
+async fn agree(catalog: &Catalog, each: usize) {
     let beyond = moment("2027-01-01T00:00:00Z");
     let moments: Vec<Timestamp> = MOMENTS.iter().map(|text| moment(text)).collect();
     let mut ranges = vec![(Timestamp::default(), beyond)];
@@ -65,7 +59,7 @@ async fn distinct_ones_are_rolled_up_as_the_rows_have_them() {
         let until = moments[place + 1..].iter();
         ranges.extend(until.map(|&to| (from, to)).chain([(from, beyond)]));
     }
-    for (from, to) in ranges {
+    for (from, to) in ranges.into_iter().step_by(each) {
         let filter = Filter {
             from,
             to,
@@ -74,7 +68,7 @@ async fn distinct_ones_are_rolled_up_as_the_rows_have_them() {
         let totals = catalog.totals(&filter).await.unwrap();
         let said = [totals.clicks, totals.visitors, totals.buyers, totals.orders];
         let said = said.map(|number| number.to_string()).join(" ");
-        assert_eq!(said, counted(&catalog, from, to).await, "{from} {to}");
+        assert_eq!(said, counted(catalog, from, to).await, "{from} {to}");
         for step in [Step::Hour, Step::Day, Step::Week, Step::Month] {
             for metric in [Metric::Visitors, Metric::Orders] {
                 let rolled = catalog.series(&filter, step, metric).await.unwrap();
@@ -88,13 +82,42 @@ async fn distinct_ones_are_rolled_up_as_the_rows_have_them() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn distinct_ones_are_rolled_up_as_the_rows_have_them() {
+    let shore = Shore::new().await;
+    let catalog = shore.catalog().await;
+    for seed in 0..5 {
+        shore.commit(0, seed * 40, &clicks(seed as usize)).await;
+        catalog.crawl(false).await.unwrap();
+    }
+    assert_eq!(
+        catalog.backlog().await.unwrap(),
+        0,
+        "little is folded at once"
+    );
+    agree(&catalog, 1).await;
     let folded = digests(&catalog).await;
     drop(catalog);
     let config = crate::Config {
         path: shore.folder.path().join("data/another.duckdb"),
+        fold_rows: 39,
         ..shore.config()
     };
     let another = shore.open(config).await.unwrap();
-    another.crawl(true).await.unwrap();
+    assert_eq!(another.crawl(true).await.unwrap().registered, 5);
+    assert_eq!(
+        another.backlog().await.unwrap(),
+        5,
+        "much is only registered"
+    );
+    agree(&another, 5).await;
+    assert_eq!(another.fold().await.unwrap(), 4);
+    assert_eq!(another.fold().await.unwrap(), 3);
+    agree(&another, 5).await;
+    for left in [2, 1, 0, 0] {
+        assert_eq!(another.fold().await.unwrap(), left);
+    }
     assert_eq!(digests(&another).await, folded, "invariant 6");
 }

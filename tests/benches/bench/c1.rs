@@ -75,6 +75,10 @@ async fn of(objects: u64, table: &mut Table) -> Result<(f64, f64)> {
     let crawl = catalog.crawl(true).await?;
     let crawled = begun.elapsed().as_secs_f64();
     ensure!(crawl.registered == objects, "{crawl:?}");
+    let begun = Instant::now();
+    let waited = catalog.backlog().await?;
+    while catalog.fold().await? > 0 {}
+    let folded = begun.elapsed().as_secs_f64();
     let again = Instant::now();
     catalog.crawl(false).await?;
     let again = again.elapsed().as_secs_f64();
@@ -84,6 +88,8 @@ async fn of(objects: u64, table: &mut Table) -> Result<(f64, f64)> {
         1,
         vec![
             said(crawled, "s"),
+            said(folded, "s to fold it, behind it"),
+            said(waited as f64, "objects waited for that"),
             said(again * 1_000.0, "ms when nothing is new"),
         ],
     );
