@@ -78,6 +78,8 @@ pub(crate) struct Cover {
     pub(crate) whole: Vec<(Grain, Timestamp, Timestamp)>,
     /// What no whole unit covers; at most the two ends.
     pub(crate) ragged: Vec<(Timestamp, Timestamp)>,
+    /// Whether the rollups may lack rows of the whole units, because of the backlog.
+    pub(crate) lacking: bool,
 }
 
 impl Cover {

@@ -62,20 +62,23 @@ pub(crate) fn cover(
     filter: &Filter,
     longest: Option<Grain>,
 ) -> Result<Cover, Error> {
-    let span =
-        "SELECT epoch_us(min(occurred_least)), epoch_us(max(occurred_greatest)) FROM objects";
-    let span: (Option<i64>, Option<i64>) = session
+    let span = "SELECT epoch_us(min(occurred_least)), epoch_us(max(occurred_greatest)),
+        coalesce(NOT bool_and(folded), false) FROM objects";
+    let (least, greatest, lacking): (Option<i64>, Option<i64>, bool) = session
         .connection
-        .query_row(span, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row(span, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let range = (filter.from, filter.to);
-    let (from, to) = match (span, longest) {
-        ((Some(least), Some(greatest)), Some(_)) => {
+    let (from, to) = match (least, greatest, longest) {
+        (Some(least), Some(greatest), Some(_)) => {
             let moment = Timestamp::from_micros;
             widened(range, (moment(least), moment(greatest)))
         }
         _ => range,
     };
-    Ok(Cover::of(from, to, longest))
+    Ok(Cover {
+        lacking,
+        ..Cover::of(from, to, longest)
+    })
 }
 
 /// SQL of the rows of a cover's range that the rollups do not tell, with a column for each
@@ -91,7 +94,7 @@ pub(crate) fn untold(
         let rows = rows(session, location, &cover.ragged)?;
         parts.push(format!("FROM {rows} WHERE {}", among(&cover.ragged)));
     }
-    if let Some(reach) = cover.reach() {
+    if let Some(reach) = cover.reach().filter(|_| cover.lacking) {
         let waiting = format!("NOT folded AND {}", overlapping(&[reach]));
         let pieces = session.pieces(Table::Clicks, &waiting)?;
         if !pieces.is_empty() {

@@ -210,11 +210,14 @@ async fn what_is_promoted_is_shown_everywhere_and_what_is_rolled_back_nowhere() 
     catalog.crawl(true).await.unwrap();
     let config = crate::Config {
         path: shore.folder.path().join("other.duckdb"),
+        // What it registers waits to be folded, which the promotion does.
+        fold_rows: 4,
         ..shore.config()
     };
     let other = shore.open(config).await.unwrap();
     other.crawl(false).await.unwrap();
     other.crawl(true).await.unwrap();
+    assert_eq!(other.backlog().await.unwrap(), 0);
     assert_eq!(
         digests(&other).await,
         digests(&catalog).await,
