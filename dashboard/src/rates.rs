@@ -80,10 +80,10 @@ pub(crate) fn sentence(rates: &[Rate], balance: &Balance, now: Timestamp) -> Str
         None => "How many records come in is not known: the topic was not asked".to_owned(),
     };
     format!(
-        "{taken}; {:.1} rows and {} a second are committed, in {:.0} objects an hour.",
+        "{taken}; {:.1} rows and {} a second are committed, in {} objects an hour.",
         sum(|pace| pace.rows),
         figures::size(sum(|pace| pace.bytes) as u64),
-        sum(|pace| pace.objects),
+        figures::count(sum(|pace| pace.objects).round() as u64),
     )
 }
 

@@ -1,7 +1,7 @@
 //! A batch: open while records come, sealed when it is full, old or the hour turns, then
 //! encoded as the Parquet objects that the commit creates.
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use object_store::path::Path;
@@ -17,10 +17,17 @@ use crate::columns::{Builders, Encoding};
 use crate::footer::{self, FORMAT};
 use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row, letters};
 
+/// Rows are built in pieces of so many: a piece's buffers are as large as what they hold, where
+/// those of a whole batch would be grown to twice that, and copied at each growth.
+const PIECE: usize = 8_192;
+
 /// An open batch of one partition and one hour.
 pub struct Batch {
     footer: Footer,
     hour: Hour,
+    /// Its first rows.
+    pieces: Vec<RecordBatch>,
+    /// Those behind them, less than [`PIECE`].
     builders: Builders,
     letters: Vec<DeadLetter>,
     bytes: usize,
@@ -57,6 +64,7 @@ impl Batch {
         Self {
             footer,
             hour,
+            pieces: Vec::new(),
             builders: Builders::new(),
             letters: Vec::new(),
             bytes: 0,
@@ -98,6 +106,9 @@ impl Batch {
         self.footer.occurred = Some((least.min(row.occurred_at), greatest.max(row.occurred_at)));
         self.bytes += row.weight();
         self.builders.push(row);
+        if self.builders.len() == PIECE {
+            self.pieces.push(self.builders.finish());
+        }
     }
 
     /// Takes a dead letter in the record's stead.
@@ -133,7 +144,10 @@ impl Batch {
 
     /// Closes the batch.
     #[must_use]
-    pub fn seal(self) -> SealedBatch {
+    pub fn seal(mut self) -> SealedBatch {
+        if self.pieces.is_empty() || self.builders.len() > 0 {
+            self.pieces.push(self.builders.finish());
+        }
         let name = ObjectName {
             hour: self.hour,
             partition: self.footer.partition,
@@ -142,7 +156,7 @@ impl Batch {
         SealedBatch {
             name,
             footer: self.footer,
-            columns: self.builders.finish(),
+            pieces: self.pieces,
             letters: self.letters,
             bytes: self.bytes,
         }
@@ -153,7 +167,8 @@ impl Batch {
 pub struct SealedBatch {
     name: ObjectName,
     footer: Footer,
-    columns: Vec<ArrayRef>,
+    /// Its rows; one piece at least.
+    pieces: Vec<RecordBatch>,
     letters: Vec<DeadLetter>,
     bytes: usize,
 }
@@ -197,9 +212,9 @@ impl SealedBatch {
         self.bytes
     }
 
-    /// What it says of itself, and its columns.
-    pub(crate) fn into_columns(self) -> (Footer, Vec<ArrayRef>) {
-        (self.footer, self.columns)
+    /// What it says of itself, and its rows.
+    pub(crate) fn into_pieces(self) -> (Footer, Vec<RecordBatch>) {
+        (self.footer, self.pieces)
     }
 
     /// Writes Parquet; its maker has read so many entries of the `ledger`. Heavy: call it off the
@@ -208,19 +223,19 @@ impl SealedBatch {
         let Self {
             name,
             mut footer,
-            columns,
+            pieces,
             letters,
             ..
         } = self;
         let letters = (!letters.is_empty()).then(|| {
-            let columns = letters::columns(footer.partition, &letters);
-            let bytes = parquet(letters::schema(), columns, Vec::new());
+            let rows = letters::rows(footer.partition, &letters);
+            let bytes = parquet(&letters::schema(), vec![rows], Vec::new());
             let digest = format!("{:x}", Sha256::digest(&bytes));
             (name.letters(&digest[..32]), Bytes::from(bytes))
         });
         footer.ledger = ledger;
         footer.letters = letters.as_ref().map(|(path, _)| path.to_string());
-        let mut object = parquet(crate::schema(), columns, footer.metadata());
+        let mut object = parquet(&crate::schema(), pieces, footer.metadata());
         footer::stamp(&mut object);
         Encoded {
             name,
@@ -236,7 +251,7 @@ impl SealedBatch {
 const DICTIONARY: usize = 256 << 10;
 
 /// One Parquet file of one row group: ZSTD(3), statistics, dictionaries where values repeat.
-fn parquet(schema: SchemaRef, columns: Vec<ArrayRef>, metadata: Vec<KeyValue>) -> Vec<u8> {
+fn parquet(schema: &SchemaRef, pieces: Vec<RecordBatch>, metadata: Vec<KeyValue>) -> Vec<u8> {
     let level = ZstdLevel::try_new(3).expect("3 is a level of zstd");
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -253,10 +268,11 @@ fn parquet(schema: SchemaRef, columns: Vec<ArrayRef>, metadata: Vec<KeyValue>) -
         }
         properties = properties.set_column_dictionary_enabled(path, repeats);
     }
-    let batch = RecordBatch::try_new(schema.clone(), columns)
-        .expect("builders and schema come from one table");
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties.build()))
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties.build()))
         .expect("every column of the table has a Parquet type");
-    writer.write(&batch).expect("writing to memory");
+    // Each goes as soon as it is written.
+    for rows in pieces {
+        writer.write(&rows).expect("writing to memory");
+    }
     writer.into_inner().expect("writing to memory")
 }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+    Array, ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder,
+    Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder,
+    UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_schema::extension;
@@ -211,8 +212,19 @@ macro_rules! columns {
                 $(self.$name.append(&row.$name);)*
             }
 
-            pub(crate) fn finish(mut self) -> Vec<ArrayRef> {
-                vec![$(Arc::new(self.$name.finish()) as ArrayRef,)*]
+            /// How many rows they hold.
+            pub(crate) fn len(&self) -> usize {
+                self.event_id.len()
+            }
+
+            /// What they hold, in buffers no larger than that. They are empty then.
+            pub(crate) fn finish(&mut self) -> RecordBatch {
+                let mut columns = vec![$(Arc::new(self.$name.finish()) as ArrayRef,)*];
+                for column in &mut columns {
+                    column.shrink_to_fit();
+                }
+                RecordBatch::try_new(schema(), columns)
+                    .expect("builders and schema come from one table")
             }
         }
     };

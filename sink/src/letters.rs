@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, FixedSizeBinaryBuilder, StringBuilder, TimestampMicrosecondBuilder,
-    UInt32Builder, UInt64Builder,
+    ArrayRef, BinaryBuilder, FixedSizeBinaryBuilder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow_schema::extension;
@@ -94,7 +94,7 @@ pub fn schema() -> SchemaRef {
 }
 
 /// The letters' columns, in the order of the schema.
-pub(crate) fn columns(partition: Partition, letters: &[DeadLetter]) -> Vec<ArrayRef> {
+pub(crate) fn rows(partition: Partition, letters: &[DeadLetter]) -> RecordBatch {
     let mut partitions = UInt32Builder::new();
     let mut offsets = UInt64Builder::new();
     let mut times = TimestampMicrosecondBuilder::new().with_timezone("UTC");
@@ -114,7 +114,7 @@ pub(crate) fn columns(partition: Partition, letters: &[DeadLetter]) -> Vec<Array
         details.append_value(&letter.detail);
         raws.append_option(letter.raw.as_deref());
     }
-    vec![
+    let columns: Vec<ArrayRef> = vec![
         Arc::new(partitions.finish()),
         Arc::new(offsets.finish()),
         Arc::new(times.finish()),
@@ -122,5 +122,6 @@ pub(crate) fn columns(partition: Partition, letters: &[DeadLetter]) -> Vec<Array
         Arc::new(reasons.finish()),
         Arc::new(details.finish()),
         Arc::new(raws.finish()),
-    ]
+    ];
+    RecordBatch::try_new(schema(), columns).expect("builders and schema have the same columns")
 }

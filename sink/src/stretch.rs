@@ -1,6 +1,7 @@
 //! A stretch: rows of the topic that no object holds yet, for those who show them before.
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use topic::{Offset, Partition, Timestamp};
 
 use crate::SealedBatch;
@@ -21,15 +22,15 @@ pub struct Stretch {
 }
 
 impl SealedBatch {
-    /// The batch's rows instead of its objects. Its buffers are as large as what they hold.
+    /// The batch's rows instead of its objects. Their buffers are as large as what they hold.
     #[must_use]
     pub fn stretch(self) -> Stretch {
-        let (footer, mut columns) = self.into_columns();
-        for column in &mut columns {
-            column.shrink_to_fit();
-        }
-        let rows = RecordBatch::try_new(crate::schema(), columns)
-            .expect("builders and schema come from one table");
+        let (footer, mut pieces) = self.into_pieces();
+        let rows = match pieces.pop() {
+            Some(rows) if pieces.is_empty() => rows,
+            last => concat_batches(&crate::schema(), pieces.iter().chain(&last))
+                .expect("all pieces have the lake's columns"),
+        };
         Stretch {
             partition: footer.partition,
             first: footer.first,

@@ -273,14 +273,17 @@ impl Worker {
         self.commit_due();
     }
 
-    /// At the budget the largest open batch is sealed, at twice the budget reading pauses.
+    /// When what is open fills the budget the largest batch is sealed, when with what is on its
+    /// way it is twice the budget reading pauses. To seal for what is on its way, too, would free
+    /// nothing, and make an object of each handful of records until it has arrived.
     fn keep_budget(&mut self) {
         let budget = usize::try_from(self.sink.max_memory.as_u64()).unwrap_or(usize::MAX);
         let held: usize = self.partitions.values().map(Held::size).sum();
-        if held >= budget {
+        let weight = |active: &Active| active.open().map_or(0, |(_, size, _)| size);
+        let actives = self.partitions.values_mut().filter_map(Held::active);
+        if actives.map(|active| weight(active)).sum::<usize>() >= budget {
             let largest = self.partitions.values_mut().filter_map(Held::active);
-            let largest = largest.max_by_key(|active| active.open().map_or(0, |(_, size, _)| size));
-            if let Some(active) = largest {
+            if let Some(active) = largest.max_by_key(|active| weight(active)) {
                 active.seal();
             }
         }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use arrow::array::AsArray;
+use arrow::datatypes::UInt64Type;
 use sink::{Entry, Offset, Partition};
 
 use super::{ARRIVAL, Shore, VIEW, lines, moment};
@@ -112,6 +114,26 @@ async fn invariant_6_a_catalog_that_grew_equals_one_that_was_built_at_once() {
     let other = shore.open(config).await.unwrap();
     assert_eq!(other.crawl(false).await.unwrap().registered, 6);
     assert_eq!(digests(&other).await, digests(&catalog).await);
+}
+
+#[tokio::test]
+async fn a_batch_of_many_pieces_is_one_object_and_one_stretch() {
+    const ROWS: u64 = 20_000;
+    let shore = Shore::new().await;
+    let clicks = vec![VIEW; ROWS as usize];
+    shore.commit(0, 0, &clicks).await;
+    let catalog = shore.catalog().await;
+    assert_eq!(catalog.crawl(false).await.unwrap().registered, 1);
+    let sql = "SELECT count(*) || ' ' || count(DISTINCT event_id) || ' ' ||
+        count(*) FILTER (\"offset\" = place) FROM (
+            SELECT *, row_number() OVER () - 1 AS place FROM clicks)";
+    let said = lines(&catalog.query(sql).await.unwrap());
+    assert_eq!(said, ["20000 20000 20000"]);
+    let stretch = super::batch(ARRIVAL, 0, 0, &clicks).seal().stretch();
+    let offsets = stretch.rows.column_by_name("offset").unwrap();
+    let offsets = offsets.as_primitive::<UInt64Type>().values();
+    assert!(offsets.iter().copied().eq(0..ROWS));
+    assert_eq!((stretch.first.0, stretch.end.0), (0, ROWS));
 }
 
 #[tokio::test]

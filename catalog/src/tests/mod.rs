@@ -152,11 +152,7 @@ impl Shore {
     ) -> String {
         let appended_at = moment(arrival);
         let hour = Hour::of(appended_at);
-        let begin = (Partition(partition), Offset(first));
-        let mut batch = Batch::new(Self::topic(), "c0".into(), begin.0, begin.1, hour, false);
-        for (offset, click) in (first..).zip(clicks) {
-            batch.push(&row(partition, offset, appended_at, click));
-        }
+        let mut batch = batch(arrival, partition, first, clicks);
         let letters_from = first + clicks.len() as u64;
         for offset in letters_from..letters_from + letters {
             batch.reject(DeadLetter {
@@ -180,6 +176,18 @@ impl Shore {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("lake").join(name)
     }
+}
+
+/// A batch of these rows, still open.
+pub(super) fn batch(arrival: &str, partition: u32, first: u64, clicks: &[Click]) -> Batch {
+    let appended_at = moment(arrival);
+    let (hour, topic) = (Hour::of(appended_at), Shore::topic());
+    let begin = (Partition(partition), Offset(first));
+    let mut batch = Batch::new(topic, "c0".into(), begin.0, begin.1, hour, false);
+    for (offset, click) in (first..).zip(clicks) {
+        batch.push(&row(partition, offset, appended_at, click));
+    }
+    batch
 }
 
 fn row<'r>(partition: u32, offset: u64, appended_at: Timestamp, click: &Click) -> Row<'r> {

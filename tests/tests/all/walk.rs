@@ -12,6 +12,11 @@ use tests::clickweir::{Place, binary};
 use tests::real;
 use tokio::time::{Instant, sleep};
 
+/// A window's width and height, in CSS pixels.
+type Size = (u32, u32);
+const WIDE: Size = (1280, 900);
+const PHONE: Size = (360, 900);
+
 /// The lines of the walk's shell blocks.
 fn commands() -> Vec<String> {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
@@ -66,15 +71,20 @@ async fn the_walk_from_a_click_to_a_chart_is_as_the_readme_tells_it() {
     let Some(browser) = browser::start(Scripts::On).await else {
         return;
     };
+    let dashboard = || up.dashboard.clone();
+    let page = |path| format!("{}/{path}", up.dashboard);
     let pages = [
-        ("shop", up.shop.clone(), "h1"),
-        ("dashboard", up.dashboard.clone(), "canvas"),
-        ("funnel", format!("{}/funnel", up.dashboard), "svg"),
-        ("pipeline", format!("{}/pipeline", up.dashboard), "table"),
-        ("datasets", format!("{}/datasets", up.dashboard), "pre"),
+        ("shop", up.shop.clone(), "h1", WIDE, "light"),
+        ("dashboard", dashboard(), "canvas", WIDE, "light"),
+        ("funnel", page("funnel"), "svg", WIDE, "light"),
+        ("pipeline", page("pipeline"), "table", WIDE, "light"),
+        ("datasets", page("datasets"), "pre", WIDE, "light"),
+        ("dashboard-dark", dashboard(), "canvas", WIDE, "dark"),
+        ("dashboard-phone", dashboard(), "canvas", PHONE, "light"),
     ];
-    browser.widen(1280, 900).await.unwrap();
-    for (name, url, drawn) in pages {
+    for (name, url, drawn, (width, height), scheme) in pages {
+        browser.widen(width, height).await.unwrap();
+        browser.prefer(scheme).await.unwrap();
         browser.open(&url).await.unwrap();
         let there = format!("return document.querySelector({drawn:?}) !== null");
         browser
