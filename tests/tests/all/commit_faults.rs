@@ -2,6 +2,7 @@
 //! record once. And a suite that cannot fail proves nothing: a planted bug must be caught.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::json;
+use serde_json::{Value, json};
 use sink::audit::{self, Audit};
 use sink::{Lake, Location};
 use tests::faulty::Faulty;
@@ -33,9 +35,9 @@ fn seeds() -> u64 {
         .unwrap_or(6)
 }
 
-async fn topic(folder: &str) -> Arc<dyn Topic> {
+async fn topic(folder: &str, partitions: u32) -> Arc<dyn Topic> {
     let config: topic::Config = serde_json::from_value(json!({
-        "url": format!("file:{folder}"), "partitions": PARTITIONS, "retention": "7d",
+        "url": format!("file:{folder}"), "partitions": partitions, "retention": "7d",
         "retention_size": "0B", "queue": "8MiB", "max_record": "1MiB", "append_timeout": "5s",
         "linger": "1ms", "session_timeout": "6s", "security": "plaintext", "sasl_mechanism": "",
         "sasl_username": "", "sasl_password": "", "ca": "",
@@ -53,9 +55,9 @@ async fn topic(folder: &str) -> Arc<dyn Topic> {
 }
 
 /// Numbered clicks; every tenth id comes twice.
-async fn fill(topic: &dyn Topic) {
+async fn fill(topic: &dyn Topic, numbers: Range<u64>) {
     let writer = topic.writer().unwrap();
-    let drafts: Vec<Draft> = (0..RECORDS)
+    let drafts: Vec<Draft> = numbers
         .map(|n| {
             let id = if n % 10 == 9 { n - 3 } else { n };
             let visitor = id % 50;
@@ -82,15 +84,23 @@ pub(crate) fn worker(
     lake: &Lake,
     group: &str,
 ) -> (CancellationToken, Arc<Status>, Running) {
-    let config = config(group);
     // Batches of two sizes: where two groups both believe that they own a partition, their
     // objects begin alike and end elsewhere.
     let max_rows = if group == ZOMBIE { 61 } else { 97 };
-    let sink = serde_json::from_value(json!({
+    let sink = json!({
         "max_age": "20ms", "max_bytes": "64MiB", "max_rows": max_rows, "max_memory": "96MiB",
         "handover": "200ms", "max_silence": "10m",
-    }))
-    .unwrap();
+    });
+    worker_of(topic, lake, group, sink)
+}
+
+fn worker_of(
+    topic: &Arc<dyn Topic>,
+    lake: &Lake,
+    group: &str,
+    sink: Value,
+) -> (CancellationToken, Arc<Status>, Running) {
+    let sink = serde_json::from_value(sink).unwrap();
     let (stop, status) = (CancellationToken::new(), Arc::<Status>::default());
     let components = Components {
         topic: topic.clone(),
@@ -100,7 +110,12 @@ pub(crate) fn worker(
         status: status.clone(),
         pulse: Box::new(|| {}),
     };
-    let running = tokio::spawn(transformer::run(config, sink, components, stop.clone()));
+    let running = tokio::spawn(transformer::run(
+        config(group),
+        sink,
+        components,
+        stop.clone(),
+    ));
     (stop, status, running)
 }
 
@@ -125,8 +140,8 @@ async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
 /// faults there were.
 async fn play(seed: u64, unconditional: bool) -> (Audit, u64) {
     let folder = tempfile::tempdir().unwrap();
-    let topic = topic(folder.path().to_str().unwrap()).await;
-    fill(topic.as_ref()).await;
+    let topic = topic(folder.path().to_str().unwrap(), PARTITIONS).await;
+    fill(topic.as_ref(), 0..RECORDS).await;
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let mut faulty = Faulty::new(store.clone(), seed, 30);
     if unconditional {
@@ -219,4 +234,37 @@ async fn the_suite_itself_fails_where_creates_are_not_conditional() {
         }
     }
     panic!("20 seeds over a store without conditional creates, and nothing was found");
+}
+
+#[tokio::test]
+async fn a_slow_store_makes_no_small_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = topic(folder.path().to_str().unwrap(), 1).await;
+    let slow = ThrottleConfig {
+        wait_put_per_call: Duration::from_millis(300),
+        ..ThrottleConfig::default()
+    };
+    let store = ThrottledStore::new(InMemory::new(), slow);
+    let lake = Lake::new(Arc::new(store), Location::Folder("/simulated".into()));
+    let sink = json!({
+        "max_age": "1s", "max_bytes": "64MiB", "max_rows": 1_000_000, "max_memory": "200kB",
+        "handover": "5s", "max_silence": "10m",
+    });
+    let (stop, _, running) = worker_of(&topic, &lake, "a", sink);
+    // A few at a time: there is something to seal at each turn while a create is under way.
+    for first in (0..RECORDS).step_by(20) {
+        fill(topic.as_ref(), first..first + 20).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut verdict = audited(topic.as_ref(), &lake).await;
+    while verdict.pending > 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        verdict = audited(topic.as_ref(), &lake).await;
+    }
+    assert!(verdict.clean(), "{verdict:?}");
+    // Two that fill the budget, and what came of age.
+    let objects = lake.files(None).await.unwrap().len();
+    assert!(objects <= 8, "{objects} objects");
+    stop.cancel();
+    running.await.unwrap().unwrap();
 }
