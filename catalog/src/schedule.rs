@@ -51,9 +51,10 @@ async fn crawls(
     let mut rested = Instant::now();
     let mut backlog = 0;
     loop {
+        // In this order, a turn that ends the waiting takes no notice away.
         let told = async {
-            landed.notified().await;
             sleep_until(rested).await;
+            landed.notified().await;
         };
         let stopping = tokio::select! {
             biased;
