@@ -19,10 +19,11 @@ const REST: Duration = Duration::from_millis(100);
 const CALM: u32 = 3;
 
 /// Crawls every `config.every`, and at once when `landed` is told that this process has written
-/// an object; the whole lake every `config.full_every`. Publishes every `config.publish_every`,
-/// and when a replay was promoted or rolled back. Between crawls, folds the backlog. Beside that, crawls the external trees and
-/// makes the data sets as each says. An error is logged and the next turn tries again. `progress`
-/// is told of every run that succeeded. Ends with one last crawl, when `shutdown` says so.
+/// an object; the whole lake every `config.full_every`. Between crawls, folds the backlog.
+/// Publishes every `config.publish_every`, and when a replay was promoted or rolled back. Beside
+/// that, crawls the external trees and makes the data sets as each says. An error is logged and
+/// the next turn tries again. `progress` is told of every run that succeeded. Ends with one last
+/// crawl, when `shutdown` says so.
 pub async fn run(
     catalog: Catalog,
     landed: Arc<Notify>,
