@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::replaying::Stretch;
+use crate::command::replay::Stretch;
 
 /// Clicks from the browser to a lake that anyone can query, each exactly once.
 #[derive(Debug, Parser)]

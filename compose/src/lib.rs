@@ -1,34 +1,20 @@
 //! Where everything is put together: the binary `clickweir`. Glue only.
 //!
-//! A [`node::Node`] opens topic, lake and catalog as a command needs them; [`commands`] is what
-//! a shell may ask of one, whether it is this process or, through [`owner`], the one that owns
-//! the files; [`up`] and [`roles`] run the stages.
+//! A [`node::Node`] opens topic, lake and catalog as a command needs them; [`command`] is what
+//! a shell may ask of one, whether it is this process or, through [`command::owner`], the one that owns
+//! the files; [`role`] runs the stages.
 //!
 //! Invariants (the numbers are DESIGN's):
 //! - 11: only this crate reads the environment and the arguments, installs tracing, handles
 //!   signals and decides the exit code.
 //! - Nothing is decided here that a stage could decide; no file is over 250 lines.
 
-mod against;
-mod auditing;
 mod cli;
-mod commands;
-mod demo;
-mod health;
-mod importing;
-mod listen;
-mod lookup;
+mod command;
 mod node;
-mod observe;
-mod owner;
 mod print;
-mod promoting;
-mod replaying;
-mod roles;
+mod role;
 mod settings;
-mod shell;
-mod tailing;
-mod up;
 
 use std::process::ExitCode;
 
@@ -57,7 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::load(config.as_deref(), &set)?;
-    observe::install();
+    role::log::install();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -68,9 +54,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 seed,
                 once,
             } => {
-                up::run(
+                role::up::run(
                     settings,
-                    up::Demo {
+                    role::up::Demo {
                         visitors,
                         seed,
                         once,
@@ -78,28 +64,28 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 )
                 .await
             }
-            Task::Prepare => roles::prepare(settings).await,
-            Task::Producer => roles::producer(settings).await,
-            Task::Transformer => roles::transformer(settings).await,
-            Task::Crawl { watch } => roles::crawl(settings, watch).await,
-            Task::Dashboard => roles::dashboard(settings).await,
+            Task::Prepare => role::prepare(settings).await,
+            Task::Producer => role::producer(settings).await,
+            Task::Transformer => role::transformer(settings).await,
+            Task::Crawl { watch } => role::crawl(settings, watch).await,
+            Task::Dashboard => role::dashboard(settings).await,
             Task::Import { file, format, map } => {
-                importing::ask(settings, &file, format, map.as_deref()).await
+                command::import::ask(settings, &file, format, map.as_deref()).await
             }
-            Task::Query { sql, format } => shell::query(settings, &sql, format).await,
+            Task::Query { sql, format } => command::shell::query(settings, &sql, format).await,
             Task::Audit {
                 json,
                 deep,
                 against,
-            } => auditing::ask(settings, json, deep, against.as_deref()).await,
-            Task::Replay { into, stretch } => replaying::ask(settings, &into, &stretch).await,
-            Task::Diff { name, json } => promoting::diff(settings, &name, json).await,
-            Task::Promote { name } => promoting::promote(settings, &name).await,
-            Task::Rollback { name } => promoting::rollback(settings, &name).await,
-            Task::Topic { topic } => shell::topic(settings, topic).await,
-            Task::Gap { gap } => shell::gap(settings, gap).await,
-            Task::Publish { base } => shell::publish(settings, base).await,
-            Task::Health { role } => health::ask(settings, role).await,
+            } => command::audit::ask(settings, json, deep, against.as_deref()).await,
+            Task::Replay { into, stretch } => command::replay::ask(settings, &into, &stretch).await,
+            Task::Diff { name, json } => command::promote::diff(settings, &name, json).await,
+            Task::Promote { name } => command::promote::promote(settings, &name).await,
+            Task::Rollback { name } => command::promote::rollback(settings, &name).await,
+            Task::Topic { topic } => command::shell::topic(settings, topic).await,
+            Task::Gap { gap } => command::shell::gap(settings, gap).await,
+            Task::Publish { base } => command::shell::publish(settings, base).await,
+            Task::Health { role } => role::health::ask(settings, role).await,
             Task::Config { .. } => {
                 print::lines(&settings.sources());
                 Ok(ExitCode::SUCCESS)

@@ -11,9 +11,9 @@ use tokio::sync::OnceCell;
 use topic::clock::{self, SharedClock};
 use topic::{Open, Topic};
 
-use crate::auditing::Auditing;
-use crate::importing::Importing;
-use crate::replaying::Replaying;
+use crate::command::audit::Auditing;
+use crate::command::import::Importing;
+use crate::command::replay::Replaying;
 use crate::settings::Settings;
 
 /// What a process holds of the two places where data rests.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::cli::{GapTask, RowFormat, TopicTask};
-use crate::owner::Door;
+use crate::command::owner::Door;
 use crate::print;
 use crate::settings::Settings;
 

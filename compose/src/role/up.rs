@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use transformer::Status;
 
 use crate::cli::Role;
-use crate::listen::{Signals, bind_near};
+use crate::command::owner::Ownership;
 use crate::node::Node;
-use crate::owner::Ownership;
+use crate::print;
+use crate::role::signals::{Signals, bind_near};
+use crate::role::{self, demo, health, tail};
 use crate::settings::Settings;
-use crate::{demo, health, print, roles, tailing};
 
 /// How long a stage may take to end.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -60,7 +61,7 @@ impl Stage {
 /// Runs everything until a signal, or with `once` until the demo's summary.
 pub(crate) async fn run(mut settings: Settings, demo: Demo) -> anyhow::Result<ExitCode> {
     let signals = Signals::listen()?;
-    tailing::share(&mut settings.sections);
+    tail::share(&mut settings.sections);
     let node = Node::new(settings);
     let sections = &node.settings.sections;
     let edge_listener = bind_near(sections.producer.listen, "producer.listen")?;
@@ -78,7 +79,7 @@ pub(crate) async fn run(mut settings: Settings, demo: Demo) -> anyhow::Result<Ex
     ));
     print::line(&format!("dashboard  http://{pages}/"));
 
-    let token = roles::token();
+    let token = role::token();
     let stop = CancellationToken::new;
     let edge_stop = stop();
     let edge = Stage::start("edge", edge_stop.clone(), {
@@ -86,10 +87,10 @@ pub(crate) async fn run(mut settings: Settings, demo: Demo) -> anyhow::Result<Ex
         producer::run(config, edge_listener, writer, node.clock.clone(), edge_stop)
     });
     let (member_stop, status) = (stop(), Arc::<Status>::default());
-    let member = roles::member(&node, status.clone(), member_stop.clone()).await?;
+    let member = role::member(&node, status.clone(), member_stop.clone()).await?;
     let member = Stage::start("transformer", member_stop, member);
     let tail_stop = stop();
-    let tail = tailing::tail(&node, tail_stop.clone()).await?;
+    let tail = tail::tail(&node, tail_stop.clone()).await?;
     let tail = Stage::start("tail", tail_stop, tail);
     let crawl_stop = stop();
     let pulse = health::pulse(&node.settings, Role::Crawl, node.clock.clone());
@@ -104,7 +105,7 @@ pub(crate) async fn run(mut settings: Settings, demo: Demo) -> anyhow::Result<Ex
     let page_stop = stop();
     let dashboard = Stage::start("dashboard", page_stop.clone(), {
         let config = sections.dashboard.clone();
-        let sources = roles::sources(&node, topic, &token, shop);
+        let sources = role::sources(&node, topic, &token, shop);
         dashboard::run(
             config,
             page_listener,

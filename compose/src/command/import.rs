@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::FileFormat;
+use crate::command::owner::Door;
 use crate::node::Node;
-use crate::owner::Door;
 use crate::print;
 use crate::settings::Settings;
 

@@ -13,9 +13,9 @@ use sink::audit::{self, Survey};
 use tokio::time::{Instant, sleep};
 use transformer::deep;
 
-use crate::against::{Compared, Verdict};
+use crate::command::owner::Door;
+use crate::command::verdict::{Compared, Verdict};
 use crate::node::Node;
-use crate::owner::Door;
 use crate::print;
 use crate::settings::Settings;
 

@@ -1,5 +1,14 @@
 //! What a shell may ask of a node, by name.
 
+pub(crate) mod audit;
+pub(crate) mod import;
+mod lookup;
+pub(crate) mod owner;
+pub(crate) mod promote;
+pub(crate) mod replay;
+pub(crate) mod shell;
+pub(crate) mod verdict;
+
 use std::sync::Arc;
 
 use anyhow::{Context, bail};

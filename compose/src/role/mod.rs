@@ -1,5 +1,12 @@
 //! One stage in a process, as on a cluster.
 
+pub(crate) mod demo;
+pub(crate) mod health;
+pub(crate) mod log;
+mod signals;
+pub(crate) mod tail;
+pub(crate) mod up;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,11 +21,11 @@ use topic::Topic;
 use transformer::{Components, Enrichment, Status};
 
 use crate::cli::Role;
-use crate::listen::{Signals, bind};
+use crate::command::owner::Ownership;
 use crate::node::Node;
-use crate::owner::Ownership;
+use crate::role::signals::{Signals, bind};
 use crate::settings::Settings;
-use crate::{commands, health, print, tailing};
+use crate::{command, print};
 
 /// How long a stage may take to end after the first signal.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -198,7 +205,7 @@ pub(crate) fn sources(
     });
     Sources {
         watermarks: Some(watermarks),
-        commands: commands::served(node, token),
+        commands: command::served(node, token),
         edge: format!("http://{edge}"),
     }
 }
@@ -225,7 +232,7 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
         signals.stop.clone(),
         move |_| pulse(),
     ));
-    let tail = tailing::tail(&node, signals.stop.clone()).await?;
+    let tail = tail::tail(&node, signals.stop.clone()).await?;
     let _owned = Ownership::claim(&node.settings, address, &token)?;
     print::line(&format!("dashboard on http://{address}"));
     let clock = node.clock.clone();

@@ -12,8 +12,8 @@ use sink::audit::{self, Audit, Finding, Survey};
 use sink::{Ranges, ReplayName};
 use topic::Watermarks;
 
+use crate::command::owner::Door;
 use crate::node::Node;
-use crate::owner::Door;
 use crate::print;
 use crate::settings::Settings;
 

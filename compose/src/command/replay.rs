@@ -17,8 +17,8 @@ use topic::{Offset, Partition, Timestamp};
 use transformer::Enrichment;
 use transformer::replay::{self, Parts, Report, Span};
 
+use crate::command::owner::Door;
 use crate::node::Node;
-use crate::owner::Door;
 use crate::print;
 use crate::settings::Settings;
 
