@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::token::Token;
+use crate::http::token::Token;
 
 /// One command: JSON in, JSON out. What the JSON holds is between the shell that sends it and
 /// the function that `compose` hands in.

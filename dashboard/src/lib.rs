@@ -18,37 +18,16 @@
 //! - The accounting lays two independent measures side by side: offsets, and the footers.
 
 mod api;
-mod asked;
-mod assets;
-mod axis;
-mod balance;
-mod cards;
 mod command;
 mod config;
-mod controls;
-mod datasets;
-mod figures;
-#[cfg(test)]
-mod fixture;
-mod format;
-mod funnel;
-mod guard;
-mod health;
-mod live;
+mod http;
 mod page;
-mod panels;
-mod periods;
-mod pipeline;
-mod plot;
-mod rates;
-mod reply;
-mod selection;
+mod select;
 mod server;
-mod sheet;
 mod site;
-mod sql;
-mod stacked;
-mod token;
+#[cfg(test)]
+mod tests;
+mod view;
 
 pub use command::{Command, CommandError, Commands, Span, Watermarks};
 pub use config::Config;

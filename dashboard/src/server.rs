@@ -16,11 +16,14 @@ use catalog::{Catalog, SharedClock};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::{Access, guard, told};
-use crate::live::Ending;
-use crate::reply::Problem;
+use crate::Config;
+use crate::api::live::Ending;
+use crate::api::{command, health, live, panels, query};
+use crate::http::guard::{Access, guard, told};
+use crate::http::problem::Problem;
+use crate::http::{assets, params};
+use crate::page::{datasets, funnel, overview, pipeline, sql};
 use crate::site::{Site, Sources};
-use crate::{Config, api, asked, assets, datasets, funnel, health, live, page, pipeline, sql};
 
 /// What a query or a command may weigh, in bytes: a list of ids is the largest.
 const BODY: usize = 8 << 20;
@@ -110,8 +113,8 @@ fn routes(service: &mut web::ServiceConfig) {
                 .error_handler(body_refused),
         )
         .app_data(web::QueryConfig::default().error_handler(query_refused))
-        .service(read("/", page::page))
-        .service(read("/panels", page::fragment))
+        .service(read("/", overview::page))
+        .service(read("/panels", overview::fragment))
         .service(read("/funnel", funnel::page))
         .service(read("/live", live::clicks))
         .service(read("/pipeline", pipeline::page))
@@ -125,15 +128,15 @@ fn routes(service: &mut web::ServiceConfig) {
         .service(read("/metrics", health::metrics))
         .service(
             web::resource("/api/query")
-                .route(web::get().to(api::query))
-                .route(web::post().to(api::asked))
+                .route(web::get().to(query::get))
+                .route(web::post().to(query::post))
                 .default_service(web::to(|request: HttpRequest| {
                     not_allowed(&request, "GET, POST")
                 })),
         )
-        .service(write("/api/crawl", api::crawl))
-        .service(read("/api/{panel}", api::panel))
-        .service(write("/command/{name}", api::command))
+        .service(write("/api/crawl", query::crawl))
+        .service(read("/api/{panel}", panels::panel))
+        .service(write("/command/{name}", command::run))
         .default_service(web::to(missing));
 }
 
@@ -187,7 +190,7 @@ fn query_refused(error: QueryPayloadError, request: &HttpRequest) -> actix_web::
     };
     let remedy = match request.path() {
         "/api/query" | "/sql" => "known are sql and format, each once".to_owned(),
-        _ => asked::known(),
+        _ => params::known(),
     };
     refused(Problem::invalid(text, &remedy), request)
 }
@@ -210,6 +213,3 @@ fn refused(problem: Problem, request: &HttpRequest) -> actix_web::Error {
     let text = problem.error.clone();
     actix_web::error::InternalError::from_response(text, told(request.path(), problem)).into()
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,10 +6,10 @@ use catalog::{Catalog, Error, Freshness, SharedClock, Timestamp, Totals};
 use futures::try_join;
 use tokio::time::timeout;
 
-use crate::balance::Balance;
 use crate::command::{Commands, Span, Watermarks};
-use crate::reply::Problem;
-use crate::selection::{Selection, Window};
+use crate::http::problem::Problem;
+use crate::select::selection::{Selection, Window};
+use crate::view::balance::Balance;
 
 /// How long a page waits for the topic's own numbers; it is shown without them then.
 const PATIENCE: Duration = Duration::from_secs(2);

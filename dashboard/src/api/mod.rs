@@ -1,0 +1,7 @@
+//! What programs ask for.
+
+pub(crate) mod command;
+pub(crate) mod health;
+pub(crate) mod live;
+pub(crate) mod panels;
+pub(crate) mod query;

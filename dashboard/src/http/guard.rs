@@ -1,0 +1,221 @@
+//! Who is answered, and with which headers: a page of somebody else can neither reach a
+//! dashboard on this machine by a name of its own, nor make a browser send it a command, nor
+//! load anything into our pages.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::Authority;
+use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, ResponseError, web};
+
+use crate::http::problem::{PageProblem, Problem};
+use crate::http::token::Token;
+
+/// Letters that a token must have, so that it is not guessed.
+const LETTERS: usize = 16;
+
+/// Who may ask.
+#[derive(Debug, Clone)]
+pub(crate) enum Access {
+    /// Whoever is on this machine, and names it.
+    Machine,
+    /// Whoever holds the token.
+    Holder(Token),
+}
+
+impl Access {
+    /// What a listener's address and the configured token make of it; why it cannot be.
+    pub(crate) fn to(address: SocketAddr, token: &str) -> Result<Self, String> {
+        match token.chars().count() {
+            0 if address.ip().is_loopback() => Ok(Self::Machine),
+            0 => Err(format!(
+                "on {address} everybody could read every click: set dashboard.token to a secret, or dashboard.listen to a loopback address"
+            )),
+            LETTERS.. => Ok(Self::Holder(Token::new(token))),
+            few => Err(format!(
+                "dashboard.token has {few} letters: give it {LETTERS} or more, such as what `openssl rand -hex 16` prints"
+            )),
+        }
+    }
+
+    /// Why a request is not answered, where that is so.
+    fn refusal(&self, path: &str, host: &str, authorization: Option<&[u8]>) -> Option<Problem> {
+        match self {
+            Self::Machine if names_this_machine(host) => None,
+            Self::Machine => Some(Problem::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "this dashboard listens on this machine only, and {host:?} does not name it"
+                ),
+                "ask for it at 127.0.0.1 or localhost, or set dashboard.listen to another address",
+            )),
+            // Whether it lives is no secret, and a command has a token of its own.
+            Self::Holder(_) if matches!(path, "/healthz" | "/readyz") => None,
+            Self::Holder(_) if path.starts_with("/command/") => None,
+            Self::Holder(token) if token.admits(authorization) => None,
+            Self::Holder(_) => Some(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "this dashboard is for those who hold its token",
+                "send what dashboard.token says: as the password that the browser asks for, with any name, or as `Authorization: Bearer …`",
+            )),
+        }
+    }
+}
+
+const HEADERS: [(HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+];
+
+/// Lets a request in or refuses it, and sets the headers that every answer bears.
+pub(crate) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let mut response = match foreign(&request) {
+        Some(problem) => {
+            let asks = problem.status == StatusCode::UNAUTHORIZED;
+            let mut answer = told(request.path(), problem);
+            if asks {
+                let basic =
+                    HeaderValue::from_static("Basic realm=\"Clickweir\", charset=\"UTF-8\"");
+                answer.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+            }
+            request.into_response(answer)
+        }
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    for (name, value) in HEADERS {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+/// A problem as the asker reads it: JSON for programs, a page for people.
+pub(crate) fn told(path: &str, problem: Problem) -> HttpResponse {
+    if path.starts_with("/api/") || path.starts_with("/command/") {
+        problem.error_response()
+    } else {
+        PageProblem(problem).error_response()
+    }
+}
+
+fn foreign(request: &ServiceRequest) -> Option<Problem> {
+    let access = request.app_data::<web::Data<Access>>()?;
+    let headers = request.headers();
+    let host = host(request.uri(), headers);
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .map(HeaderValue::as_bytes);
+    access
+        .refusal(request.path(), host, authorization)
+        .or_else(|| sent_by_a_page(request.method(), host, headers))
+}
+
+/// Who is asked, as the client names it.
+fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> &'r str {
+    uri.authority()
+        .map(Authority::as_str)
+        .or_else(|| headers.get(header::HOST)?.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// A page of somebody else may not make a browser send what changes something.
+fn sent_by_a_page(method: &Method, host: &str, headers: &HeaderMap) -> Option<Problem> {
+    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let origin = headers
+        .get(header::ORIGIN)
+        .and_then(|value| value.to_str().ok());
+    match origin {
+        Some(origin) if !safe && origin.split_once("://").map(|(_, from)| from) != Some(host) => {
+            Some(Problem::new(
+                StatusCode::FORBIDDEN,
+                format!("a page at {origin} may not send this"),
+                "send it from a program, or from the dashboard's own page",
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn names_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _port)| name),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_let_in() {
+        let check =
+            |host: &str, expect: bool| assert_eq!(names_this_machine(host), expect, "{host}");
+        check("127.0.0.1:8081", true);
+        check("localhost", true);
+        check("LOCALHOST:80", true);
+        check("[::1]:8081", true);
+        check("127.0.0.1.evil.example:8081", false);
+        check("evil.example", false);
+        check("localhost.evil.example", false);
+        check("192.168.1.4:8081", false);
+        check("", false);
+    }
+
+    #[test]
+    fn a_foreign_page_may_not_post() {
+        let check = |method: Method, origin: Option<&str>, expect: bool| {
+            let mut headers = HeaderMap::new();
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+            }
+            let refused = sent_by_a_page(&method, "localhost:8081", &headers).is_some();
+            assert_eq!(refused, expect, "{method} {origin:?}");
+        };
+        check(Method::POST, None, false);
+        check(Method::POST, Some("http://localhost:8081"), false);
+        check(Method::POST, Some("http://evil.example"), true);
+        check(Method::POST, Some("http://localhost:9999"), true);
+        check(Method::POST, Some("null"), true);
+        check(Method::GET, Some("http://evil.example"), false);
+    }
+
+    #[test]
+    fn beyond_this_machine_a_token_is_wanted() {
+        let check = |address: &str, token: &str, expect: Result<&str, &str>| {
+            let access = Access::to(address.parse().unwrap(), token);
+            match (access, expect) {
+                (Ok(Access::Machine), Ok("machine")) | (Ok(Access::Holder(_)), Ok("holder")) => {}
+                (Err(why), Err(says)) => assert!(why.contains(says), "{why}"),
+                (access, expect) => panic!("{address} {token}: {access:?}, not {expect:?}"),
+            }
+        };
+        let long = "0123456789abcdef";
+        check("127.0.0.1:8081", "", Ok("machine"));
+        check("[::1]:8081", "", Ok("machine"));
+        check("127.0.0.1:8081", long, Ok("holder"));
+        check("0.0.0.0:8081", long, Ok("holder"));
+        check("0.0.0.0:8081", "", Err("set dashboard.token"));
+        check("[::]:8081", "", Err("set dashboard.token"));
+        check("192.168.1.4:8081", "", Err("set dashboard.token"));
+        check("0.0.0.0:8081", "guess me", Err("has 8 letters"));
+    }
+}

@@ -1,0 +1,6 @@
+//! The served dashboard over a small real lake.
+
+mod access;
+pub(crate) mod fixture;
+mod pages;
+mod programs;

@@ -1,0 +1,11 @@
+//! How numbers are shown: tables, charts, bars and sentences.
+
+pub(crate) mod balance;
+pub(crate) mod cards;
+pub(crate) mod human;
+pub(crate) mod panels;
+pub(crate) mod periods;
+pub(crate) mod plot;
+pub(crate) mod rates;
+pub(crate) mod stacked;
+pub(crate) mod table;

@@ -1,0 +1,186 @@
+//! The panels of the dashboard, each as a table that is drawn, downloaded or sent as JSON.
+
+use std::time::Duration;
+
+use catalog::{Breakdown, Freshness, Letters, Object, Run, Slice, Timestamp, Totals};
+
+use crate::view::balance::Balance;
+use crate::view::table::{Cell, Sheet};
+
+/// Values that a panel lists.
+pub(crate) const LISTED: usize = 10;
+/// Runs that the history lists.
+pub(crate) const RUNS: usize = 20;
+/// Dead letters that are shown of each reason.
+pub(crate) const SAMPLES: usize = 3;
+
+/// The totals of both periods, one row each.
+pub(crate) fn totals(now: &Totals, before: Option<&Totals>) -> Sheet {
+    let row = |period: &str, totals: &Totals| {
+        vec![
+            Cell::Text(period.into()),
+            Cell::Count(totals.clicks),
+            Cell::Count(totals.visitors),
+            Cell::Count(totals.buyers),
+            Cell::Count(totals.buys),
+            Cell::Count(totals.orders),
+            Cell::Money(totals.revenue),
+        ]
+    };
+    let mut rows = vec![row("now", now)];
+    rows.extend(before.map(|before| row("before", before)));
+    Sheet::new(
+        [
+            "period", "clicks", "visitors", "buyers", "buys", "orders", "revenue",
+        ],
+        rows,
+    )
+}
+
+/// A dimension's values, one row each; what has none is the last row, its value empty.
+pub(crate) fn breakdown(name: &str, breakdown: &Breakdown) -> Sheet {
+    let named = breakdown.slices.iter().any(|slice| slice.name.is_some());
+    let row = |slice: &Slice| {
+        let mut row = vec![Cell::text(slice.value.clone())];
+        if named {
+            row.push(Cell::text(slice.name.clone()));
+        }
+        row.extend([
+            Cell::Count(slice.clicks),
+            Cell::Count(slice.views),
+            Cell::Count(slice.buys),
+            Cell::Whole(slice.quantity),
+            Cell::Money(slice.revenue),
+        ]);
+        row
+    };
+    let mut columns = vec![name];
+    if named {
+        columns.push("name");
+    }
+    columns.extend(["clicks", "views", "buys", "quantity", "revenue"]);
+    let without = Some(&breakdown.without).filter(|without| without.clicks > 0);
+    let rows = breakdown.slices.iter().chain(without).map(row).collect();
+    Sheet::new(columns, rows)
+}
+
+/// Dead letters, one row a sample.
+pub(crate) fn letters(letters: &[Letters]) -> Sheet {
+    let rows = letters.iter().flat_map(|reason| {
+        reason.samples.iter().map(|letter| {
+            vec![
+                Cell::Text(reason.reason.clone()),
+                Cell::Count(reason.count),
+                Cell::Count(letter.partition.0.into()),
+                Cell::Count(letter.offset.0),
+                Cell::Time(letter.appended_at),
+                Cell::Text(letter.detail.clone()),
+                Cell::Text(letter.raw.clone()),
+            ]
+        })
+    });
+    let columns = [
+        "reason",
+        "letters",
+        "partition",
+        "offset",
+        "appended_at",
+        "detail",
+        "record",
+    ];
+    Sheet::new(columns, rows.collect())
+}
+
+/// Lag and freshness, one row a partition that the lake knows.
+pub(crate) fn freshness(freshness: &[Freshness], balance: &Balance, now: Timestamp) -> Sheet {
+    let row = |one: &Freshness| {
+        let partition = one.partition.0;
+        let pending = balance.pending().find(|&(known, _)| known == partition);
+        vec![
+            Cell::Count(partition.into()),
+            Cell::Count(one.registered_end.0),
+            pending.map_or(Cell::Empty, |(_, pending)| Cell::Count(pending)),
+            one.appended_at.map_or(Cell::Empty, Cell::Time),
+            one.appended_at
+                .map_or(Cell::Empty, |at| Cell::Lasting(now.since(at))),
+            Cell::Count(one.objects),
+            Cell::Size(one.bytes),
+        ]
+    };
+    let columns = [
+        "partition",
+        "registered_end",
+        "pending",
+        "newest_record",
+        "age_s",
+        "objects",
+        "bytes",
+    ];
+    Sheet::new(columns, freshness.iter().map(row).collect())
+}
+
+/// Objects, newest first: what each holds of its partition, and what became of that.
+pub(crate) fn objects(objects: &[Object]) -> Sheet {
+    let row = |object: &Object| {
+        let (footer, counts) = (&object.footer, &object.footer.counts);
+        vec![
+            Cell::Text(object.name.to_string()),
+            Cell::Time(footer.appended_at),
+            Cell::Count(footer.first.0),
+            Cell::Count(footer.end.0),
+            Cell::Count(counts.rows),
+            Cell::Count(counts.dead_letters),
+            Cell::Count(counts.duplicates),
+            Cell::Count(counts.dropped),
+            Cell::Size(object.bytes),
+        ]
+    };
+    let columns = [
+        "object",
+        "newest_record",
+        "first",
+        "end",
+        "rows",
+        "dead_letters",
+        "duplicates",
+        "dropped",
+        "bytes",
+    ];
+    Sheet::new(columns, objects.iter().map(row).collect())
+}
+
+/// The crawler's runs, newest first.
+pub(crate) fn crawls(runs: &[Run]) -> Sheet {
+    let row = |run: &Run| {
+        vec![
+            Cell::Time(run.started_at),
+            Cell::Lasting(Duration::from_millis(run.took_ms)),
+            Cell::Text(
+                if run.full {
+                    "whole lake"
+                } else {
+                    "newest hours"
+                }
+                .into(),
+            ),
+            Cell::Count(run.found),
+            Cell::Count(run.registered),
+            Cell::Count(run.held),
+            Cell::Count(run.refused),
+            Cell::Count(run.foreign),
+            Cell::text(Some(run.detail.clone()).filter(|detail| !detail.is_empty())),
+        ]
+    };
+    let columns = [
+        "started_at",
+        "took_s",
+        "looked_at",
+        "found",
+        "registered",
+        "held",
+        "refused",
+        "foreign",
+        "detail",
+    ];
+    Sheet::new(columns, runs.iter().map(row).collect())
+}
