@@ -24,7 +24,8 @@ use transformer::{Enrichment, transform};
 
 use crate::clicks::Clicks;
 use crate::table::{Entry, Figure, Table, number};
-use crate::{say, topics};
+use crate::terminal::say;
+use crate::topics;
 
 const PARTITIONS: u32 = 4;
 /// Clicks a second, by their append times.

@@ -16,8 +16,8 @@ use transformer::{Enrichment, transform};
 
 use crate::audit::lake_in;
 use crate::clicks::Clicks;
-use crate::say;
 use crate::table::{Entry, Figure, Table, number};
+use crate::terminal::say;
 
 /// 2025-01-01T00:00:00Z, in microseconds.
 const BEGIN: i64 = 1_735_689_600_000_000;

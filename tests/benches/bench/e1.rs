@@ -8,7 +8,8 @@ use tests::usage;
 use crate::load::{CONNECTIONS, Load};
 use crate::peers::Server;
 use crate::table::{Entry, Figure, Table, number};
-use crate::{cores, say, topics};
+use crate::terminal::say;
+use crate::{cores, topics};
 
 /// The figure that is compared.
 const COMPARED: &str = "requests per CPU-second";

@@ -10,8 +10,8 @@ use tests::usage;
 use tokio::time::{Instant, interval, sleep};
 
 use crate::others::Others;
-use crate::say;
 use crate::table::{Entry, Figure, Table};
+use crate::terminal::say;
 
 /// A process that has just started is given so long to come to rest.
 const REST: Duration = Duration::from_secs(5);

@@ -20,10 +20,10 @@ mod q1;
 mod s1;
 mod season;
 mod table;
+mod terminal;
 mod topics;
 mod x1;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -31,6 +31,8 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use tests::kafka;
 use tokio::time::Instant;
+
+use terminal::say;
 
 /// Clickweir's benches and their peers.
 #[derive(Debug, Parser)]
@@ -185,10 +187,4 @@ async fn main() -> Result<ExitCode> {
     say(&format!("\n{table}"));
     say(&format!("bench: took {} s", begun.elapsed().as_secs()));
     Ok(ExitCode::SUCCESS)
-}
-
-/// A line for whoever waits.
-fn say(line: &str) {
-    // Nobody may be reading any more; the bench then ends with its next error.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

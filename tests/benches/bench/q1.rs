@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use topic::{Timestamp, clock};
 
 use crate::audit::lake_in;
-use crate::say;
 use crate::season::{self, BEGIN, DAYS};
 use crate::table::{Entry, Figure, Table, number};
+use crate::terminal::say;
 
 const DAY: i64 = 86_400_000_000;
 /// How often a question is asked; the figures are medians of that.

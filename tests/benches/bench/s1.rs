@@ -14,7 +14,8 @@ use topic::{Offset, Topic};
 
 use crate::peers::{self, Told};
 use crate::table::{Entry, Figure, Table, number};
-use crate::{cores, say, topics};
+use crate::terminal::say;
+use crate::{cores, topics};
 
 /// The figure that is compared.
 const COMPARED: &str = "rows per CPU-second";

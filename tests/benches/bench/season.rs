@@ -14,7 +14,7 @@ use topic::{Identity, Offset, Partition, Timestamp};
 use transformer::{Enrichment, transform};
 
 use crate::clicks::Clicks;
-use crate::say;
+use crate::terminal::say;
 
 /// 2026-01-01T00:00:00Z, in microseconds.
 pub(crate) const BEGIN: i64 = 1_767_225_600_000_000;

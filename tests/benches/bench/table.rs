@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::say;
+use crate::terminal::say;
 
 /// One measured number.
 pub(crate) struct Figure {

@@ -22,7 +22,8 @@ use tokio::time::Instant;
 use topic::Topic;
 
 use crate::table::{Entry, Figure, Table};
-use crate::{say, topics};
+use crate::terminal::say;
+use crate::topics;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 const COMPARED: &str = "rows per CPU-second";
