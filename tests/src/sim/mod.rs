@@ -2,7 +2,7 @@
 //! virtual time, with faults; and an auditor who knows what the lake should hold.
 //!
 //! Real are the edge's `accept`, the transformer's loop, batch, seal, commit, tips, hand-over,
-//! ledger and crawl. Models are the topic ([`broker`], which passes the topic's own suite), the
+//! ledger and crawl. Models are the topic ([`brokers`], which passes the topic's own suite), the
 //! store ([`store`], which passes the object store's) and the catalog's tables. Every choice
 //! comes from one [`Dice`], so a seed replays exactly.
 //!
@@ -10,10 +10,13 @@
 //! what the product is handed.
 
 pub mod actors;
-pub mod broker;
+pub mod brokers;
+pub mod client;
 pub mod dice;
 mod group;
+mod member;
 pub mod oracle;
+mod pipe;
 pub mod process;
 pub mod shelf;
 pub mod shop;

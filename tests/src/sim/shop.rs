@@ -11,7 +11,8 @@ use producer::{Edge, EdgeFacts};
 use tokio::time::{sleep, timeout};
 use topic::Topic;
 
-use super::broker::Brokers;
+use super::brokers::Brokers;
+use super::client::Client;
 use super::process::WallClock;
 use super::{Dice, Fault, Process};
 
@@ -40,8 +41,7 @@ impl Server {
     #[must_use]
     pub fn start(brokers: &Arc<Brokers>, config: &producer::Config, clock: WallClock) -> Self {
         let (process, clock) = (Arc::<Process>::default(), Arc::new(clock));
-        let writer = brokers
-            .seen_by(&process, None)
+        let writer = Client::new(brokers, &process, None)
             .writer()
             .expect("the model has a writer");
         Self {

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use topic::Topic;
 use transformer::{Components, Enrichment, Status};
 
-use super::broker::Brokers;
+use super::brokers::Brokers;
+use super::client::Client;
 use super::store::Bucket;
 use super::{Bug, Dice, Process};
 
@@ -111,7 +112,7 @@ impl Workers {
 
     async fn work(self: Arc<Self>, worker: Arc<Worker>) -> Result<(), transformer::Error> {
         let Worker { process, stop, .. } = &*worker;
-        let topic = self.brokers.seen_by(process, self.bug);
+        let topic = Client::new(&self.brokers, process, self.bug);
         let components = Components {
             reader: topic.reader(&worker.group)?,
             topic,

@@ -12,7 +12,7 @@ use topic::clock::Clock;
 use topic::{Identity, Offset, Partition, Timestamp};
 
 use super::actors::Stage;
-use super::broker::{Brokers, Limits};
+use super::brokers::{Brokers, Limits};
 use super::oracle::{self, Twins, Verdict};
 use super::process::WallClock;
 use super::shelf::Shelf;

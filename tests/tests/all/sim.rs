@@ -12,7 +12,8 @@ use object_store::integration;
 use parking_lot::Mutex;
 use tests::defaults::section;
 use tests::real;
-use tests::sim::broker::{Brokers, Limits};
+use tests::sim::brokers::{Brokers, Limits};
+use tests::sim::client::Client;
 use tests::sim::store::Bucket;
 use tests::sim::{self, Bug, Dice, Fault, Report};
 use tokio::time::Instant;
@@ -234,12 +235,12 @@ impl Fixture for Modelled {
         };
         let dice = Arc::new(Dice::without_faults());
         let brokers = Brokers::new(partitions, identity, LIMITS, clock::system(), dice);
-        self.0.insert(brokers).seen_by(&Arc::default(), None)
+        Client::new(self.0.insert(brokers), &Arc::default(), None)
     }
 
     async fn reopen(&mut self) -> Arc<dyn Topic> {
         let brokers = self.0.as_ref().expect("it was made before");
-        brokers.seen_by(&Arc::default(), None)
+        Client::new(brokers, &Arc::default(), None)
     }
 
     async fn expire(&mut self, _topic: &Arc<dyn Topic>) -> bool {
