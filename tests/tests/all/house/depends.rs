@@ -1,11 +1,12 @@
-//! The crate graph of DESIGN.md, read from cargo, and what each crate must never know.
+//! The crate graph of ARCHITECTURE.md, read from cargo, and what each crate must never know.
 
 use std::process::Command;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::{none, root, table, texts};
+use super::workspace::members;
+use super::{none, root, table};
 
 /// Which crate of ours may depend on which; what is not here is forbidden. Dev-dependencies
 /// are excepted, since a test may stand further away than the code that it tests.
@@ -139,11 +140,6 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo writes UTF-8")
 }
 
-/// Our crates, which are folders of the same names.
-pub(super) fn members() -> Vec<String> {
-    texts(&table("Cargo.toml")["workspace"]["members"])
-}
-
 /// `crate → crate` for each dependency that is not drawn.
 fn undrawn(ours: &[&str], packages: &[&Package]) -> Vec<String> {
     let mut found = Vec::new();
@@ -180,7 +176,7 @@ fn the_crate_graph_is_the_drawn_one() {
         .filter(|package| METADATA.workspace_members.contains(&package.id))
         .collect();
     assert_eq!(packages.len(), members.len());
-    none("not drawn in DESIGN.md", &undrawn(&drawn, &packages));
+    none("not drawn in ARCHITECTURE.md", &undrawn(&drawn, &packages));
 }
 
 #[test]

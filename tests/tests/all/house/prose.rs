@@ -1,0 +1,73 @@
+//! Comments and messages are plain English: a program is "it", and things are where they are.
+
+use super::lexer::{Kind, tokens};
+use super::{Source, none, not_yet, sources};
+
+/// Words of a translator.
+const WORDS: &[&str] = &["he", "whoever", "stands", "lies", "bears", "is told"];
+/// Places whose prose is not rewritten yet.
+const NOT_YET: &[&str] = &[
+    "catalog/",
+    "compose/",
+    "dashboard/",
+    "producer/",
+    "sink/",
+    "tests/",
+    "topic/",
+    "transformer/",
+];
+
+/// The lines of a file's comments and string literals that hold one of the words.
+fn foreign(source: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    for token in tokens(&source.text) {
+        if !matches!(token.kind, Kind::Comment | Kind::Text) {
+            continue;
+        }
+        for (below, line) in token.text.lines().enumerate() {
+            for word in WORDS.iter().filter(|word| holds(line, word)) {
+                let number = token.line + below;
+                found.push(format!("{}:{number}: {word}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+/// Returns true if the line holds the word as a whole one, in any case.
+fn holds(line: &str, word: &str) -> bool {
+    let line = line.to_lowercase();
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        !before.is_some_and(is_letter) && !after.is_some_and(is_letter)
+    })
+}
+
+#[test]
+fn prose_is_plain_english() {
+    let found = sources()
+        .iter()
+        // The list above would be a finding.
+        .filter(|source| !source.path.ends_with("house/prose.rs"))
+        .flat_map(foreign)
+        .collect();
+    none("say it in plain words", &not_yet(found, NOT_YET));
+}
+
+#[test]
+fn a_translators_word_is_found_in_comments_and_messages() {
+    let text =
+        "/// What stands\n/// there.\nfn he() { say(\"he lies\"); }\n// the helies\n// Is told";
+    let found = foreign(&Source::planted("a.rs", text));
+    assert_eq!(
+        found,
+        [
+            "a.rs:1: stands: / What stands",
+            "a.rs:3: he: he lies",
+            "a.rs:3: lies: he lies",
+            "a.rs:5: is told: Is told",
+        ]
+    );
+}
