@@ -7,7 +7,17 @@ use std::str::FromStr;
 
 use serde::{Deserialize, de};
 
-use crate::config::IpPolicy;
+/// What is kept of a client's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IpPolicy {
+    /// The network: `/24` of IPv4, `/48` of IPv6.
+    Truncate,
+    /// The whole address.
+    Full,
+    /// Nothing.
+    None,
+}
 
 /// An address (`10.0.0.7`) or a CIDR network (`10.0.0.0/8`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use crate::address::Network;
+use crate::address::{IpPolicy, Network};
 
 /// The keys of `[producer]`; the defaults and their reasons stand in `compose/default.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,16 +43,4 @@ pub struct Config {
     pub origins: Vec<String>,
     /// Whether the demo shop is served at `/`.
     pub shop: bool,
-}
-
-/// What is kept of a client's address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IpPolicy {
-    /// The network: `/24` of IPv4, `/48` of IPv6.
-    Truncate,
-    /// The whole address.
-    Full,
-    /// Nothing.
-    None,
 }

@@ -16,25 +16,19 @@
 //!   accounts. A full edge answers 503 with `Retry-After`.
 //! - No tree is built of a body, and nesting is bounded before anything descends.
 
+mod accept;
 mod address;
-mod body;
-pub mod config;
-mod door;
-pub mod edge;
-mod identity;
+mod config;
+mod http;
 pub mod import;
-pub mod metrics;
-mod pixel;
-mod rejection;
-mod scan;
 mod server;
 mod shop;
-mod split;
 #[cfg(test)]
-mod stand_in;
+mod testing;
 pub mod visitors;
 
+pub use accept::edge::{Accepted, Edge, EdgeFacts, Refused};
+pub use accept::rejection::Rejection;
+pub use address::{IpPolicy, Network};
 pub use config::Config;
-pub use edge::{Accepted, Edge, EdgeFacts, Refused};
-pub use rejection::Rejection;
 pub use server::{Error, run};

@@ -14,9 +14,9 @@ use uuid::Uuid;
 use super::line::{Csv, Lines, Torn};
 use super::map::{Map, Row};
 use super::{Error, Format, Import, MapError, Source};
-use crate::edge::{Edge, EdgeFacts, Parcel};
-use crate::scan::{self, MAX_DEPTH};
-use crate::{identity, split};
+use crate::accept::edge::{Edge, EdgeFacts, Parcel};
+use crate::accept::scan::{self, MAX_DEPTH};
+use crate::accept::{identity, split};
 
 /// How many batches are read ahead of the sending.
 pub(super) const AHEAD: usize = 4;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use topic::{AppendError, Envelope, clock};
 
 use super::*;
-use crate::stand_in::{self, StandIn};
+use crate::testing::{self, StandIn};
 
 /// A lake and a topic that know what the stand-in holds.
 struct Known<'t>(&'t StandIn);
@@ -33,7 +33,7 @@ fn clicks_of(topic: &StandIn) -> Vec<String> {
 
 fn edge(topic: &Arc<StandIn>) -> Arc<Edge> {
     Arc::new(Edge::new(
-        &stand_in::config(),
+        &testing::config(),
         topic.clone(),
         clock::system(),
     ))
@@ -291,7 +291,7 @@ async fn a_topic_that_stays_away_ends_the_import_in_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_invoices_arrive_whole() {
-    let Some(file) = stand_in::shared_data("online_retail/online_retail.csv.zst") else {
+    let Some(file) = testing::shared_data("online_retail/online_retail.csv.zst") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -331,7 +331,7 @@ async fn the_real_invoices_arrive_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_impressions_arrive_with_no_change_of_code() {
-    let Some(file) = stand_in::shared_data("open_bandit/random-all.csv.zst") else {
+    let Some(file) = testing::shared_data("open_bandit/random-all.csv.zst") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

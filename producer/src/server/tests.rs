@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use topic::{AppendError, clock};
 
 use super::*;
-use crate::stand_in::{self, StandIn};
+use crate::testing::{self, StandIn};
 
 /// An edge that serves on a free port over a topic in memory.
 struct Served {
@@ -22,7 +22,7 @@ struct Served {
 
 impl Served {
     fn start(turn: impl FnOnce(&mut Config)) -> Self {
-        let mut config = stand_in::config();
+        let mut config = testing::config();
         turn(&mut config);
         let listener = TcpListener::bind(config.listen).unwrap();
         let address = listener.local_addr().unwrap();

@@ -7,7 +7,7 @@ use url::form_urlencoded::Serializer;
 
 use super::account::Account;
 use super::goods::Good;
-use crate::identity;
+use crate::accept::identity;
 
 /// The fields of a click that the server knows; the rest is the browser's to tell.
 #[derive(Debug, Clone, Serialize)]
@@ -130,7 +130,7 @@ mod tests {
         let query = click.pixel(&[("visitor_id", "v & w"), ("referrer", "")]);
         let query = query.strip_prefix("/pixel.gif?").unwrap();
         let by_pixel: serde_json::Value =
-            serde_json::from_slice(&crate::pixel::click(query).unwrap()).unwrap();
+            serde_json::from_slice(&crate::accept::pixel::click(query).unwrap()).unwrap();
         let by_script: serde_json::Value = serde_json::from_str(&click.json()).unwrap();
         for (field, value) in by_script.as_object().unwrap() {
             assert_eq!(by_pixel[field], *value, "{field}");

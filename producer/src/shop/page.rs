@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use super::click::Click;
 use super::goods::Good;
 use super::session::Visit;
-use crate::door::text_of;
+use crate::http::state::text_of;
 
 /// How much of an address the server puts into a pixel, in bytes.
 const MAX_ADDRESS: usize = 1_000;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::click::Click;
-use crate::identity;
+use crate::accept::identity;
 
 /// How many sessions are kept; the oldest goes first.
 const MAX_SESSIONS: usize = 10_000;

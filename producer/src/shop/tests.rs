@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use topic::{Envelope, clock};
 
-use crate::stand_in::{self, StandIn};
+use crate::testing::{self, StandIn};
 
 /// A browser without scripts: it keeps cookies, follows redirects and loads pixels.
 struct Browser {
@@ -20,7 +20,7 @@ struct Page {
 
 impl Browser {
     fn open() -> Self {
-        let config = stand_in::config();
+        let config = testing::config();
         let listener = std::net::TcpListener::bind(config.listen).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let topic = StandIn::new();

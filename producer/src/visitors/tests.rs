@@ -5,10 +5,10 @@ use tokio_util::sync::CancellationToken;
 use topic::{Envelope, Timestamp, clock};
 
 use super::*;
-use crate::stand_in::{self, StandIn};
+use crate::testing::{self, StandIn};
 
 async fn walked(seed: u64, visitors: u64) -> (Summary, Arc<StandIn>) {
-    let config = stand_in::config();
+    let config = testing::config();
     let listener = std::net::TcpListener::bind(config.listen).unwrap();
     let base_url = format!("http://{}/", listener.local_addr().unwrap());
     let (topic, stop) = (StandIn::new(), CancellationToken::new());

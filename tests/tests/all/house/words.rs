@@ -99,7 +99,7 @@ fn invariant_11_only_compose_reads_the_environment_and_the_arguments() {
             "cargo configures a build script by variables",
         ),
         (
-            "producer/src/stand_in.rs",
+            "producer/src/testing.rs",
             "compiled for tests only: where the shared data are",
         ),
         (

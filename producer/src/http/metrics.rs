@@ -12,7 +12,7 @@ const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1
 
 /// What the edge counts. Counters only grow; they start at 0 with the process.
 #[derive(Debug, Default)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<u16, u64>>,
     accepted: AtomicU64,
     rejected: Mutex<BTreeMap<&'static str, u64>>,
@@ -24,27 +24,27 @@ pub struct Metrics {
 
 impl Metrics {
     /// A request was answered with `status`.
-    pub fn request(&self, status: u16) {
+    pub(crate) fn request(&self, status: u16) {
         *self.requests.lock().entry(status).or_default() += 1;
     }
 
     /// `clicks` clicks are durable.
-    pub fn accepted(&self, clicks: usize) {
+    pub(crate) fn accepted(&self, clicks: usize) {
         self.accepted.fetch_add(clicks as u64, Ordering::Relaxed);
     }
 
     /// `count` bodies or items were refused for `reason`.
-    pub fn rejected(&self, reason: &'static str, count: usize) {
+    pub(crate) fn rejected(&self, reason: &'static str, count: usize) {
         *self.rejected.lock().entry(reason).or_default() += count as u64;
     }
 
     /// A body of `count` bytes was read.
-    pub fn bytes(&self, count: usize) {
+    pub(crate) fn bytes(&self, count: usize) {
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// The topic took `elapsed` to make an append durable.
-    pub fn append(&self, elapsed: Duration) {
+    pub(crate) fn append(&self, elapsed: Duration) {
         let seconds = elapsed.as_secs_f64();
         if let Some(bucket) = BOUNDS.iter().position(|bound| seconds <= *bound) {
             self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
@@ -55,8 +55,7 @@ impl Metrics {
     }
 
     /// All figures in Prometheus' text format.
-    #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut page = String::with_capacity(2_048);
         self.write(&mut page)
             .expect("writing to memory does not fail");

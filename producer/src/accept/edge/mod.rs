@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 use topic::clock::SharedClock;
 use topic::{Delivery, Draft, Envelope, Timestamp, Writer};
 
-use crate::config::IpPolicy;
-use crate::split::Item;
-use crate::{Config, Rejection, address, body, identity, split};
+use super::split::Item;
+use super::{body, identity, split};
+use crate::address::IpPolicy;
+use crate::{Config, Rejection, address};
 
 /// How much of a user agent is kept, in bytes: a batch repeats it in every envelope.
 const MAX_USER_AGENT: usize = 1_024;

@@ -1,7 +1,7 @@
 use topic::clock;
 
 use super::*;
-use crate::stand_in::{self, StandIn};
+use crate::testing::{self, StandIn};
 
 const FACTS: EdgeFacts<'_> = EdgeFacts {
     format: "native",
@@ -14,7 +14,7 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
 fn edge() -> (Edge, Arc<StandIn>) {
     let topic = StandIn::new();
     (
-        Edge::new(&stand_in::config(), topic.clone(), clock::system()),
+        Edge::new(&testing::config(), topic.clone(), clock::system()),
         topic,
     )
 }
@@ -161,7 +161,7 @@ fn what_is_known_of_the_client_is_bounded_and_cut() {
 
 mod corpus {
     use super::*;
-    use crate::stand_in::shared_data as folder;
+    use crate::testing::shared_data as folder;
 
     #[test]
     fn input_04_the_json_test_suite() {

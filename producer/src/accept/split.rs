@@ -7,8 +7,8 @@ use std::fmt;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::scan::{self, Fault, MAX_DEPTH};
 use crate::Rejection;
-use crate::scan::{self, Fault, MAX_DEPTH};
 
 /// One item of a body, in its order.
 #[derive(Debug)]

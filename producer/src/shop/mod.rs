@@ -19,8 +19,8 @@ use actix_web::{HttpRequest, HttpResponse, Route};
 use askama::Template;
 use parking_lot::Mutex;
 
-use crate::door::{Door, only_get, text_of, wrong_method};
-use crate::identity;
+use crate::accept::identity;
+use crate::http::state::{Door, only_get, text_of, wrong_method};
 use account::Accounts;
 use click::Click;
 use page::{Details, Enter, Entry, Frame, List, Missing, Thanks};
@@ -41,7 +41,7 @@ pub(crate) fn routes(app: &mut ServiceConfig, shop: bool) {
     app.service(asset(
         "/clickweir.js",
         script,
-        include_str!("../assets/clickweir.js"),
+        include_str!("../../assets/clickweir.js"),
     ));
     if !shop {
         return;
@@ -68,16 +68,20 @@ pub(crate) fn routes(app: &mut ServiceConfig, shop: bool) {
             .default_service(web::to(|| async { wrong_method("POST") }))
     };
     app.app_data(forms)
-        .service(asset("/shop.js", script, include_str!("../assets/shop.js")))
+        .service(asset(
+            "/shop.js",
+            script,
+            include_str!("../../assets/shop.js"),
+        ))
         .service(asset(
             "/shop.css",
             "text/css; charset=utf-8",
-            include_str!("../assets/shop.css"),
+            include_str!("../../assets/shop.css"),
         ))
         .service(asset(
             "/shop.svg",
             "image/svg+xml",
-            include_str!("../assets/shop.svg"),
+            include_str!("../../assets/shop.svg"),
         ))
         .service(only_get("/", web::get().to(browse)))
         .service(only_get("/product/{id}", web::get().to(view)))

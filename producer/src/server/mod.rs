@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use topic::Writer;
 use topic::clock::SharedClock;
 
-use crate::door::{self, Door};
+use crate::http::state::{self as door, Door};
 use crate::{Config, Edge, shop};
 
 /// How long a connection may idle between two requests.

@@ -14,10 +14,10 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::edge::{Edge, EdgeFacts, Refused};
-use crate::metrics::Metrics;
-use crate::rejection::sentence;
-use crate::{Config, Rejection, address, pixel};
+use crate::accept::pixel;
+use crate::accept::rejection::sentence;
+use crate::http::metrics::Metrics;
+use crate::{Config, Edge, EdgeFacts, Refused, Rejection, address};
 
 /// What every worker's requests share.
 pub(crate) struct Door {

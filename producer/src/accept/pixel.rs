@@ -45,7 +45,7 @@ pub(crate) fn click(query: &str) -> Result<Vec<u8>, Rejection> {
 /// an object of properties.
 fn raw<'v>(name: &str, value: &'v str) -> Option<&'v RawValue> {
     let begins_like_one = match name {
-        "properties" => value.starts_with('{') && crate::scan::end(value, 15).is_ok(),
+        "properties" => value.starts_with('{') && super::scan::end(value, 15).is_ok(),
         _ => NUMBERS.contains(&name) && value.starts_with(|c: char| c == '-' || c.is_ascii_digit()),
     };
     begins_like_one
