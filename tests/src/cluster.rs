@@ -9,7 +9,7 @@ use crate::clickweir::{Place, Process};
 use crate::commits::{self, Newest};
 use crate::kafka::{self, Kafka};
 use crate::proxy::Proxy;
-use crate::seaweed::{self, Seaweed};
+use crate::s3::{self, S3Server};
 
 /// When a silent member loses its partitions, in the tests.
 pub const SESSION: Duration = Duration::from_secs(3);
@@ -30,19 +30,19 @@ pub struct Cluster {
 impl Cluster {
     /// On the servers that tests share; none where they cannot be had.
     pub async fn shared(name: &str) -> Option<Self> {
-        let (kafka, seaweed) = (kafka::shared().await?, seaweed::shared().await?);
-        Some(Self::on(kafka, seaweed, name))
+        let (kafka, s3) = (kafka::shared().await?, s3::shared().await?);
+        Some(Self::on(kafka, s3, name))
     }
 
     /// On these servers, with four partitions.
     #[must_use]
-    pub fn on(kafka: &Kafka, seaweed: &Seaweed, name: &str) -> Self {
+    pub fn on(kafka: &Kafka, s3: &S3Server, name: &str) -> Self {
         // A name that nobody else has where the servers outlive this run.
         let name = format!("{name}-{}", std::process::id());
         Self {
             brokers: kafka.brokers().to_owned(),
-            store: seaweed.lake(&name),
-            keys: (seaweed.keys().0.to_owned(), seaweed.keys().1.to_owned()),
+            store: s3.lake(&name),
+            keys: (s3.keys().0.to_owned(), s3.keys().1.to_owned()),
             name,
             partitions: 4,
             settings: Vec::new(),

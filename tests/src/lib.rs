@@ -15,7 +15,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod real;
 pub mod rehearsal;
-pub mod seaweed;
+pub mod s3;
 pub mod sim;
 pub mod soak;
 pub mod usage;

@@ -16,7 +16,7 @@ use sink::{Lake, Location};
 use tempfile::TempDir;
 use tests::faulty::Faulty;
 use tests::landing::land;
-use tests::seaweed::{self, BUCKET, Seaweed};
+use tests::s3::{self, BUCKET, S3Server};
 use tests::usage;
 use tokio::time::Instant;
 use topic::Topic;
@@ -56,13 +56,13 @@ pub(crate) async fn run(records: u64, runs: usize, table: &mut Table) -> Result<
         &folder.path().join("clicks.ndjson"),
     )
     .await?;
-    let seaweed = seaweed::start().await.context("X1 needs SeaweedFS")?;
+    let s3 = s3::start().await.context("X1 needs SeaweedFS")?;
     for (rows, in_folder, in_bucket) in SIZES {
-        for (backend, seaweed) in [(in_folder, None), (in_bucket, Some(&seaweed))] {
+        for (backend, s3) in [(in_folder, None), (in_bucket, Some(&s3))] {
             let work = Work {
                 topic: &topic,
                 records,
-                seaweed,
+                s3,
                 rows,
             };
             work.compare(backend, runs, table).await?;
@@ -75,7 +75,7 @@ struct Work<'a> {
     topic: &'a Arc<dyn Topic>,
     records: u64,
     /// None for a folder.
-    seaweed: Option<&'a Seaweed>,
+    s3: Option<&'a S3Server>,
     /// `sink.max_rows`.
     rows: &'a str,
 }
@@ -134,14 +134,14 @@ impl Work<'_> {
     }
 
     fn lake(&self, folder: &TempDir, conditional: bool) -> Result<Lake> {
-        let store: Arc<dyn ObjectStore> = match self.seaweed {
+        let store: Arc<dyn ObjectStore> = match self.s3 {
             None => Arc::new(LocalFileSystem::new_with_prefix(folder.path())?.with_fsync(true)),
-            Some(seaweed) => {
-                let (key, secret) = seaweed.keys();
+            Some(s3) => {
+                let (key, secret) = s3.keys();
                 let bucket = AmazonS3Builder::new()
                     .with_bucket_name(BUCKET)
                     .with_region("us-east-1")
-                    .with_endpoint(seaweed.endpoint())
+                    .with_endpoint(s3.endpoint())
                     .with_allow_http(true)
                     .with_virtual_hosted_style_request(false)
                     .with_access_key_id(key)

@@ -20,7 +20,7 @@ use crate::clients::{CLICKS, Clients};
 use crate::cluster::{Cluster, Role};
 use crate::kafka::{self, Kafka};
 use crate::proxy::{Link, Proxy};
-use crate::seaweed;
+use crate::s3;
 
 /// From one fault to the next.
 const EVERY: Duration = Duration::from_secs(3);
@@ -62,19 +62,19 @@ impl Soak {
     /// Where a part does not start.
     pub async fn start() -> Result<Option<Self>> {
         let doors = ["127.0.0.1:0"; 1 + MEMBERS];
-        let Some(seaweed) = seaweed::shared().await else {
+        let Some(s3) = s3::shared().await else {
             return Ok(None);
         };
         let Some(mut kafka) = kafka::start_behind(&doors).await else {
             return Ok(None);
         };
-        let cluster = Cluster::on(&kafka, seaweed, "soak").with("SINK__MAX_AGE", "500ms");
+        let cluster = Cluster::on(&kafka, s3, "soak").with("SINK__MAX_AGE", "500ms");
         cluster.prepare()?;
         let brokers = kafka.take_doors();
         let edge = Role::edge(cluster.behind(&brokers[0]))?;
         let (mut stores, mut members) = (Vec::new(), Vec::new());
         for door in &brokers[1..] {
-            let store = Proxy::start(seaweed.endpoint().trim_start_matches("http://")).await?;
+            let store = Proxy::start(s3.endpoint().trim_start_matches("http://")).await?;
             let endpoint = format!("http://{}", store.address());
             let place = cluster.behind(door).with("LAKE__ENDPOINT", &endpoint);
             members.push(share(Role::transformer(place)?));

@@ -9,7 +9,7 @@ use tests::clients::{Clients, post};
 use tests::cluster::{Cluster, Role};
 use tests::kafka;
 use tests::proxy::{Link, Proxy};
-use tests::{seaweed, usage};
+use tests::{s3, usage};
 use tokio::time::{Instant, sleep};
 
 /// `topic.append_timeout` of these edges.
@@ -30,7 +30,7 @@ struct Stage {
 impl Stage {
     async fn new(name: &str, settings: &[(&str, &str)]) -> Option<Self> {
         let (kafka, door) = kafka::shared_behind().await?;
-        let cluster = Cluster::on(kafka, seaweed::shared().await?, name);
+        let cluster = Cluster::on(kafka, s3::shared().await?, name);
         let cluster = cluster.with("TOPIC__APPEND_TIMEOUT", &format!("{}s", APPEND.as_secs()));
         let cluster = settings
             .iter()
@@ -226,11 +226,10 @@ async fn fault_04_a_stalled_topic_is_503_in_time_and_memory_stays_flat() {
 async fn fault_05_a_broker_that_stands_still_is_503_and_found_again() {
     /// How long it stands; longer than every time-out on the way to it.
     const AWAY: Duration = Duration::from_secs(30);
-    let (Some(kafka), Some(seaweed)) = (kafka::start_behind(&[]).await, seaweed::shared().await)
-    else {
+    let (Some(kafka), Some(s3)) = (kafka::start_behind(&[]).await, s3::shared().await) else {
         return;
     };
-    let cluster = Cluster::on(&kafka, seaweed, "fault-05").with("TOPIC__APPEND_TIMEOUT", "2s");
+    let cluster = Cluster::on(&kafka, s3, "fault-05").with("TOPIC__APPEND_TIMEOUT", "2s");
     let roles = cluster.start(1).unwrap();
     let clients = Clients::start(&roles.producer.url, 2, Duration::from_millis(20));
     cluster.all_commit("the start").await.unwrap();

@@ -13,7 +13,7 @@ use tests::cluster::{Cluster, Role, SESSION};
 use tests::kafka::{self, Kafka};
 use tests::namespace::Namespace;
 use tests::proxy::Proxy;
-use tests::{real, seaweed};
+use tests::{real, s3};
 use tokio::time::{Instant, sleep};
 
 /// How many visitors' clicks stand in the lake in another order than that in which their
@@ -27,11 +27,10 @@ fn out_of_order(place: &Place) -> serde_json::Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fault_11_of_three_brokers_the_leader_is_killed_under_load() {
-    let (Some(mut kafka), Some(seaweed)) = (kafka::start_three().await, seaweed::shared().await)
-    else {
+    let (Some(mut kafka), Some(s3)) = (kafka::start_three().await, s3::shared().await) else {
         return;
     };
-    let cluster = Cluster::on(&kafka, seaweed, "three").with("SINK__MAX_AGE", "500ms");
+    let cluster = Cluster::on(&kafka, s3, "three").with("SINK__MAX_AGE", "500ms");
     let roles = cluster.start(2).unwrap();
     let clients = Clients::start(&roles.producer.url, 4, Duration::from_millis(10));
     cluster.all_commit("the start").await.unwrap();
@@ -87,10 +86,10 @@ async fn grow(kafka: &Kafka, topic: &str, partitions: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fault_14_partitions_and_workers_added_and_removed_under_load() {
     const CLIENTS: u64 = 4;
-    let (Some(kafka), Some(seaweed)) = (kafka::shared().await, seaweed::shared().await) else {
+    let (Some(kafka), Some(s3)) = (kafka::shared().await, s3::shared().await) else {
         return;
     };
-    let cluster = Cluster::on(kafka, seaweed, "grown").with("SINK__MAX_AGE", "300ms");
+    let cluster = Cluster::on(kafka, s3, "grown").with("SINK__MAX_AGE", "300ms");
     let mut roles = cluster.start(1).unwrap();
     let clients = Clients::start(&roles.producer.url, CLIENTS, Duration::from_millis(10));
     cluster.all_commit("the start").await.unwrap();
@@ -188,7 +187,7 @@ async fn fault_19_members_that_join_and_leave_every_two_seconds_do_not_stop_it()
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fault_17_a_worker_cut_from_kafka_and_not_from_the_store_lets_go() {
     const TO_KAFKA: usize = 0;
-    let Some(seaweed) = seaweed::shared().await else {
+    let Some(s3) = s3::shared().await else {
         return;
     };
     let space = Namespace::new(&[17, 18]);
@@ -200,9 +199,9 @@ async fn fault_17_a_worker_cut_from_kafka_and_not_from_the_store_lets_go() {
     let Some(kafka) = kafka::start_behind(&["10.213.17.1:0"]).await else {
         return;
     };
-    let server = seaweed.endpoint().trim_start_matches("http://");
+    let server = s3.endpoint().trim_start_matches("http://");
     let store = Proxy::on("10.213.18.1:0", server).await.unwrap();
-    let cluster = Cluster::on(&kafka, seaweed, "cut").with("SINK__MAX_AGE", "300ms");
+    let cluster = Cluster::on(&kafka, s3, "cut").with("SINK__MAX_AGE", "300ms");
     let mut roles = cluster.start(1).unwrap();
     let clients = Clients::start(&roles.producer.url, 4, Duration::from_millis(20));
     cluster.all_commit("the start").await.unwrap();

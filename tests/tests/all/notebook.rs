@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tests::clickweir::{Place, Up};
-use tests::{real, seaweed};
+use tests::{real, s3};
 
 /// What the figure's lines are, written by the notebook after it has drawn.
 const DRAWN: &str = "import json
@@ -126,11 +126,11 @@ fn the_notebook_draws_what_sql_counts_on_a_folder() {
 
 #[tokio::test]
 async fn the_notebook_draws_what_sql_counts_on_s3() {
-    let (Some(jupyter), Some(seaweed)) = (jupyter(), seaweed::shared().await) else {
+    let (Some(jupyter), Some(s3)) = (jupyter(), s3::shared().await) else {
         return;
     };
-    let lake = seaweed.lake(&format!("notebook-{}", std::process::id()));
-    let (access_key, secret_key) = seaweed.keys();
+    let lake = s3.lake(&format!("notebook-{}", std::process::id()));
+    let (access_key, secret_key) = s3.keys();
     let place = Place::new()
         .unwrap()
         .with("LAKE__URL", &lake.url)

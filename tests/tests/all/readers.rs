@@ -13,7 +13,7 @@ use sink::{Lake, S3};
 use tests::clickweir::Place;
 use tests::defaults::section;
 use tests::landing::land;
-use tests::{real, seaweed};
+use tests::{real, s3};
 use topic::clock::{Clock, SystemClock};
 use topic::{Draft, Open, Timestamp};
 
@@ -154,11 +154,11 @@ async fn three_engines_find_in_every_partition_path_what_clickweir_finds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_catalog_of_a_bucket_shows_every_partition_path() {
-    let (Some(python), Some(seaweed)) = (python(), seaweed::shared().await) else {
+    let (Some(python), Some(s3)) = (python(), s3::shared().await) else {
         return;
     };
-    let lake = seaweed.lake(&format!("readers-{}", std::process::id()));
-    let (access_key, secret_key) = seaweed.keys();
+    let lake = s3.lake(&format!("readers-{}", std::process::id()));
+    let (access_key, secret_key) = s3.keys();
     let place = Place::new()
         .unwrap()
         .with("LAKE__URL", &lake.url)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::rehearsal::{Compose, IMAGE, Service, Stage, interpolate};
-use tests::{kafka, real, seaweed};
+use tests::{kafka, real, s3};
 use tokio::time::{Instant, sleep};
 
 const CLICKS: u64 = 400;
@@ -71,7 +71,7 @@ async fn the_services_of_compose_yaml_carry_clicks() {
         let token = real::env("CLICKWEIR_TEST_TOKEN").expect("CLICKWEIR_TEST_TOKEN");
         return carry(&edge, &dashboard, &token).await;
     }
-    let (Some(kafka), Some(s3)) = (kafka::shared().await, seaweed::shared().await) else {
+    let (Some(kafka), Some(s3)) = (kafka::shared().await, s3::shared().await) else {
         return;
     };
     let compose = Compose::read("compose.yaml").expect("compose.yaml");

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use sink::{Batch, DeadLetter, Error, Footer, Hour, Lake, Outcome, Reason, Row, S3, SealedBatch};
 use tempfile::TempDir;
-use tests::{real, seaweed};
+use tests::{real, s3};
 use tokio::time::{Instant, sleep};
 use topic::{Identity, Offset, Partition, Timestamp};
 
@@ -48,9 +48,9 @@ async fn places() -> Vec<Place> {
         config,
         _folder: Some(folder),
     }];
-    if let Some(seaweed) = seaweed::shared().await {
+    if let Some(s3) = s3::shared().await {
         let number = USED.fetch_add(1, Ordering::Relaxed);
-        let config = seaweed.lake(&format!("lake-{}-{number}", std::process::id()));
+        let config = s3.lake(&format!("lake-{}-{number}", std::process::id()));
         places.push(Place {
             config,
             _folder: None,
@@ -311,16 +311,16 @@ async fn invariant_3_the_tips_say_where_each_partition_continues() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_25_a_refused_key_or_a_missing_bucket_denies_and_skips_nothing() {
-    let Some(seaweed) = seaweed::shared().await else {
+    let Some(s3) = s3::shared().await else {
         return;
     };
     let missing = S3 {
         url: "s3://nobody-made-this".into(),
-        ..seaweed.lake("")
+        ..s3.lake("")
     };
     let refused = S3 {
         secret_key: "not-this-one".to_owned().into(),
-        ..seaweed.lake("refused")
+        ..s3.lake("refused")
     };
     for config in [missing.clone(), refused] {
         let lake = Lake::open(&config).expect("the lake opens");
@@ -336,14 +336,10 @@ async fn fault_25_a_refused_key_or_a_missing_bucket_denies_and_skips_nothing() {
     }
     // Mended, the same batch is committed; made twice, the bucket stays as it is.
     for _ in 0..2 {
-        seaweed::make_bucket(&missing)
-            .await
-            .expect("the bucket is made");
+        s3::make_bucket(&missing).await.expect("the bucket is made");
     }
     let lake = Lake::open(&missing).expect("the lake opens");
     committed(commit(&lake, batch(0, 0, 3, 0)).await);
-    seaweed::make_bucket(&missing)
-        .await
-        .expect("the bucket stays");
+    s3::make_bucket(&missing).await.expect("the bucket stays");
     already(commit(&lake, batch(0, 0, 3, 0)).await);
 }

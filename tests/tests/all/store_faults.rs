@@ -8,7 +8,7 @@ use tests::cluster::{Cluster, Role, SESSION};
 use tests::commits::{self, Newest};
 use tests::kafka;
 use tests::proxy::{Link, Proxy};
-use tests::{seaweed, usage};
+use tests::{s3, usage};
 use tokio::time::{Instant, sleep};
 
 /// One worker that meets its store through a proxy, under load.
@@ -24,14 +24,14 @@ struct Stage {
 
 impl Stage {
     async fn new(name: &str) -> Option<Self> {
-        let (kafka, seaweed) = (kafka::shared().await?, seaweed::shared().await?);
+        let (kafka, s3) = (kafka::shared().await?, s3::shared().await?);
         let group = format!("{name}-{}", std::process::id());
-        let cluster = Cluster::on(kafka, seaweed, name)
+        let cluster = Cluster::on(kafka, s3, name)
             .with("SINK__MAX_AGE", "300ms")
             .with("SINK__MAX_MEMORY", "2MiB")
             .with("TRANSFORMER__GROUP", &group);
         cluster.prepare().unwrap();
-        let server = seaweed.endpoint().trim_start_matches("http://");
+        let server = s3.endpoint().trim_start_matches("http://");
         let store = Proxy::start(server).await.unwrap();
         let edge = Role::edge(cluster.place()).unwrap();
         let endpoint = format!("http://{}", store.address());

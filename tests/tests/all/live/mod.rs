@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tests::clickweir::{Place, Up};
 use tests::clients::{Clients, post};
 use tests::cluster::{Cluster, Role};
-use tests::{kafka, real, seaweed};
+use tests::{kafka, real, s3};
 use tokio::time::{Instant, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -261,13 +261,13 @@ async fn acknowledged(clients: &Clients, count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_whose_broker_is_killed_goes_on_and_misses_and_doubles_nothing() {
     const SOME: usize = 300;
-    let (Some(mut kafka), Some(seaweed)) = (kafka::start().await, seaweed::shared().await) else {
+    let (Some(mut kafka), Some(s3)) = (kafka::start().await, s3::shared().await) else {
         return;
     };
     if !kafka.is_own() {
         return;
     }
-    let cluster = Cluster::on(&kafka, seaweed, "tail");
+    let cluster = Cluster::on(&kafka, s3, "tail");
     cluster.prepare().unwrap();
     let edge = Role::edge(cluster.place()).unwrap();
     let transformer = Role::transformer(slow(cluster.place())).unwrap();

@@ -29,7 +29,7 @@ const GRPC: u16 = 10_000;
 
 /// An S3 server that answers and has [`BUCKET`]. It ends when this is dropped, or when
 /// the test's process ends.
-pub struct Seaweed {
+pub struct S3Server {
     endpoint: String,
     keys: (String, String),
     _process: Option<Leash>,
@@ -37,8 +37,8 @@ pub struct Seaweed {
 
 /// The server that tests share; `None` where it cannot be had, which [`real::have`] has
 /// then told.
-pub async fn shared() -> Option<&'static Seaweed> {
-    static SHARED: OnceCell<Option<Seaweed>> = OnceCell::const_new();
+pub async fn shared() -> Option<&'static S3Server> {
+    static SHARED: OnceCell<Option<S3Server>> = OnceCell::const_new();
     SHARED
         .get_or_init(|| async { start().await })
         .await
@@ -46,9 +46,9 @@ pub async fn shared() -> Option<&'static Seaweed> {
 }
 
 /// A server of the test's own; `None` as with [`shared`].
-pub async fn start() -> Option<Seaweed> {
-    match Seaweed::start().await {
-        Ok(seaweed) => real::have("S3 server", None).then_some(seaweed),
+pub async fn start() -> Option<S3Server> {
+    match S3Server::start().await {
+        Ok(server) => real::have("S3 server", None).then_some(server),
         Err(error) => {
             let _ = real::have("S3 server", Some(format!("{error:#}")));
             None
@@ -56,9 +56,9 @@ pub async fn start() -> Option<Seaweed> {
     }
 }
 
-impl Seaweed {
+impl S3Server {
     async fn start() -> Result<Self> {
-        let seaweed = match real::env("CLICKWEIR_TEST_S3") {
+        let server = match real::env("CLICKWEIR_TEST_S3") {
             Some(endpoint) => {
                 let key = |name| real::env(name).with_context(|| format!("{name} is not set"));
                 let keys = (
@@ -73,8 +73,8 @@ impl Seaweed {
             }
             None => Self::run().await?,
         };
-        make_bucket(&seaweed.lake("")).await?;
-        Ok(seaweed)
+        make_bucket(&server.lake("")).await?;
+        Ok(server)
     }
 
     async fn run() -> Result<Self> {
