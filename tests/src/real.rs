@@ -11,9 +11,14 @@ use std::io::Write;
 pub fn have(part: &str, why_not: Option<String>) -> bool {
     let Some(why_not) = why_not else { return true };
     assert!(env("CI").as_deref() != Some("true"), "no {part}: {why_not}");
-    // Written past the test harness's capture, so that a run says what it left out.
-    let _ = writeln!(std::io::stderr(), "skipped, no {part}: {why_not}");
+    left_out(part, &why_not);
     false
+}
+
+/// Prints in one line that a test runs without a part.
+pub fn left_out(part: &str, why: &str) {
+    // Written past the test harness's capture, so that a run says what it left out.
+    let _ = writeln!(std::io::stderr(), "skipped, no {part}: {why}");
 }
 
 /// A variable of the environment that a person runs the tests with.

@@ -8,15 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use object_store::ObjectStore;
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
-use object_store::prefix::PrefixStore;
 use sink::audit::Survey;
 use sink::{Lake, Location};
 use tempfile::TempDir;
 use tests::faulty::Faulty;
 use tests::landing::land;
-use tests::s3::{self, BUCKET, S3Server};
+use tests::s3::{self, S3Server};
 use tests::usage;
 use tokio::time::Instant;
 use topic::Topic;
@@ -137,21 +135,8 @@ impl Work<'_> {
         let store: Arc<dyn ObjectStore> = match self.s3 {
             None => Arc::new(LocalFileSystem::new_with_prefix(folder.path())?.with_fsync(true)),
             Some(s3) => {
-                let (key, secret) = s3.keys();
-                let bucket = AmazonS3Builder::new()
-                    .with_bucket_name(BUCKET)
-                    .with_region("us-east-1")
-                    .with_endpoint(s3.endpoint())
-                    .with_allow_http(true)
-                    .with_virtual_hosted_style_request(false)
-                    .with_access_key_id(key)
-                    .with_secret_access_key(secret)
-                    .with_conditional_put(S3ConditionalPut::ETagMatch);
                 let name = folder.path().file_name().context("a folder has a name")?;
-                Arc::new(PrefixStore::new(
-                    bucket.build()?,
-                    name.to_string_lossy().as_ref(),
-                ))
+                Arc::new(s3.store(&name.to_string_lossy())?)
             }
         };
         // Both go through the decorator, which fails nothing.

@@ -153,7 +153,7 @@ impl Broker {
         ])
         .args(options)
         .arg("-cp")
-        .arg(vendor().join("*"))
+        .arg(root().join("vendor/kafka/*"))
         .arg(main)
         .current_dir(self.folder.path());
         java
@@ -260,31 +260,18 @@ fn cluster_id(first: Ports) -> String {
     )
 }
 
-fn vendor() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../vendor/kafka")
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Fetches the server, unless it is there.
 pub(super) fn class_path() -> Result<()> {
-    let java = Command::new("java").arg("-version").output();
-    ensure!(
-        java.is_ok_and(|java| java.status.success()),
-        "java is not there"
-    );
-    if vendor().join("fetched").is_file() {
-        return Ok(());
-    }
-    let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("kafka/pom.xml");
-    let maven = Command::new("mvn")
-        .args(["--quiet", "--batch-mode", "--file"])
-        .arg(pom)
-        .arg("dependency:copy-dependencies")
-        .arg("-DincludeScope=runtime")
-        .arg(format!("-DoutputDirectory={}", vendor().display()))
+    let fetched = Command::new("bash")
+        .args(["compose/setup.sh", "part", "kafka"])
+        .current_dir(root())
         .output()
-        .context("maven is not there")?;
-    let said = String::from_utf8_lossy(&maven.stdout);
-    ensure!(maven.status.success(), "maven did not fetch kafka: {said}");
-    std::fs::write(vendor().join("fetched"), "by tests/kafka/pom.xml\n")?;
+        .context("bash is not there")?;
+    let said = String::from_utf8_lossy(&fetched.stdout);
+    ensure!(fetched.status.success(), "kafka was not fetched: {said}");
     Ok(())
 }

@@ -1,16 +1,22 @@
-//! A real S3 server for the tests: SeaweedFS (master, volume, filer and S3 in one process)
-//! on loopback, on free ports.
+//! Real S3 servers for the tests, on loopback and on free ports: SeaweedFS, which most tests
+//! use, and MinIO.
 //!
-//! `make test-setup` puts the server into `vendor/seaweedfs`.
-//! `CLICKWEIR_TEST_S3=http://host:port` takes a server that is there (MinIO, too), with
-//! `CLICKWEIR_TEST_S3_ACCESS_KEY` and `CLICKWEIR_TEST_S3_SECRET_KEY`.
+//! `make test-setup` puts them into `vendor`. `CLICKWEIR_TEST_S3=http://host:port` takes a
+//! server that runs already, with `CLICKWEIR_TEST_S3_ACCESS_KEY` and
+//! `CLICKWEIR_TEST_S3_SECRET_KEY`.
 
-use std::net::TcpListener;
+mod minio;
+mod seaweedfs;
+
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use object_store::ObjectStore;
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::prefix::PrefixStore;
 use sink::{Lake, S3};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
@@ -20,12 +26,12 @@ use crate::real;
 
 /// The bucket that the harness makes.
 pub const BUCKET: &str = "shop";
-/// The access key of a server of ours, and its secret.
+const REGION: &str = "us-east-1";
+/// The access key of the servers started here, and its secret.
 const KEYS: (&str, &str) = ("clickweir", "under-the-weir");
-/// How long a server may take until it answers; alone it takes about four seconds.
-const START: Duration = Duration::from_secs(120);
-/// How far a server's gRPC port lies above its own, by its convention.
-const GRPC: u16 = 10_000;
+/// How long a server may take until it answers. Alone SeaweedFS takes about four seconds,
+/// MinIO less than one.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// An S3 server that answers and has [`BUCKET`]. It ends when this is dropped, or when
 /// the test's process ends.
@@ -35,22 +41,64 @@ pub struct S3Server {
     _process: Option<Leash>,
 }
 
-/// The server that tests share; `None` where it cannot be had, which [`real::have`] has
-/// then told.
-pub async fn shared() -> Option<&'static S3Server> {
-    static SHARED: OnceCell<Option<S3Server>> = OnceCell::const_new();
-    SHARED
-        .get_or_init(|| async { start().await })
-        .await
-        .as_ref()
+/// A server that can be started here.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    SeaweedFs,
+    MinIo,
 }
 
-/// A server of the test's own; `None` as with [`shared`].
+/// How to run a server.
+struct Launch {
+    command: Command,
+    /// Its S3 port.
+    port: u16,
+    /// The path that answers 200 once the server is ready.
+    ready: &'static str,
+    /// Files that the server makes outside its folder.
+    litter: Vec<String>,
+}
+
+/// The server that most tests share: SeaweedFS, or the one that was handed in. `None` if it
+/// cannot be had, which [`real::have`] has then printed.
+pub async fn shared() -> Option<&'static S3Server> {
+    static SHARED: OnceCell<Option<S3Server>> = OnceCell::const_new();
+    SHARED.get_or_init(start).await.as_ref()
+}
+
+/// A SeaweedFS of the test's own, or the server that was handed in; `None` as with [`shared`].
 pub async fn start() -> Option<S3Server> {
-    match S3Server::start().await {
-        Ok(server) => real::have("S3 server", None).then_some(server),
+    had("S3 server", S3Server::start().await)
+}
+
+/// The MinIO that tests share. `None` if it cannot be had, which is then printed, and if
+/// another server was handed in, on which the test runs anyway.
+pub async fn minio() -> Option<&'static S3Server> {
+    static SHARED: OnceCell<Option<S3Server>> = OnceCell::const_new();
+    if real::env("CLICKWEIR_TEST_S3").is_some() {
+        return None;
+    }
+    let started = SHARED.get_or_init(|| async {
+        if minio::cannot_be_built() {
+            real::left_out("MinIO", "it is compiled with Go, and go is not here");
+            return None;
+        }
+        had("MinIO", S3Server::run(Kind::MinIo).await)
+    });
+    started.await.as_ref()
+}
+
+/// Every server that can be had: [`shared`] and [`minio`].
+pub async fn all() -> Vec<&'static S3Server> {
+    let (shared, minio) = tokio::join!(shared(), minio());
+    shared.into_iter().chain(minio).collect()
+}
+
+fn had(part: &str, started: Result<S3Server>) -> Option<S3Server> {
+    match started {
+        Ok(server) => real::have(part, None).then_some(server),
         Err(error) => {
-            let _ = real::have("S3 server", Some(format!("{error:#}")));
+            let _ = real::have(part, Some(format!("{error:#}")));
             None
         }
     }
@@ -58,40 +106,42 @@ pub async fn start() -> Option<S3Server> {
 
 impl S3Server {
     async fn start() -> Result<Self> {
-        let server = match real::env("CLICKWEIR_TEST_S3") {
-            Some(endpoint) => {
-                let key = |name| real::env(name).with_context(|| format!("{name} is not set"));
-                let keys = (
-                    key("CLICKWEIR_TEST_S3_ACCESS_KEY")?,
-                    key("CLICKWEIR_TEST_S3_SECRET_KEY")?,
-                );
-                Self {
-                    endpoint,
-                    keys,
-                    _process: None,
-                }
-            }
-            None => Self::run().await?,
+        let Some(endpoint) = real::env("CLICKWEIR_TEST_S3") else {
+            return Self::run(Kind::SeaweedFs).await;
+        };
+        let key = |name| real::env(name).with_context(|| format!("{name} is not set"));
+        let server = Self {
+            endpoint,
+            keys: (
+                key("CLICKWEIR_TEST_S3_ACCESS_KEY")?,
+                key("CLICKWEIR_TEST_S3_SECRET_KEY")?,
+            ),
+            _process: None,
         };
         make_bucket(&server.lake("")).await?;
         Ok(server)
     }
 
-    async fn run() -> Result<Self> {
-        let weed = executable()?;
+    async fn run(kind: Kind) -> Result<Self> {
+        let program = executable(kind)?;
         let folder = tempfile::tempdir()?.keep();
-        let log = folder.join("weed.log");
-        let ports = free_ports()?;
-        let server = command(&weed, &folder, ports)?;
-        // Sockets that it makes beside its ports, in this one place.
-        let named = ["master", "volume", "filer", "s3"].into_iter().zip(ports);
-        let litter: Vec<_> = named
-            .map(|(name, port)| format!("/tmp/seaweedfs-{name}-grpc-{}.sock", port + GRPC))
-            .collect();
-        let process =
-            Leash::hold_and_sweep(&server, &folder, &std::fs::File::create(&log)?, &litter)?;
-        let endpoint = format!("http://127.0.0.1:{}", ports[3]);
-        if let Err(error) = answers(&format!("{endpoint}/healthz")).await {
+        let launch = match kind {
+            Kind::SeaweedFs => seaweedfs::launch(&program, &folder)?,
+            Kind::MinIo => minio::launch(&program, &folder)?,
+        };
+        let log = folder.join("server.log");
+        let process = Leash::hold_and_sweep(
+            &launch.command,
+            &folder,
+            &File::create(&log)?,
+            &launch.litter,
+        )?;
+        let server = Self {
+            endpoint: format!("http://127.0.0.1:{}", launch.port),
+            keys: (KEYS.0.to_owned(), KEYS.1.to_owned()),
+            _process: Some(process),
+        };
+        if let Err(error) = answers(&format!("{}{}", server.endpoint, launch.ready)).await {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
             let end: Vec<_> = log.lines().rev().take(20).collect();
             bail!(
@@ -99,12 +149,8 @@ impl S3Server {
                 end.join(" | ")
             );
         }
-        let keys = (KEYS.0.to_owned(), KEYS.1.to_owned());
-        Ok(Self {
-            endpoint,
-            keys,
-            _process: Some(process),
-        })
+        make_bucket(&server.lake("")).await?;
+        Ok(server)
     }
 
     /// `http://host:port`.
@@ -119,25 +165,43 @@ impl S3Server {
         (&self.keys.0, &self.keys.1)
     }
 
+    /// A place in the server's bucket, as a store: what the lake's own configuration would open,
+    /// for tests that decorate it.
+    ///
+    /// # Errors
+    /// If the client cannot be built.
+    pub fn store(&self, prefix: &str) -> Result<impl ObjectStore + use<>> {
+        let bucket = AmazonS3Builder::new()
+            .with_bucket_name(BUCKET)
+            .with_region(REGION)
+            .with_endpoint(&self.endpoint)
+            .with_allow_http(true)
+            .with_virtual_hosted_style_request(false)
+            .with_access_key_id(&self.keys.0)
+            .with_secret_access_key(&self.keys.1)
+            .with_conditional_put(S3ConditionalPut::ETagMatch);
+        Ok(PrefixStore::new(bucket.build()?, prefix))
+    }
+
     /// A configuration of `[lake]` for a lake in the server's bucket.
     #[must_use]
     pub fn lake(&self, prefix: &str) -> S3 {
         S3 {
             url: format!("s3://{BUCKET}/{prefix}"),
             endpoint: self.endpoint.clone(),
-            region: "us-east-1".into(),
+            region: REGION.into(),
             access_key: self.keys.0.clone(),
             secret_key: self.keys.1.clone().into(),
         }
     }
 }
 
-/// Makes the bucket of a lake as `clickweir prepare` does; that it is there is fine.
+/// Makes the bucket of a lake as `clickweir prepare` does. A bucket that exists is left as it is.
 ///
 /// # Errors
-/// Where the server refuses, or does not answer in time.
+/// If the server refuses, or does not answer in time.
 pub async fn make_bucket(config: &S3) -> Result<()> {
-    let deadline = Instant::now() + START;
+    let deadline = Instant::now() + START_TIMEOUT;
     loop {
         let url = Lake::make_bucket_url(config)
             .await?
@@ -147,87 +211,18 @@ pub async fn make_bucket(config: &S3) -> Result<()> {
         if status.is_success() || status == reqwest::StatusCode::CONFLICT {
             return Ok(());
         }
-        // A server that has just come up may not know its filer yet.
-        let said = reply.text().await.unwrap_or_default();
+        // SeaweedFS answers before its S3 part has found its filer.
+        let body = reply.text().await.unwrap_or_default();
         ensure!(
             status.is_server_error(),
-            "the bucket was refused: {status} {said}"
+            "the bucket was refused: {status} {body}"
         );
         ensure!(
             Instant::now() < deadline,
-            "no bucket in time: {status} {said}"
+            "no bucket in time: {status} {body}"
         );
         sleep(Duration::from_millis(200)).await;
     }
-}
-
-/// One process with everything, small: tests write some megabytes.
-fn command(weed: &Path, folder: &Path, [master, volume, filer, s3]: [u16; 4]) -> Result<Command> {
-    let data = folder.join("data");
-    std::fs::create_dir(&data)?;
-    let identities = serde_json::json!({ "identities": [{
-        "name": KEYS.0,
-        "credentials": [{ "accessKey": KEYS.0, "secretKey": KEYS.1 }],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }] });
-    std::fs::write(folder.join("s3.json"), identities.to_string())?;
-    let mut command = Command::new(weed);
-    command
-        .current_dir(folder)
-        .args([
-            "server",
-            "-s3",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            "-dir=data",
-        ])
-        .args([
-            "-s3.config=s3.json",
-            "-filer.localSocket=filer.sock",
-            "-s3.localSocket=s3.sock",
-        ])
-        .args([
-            format!("-master.port={master}"),
-            format!("-volume.port={volume}"),
-        ])
-        .args([format!("-filer.port={filer}"), format!("-s3.port={s3}")])
-        // Volumes are made a few at a time for each bucket, and grow only as they fill.
-        .args([
-            "-volume.max=100",
-            "-master.volumeSizeLimitMB=64",
-            "-volume.minFreeSpace=1",
-        ])
-        // A bucket is made by whoever is told to, never by a stray write.
-        .args(["-s3.autoCreateBucket=false"])
-        // What nobody asks for, on ports of its own.
-        .args([
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-master.telemetry=false",
-        ]);
-    Ok(command)
-}
-
-/// Four ports that were free a moment ago, with their gRPC ports.
-fn free_ports() -> Result<[u16; 4]> {
-    let mut held = Vec::new();
-    let mut ports = Vec::new();
-    for _ in 0..1_000 {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
-        let grpc = port
-            .checked_add(GRPC)
-            .map(|port| TcpListener::bind(("127.0.0.1", port)));
-        if let Some(Ok(grpc)) = grpc {
-            ports.push(port);
-            held.push(grpc);
-        }
-        held.push(listener);
-        if let [master, volume, filer, s3] = ports[..] {
-            return Ok([master, volume, filer, s3]);
-        }
-    }
-    bail!("no four free ports with a free one {GRPC} above each")
 }
 
 fn client() -> Result<reqwest::Client> {
@@ -238,10 +233,8 @@ fn client() -> Result<reqwest::Client> {
 }
 
 async fn answers(url: &str) -> Result<()> {
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(5))
-        .build()?;
-    let deadline = Instant::now() + START;
+    let client = client()?;
+    let deadline = Instant::now() + START_TIMEOUT;
     loop {
         let reply = client.get(url).send().await;
         if reply.is_ok_and(|reply| reply.status().is_success()) {
@@ -252,9 +245,14 @@ async fn answers(url: &str) -> Result<()> {
     }
 }
 
-/// The server's executable.
-fn executable() -> Result<PathBuf> {
-    let weed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vendor/seaweedfs/weed");
-    weed.canonicalize()
-        .context("vendor/seaweedfs/weed is not there: `make test-setup` fetches it")
+/// A server's executable.
+fn executable(kind: Kind) -> Result<PathBuf> {
+    let path = match kind {
+        Kind::SeaweedFs => "vendor/seaweedfs/weed",
+        Kind::MinIo => "vendor/minio/minio",
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.join(path)
+        .canonicalize()
+        .with_context(|| format!("{path} is missing; `make test-setup` brings it"))
 }

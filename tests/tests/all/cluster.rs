@@ -9,16 +9,28 @@ use tests::clickweir::Process;
 use tests::clients::{Clients, post};
 use tests::cluster::{Cluster, Role};
 use tests::commits::told;
-use tests::real;
+use tests::{kafka, real, s3};
 use tokio::time::{Instant, sleep};
 
 use crate::imports::imports_online_retail;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_way_of_a_click_is_the_same_on_a_cluster() {
-    let Some(cluster) = Cluster::shared("way").await else {
-        return;
-    };
+    if let Some(cluster) = Cluster::shared("way").await {
+        goes_its_way(&cluster).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_of_a_click_is_the_same_on_a_cluster_with_minio() {
+    if let (Some(kafka), Some(minio)) = (kafka::shared().await, s3::minio().await) {
+        goes_its_way(&Cluster::on(kafka, minio, "way-minio")).await;
+    }
+}
+
+/// Sends clicks through a producer and two transformers, and finds them in SQL, in the topic, in
+/// the audit and in another catalog.
+async fn goes_its_way(cluster: &Cluster) {
     let roles = cluster.start(2).unwrap();
     cluster.prepare().unwrap();
     let click = r#"{"id":"0190bbbb-0000-7000-8000-000000000001","action":"buy","product_id":"mug","visitor_id":"v1","quantity":2}"#;

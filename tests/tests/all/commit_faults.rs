@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sink::audit::{self, Audit};
 use sink::{Lake, Location};
 use tests::faulty::Faulty;
-use tests::real;
+use tests::{real, s3};
 use tokio_util::sync::CancellationToken;
 use topic::{Draft, Open, Topic, clock};
 use transformer::{Components, Enrichment, Status};
@@ -136,13 +136,12 @@ async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
         .unwrap()
 }
 
-/// Runs workers over a faulty store until nothing is pending; gives the verdict and how many
-/// faults there were.
-async fn play(seed: u64, unconditional: bool) -> (Audit, u64) {
+/// Runs workers over a store whose creates fail, until nothing is pending. Gives the verdict and
+/// how many faults there were.
+async fn play(store: Arc<dyn ObjectStore>, seed: u64, unconditional: bool) -> (Audit, u64) {
     let folder = tempfile::tempdir().unwrap();
     let topic = topic(folder.path().to_str().unwrap(), PARTITIONS).await;
     fill(topic.as_ref(), 0..RECORDS).await;
-    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let mut faulty = Faulty::new(store.clone(), seed, 30);
     if unconditional {
         faulty = faulty.unconditional();
@@ -193,19 +192,37 @@ async fn play(seed: u64, unconditional: bool) -> (Audit, u64) {
     )
 }
 
+/// Plays a seed, whose verdict must be clean; how many faults there were.
+async fn survives(store: Arc<dyn ObjectStore>, seed: u64) -> u64 {
+    let name = store.to_string();
+    let (verdict, injected) = play(store, seed, false).await;
+    assert!(verdict.clean(), "seed {seed} on {name}: {verdict:?}");
+    assert_eq!(verdict.pending, 0, "seed {seed} on {name}: {verdict:?}");
+    let counts = (verdict.acknowledged, verdict.rows, verdict.duplicates);
+    assert_eq!(
+        counts,
+        (RECORDS, RECORDS - RECORDS / 10, RECORDS / 10),
+        "seed {seed} on {name}: invariant 5"
+    );
+    injected
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_15_and_21_to_24_nothing_is_lost_or_doubled_over_a_failing_store() {
     let mut faults = 0;
     for seed in 0..seeds() {
-        let (verdict, injected) = play(seed, false).await;
-        faults += injected;
-        assert!(verdict.clean(), "seed {seed}: {verdict:?}");
-        assert_eq!(verdict.pending, 0, "seed {seed}: {verdict:?}");
-        assert_eq!(verdict.acknowledged, RECORDS, "seed {seed}");
-        assert_eq!(verdict.duplicates, RECORDS / 10, "seed {seed}: invariant 5");
-        assert_eq!(verdict.rows, RECORDS - RECORDS / 10, "seed {seed}");
+        faults += survives(Arc::new(InMemory::new()), seed).await;
     }
     assert!(faults > 10, "the store failed: {faults}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faults_15_and_21_to_24_nothing_is_lost_or_doubled_over_real_s3_servers_that_fail() {
+    for server in s3::all().await {
+        let store = server.store(&format!("faults-{}", std::process::id()));
+        let faults = survives(Arc::new(store.unwrap()), 7).await;
+        assert!(faults > 10, "the store failed: {faults}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -228,7 +245,7 @@ async fn fault_26_a_store_that_ignores_if_none_match_is_refused_at_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_suite_itself_fails_where_creates_are_not_conditional() {
     for seed in 0..20 {
-        let (verdict, _injected) = play(seed, true).await;
+        let (verdict, _injected) = play(Arc::new(InMemory::new()), seed, true).await;
         if !verdict.clean() {
             return;
         }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tests::clickweir::{Place, Up};
-use tests::{real, s3};
+use tests::real;
+use tests::s3::{self, S3Server};
 
 /// What the figure's lines are, written by the notebook after it has drawn.
 const DRAWN: &str = "import json
@@ -126,11 +127,21 @@ fn the_notebook_draws_what_sql_counts_on_a_folder() {
 
 #[tokio::test]
 async fn the_notebook_draws_what_sql_counts_on_s3() {
-    let (Some(jupyter), Some(s3)) = (jupyter(), s3::shared().await) else {
-        return;
-    };
-    let lake = s3.lake(&format!("notebook-{}", std::process::id()));
-    let (access_key, secret_key) = s3.keys();
+    if let (Some(jupyter), Some(server)) = (jupyter(), s3::shared().await) {
+        draws_from(server, &jupyter);
+    }
+}
+
+#[tokio::test]
+async fn the_notebook_draws_what_sql_counts_on_minio() {
+    if let (Some(jupyter), Some(server)) = (jupyter(), s3::minio().await) {
+        draws_from(server, &jupyter);
+    }
+}
+
+fn draws_from(server: &S3Server, jupyter: &Path) {
+    let lake = server.lake(&format!("notebook-{}", std::process::id()));
+    let (access_key, secret_key) = server.keys();
     let place = Place::new()
         .unwrap()
         .with("LAKE__URL", &lake.url)
@@ -143,5 +154,5 @@ async fn the_notebook_draws_what_sql_counts_on_s3() {
         ("CLICKWEIR_S3_ACCESS_KEY", access_key),
         ("CLICKWEIR_S3_SECRET_KEY", secret_key),
     ];
-    draws_what_sql_counts(&place, up, &jupyter, &environment);
+    draws_what_sql_counts(&place, up, jupyter, &environment);
 }

@@ -1,4 +1,4 @@
-//! What the sink promises of a lake, on a folder and on a real S3 server alike.
+//! What the sink promises of a lake, on a folder and on real S3 servers alike.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures::future::join_all;
 use sink::{Batch, DeadLetter, Error, Footer, Hour, Lake, Outcome, Reason, Row, S3, SealedBatch};
 use tempfile::TempDir;
-use tests::{real, s3};
+use tests::real;
+use tests::s3::{self, S3Server};
 use tokio::time::{Instant, sleep};
 use topic::{Identity, Offset, Partition, Timestamp};
 
@@ -33,7 +34,7 @@ impl Place {
     }
 }
 
-/// A folder always, and a prefix on the S3 server where there is one.
+/// A folder, and a prefix on each S3 server that can be had.
 async fn places() -> Vec<Place> {
     static USED: AtomicUsize = AtomicUsize::new(0);
     let folder = tempfile::tempdir().expect("a folder");
@@ -48,9 +49,9 @@ async fn places() -> Vec<Place> {
         config,
         _folder: Some(folder),
     }];
-    if let Some(s3) = s3::shared().await {
+    for server in s3::all().await {
         let number = USED.fetch_add(1, Ordering::Relaxed);
-        let config = s3.lake(&format!("lake-{}-{number}", std::process::id()));
+        let config = server.lake(&format!("lake-{}-{number}", std::process::id()));
         places.push(Place {
             config,
             _folder: None,
@@ -311,16 +312,19 @@ async fn invariant_3_the_tips_say_where_each_partition_continues() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_25_a_refused_key_or_a_missing_bucket_denies_and_skips_nothing() {
-    let Some(s3) = s3::shared().await else {
-        return;
-    };
+    for server in s3::all().await {
+        refuses_and_recovers(server).await;
+    }
+}
+
+async fn refuses_and_recovers(server: &S3Server) {
     let missing = S3 {
         url: "s3://nobody-made-this".into(),
-        ..s3.lake("")
+        ..server.lake("")
     };
     let refused = S3 {
         secret_key: "not-this-one".to_owned().into(),
-        ..s3.lake("refused")
+        ..server.lake("refused")
     };
     for config in [missing.clone(), refused] {
         let lake = Lake::open(&config).expect("the lake opens");

@@ -1,0 +1,37 @@
+//! MinIO: one process, one folder.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::{KEYS, Kind, Launch, executable};
+
+pub(super) fn launch(minio: &Path, folder: &Path) -> Result<Launch> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let mut command = Command::new(minio);
+    command
+        .current_dir(folder)
+        .args(["server", "data", "--quiet", "--config-dir=config"])
+        .arg(format!("--address=127.0.0.1:{port}"))
+        .envs([
+            ("MINIO_ROOT_USER", KEYS.0),
+            ("MINIO_ROOT_PASSWORD", KEYS.1),
+            // Without its web console, and without a look for a newer version.
+            ("MINIO_BROWSER", "off"),
+            ("MINIO_UPDATE", "off"),
+        ]);
+    Ok(Launch {
+        command,
+        port,
+        ready: "/minio/health/ready",
+        litter: Vec::new(),
+    })
+}
+
+/// Returns true if MinIO is missing and there is no Go to compile it with: then even CI runs
+/// without it.
+pub(super) fn cannot_be_built() -> bool {
+    executable(Kind::MinIo).is_err() && Command::new("go").arg("version").output().is_err()
+}
