@@ -259,6 +259,7 @@ mod tests {
     #[test]
     fn invariant_3_only_what_chains_is_registered() {
         let ledger = |gaps: &[(u64, u64)]| Ledger {
+            lake: sink::LakeId::new(7),
             topic: Identity {
                 cluster: "c".into(),
                 topic: "t".into(),

@@ -1,12 +1,15 @@
 //! The ledger: what is not a batch. Numbered objects, each created once as the next
 //! free number; the lake is its objects folded with these entries.
 
+mod id;
+
 use std::collections::BTreeMap;
 
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition, Timestamp};
 
+pub use self::id::LakeId;
 use crate::names::LEDGER;
 use crate::replay::{Promotion, Ranges, Replay, ReplayName};
 use crate::{Error, Footer, Hour, Lake, ObjectName, Tips};
@@ -19,6 +22,8 @@ pub enum Entry {
     Origin {
         /// The format's version.
         format: u32,
+        /// The lake's own identity; a replay has that of the lake that it belongs to.
+        lake: LakeId,
         /// The topic.
         topic: Identity,
         /// Each partition's first offset; a partition that is not listed begins at 0.
@@ -86,6 +91,8 @@ pub struct Gap {
 /// The ledger's entries, folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
+    /// The lake's own identity; a replay has that of the lake that it belongs to.
+    pub lake: LakeId,
     /// Whose lake this is.
     pub topic: Identity,
     /// Each partition's first offset.
@@ -107,11 +114,13 @@ impl Ledger {
                 format!("the lake is of format {format}, use a newer clickweir"),
             )),
             Entry::Origin {
+                lake,
                 topic,
                 firsts,
                 replay,
                 ..
             } => Ok(Self {
+                lake,
                 topic,
                 firsts,
                 replay,
@@ -227,39 +236,51 @@ impl Lake {
         };
         let entry = serde_json::from_slice(&bytes).map_err(|error| {
             Error::Unfit(format!(
-                "{path}: {error}: this ledger was written by another version of clickweir"
+                "{path}: {error}: this ledger was written by another version of clickweir; use \
+                 that version, or give this one a lake.url of its own"
             ))
         })?;
         Ok(Some(entry))
     }
 
-    /// Reads the ledger, and founds it with `topic` and the partitions' low watermarks
-    /// where it is not there yet.
+    /// The ledger of the lake of `topic`; `None` if the lake has no `origin` yet.
     ///
     /// # Errors
-    /// [`Error::AnotherTopic`] where the lake belongs to another topic.
+    /// [`Error::AnotherTopic`] if the lake belongs to another topic, else as [`Lake::ledger`].
+    pub async fn ledger_of(&self, topic: &Identity) -> Result<Option<Ledger>, Error> {
+        match self.ledger().await? {
+            Some(ledger) if ledger.topic != *topic => Err(Error::AnotherTopic {
+                lake: self.location().to_string(),
+                theirs: ledger.topic,
+                ours: topic.clone(),
+            }),
+            ledger => Ok(ledger),
+        }
+    }
+
+    /// Reads the ledger. If there is none yet, founds the lake first: with the identity `new`,
+    /// the topic, and each partition's low watermark. Of several that found it at once, one
+    /// wins, and all read the same ledger.
+    ///
+    /// # Errors
+    /// [`Error::AnotherTopic`] if the lake belongs to another topic, else as [`Lake::ledger`].
     pub async fn found(
         &self,
         topic: &Identity,
         firsts: BTreeMap<Partition, Offset>,
+        new: LakeId,
     ) -> Result<Ledger, Error> {
+        let origin = Entry::Origin {
+            format: crate::footer::FORMAT,
+            lake: new,
+            topic: topic.clone(),
+            firsts,
+            replay: None,
+        };
         loop {
-            if let Some(ledger) = self.ledger().await? {
-                if ledger.topic != *topic {
-                    return Err(Error::AnotherTopic {
-                        lake: self.location().to_string(),
-                        theirs: ledger.topic,
-                        ours: topic.clone(),
-                    });
-                }
+            if let Some(ledger) = self.ledger_of(topic).await? {
                 return Ok(ledger);
             }
-            let origin = Entry::Origin {
-                format: crate::footer::FORMAT,
-                topic: topic.clone(),
-                firsts: firsts.clone(),
-                replay: None,
-            };
             self.write_entry(0, &origin).await?;
         }
     }

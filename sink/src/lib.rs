@@ -42,7 +42,7 @@ pub use contents::{Contents, Letter, Rows};
 pub use error::Error;
 pub use footer::{Counts, Footer};
 pub use lake::{Lake, Location, Pool};
-pub use ledger::{Entry, Gap, Ledger};
+pub use ledger::{Entry, Gap, LakeId, Ledger};
 pub use letters::{DeadLetter, Reason, schema as letters_schema};
 pub use names::{Hour, ObjectName};
 pub use replay::{Promotion, Ranges, Replay, ReplayName, Segment, segments};

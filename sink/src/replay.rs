@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use topic::{Identity, Offset, Partition, Timestamp};
+use topic::{Offset, Partition, Timestamp};
 
 use crate::ledger::by_partition;
 use crate::names::REPLAYS;
@@ -204,23 +204,24 @@ impl Lake {
         )))
     }
 
-    /// Begins a replay of `ranges`, in the lake of its own that this must be; or finds the one
-    /// that was begun there.
+    /// Begins a replay of `ranges` of the lake that `live` is the ledger of, in the lake of its
+    /// own that this must be; or finds the one that was begun there.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it was begun with other ranges or another configuration,
-    /// [`Error::AnotherTopic`] where from another topic.
+    /// [`Error::Refused`] if it was begun with other ranges, with another configuration or for
+    /// another lake; [`Error::AnotherTopic`] if it was begun from another topic.
     pub async fn begin_replay(
         &self,
         name: &ReplayName,
-        topic: &Identity,
+        live: &Ledger,
         ranges: &Ranges,
         configuration: &str,
         now: Timestamp,
     ) -> Result<Ledger, Error> {
         let origin = Entry::Origin {
             format: crate::footer::FORMAT,
-            topic: topic.clone(),
+            lake: live.lake,
+            topic: live.topic.clone(),
             firsts: ranges.iter().map(|(&p, &(first, _))| (p, first)).collect(),
             replay: Some(Replay {
                 ends: ranges.iter().map(|(&p, &(_, end))| (p, end)).collect(),
@@ -229,13 +230,13 @@ impl Lake {
             }),
         };
         loop {
-            if let Some(there) = self.ledger().await? {
-                if there.topic != *topic {
-                    return Err(Error::AnotherTopic {
-                        lake: self.location().to_string(),
-                        theirs: there.topic,
-                        ours: topic.clone(),
-                    });
+            if let Some(there) = self.ledger_of(&live.topic).await? {
+                if there.lake != live.lake {
+                    return Err(Error::Refused(format!(
+                        "the replay {name} was begun for another lake ({}, this is {}): take \
+                         another name",
+                        there.lake, live.lake
+                    )));
                 }
                 if there.ranges() != *ranges {
                     return Err(Error::Refused(format!(

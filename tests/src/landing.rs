@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sink::Lake;
+use sink::{Lake, LakeId};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::Topic;
@@ -29,6 +29,7 @@ pub async fn land(
         topic: topic.clone(),
         reader: topic.reader(group)?,
         lake: lake.clone(),
+        new_lake: LakeId::new(7),
         enrichment: Enrichment::default(),
         status: status.clone(),
         pulse: Box::new(|| {}),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sink::{Footer, Hour, Lake, Ledger, ObjectName};
+use sink::{Footer, Hour, Lake, LakeId, Ledger, ObjectName};
 use topic::clock::STEP_BACK;
 use topic::{Offset, Partition, ReadError, Timestamp, Topic, Watermarks};
 
@@ -24,9 +24,11 @@ pub(crate) struct Position {
 /// A position for each partition, or why that partition must stop.
 pub(crate) type Positions = BTreeMap<Partition, Result<Position, Error>>;
 
-/// Asks the lake's tips where the partitions continue, and compares them with the topic.
+/// Asks the lake's tips where the partitions continue, and compares them with the topic. A lake
+/// that is not there yet is founded with the identity `new_lake`.
 pub(crate) async fn resume(
     lake: &Lake,
+    new_lake: LakeId,
     topic: &dyn Topic,
     config: &Config,
     partitions: &BTreeSet<Partition>,
@@ -36,7 +38,19 @@ pub(crate) async fn resume(
         .iter()
         .map(|(partition, marks)| (*partition, marks.low))
         .collect();
-    let ledger = lake.found(topic.identity(), lows).await?;
+    let ledger = lake.found(topic.identity(), lows, new_lake).await?;
+    positions(lake, &ledger, topic, config, partitions, &marks).await
+}
+
+/// The same, of a lake whose ledger is known.
+async fn positions(
+    lake: &Lake,
+    ledger: &Ledger,
+    topic: &dyn Topic,
+    config: &Config,
+    partitions: &BTreeSet<Partition>,
+    marks: &BTreeMap<Partition, Watermarks>,
+) -> Result<Positions, Error> {
     let tips = lake.tips(ledger.clone(), partitions).await?;
     let mut starts = BTreeMap::new();
     for &partition in partitions {
@@ -48,7 +62,7 @@ pub(crate) async fn resume(
             lake,
             topic,
             config,
-            ledger: &ledger,
+            ledger,
             origin: ledger.first(partition),
             partition,
             marks,
@@ -98,10 +112,14 @@ pub(crate) async fn after(
         low: end,
         high: end,
     });
-    let ledger = lake.found(topic.identity(), BTreeMap::new()).await?;
+    let ledger = lake.ledger_of(topic.identity()).await?.ok_or_else(|| {
+        sink::Error::Unavailable("its ledger was there and is not any more".to_owned())
+    })?;
     if ledger.gives_up(partition, first) || !ledger.trusts(there) {
         // It came too late, and perhaps counts for nothing: the tips say where to go on.
-        let mut positions = resume(lake, topic, config, &BTreeSet::from([partition])).await?;
+        let of_it = BTreeSet::from([partition]);
+        let asked = positions(lake, &ledger, topic, config, &of_it, &watermarks);
+        let mut positions = asked.await?;
         let position = positions.remove(&partition);
         return position.expect("a position or a reason is given for what was asked");
     }

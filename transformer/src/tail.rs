@@ -227,14 +227,10 @@ impl Tail {
 
     /// Sets the positions of these partitions; false where the lake or the catalog has not begun.
     async fn begin(&mut self, partitions: &[Partition]) -> Result<bool, Error> {
-        let (Some(ledger), Some(wanted)) = (self.lake.ledger().await?, self.keeper.wanted()) else {
+        let ledger = self.lake.ledger_of(&self.shared.topic).await?;
+        let (Some(ledger), Some(wanted)) = (ledger, self.keeper.wanted()) else {
             return Ok(false);
         };
-        if ledger.topic != self.shared.topic {
-            let lake = self.lake.location().to_string();
-            let (theirs, ours) = (ledger.topic, self.shared.topic.clone());
-            return Err(sink::Error::AnotherTopic { lake, theirs, ours }.into());
-        }
         let marks = self.topic.watermarks().await?;
         let mut starts = Vec::new();
         for &partition in partitions {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sink::{Footer, Lake, Outcome};
+use sink::{Footer, Lake, LakeId, Outcome};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ pub struct Components {
     pub reader: Box<dyn Reader>,
     /// The lake.
     pub lake: Lake,
+    /// The lake's identity, made at random, if this worker is the one that founds it.
+    pub new_lake: LakeId,
     /// What clicks are enriched from.
     pub enrichment: Enrichment,
     /// Where the worker tells how it is.
@@ -53,6 +55,7 @@ pub async fn run(
         topic,
         reader,
         lake,
+        new_lake,
         enrichment,
         status,
         pulse,
@@ -68,6 +71,7 @@ pub async fn run(
         topic,
         reader,
         lake,
+        new_lake,
         shared,
         status,
         partitions: BTreeMap::new(),
@@ -126,6 +130,7 @@ struct Worker {
     topic: Arc<dyn Topic>,
     reader: Box<dyn Reader>,
     lake: Lake,
+    new_lake: LakeId,
     shared: Shared,
     status: Arc<Status>,
     partitions: BTreeMap<Partition, Held>,
@@ -183,8 +188,10 @@ impl Worker {
     fn resume(&mut self, partitions: BTreeSet<Partition>) {
         let epoch = self.hold_back(&partitions);
         let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
+        let new_lake = self.new_lake;
         self.tasks.spawn(async move {
-            let positions = resume::resume(&lake, topic.as_ref(), &config, &partitions).await;
+            let positions =
+                resume::resume(&lake, new_lake, topic.as_ref(), &config, &partitions).await;
             Step::Resumed {
                 partitions,
                 epoch,

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use bytesize::ByteSize;
 use sink::clock::system;
 use sink::{
-    Batch, DeadLetter, Hour, Identity, Lake, Offset, Partition, Reason, Row, S3, Timestamp,
+    Batch, DeadLetter, Hour, Identity, Lake, LakeId, Offset, Partition, Reason, Row, S3, Timestamp,
 };
 use tempfile::TempDir;
 
@@ -86,7 +86,10 @@ impl Shore {
             secret_key: String::new().into(),
         };
         let lake = Lake::open(&s3).unwrap();
-        lake.found(&Self::topic(), BTreeMap::new()).await.unwrap();
+        let new = LakeId::new(7);
+        lake.found(&Self::topic(), BTreeMap::new(), new)
+            .await
+            .unwrap();
         Self { folder, lake, s3 }
     }
 

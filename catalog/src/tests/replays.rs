@@ -27,9 +27,9 @@ fn range(partition: u32, first: u64, end: u64) -> Ranges {
 
 /// Begins a replay of a range.
 async fn begin(shore: &Shore, text: &str, range: &Ranges) -> Lake {
-    let (name, topic) = (name(text), Shore::topic());
+    let (name, live) = (name(text), shore.lake.ledger().await.unwrap().unwrap());
     let lake = shore.lake.replay(&name);
-    lake.begin_replay(&name, &topic, range, "c1", system().now())
+    lake.begin_replay(&name, &live, range, "c1", system().now())
         .await
         .unwrap();
     lake

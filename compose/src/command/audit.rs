@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use sink::LakeId;
 use sink::audit::{self, Survey};
 use tokio::time::{Instant, sleep};
 use transformer::deep;
@@ -81,7 +82,8 @@ impl Node {
             .iter()
             .map(|(partition, marks)| (*partition, marks.low))
             .collect();
-        let ledger = lake.found(topic.identity(), lows).await?;
+        let new = LakeId::new(rand::random());
+        let ledger = lake.found(topic.identity(), lows, new).await?;
         self.auditing.told(false, 0, 0);
         let begun = Instant::now();
         // In this order each may know less than the next: the catalog, the lake, the topic.

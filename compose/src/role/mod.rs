@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use catalog::Catalog;
 use dashboard::Sources;
 use indicatif::{ProgressBar, ProgressStyle};
+use sink::LakeId;
 use tokio_util::sync::CancellationToken;
 use topic::Topic;
 use transformer::{Components, Enrichment, Status};
@@ -108,6 +109,7 @@ pub(crate) async fn member(
         reader: topic.reader(&node.group().await?)?,
         topic,
         lake: node.lake().await?,
+        new_lake: LakeId::new(rand::random()),
         enrichment: Enrichment::default(),
         status,
         pulse: Box::new(health::pulse(

@@ -13,7 +13,7 @@ use futures::FutureExt;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sink::clock::Clock;
-use sink::{Batch, DeadLetter, Hour, Lake, Reason, Row, S3};
+use sink::{Batch, DeadLetter, Hour, Lake, LakeId, Reason, Row, S3};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -114,7 +114,7 @@ impl Served {
             topic: "clicks".into(),
         };
         let firsts = BTreeMap::from([(Partition(0), Offset(0)), (Partition(1), Offset(100))]);
-        lake.found(&topic, firsts).await.unwrap();
+        lake.found(&topic, firsts, LakeId::new(7)).await.unwrap();
         if filled {
             fill(&lake, &topic).await;
         }

@@ -5,7 +5,7 @@ use object_store::memory::InMemory;
 use topic::{Identity, Offset, Timestamp};
 
 use super::*;
-use crate::{Batch, Entry, Hour, Location, SealedBatch};
+use crate::{Batch, Entry, Hour, LakeId, Location, SealedBatch};
 
 const PARTITION: Partition = Partition(0);
 
@@ -29,9 +29,8 @@ fn batch(first: u64, end: u64) -> SealedBatch {
 async fn lake(ranges: &[(u64, u64)], gaps: &[(u64, u64)]) -> (Lake, Ledger) {
     let location = Location::Folder(PathBuf::from("/memory"));
     let lake = Lake::new(Arc::new(InMemory::new()), location);
-    lake.found(&shop(), BTreeMap::from([(PARTITION, Offset(0))]))
-        .await
-        .unwrap();
+    let firsts = BTreeMap::from([(PARTITION, Offset(0))]);
+    lake.found(&shop(), firsts, LakeId::new(7)).await.unwrap();
     for (number, (first, end)) in (1..).zip(gaps) {
         let (first, end, accepted_at) = (Offset(*first), Offset(*end), Timestamp::default());
         let gap = Entry::Gap {

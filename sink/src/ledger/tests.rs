@@ -22,7 +22,8 @@ async fn lake() -> Lake {
         Arc::new(InMemory::new()),
         Location::Folder("/memory".into()),
     );
-    lake.found(&shop(), BTreeMap::new()).await.unwrap();
+    let new = LakeId::new(7);
+    lake.found(&shop(), BTreeMap::new(), new).await.unwrap();
     lake
 }
 
@@ -55,6 +56,38 @@ async fn resumes_at(lake: &Lake) -> u64 {
 async fn accept(lake: &Lake, low: u64) -> Option<(Offset, Offset)> {
     let now = Timestamp::from_micros(1);
     lake.accept_gap(P, Offset(low), now).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lake_has_one_identity_from_its_founding_on() {
+    let lake = lake().await;
+    assert_eq!(lake.ledger().await.unwrap().unwrap().lake, LakeId::new(7));
+    // Another worker comes later, and two found another lake at once.
+    let found = |lake: Lake, new: u128| async move {
+        let ledger = lake.found(&shop(), BTreeMap::new(), LakeId::new(new)).await;
+        ledger.unwrap().lake
+    };
+    assert_eq!(found(lake.clone(), 8).await, LakeId::new(7));
+    let other = Lake::new(Arc::new(InMemory::new()), lake.location().clone());
+    let (one, two) = tokio::join!(found(other.clone(), 8), found(other.clone(), 9));
+    assert_eq!(one, two, "one of them won");
+    assert_ne!(
+        one,
+        LakeId::new(7),
+        "at the same place, and not the same lake"
+    );
+}
+
+#[tokio::test]
+async fn a_lake_without_an_identity_is_refused() {
+    let lake = Lake::new(Arc::new(InMemory::new()), Location::Folder("/m".into()));
+    let origin = r#"{"kind":"origin","format":1,"topic":{"cluster":"c","topic":"t"},"firsts":{}}"#;
+    assert!(lake.create(&path(0), origin.into()).await.unwrap());
+    let refused = lake.ledger().await.unwrap_err();
+    assert!(matches!(refused, Error::Unfit(_)), "{refused}");
+    for part in ["_ledger/0000000000.json", "`lake`", "lake.url of its own"] {
+        assert!(refused.to_string().contains(part), "{refused}");
+    }
 }
 
 #[tokio::test]

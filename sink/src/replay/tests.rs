@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::memory::InMemory;
+use topic::Identity;
 
 use super::*;
-use crate::{Batch, Hour, Location};
+use crate::{Batch, Hour, LakeId, Location};
 
 const P: Partition = Partition(0);
 
@@ -29,15 +30,17 @@ fn shop() -> Identity {
 async fn lake() -> Lake {
     let location = Location::Folder(PathBuf::from("/memory"));
     let lake = Lake::new(Arc::new(InMemory::new()), location);
-    lake.found(&shop(), BTreeMap::new()).await.unwrap();
+    let new = LakeId::new(7);
+    lake.found(&shop(), BTreeMap::new(), new).await.unwrap();
     lake
 }
 
 /// Begins the replay, or finds it.
 async fn begin(lake: &Lake, text: &str, ranges: Ranges, conf: &str) -> Result<Ledger, Error> {
+    let live = lake.ledger().await?.unwrap();
     let replay = lake.replay(&name(text));
     replay
-        .begin_replay(&name(text), &shop(), &ranges, conf, Timestamp::default())
+        .begin_replay(&name(text), &live, &ranges, conf, Timestamp::default())
         .await
 }
 
@@ -111,6 +114,7 @@ async fn a_replay_is_begun_once_and_found_again() {
     let lake = lake().await;
     let begun = begin(&lake, "a", ranges(5, 9), "conf").await.unwrap();
     assert_eq!(begun.ranges(), ranges(5, 9));
+    assert_eq!(begun.lake, LakeId::new(7), "it is of the live lake");
     let again = begin(&lake, "a", ranges(5, 9), "conf").await;
     assert_eq!(again.unwrap(), begun);
     for (range, conf, word) in [
@@ -121,6 +125,22 @@ async fn a_replay_is_begun_once_and_found_again() {
         assert!(matches!(refused, Error::Refused(_)));
         assert!(refused.to_string().contains(word), "{refused}");
     }
+    let live = Ledger {
+        lake: LakeId::new(8),
+        ..lake.ledger().await.unwrap().unwrap()
+    };
+    let replay = lake.replay(&name("a"));
+    let refused = replay
+        .begin_replay(
+            &name("a"),
+            &live,
+            &ranges(5, 9),
+            "conf",
+            Timestamp::default(),
+        )
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("another lake"), "{refused}");
     assert_eq!(lake.replays().await.unwrap(), [name("a")]);
     let replay = lake.replay(&name("a"));
     assert_eq!(replay.location().to_string(), "/memory/replays/a");

@@ -11,7 +11,7 @@ use catalog::Catalog;
 use futures::future::try_join_all;
 use serde_json::Value;
 use sink::audit::{self, Against, Survey};
-use sink::{Batch, Hour, Lake, S3};
+use sink::{Batch, Hour, Lake, LakeId, S3};
 use tests::clickweir::{Place, Process};
 use tests::defaults::section;
 use tests::usage;
@@ -83,7 +83,8 @@ async fn arithmetic(rows: u64, runs: usize, entry: &mut Entry) -> Result<()> {
         cluster: "bench".to_owned(),
         topic: "clicks".to_owned(),
     };
-    let ledger = lake.found(&identity, BTreeMap::new()).await?;
+    let new = LakeId::new(7);
+    let ledger = lake.found(&identity, BTreeMap::new(), new).await?;
     build(&lake, &identity, rows).await?;
     let database = folder.path().join("catalog.duckdb");
     let path = database.to_string_lossy();

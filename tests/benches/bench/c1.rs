@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use catalog::{Catalog, Dimension, Filter, Metric, Step};
 use duckdb::Connection;
-use sink::{Batch, Hour, Lake};
+use sink::{Batch, Hour, Lake, LakeId};
 use tests::defaults::section;
 use tokio::time::Instant;
 use topic::{Identity, Offset, Partition, Timestamp, clock};
@@ -199,7 +199,8 @@ async fn build(lake: &Lake, objects: u64) -> Result<()> {
         cluster: "bench".to_owned(),
         topic: "clicks".to_owned(),
     };
-    lake.found(&identity, BTreeMap::new()).await?;
+    lake.found(&identity, BTreeMap::new(), LakeId::new(7))
+        .await?;
     let configuration = section::<transformer::Config>("transformer", &[])?.configuration();
     let clicks = Clicks::new(ROWS, Timestamp::from_micros(BEGIN));
     let enrichment = Enrichment::default();

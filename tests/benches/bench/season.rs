@@ -8,7 +8,7 @@ use anyhow::Result;
 use futures::future::try_join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use sink::{Batch, Hour, Lake};
+use sink::{Batch, Hour, Lake, LakeId};
 use tests::defaults::section;
 use topic::{Identity, Offset, Partition, Timestamp};
 use transformer::{Enrichment, transform};
@@ -40,7 +40,8 @@ pub(crate) async fn write(lake: &Lake, rows: u64) -> Result<()> {
         cluster: "bench".to_owned(),
         topic: "clicks".to_owned(),
     };
-    lake.found(&identity, BTreeMap::new()).await?;
+    lake.found(&identity, BTreeMap::new(), LakeId::new(7))
+        .await?;
     let writing = (0..PARTITIONS).map(|partition| {
         let (lake, identity) = (lake.clone(), identity.clone());
         let rows = rows / u64::from(PARTITIONS);

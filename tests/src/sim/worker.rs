@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sink::{Lake, Location, Pool};
+use sink::{Lake, LakeId, Location, Pool};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use topic::Topic;
@@ -117,6 +117,7 @@ impl Workers {
             reader: topic.reader(&worker.group)?,
             topic,
             lake: lake(&self.bucket, process, self.bug),
+            new_lake: LakeId::new(8),
             enrichment: Enrichment::default(),
             status: worker.status.clone(),
             pulse: Box::new(|| {}),

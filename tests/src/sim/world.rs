@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sink::{Lake, ObjectName};
+use sink::{Lake, LakeId, ObjectName};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use topic::clock::Clock;
@@ -121,7 +121,8 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     });
     // What retention takes before a lake is founded is not the lake's to keep.
     let sight = lake(&bucket, &Arc::new(Process::default()), None);
-    while sight.found(&identity, BTreeMap::new()).await.is_err() {}
+    let new = LakeId::new(7);
+    while sight.found(&identity, BTreeMap::new(), new).await.is_err() {}
     let shelf = Shelf::new(&bucket, dice.clone(), bug);
     let for_ever = [
         tokio::spawn(shelf.clone().crawl()),

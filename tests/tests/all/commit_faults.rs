@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use sink::audit::{self, Audit};
-use sink::{Lake, Location};
+use sink::{Lake, LakeId, Location};
 use tests::faulty::Faulty;
 use tests::{real, s3};
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,7 @@ fn worker_of(
         topic: topic.clone(),
         reader: topic.reader(group).unwrap(),
         lake: lake.clone(),
+        new_lake: LakeId::new(7),
         enrichment: Enrichment::default(),
         status: status.clone(),
         pulse: Box::new(|| {}),
@@ -124,7 +125,9 @@ pub(crate) type Running = tokio::task::JoinHandle<Result<(), transformer::Error>
 async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
     let survey = audit::Survey::of(lake).await.unwrap();
     let marks = topic.watermarks().await.unwrap();
-    let ledger = lake.found(topic.identity(), BTreeMap::new()).await.unwrap();
+    let new = LakeId::new(7);
+    let ledger = lake.found(topic.identity(), BTreeMap::new(), new);
+    let ledger = ledger.await.unwrap();
     let against = audit::Against {
         ledger: &ledger,
         watermarks: &marks,
@@ -157,7 +160,11 @@ async fn play(store: Arc<dyn ObjectStore>, seed: u64, unconditional: bool) -> (A
         .unwrap()
         .into_iter()
         .map(|(p, marks)| (p, marks.low));
-    sight.found(topic.identity(), lows.collect()).await.unwrap();
+    let (topic_id, lows) = (topic.identity(), lows.collect());
+    sight
+        .found(topic_id, lows, LakeId::new(seed.into()))
+        .await
+        .unwrap();
     let mut choices = StdRng::seed_from_u64(seed);
     let mut workers = vec![worker(&topic, &lake, "a"), worker(&topic, &lake, ZOMBIE)];
     for _round in 0..200 {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use sink::{Batch, DeadLetter, Error, Footer, Hour, Lake, Outcome, Reason, Row, S3, SealedBatch};
+use sink::{
+    Batch, DeadLetter, Error, Footer, Hour, Lake, LakeId, Outcome, Reason, Row, S3, SealedBatch,
+};
 use tempfile::TempDir;
 use tests::real;
 use tests::s3::{self, S3Server};
@@ -242,7 +244,11 @@ async fn fault_42_a_lake_is_founded_once_and_for_one_topic() {
         // Many workers begin at once, and see other low watermarks.
         let founders = (0..8).map(|first| {
             let lake = place.lake();
-            async move { lake.found(&shop(), firsts(first)).await.expect("a ledger") }
+            let new = LakeId::new(first.into());
+            async move {
+                let ledger = lake.found(&shop(), firsts(first), new).await;
+                ledger.expect("a ledger")
+            }
         });
         let ledgers = join_all(founders).await;
         assert!(
@@ -253,7 +259,7 @@ async fn fault_42_a_lake_is_founded_once_and_for_one_topic() {
             topic: "other".into(),
             ..shop()
         };
-        let refused = place.lake().found(&other, firsts(0)).await;
+        let refused = place.lake().found(&other, firsts(0), LakeId::new(9)).await;
         assert!(
             matches!(refused, Err(Error::AnotherTopic { .. })),
             "{refused:?}"
@@ -266,7 +272,11 @@ async fn invariant_3_the_tips_say_where_each_partition_continues() {
     for place in places().await {
         let lake = place.lake();
         let ledger = lake
-            .found(&shop(), BTreeMap::from([(Partition(2), Offset(5))]))
+            .found(
+                &shop(),
+                BTreeMap::from([(Partition(2), Offset(5))]),
+                LakeId::new(7),
+            )
             .await;
         let ledger = ledger.expect("a ledger");
         for (partition, first, end, hour) in [

@@ -44,17 +44,8 @@ pub async fn begin(
     span: Option<Span>,
     now: Timestamp,
 ) -> Result<Replay, Error> {
-    let ledger = match live.ledger().await? {
-        Some(ledger) if ledger.topic == *topic.identity() => ledger,
-        Some(ledger) => {
-            return Err(sink::Error::AnotherTopic {
-                lake: live.location().to_string(),
-                theirs: ledger.topic,
-                ours: topic.identity().clone(),
-            }
-            .into());
-        }
-        None => return refused("the lake is empty: nothing was committed that could be replayed"),
+    let Some(ledger) = live.ledger_of(topic.identity()).await? else {
+        return refused("the lake is empty: nothing was committed that could be replayed");
     };
     let lake = live.replay(name);
     let begun = lake.ledger().await?.map(|there| there.ranges());
@@ -71,7 +62,7 @@ pub async fn begin(
         }
     };
     let configuration = config.configuration();
-    lake.begin_replay(name, topic.identity(), &ranges, &configuration, now)
+    lake.begin_replay(name, &ledger, &ranges, &configuration, now)
         .await?;
     let origins = ranges.keys().map(|&p| (p, ledger.first(p))).collect();
     Ok(Replay {

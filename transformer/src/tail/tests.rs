@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sink::S3;
+use sink::{LakeId, S3};
 use topic::{AppendError, Identity, Timestamp, Writer};
 
 use super::*;
@@ -162,7 +162,8 @@ async fn run_over(
     });
     let lake = lake.unwrap();
     let firsts = BTreeMap::from([(P, Offset(0))]);
-    lake.found(&topic(lake_of), firsts).await.unwrap();
+    let new = LakeId::new(7);
+    lake.found(&topic(lake_of), firsts, new).await.unwrap();
     let records = (0..).zip(ids).map(|(offset, id)| record(offset, *id));
     let written = Arc::new(Written {
         identity: topic("c"),

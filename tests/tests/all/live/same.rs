@@ -10,7 +10,7 @@ use arrow::datatypes::UInt64Type;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::json;
-use sink::{Lake, S3, Stretch};
+use sink::{Lake, LakeId, S3, Stretch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{Draft, Offset, Open, Partition, Topic, clock};
@@ -92,6 +92,7 @@ async fn landed(topic: &Arc<dyn Topic>, lake: &Lake) -> (Rows, Vec<(Partition, O
         topic: topic.clone(),
         reader: topic.reader("g").unwrap(),
         lake: lake.clone(),
+        new_lake: LakeId::new(7),
         enrichment: Enrichment::default(),
         status,
         pulse: Box::new(|| {}),
