@@ -2,7 +2,7 @@
 //!
 //! Here are the lake's columns, names, footers and ledger; the open [`Batch`] and the
 //! [`SealedBatch`]; the one conditional create that commits it ([`Lake::commit`]); the
-//! [`tips`] that say where the lake continues; the replays, lakes below the lake, and the
+//! [`Tips`] that say where the lake continues; the replays, lakes below the lake, and the
 //! entries that promote them; and the arithmetic [`audit`].
 //!
 //! This crate knows no brokers, no DuckDB and no HTTP: watermarks and lists that come
@@ -16,36 +16,25 @@
 //! - 5: nothing in an object depends on the wall clock or on chance.
 
 pub mod audit;
-mod batch;
-mod bucket;
-mod columns;
-mod commit;
 mod config;
-mod contents;
 mod error;
-mod footer;
 mod lake;
 mod ledger;
-mod letters;
-mod names;
 mod object;
-mod probe;
 mod replay;
-mod stretch;
-mod tips;
 
-pub use batch::{Batch, SealedBatch};
-pub use columns::{COLUMNS, Column, Encoding, Row, Type, schema};
-pub use commit::Outcome;
 pub use config::{Config, S3};
-pub use contents::{Contents, Letter, Rows};
 pub use error::Error;
-pub use footer::{Counts, Footer};
+pub use lake::commit::Outcome;
+pub use lake::tips::{Tip, Tips};
 pub use lake::{Lake, Location, Pool};
 pub use ledger::{Entry, Gap, LakeId, Ledger};
-pub use letters::{DeadLetter, Reason, schema as letters_schema};
-pub use names::{Hour, ObjectName};
+pub use object::batch::{Batch, SealedBatch};
+pub use object::columns::{COLUMNS, Column, Encoding, Row, Type, schema};
+pub use object::contents::{Contents, Letter, Rows};
+pub use object::footer::{Counts, Footer};
+pub use object::letters::{DeadLetter, Reason, schema as letters_schema};
+pub use object::names::{Hour, ObjectName};
+pub use object::stretch::Stretch;
 pub use replay::{Promotion, Ranges, Replay, ReplayName, Segment, segments};
-pub use stretch::Stretch;
-pub use tips::{Tip, Tips};
 pub use topic::{Identity, Offset, Partition, Timestamp, clock};

@@ -17,24 +17,20 @@
 //! - 9: a click's JSON is parsed once, borrowed from the record.
 //! - 10: open and sealed batches share one budget; at twice the budget reading pauses.
 
-mod address;
-mod agent;
 mod config;
 pub mod deep;
 mod error;
-mod native;
 mod partition;
-mod properties;
 pub mod replay;
 mod resume;
+mod row;
 mod status;
 pub mod tail;
-mod transform;
 mod window;
 mod worker;
 
 pub use config::Config;
 pub use error::Error;
+pub use row::transform::{Defect, Enrichment, event_id, transform};
 pub use status::{PartitionStatus, Status};
-pub use transform::{Defect, Enrichment, event_id, transform};
 pub use worker::{Components, run};

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use topic::{Identity, Offset, Partition, Record};
 
 use crate::resume::Position;
-use crate::transform::{self, Enrichment};
+use crate::row::transform::{self, Enrichment};
 use crate::window::{Seam, Verdict, Window};
 
 /// What every partition of a worker shares.

@@ -8,7 +8,7 @@ use topic::clock::STEP_BACK;
 use topic::{Offset, Partition, Timestamp};
 
 use super::Finding;
-use crate::contents::Rows;
+use crate::object::contents::Rows;
 use crate::{Footer, ObjectName};
 
 /// The rule that decided which records are duplicates.

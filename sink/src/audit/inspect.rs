@@ -8,7 +8,7 @@ use parquet::file::statistics::Statistics;
 use sha2::{Digest, Sha256};
 use topic::{Identity, Offset, Timestamp};
 
-use crate::contents::{Contents, Letter, Rows};
+use crate::object::contents::{Contents, Letter, Rows};
 use crate::{Error, Footer, Hour, Lake, ObjectName, footer};
 
 /// What is wrong with an object, within itself.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition, Timestamp};
 
 use crate::ledger::by_partition;
-use crate::names::REPLAYS;
+use crate::object::footer::FORMAT;
+use crate::object::names::REPLAYS;
 use crate::{Entry, Error, Lake, Ledger};
 
 /// A replay's name: a letter, then letters, digits and underscores, in lower case, so that it
@@ -219,7 +220,7 @@ impl Lake {
         now: Timestamp,
     ) -> Result<Ledger, Error> {
         let origin = Entry::Origin {
-            format: crate::footer::FORMAT,
+            format: FORMAT,
             lake: live.lake,
             topic: live.topic.clone(),
             firsts: ranges.iter().map(|(&p, &(first, _))| (p, first)).collect(),

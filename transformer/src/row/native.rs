@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::properties::Properties;
+use super::properties::Properties;
 
 /// A scalar as the client sent it.
 #[derive(Debug, Clone, Default, PartialEq)]

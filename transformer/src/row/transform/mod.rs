@@ -9,9 +9,9 @@ use sink::{DeadLetter, Reason, Row};
 use topic::{Envelope, Partition, Record, Timestamp};
 use uuid::Uuid;
 
-use crate::address::Address;
-use crate::agent::{Agent, Agents};
-use crate::native::{NativeClick, Scalar};
+use crate::row::address::Address;
+use crate::row::agent::{Agent, Agents};
+use crate::row::native::{NativeClick, Scalar};
 
 /// What a click is enriched from.
 #[derive(Default)]

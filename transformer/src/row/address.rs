@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use url::{Url, form_urlencoded};
 
-use crate::properties::Properties;
+use super::properties::Properties;
 
 /// The query's keys that have columns: `utm_source`, `utm_medium` and so on, in this order.
 const UTM: [&str; 5] = [

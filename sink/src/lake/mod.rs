@@ -1,5 +1,10 @@
 //! The lake at rest: a store, a place in it, and the few things that everybody does there.
 
+mod bucket;
+pub(crate) mod commit;
+mod probe;
+pub(crate) mod tips;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +21,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use topic::{Offset, Partition};
 
-use crate::names::{self, CLICKS, LETTERS};
+use crate::object::names::{self, CLICKS, LETTERS};
 use crate::{Error, Hour, ObjectName, S3};
 
 /// Where a lake is.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition, Timestamp};
 
 pub use self::id::LakeId;
-use crate::names::LEDGER;
+use crate::object::footer::FORMAT;
+use crate::object::names::LEDGER;
 use crate::replay::{Promotion, Ranges, Replay, ReplayName};
 use crate::{Error, Footer, Hour, Lake, ObjectName, Tips};
 
@@ -110,9 +111,9 @@ pub struct Ledger {
 impl Ledger {
     fn begin(origin: Entry) -> Result<Self, Error> {
         match origin {
-            Entry::Origin { format, .. } if format > crate::footer::FORMAT => Err(Error::Unfit(
-                format!("the lake is of format {format}, use a newer clickweir"),
-            )),
+            Entry::Origin { format, .. } if format > FORMAT => Err(Error::Unfit(format!(
+                "the lake is of format {format}, use a newer clickweir"
+            ))),
             Entry::Origin {
                 lake,
                 topic,
@@ -271,7 +272,7 @@ impl Lake {
         new: LakeId,
     ) -> Result<Ledger, Error> {
         let origin = Entry::Origin {
-            format: crate::footer::FORMAT,
+            format: FORMAT,
             lake: new,
             topic: topic.clone(),
             firsts,

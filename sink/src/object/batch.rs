@@ -13,9 +13,10 @@ use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 use topic::{Identity, Offset, Partition, Timestamp};
 
-use crate::columns::{Builders, Encoding};
-use crate::footer::{self, FORMAT};
-use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row, letters};
+use super::columns::{Builders, Encoding};
+use super::footer::{self, FORMAT};
+use super::letters;
+use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row};
 
 /// Rows are built in pieces of so many: a piece's buffers are as large as what they hold, where
 /// those of a whole batch would be grown to twice that, and copied at each growth.

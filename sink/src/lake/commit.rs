@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 use topic::Identity;
 
-use crate::batch::Encoded;
+use crate::object::batch::Encoded;
 use crate::{Error, Footer, Lake, ObjectName, SealedBatch};
 
 /// What a commit came to.

@@ -13,7 +13,8 @@ use parquet::file::metadata::{
 };
 use parquet::schema::types::SchemaDescriptor;
 
-use crate::{Error, Footer, Lake, ObjectName, footer};
+use super::footer;
+use crate::{Error, Footer, Lake, ObjectName};
 
 /// How much of an object's end is fetched at first: larger than the metadata of any
 /// object of one row group.

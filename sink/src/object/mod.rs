@@ -1,0 +1,10 @@
+//! The objects of the lake: what they hold, what they are called, how they are written and read.
+
+pub(crate) mod batch;
+pub(crate) mod columns;
+pub(crate) mod contents;
+pub(crate) mod footer;
+pub(crate) mod letters;
+pub(crate) mod names;
+mod read;
+pub(crate) mod stretch;

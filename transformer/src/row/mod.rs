@@ -1,0 +1,7 @@
+//! How a record becomes a row. No clock, no chance and no state decides it.
+
+mod address;
+mod agent;
+mod native;
+mod properties;
+pub(crate) mod transform;
