@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use topic::{Identity, Offset, Timestamp};
 
 use crate::object::contents::{Contents, Letter, Rows};
-use crate::{Error, Footer, Hour, Lake, ObjectName, footer};
+use crate::object::footer;
+use crate::{Error, Footer, Hour, Lake, ObjectName};
 
 /// What is wrong with an object, within itself.
 #[derive(Debug)]

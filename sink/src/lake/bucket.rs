@@ -6,7 +6,7 @@ use std::time::Duration;
 use object_store::path::Path;
 use object_store::signer::{Method, Signer};
 
-use super::bucket_store;
+use super::open::bucket_store;
 use crate::{Error, Lake, S3};
 
 /// How long the signed request may be sent.

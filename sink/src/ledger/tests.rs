@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::memory::InMemory;
+use topic::Timestamp;
 
 use super::*;
-use crate::{Batch, Location, Outcome, SealedBatch};
+use crate::{Batch, Hour, Location, ObjectName, Outcome, SealedBatch};
 
 const P: Partition = Partition(0);
 

@@ -1,111 +1,11 @@
 //! Replays: lakes of their own below the live one, each of a stretch of the topic, and the
 //! entries of the ledger that put them in the live rows' place.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition, Timestamp};
 
-use crate::ledger::by_partition;
 use crate::object::footer::FORMAT;
 use crate::object::names::REPLAYS;
-use crate::{Entry, Error, Lake, Ledger};
-
-/// A replay's name: a letter, then letters, digits and underscores, in lower case, so that it
-/// can stand in a path and in SQL as it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ReplayName(String);
-
-/// How long a name may be.
-const LONGEST: usize = 40;
-/// `clicks_live` is the lake with the topic's tail.
-const RESERVED: [&str; 2] = ["live", "per_minute"];
-
-impl ReplayName {
-    /// Reads a name.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for what is none.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let refused = |why: &str| {
-            Err(Error::Refused(format!(
-                "{text:?} cannot name a replay: {why}"
-            )))
-        };
-        let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.chars().all(small) {
-            return refused("take a letter, then letters, digits and _, in lower case");
-        }
-        if text.len() > LONGEST {
-            return refused(&format!("take at most {LONGEST} letters"));
-        }
-        if RESERVED.contains(&text) {
-            return refused("that table is clickweir's own, take another name");
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The replay's folder in the live lake.
-    #[must_use]
-    pub fn folder(&self) -> String {
-        format!("{REPLAYS}/{self}")
-    }
-}
-
-impl fmt::Display for ReplayName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for ReplayName {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self, Error> {
-        Self::parse(&text)
-    }
-}
-
-impl From<ReplayName> for String {
-    fn from(name: ReplayName) -> Self {
-        name.0
-    }
-}
-
-/// Half-open ranges of offsets, one of each partition that takes part.
-pub type Ranges = BTreeMap<Partition, (Offset, Offset)>;
-
-/// What makes a lake's `origin` that of a replay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replay {
-    /// Where each partition that takes part ends (exclusive).
-    #[serde(deserialize_with = "by_partition")]
-    pub ends: BTreeMap<Partition, Offset>,
-    /// The hash of the configuration that decides all of its rows.
-    pub configuration: String,
-    /// When it was begun: one that was deleted and begun anew under its name is another.
-    pub begun_at: Timestamp,
-}
-
-/// A replay that the tables show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Promotion {
-    /// The replay.
-    pub name: ReplayName,
-    /// When that was begun: one that was deleted and begun anew under its name is another.
-    pub begun_at: Timestamp,
-    /// What it holds.
-    #[serde(deserialize_with = "by_partition")]
-    pub ranges: Ranges,
-}
+use crate::{Entry, Error, Lake, Ledger, Promotion, Ranges, Replay, ReplayName};
 
 /// A stretch of a partition in which the tables show a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,22 +51,6 @@ pub fn segments(promotions: &[Promotion]) -> Vec<Segment> {
     }
     shown.sort_by_key(|segment| (segment.partition, segment.first));
     shown
-}
-
-impl Ledger {
-    /// The ranges of a replay; none of the live lake.
-    #[must_use]
-    pub fn ranges(&self) -> Ranges {
-        let ends = self.replay.iter().flat_map(|replay| &replay.ends);
-        ends.map(|(&partition, &end)| (partition, (self.first(partition), end)))
-            .collect()
-    }
-
-    /// Whether that replay is promoted.
-    #[must_use]
-    pub fn promoted(&self, name: &ReplayName) -> bool {
-        self.promotions.iter().any(|shown| shown.name == *name)
-    }
 }
 
 impl Lake {

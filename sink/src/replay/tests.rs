@@ -1,5 +1,6 @@
 //! Names, segments, and the ledger's entries.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

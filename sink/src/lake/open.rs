@@ -1,0 +1,81 @@
+//! Opening the lake that a URL names.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::local::LocalFileSystem;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, RetryConfig};
+use secrecy::ExposeSecret;
+
+use crate::{Error, Lake, Location, S3};
+
+impl Lake {
+    /// Opens the lake that `config.url` names; a folder is made.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] for a URL of another kind, [`Error::Unavailable`] for a folder that
+    /// cannot be made.
+    pub fn open(config: &S3) -> Result<Self, Error> {
+        if let Some(folder) = config.url.strip_prefix("file:") {
+            let unusable = |error: &dyn fmt::Display| {
+                Error::Unfit(format!(
+                    "the lake's folder {folder} cannot be used: {error}"
+                ))
+            };
+            std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+            let folder = std::fs::canonicalize(folder).map_err(|error| unusable(&error))?;
+            let store = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
+            return Ok(Self::new(Arc::new(store), Location::Folder(folder)));
+        }
+        let Some(rest) = config.url.strip_prefix("s3://") else {
+            return Err(Error::Unfit(format!(
+                "lake.url is {:?}: write file:FOLDER or s3://BUCKET/PREFIX",
+                config.url
+            )));
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = prefix.trim_matches('/');
+        let store = bucket_store(config, bucket)?;
+        let location = Location::Bucket {
+            bucket: bucket.into(),
+            prefix: prefix.into(),
+        };
+        let store: Arc<dyn ObjectStore> = if prefix.is_empty() {
+            Arc::new(store)
+        } else {
+            Arc::new(PrefixStore::new(store, prefix))
+        };
+        Ok(Self::new(store, location))
+    }
+}
+
+pub(super) fn bucket_store(
+    config: &S3,
+    bucket: &str,
+) -> Result<object_store::aws::AmazonS3, object_store::Error> {
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(&config.region)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // The commit has its own patience; the client's only bridges a hiccup.
+        .with_retry(RetryConfig {
+            max_retries: 2,
+            retry_timeout: Duration::from_secs(10),
+            ..RetryConfig::default()
+        });
+    if !config.endpoint.is_empty() {
+        builder = builder
+            .with_endpoint(&config.endpoint)
+            .with_allow_http(config.endpoint.starts_with("http://"))
+            .with_virtual_hosted_style_request(false);
+    }
+    if !config.access_key.is_empty() {
+        builder = builder
+            .with_access_key_id(&config.access_key)
+            .with_secret_access_key(config.secret_key.expose_secret());
+    }
+    builder.build()
+}

@@ -1,0 +1,177 @@
+//! The entries of the ledger, as they are in its objects.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use topic::{Identity, Offset, Partition, Timestamp};
+
+use super::id::LakeId;
+use crate::Error;
+use crate::object::names::{LEDGER, REPLAYS};
+
+/// One entry of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Entry {
+    /// Entry 0: whose lake this is, and where each partition begins.
+    Origin {
+        /// The format's version.
+        format: u32,
+        /// The lake's own identity; a replay has that of the lake that it belongs to.
+        lake: LakeId,
+        /// The topic.
+        topic: Identity,
+        /// Each partition's first offset; a partition that is not listed begins at 0.
+        #[serde(deserialize_with = "by_partition")]
+        firsts: BTreeMap<Partition, Offset>,
+        /// In the ledger of a replay: where it ends. The live lake has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replay: Option<Replay>,
+    },
+    /// An operator accepted that `[first, end)` was lost before the lake had it.
+    Gap {
+        /// The partition.
+        partition: Partition,
+        /// Where the lake ended.
+        first: Offset,
+        /// Where it continues.
+        end: Offset,
+        /// When it was accepted.
+        accepted_at: Timestamp,
+    },
+    /// Within its ranges the tables show the replay from now on.
+    Promote {
+        /// The replay.
+        name: ReplayName,
+        /// When that was begun: its name may have been another's.
+        begun_at: Timestamp,
+        /// What it holds.
+        #[serde(deserialize_with = "by_partition")]
+        ranges: Ranges,
+        /// When it was promoted.
+        promoted_at: Timestamp,
+    },
+    /// The tables show it no longer.
+    Rollback {
+        /// The replay.
+        name: ReplayName,
+        /// When it was rolled back.
+        rolled_back_at: Timestamp,
+    },
+}
+
+/// Where the entry of this number is.
+pub(super) fn path(number: u64) -> Path {
+    Path::from(format!("{LEDGER}/{number:010}.json"))
+}
+
+/// JSON's keys are texts, and serde reads a tagged enum's fields as what they look like.
+pub(crate) fn by_partition<'de, D, V>(deserializer: D) -> Result<BTreeMap<Partition, V>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    V: Deserialize<'de>,
+{
+    let texts = BTreeMap::<String, V>::deserialize(deserializer)?;
+    let parsed = texts.into_iter().map(|(key, value)| {
+        let partition = key.parse().map_err(serde::de::Error::custom)?;
+        Ok((Partition(partition), value))
+    });
+    parsed.collect()
+}
+
+/// A replay's name: a letter, then letters, digits and underscores, in lower case, so that it
+/// can stand in a path and in SQL as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ReplayName(String);
+
+/// How long a name may be.
+const LONGEST: usize = 40;
+/// `clicks_live` is the lake with the topic's tail.
+const RESERVED: [&str; 2] = ["live", "per_minute"];
+
+impl ReplayName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for what is none.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let refused = |why: &str| {
+            Err(Error::Refused(format!(
+                "{text:?} cannot name a replay: {why}"
+            )))
+        };
+        let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.chars().all(small) {
+            return refused("take a letter, then letters, digits and _, in lower case");
+        }
+        if text.len() > LONGEST {
+            return refused(&format!("take at most {LONGEST} letters"));
+        }
+        if RESERVED.contains(&text) {
+            return refused("that table is clickweir's own, take another name");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The replay's folder in the live lake.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        format!("{REPLAYS}/{self}")
+    }
+}
+
+impl fmt::Display for ReplayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ReplayName {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ReplayName> for String {
+    fn from(name: ReplayName) -> Self {
+        name.0
+    }
+}
+
+/// Half-open ranges of offsets, one of each partition that takes part.
+pub type Ranges = BTreeMap<Partition, (Offset, Offset)>;
+
+/// What makes a lake's `origin` that of a replay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// Where each partition that takes part ends (exclusive).
+    #[serde(deserialize_with = "by_partition")]
+    pub ends: BTreeMap<Partition, Offset>,
+    /// The hash of the configuration that decides all of its rows.
+    pub configuration: String,
+    /// When it was begun: one that was deleted and begun anew under its name is another.
+    pub begun_at: Timestamp,
+}
+
+/// A replay that the tables show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// The replay.
+    pub name: ReplayName,
+    /// When that was begun: one that was deleted and begun anew under its name is another.
+    pub begun_at: Timestamp,
+    /// What it holds.
+    #[serde(deserialize_with = "by_partition")]
+    pub ranges: Ranges,
+}

@@ -1,0 +1,153 @@
+//! The ledger's entries, folded: what they say together.
+
+use std::collections::BTreeMap;
+
+use topic::{Identity, Offset, Partition};
+
+use super::entry::{Entry, Promotion, Ranges, Replay, ReplayName, path};
+use super::id::LakeId;
+use crate::Error;
+use crate::object::footer::{FORMAT, Footer};
+
+/// An accepted loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// Where the partition continues.
+    pub end: Offset,
+    /// Its entry's number in the ledger.
+    pub number: u64,
+}
+
+/// The ledger's entries, folded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// The lake's own identity; a replay has that of the lake that it belongs to.
+    pub lake: LakeId,
+    /// Whose lake this is.
+    pub topic: Identity,
+    /// Each partition's first offset.
+    pub firsts: BTreeMap<Partition, Offset>,
+    /// Where a replay ends; none for the live lake.
+    pub replay: Option<Replay>,
+    /// Accepted losses, by partition and first.
+    pub gaps: BTreeMap<(Partition, Offset), Gap>,
+    /// The replays that are promoted and not rolled back, in the order of their promotion.
+    pub promotions: Vec<Promotion>,
+    /// The number that the next entry will take.
+    pub next: u64,
+}
+
+impl Ledger {
+    pub(super) fn begin(origin: Entry) -> Result<Self, Error> {
+        match origin {
+            Entry::Origin { format, .. } if format > FORMAT => Err(Error::Unfit(format!(
+                "the lake is of format {format}, use a newer clickweir"
+            ))),
+            Entry::Origin {
+                lake,
+                topic,
+                firsts,
+                replay,
+                ..
+            } => Ok(Self {
+                lake,
+                topic,
+                firsts,
+                replay,
+                gaps: BTreeMap::new(),
+                promotions: Vec::new(),
+                next: 1,
+            }),
+            _ => Err(Error::Unfit(format!("{} is out of place", path(0)))),
+        }
+    }
+
+    pub(super) fn fold(mut self, number: u64, entry: Entry) -> Result<Self, Error> {
+        match entry {
+            Entry::Origin { .. } => {
+                return Err(Error::Unfit(format!("{} is out of place", path(number))));
+            }
+            Entry::Gap {
+                partition,
+                first,
+                end,
+                ..
+            } => drop(self.gaps.insert((partition, first), Gap { end, number })),
+            Entry::Promote {
+                name,
+                begun_at,
+                ranges,
+                ..
+            } => {
+                // The newest promotion lies on top.
+                self.promotions.retain(|known| known.name != name);
+                self.promotions.push(Promotion {
+                    name,
+                    begun_at,
+                    ranges,
+                });
+            }
+            Entry::Rollback { name, .. } => self.promotions.retain(|known| known.name != name),
+        }
+        self.next = number + 1;
+        Ok(self)
+    }
+
+    /// Where a partition begins.
+    #[must_use]
+    pub fn first(&self, partition: Partition) -> Offset {
+        self.firsts.get(&partition).copied().unwrap_or_default()
+    }
+
+    /// `at`, or the end of the gap that holds it.
+    #[must_use]
+    pub fn past_gaps(&self, partition: Partition, at: Offset) -> Offset {
+        let mut at = at;
+        while let Some(gap) = self.begun(partition, at).find(|gap| gap.end > at) {
+            at = gap.end;
+        }
+        at
+    }
+
+    /// The gaps of a partition that begin at `at` or before it.
+    fn begun(&self, partition: Partition, at: Offset) -> impl Iterator<Item = &Gap> {
+        let begun = self.gaps.range((partition, Offset(0))..=(partition, at));
+        begun.map(|(_, gap)| gap)
+    }
+
+    /// Whether an object that begins at `first` counts for nothing, since an operator has
+    /// given that offset up: it came too late.
+    #[must_use]
+    pub fn gives_up(&self, partition: Partition, first: Offset) -> bool {
+        self.past_gaps(partition, first) != first
+    }
+
+    /// Whether an object's maker knew of every gap before it. Who did not know may have followed
+    /// an object that a gap has since voided, so what lies before is perhaps in no object: such
+    /// a one counts only where the chain reaches it, and is nobody's tip.
+    #[must_use]
+    pub fn trusts(&self, made: &Footer) -> bool {
+        let mut gaps = self.begun(made.partition, made.first);
+        gaps.all(|gap| gap.number < made.ledger)
+    }
+
+    /// Whether an object counts, where its partition's chain has come to `at` (past the gaps).
+    #[must_use]
+    pub fn counts(&self, made: &Footer, at: Offset) -> bool {
+        !self.gives_up(made.partition, made.first) && (made.first == at || self.trusts(made))
+    }
+
+    /// The ranges of a replay; none of the live lake.
+    #[must_use]
+    pub fn ranges(&self) -> Ranges {
+        let ends = self.replay.iter().flat_map(|replay| &replay.ends);
+        ends.map(|(&partition, &end)| (partition, (self.first(partition), end)))
+            .collect()
+    }
+
+    /// Whether that replay is promoted.
+    #[must_use]
+    pub fn promoted(&self, name: &ReplayName) -> bool {
+        self.promotions.iter().any(|shown| shown.name == *name)
+    }
+}

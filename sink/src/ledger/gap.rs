@@ -1,0 +1,76 @@
+//! Accepting a loss: what retention deleted before the lake had it.
+
+use topic::{Offset, Partition, Timestamp};
+
+use crate::{Entry, Error, Hour, Lake, ObjectName, Tips};
+
+impl Lake {
+    /// Records that what the topic no longer holds of a partition, from where the lake ends to
+    /// `low`, is given up. The range; none where nothing is lost.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] where the lake has no origin, or somebody else wrote the ledger
+    /// meanwhile; else the store's.
+    pub async fn accept_gap(
+        &self,
+        partition: Partition,
+        low: Offset,
+        accepted_at: Timestamp,
+    ) -> Result<Option<(Offset, Offset)>, Error> {
+        let ledger = self.ledger().await?.ok_or_else(|| {
+            Error::Unfit("the lake has no origin yet, so nothing is lost".to_owned())
+        })?;
+        let next = ledger.next;
+        let of_it = [partition].into();
+        let tips = self.tips(ledger.clone(), &of_it).await?;
+        let first = self.beyond(&tips, partition, Hour::of(accepted_at)).await?;
+        // That took its time: somebody may have been let back in meanwhile.
+        let again = self.tips(ledger, &of_it).await?.resume(partition);
+        if again > first {
+            return Err(Error::Unfit(format!(
+                "partition {partition} has just gone on, to {again}; look, and try again"
+            )));
+        }
+        if low <= first {
+            return Ok(None);
+        }
+        let gap = Entry::Gap {
+            partition,
+            first,
+            end: low,
+            accepted_at,
+        };
+        match self.write_entry(next, &gap).await? {
+            true => Ok(Some((first, low))),
+            false => Err(Error::Unfit(
+                "somebody else wrote the ledger meanwhile; look, and try again".to_owned(),
+            )),
+        }
+    }
+
+    /// Where a partition continues, also where lists lag: the records that would tell the next
+    /// object's hour are gone, so every hour since the tip's is asked for it.
+    async fn beyond(&self, tips: &Tips, partition: Partition, now: Hour) -> Result<Offset, Error> {
+        let mut at = tips.resume(partition);
+        let Some(tip) = tips.tip(partition) else {
+            return Ok(at);
+        };
+        let mut hour = tip.name.hour.previous();
+        // Clocks differ: the broker's may be in the next hour already.
+        while hour <= now.next() {
+            let name = ObjectName {
+                hour,
+                partition,
+                first: at,
+            };
+            match self.footer(&name).await? {
+                Some(footer) => {
+                    at = tips.past_gaps(partition, footer.end);
+                    hour = hour.previous();
+                }
+                None => hour = hour.next(),
+            }
+        }
+        Ok(at)
+    }
+}
