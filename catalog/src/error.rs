@@ -57,3 +57,159 @@ pub(crate) fn sentence(error: &duckdb::Error) -> String {
         other => other.to_string(),
     }
 }
+
+/// The version of DuckDB whose texts [`Trouble::of`] knows.
+#[cfg(test)]
+const VERSION: &str = "v1.5.5";
+
+/// What DuckDB's sentence reports, by what the caller does about it. The library gives no codes
+/// for these, so this is the one place that looks at its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Another process has the file open.
+    Locked,
+    /// The system does not permit access to a file.
+    Denied,
+    /// The disk is full.
+    Full,
+    /// The file's content is damaged.
+    Corrupt,
+    /// No file matches a pattern.
+    Missing,
+    /// A file, a server or the database itself fails in another way.
+    Failing,
+    /// The statement was interrupted.
+    Interrupted,
+    /// The statement needs more memory than it may take.
+    Memory,
+    /// The statement asks for what the settings forbid.
+    Forbidden,
+    /// Anything else: the statement itself is wrong.
+    Other,
+}
+
+impl Trouble {
+    /// Classifies a sentence of DuckDB. What a sentence quotes, such as a path, is not looked at.
+    pub(crate) fn of(sentence: &str) -> Self {
+        let line = sentence.lines().next().unwrap_or_default();
+        let Some((kind, text)) = line.split_once(": ") else {
+            return Self::Other;
+        };
+        // The system's own words come last, after the quoted path.
+        let system = text.rsplit_once("\": ").map_or("", |(_, words)| words);
+        match kind {
+            "INTERRUPT Error" => Self::Interrupted,
+            "Out of Memory Error" => Self::Memory,
+            "Permission Error" => Self::Forbidden,
+            "IO Error" if text.starts_with("Could not set lock on file") => Self::Locked,
+            "IO Error" if text.starts_with("Corrupt ") => Self::Corrupt,
+            "IO Error" if text.contains("not a valid DuckDB database file") => Self::Corrupt,
+            "IO Error" if text.starts_with("No files found that match the pattern") => {
+                Self::Missing
+            }
+            "IO Error" if system.starts_with("Permission denied") => Self::Denied,
+            "IO Error" if system.starts_with("No space left on device") => Self::Full,
+            "IO Error" | "HTTP Error" | "FATAL Error" => Self::Failing,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<&duckdb::Error> for Trouble {
+    fn from(error: &duckdb::Error) -> Self {
+        Self::of(&sentence(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duckdb::Connection;
+
+    use super::*;
+
+    #[test]
+    fn the_texts_are_those_of_the_linked_version() {
+        let database = Connection::open_in_memory().unwrap();
+        let version: String = database
+            .query_row("SELECT version()", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(
+            version, VERSION,
+            "look whether its texts are still those below"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let met = |sql: &str| {
+            let error = database.execute_batch(sql).expect_err(sql);
+            (Trouble::from(&error), sentence(&error))
+        };
+        let check = |sql: &str, expect: Trouble| {
+            let (trouble, text) = met(sql);
+            assert_eq!(trouble, expect, "{text}");
+        };
+        std::fs::write(
+            path("text"),
+            "no database, and longer than a header".repeat(500),
+        )
+        .unwrap();
+        check(&format!("ATTACH '{}'", path("text")), Trouble::Corrupt);
+        check(
+            "COPY (FROM range(9)) TO '/dev/full' (FORMAT csv)",
+            Trouble::Full,
+        );
+        check(
+            &format!("FROM read_csv('{}')", path("*.csv")),
+            Trouble::Missing,
+        );
+        check("FROM read_parquet('/none')", Trouble::Missing);
+        check("FROM clicks", Trouble::Other);
+        check(
+            "SELECT error('IO Error: Could not set lock on file')",
+            Trouble::Other,
+        );
+        check(
+            "SET memory_limit = '1MB'; SELECT list(range) FROM range(1e8::BIGINT)",
+            Trouble::Memory,
+        );
+        check(
+            "SET enable_external_access = false; FROM read_csv('/a')",
+            Trouble::Forbidden,
+        );
+    }
+
+    #[test]
+    fn a_sentence_is_told_by_its_kind_and_not_by_what_it_quotes() {
+        let check = |text: &str, expect| assert_eq!(Trouble::of(text), expect, "{text}");
+        check(
+            "IO Error: Could not set lock on file \"/a\": Conflicting lock is held in /bin/x (PID 7)",
+            Trouble::Locked,
+        );
+        check(
+            "IO Error: Corrupt database file: computed checksum 1 does not match stored checksum 2 in block at location 3",
+            Trouble::Corrupt,
+        );
+        check(
+            "IO Error: Cannot open file \"/a\": Permission denied",
+            Trouble::Denied,
+        );
+        check(
+            "IO Error: Cannot open file \"/Permission denied\": No such file or directory",
+            Trouble::Failing,
+        );
+        check(
+            "IO Error: Could not write file \"/block\": No space left on device",
+            Trouble::Full,
+        );
+        check(
+            "HTTP Error: HTTP 404 at \"s3://b/Conflicting lock\"",
+            Trouble::Failing,
+        );
+        check(
+            "FATAL Error: Failed: database has been invalidated",
+            Trouble::Failing,
+        );
+        check("INTERRUPT Error: Interrupted!", Trouble::Interrupted);
+        check("Binder Error: no function \"lock\"", Trouble::Other);
+        check("", Trouble::Other);
+    }
+}

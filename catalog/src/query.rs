@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::asker::Question;
 use crate::desk::Desk;
 use crate::engine::{Mode, Session};
-use crate::error::sentence;
+use crate::error::{Trouble, sentence};
 use crate::tail::Now;
 use crate::{Asker, Catalog, Error, Rows, sandbox};
 
@@ -105,22 +105,21 @@ fn answer(
 /// Whose fault an error of somebody's SQL is.
 pub(crate) fn blame(error: &duckdb::Error, limit: Duration) -> Error {
     let text = sentence(error);
-    let is = |kind: &str| text.starts_with(kind);
-    if is("INTERRUPT") {
-        Error::TimedOut(limit)
-    } else if is("Out of Memory") {
-        let why = text.lines().next().unwrap_or(&text);
-        Error::TooLarge(format!(
-            "{why}: narrow the query, or raise catalog.query_memory"
-        ))
-    } else if is("Permission Error") {
-        Error::Refused(format!(
-            "{}: only the lake's own objects and external tables can be read",
-            text.lines().next().unwrap_or(&text)
-        ))
-    } else if is("IO Error") || is("HTTP Error") || is("FATAL") {
-        Error::Unavailable(text)
-    } else {
-        Error::Invalid(text)
+    let first = text.lines().next().unwrap_or(&text);
+    match Trouble::of(&text) {
+        Trouble::Interrupted => Error::TimedOut(limit),
+        Trouble::Memory => Error::TooLarge(format!(
+            "{first}: narrow the query, or raise catalog.query_memory"
+        )),
+        Trouble::Forbidden => Error::Refused(format!(
+            "{first}: only the lake's own objects and external tables can be read"
+        )),
+        Trouble::Other => Error::Invalid(text),
+        Trouble::Locked
+        | Trouble::Denied
+        | Trouble::Full
+        | Trouble::Corrupt
+        | Trouble::Missing
+        | Trouble::Failing => Error::Unavailable(text),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use duckdb::Connection;
 
-use crate::error::sentence;
+use crate::error::{Trouble, sentence};
 use crate::layers::Layers;
 use crate::remote::Access;
 use crate::{Config, Error, lend, rollup, uniques};
@@ -139,17 +139,17 @@ pub(crate) fn open(
     let (connection, why) = match fit {
         Ok((connection, None)) => return ready(connection, access),
         Ok((connection, Some(why))) => (Some(connection), why),
-        Err(error) => (None, sentence(&error)),
+        Err(error) => match Trouble::from(&error) {
+            Trouble::Locked => {
+                return Err(Error::InUse {
+                    path: path.to_owned(),
+                    published: published.to_owned(),
+                });
+            }
+            Trouble::Denied | Trouble::Full => return Err(error.into()),
+            _ => (None, sentence(&error)),
+        },
     };
-    if why.contains("lock") {
-        return Err(Error::InUse {
-            path: path.to_owned(),
-            published: published.to_owned(),
-        });
-    }
-    if why.contains("Permission denied") || why.contains("No space left") {
-        return Err(Error::Unavailable(why));
-    }
     // The owner's lock is let go before the file is moved.
     drop(connection);
     tracing::warn!(
@@ -210,7 +210,26 @@ fn unfit(connection: &Connection, lake: &str) -> Result<Option<String>, duckdb::
     for table in NAMES {
         digest(connection, table)?;
     }
+    read_indexes(connection)?;
     Ok(None)
+}
+
+/// Looks every key up in its index, since DuckDB reads an index's blocks only when it needs them,
+/// which would be in the middle of a crawl. Nothing is inserted.
+fn read_indexes(connection: &Connection) -> Result<(), duckdb::Error> {
+    let mut statement = connection.prepare(
+        "SELECT format('INSERT INTO \"{}\" FROM \"{}\" ON CONFLICT ({}) DO NOTHING', table_name,
+            table_name, list_aggregate(list_transform(constraint_column_names,
+                lambda name: format('\"{}\"', name)), 'string_agg', ', '))
+         FROM duckdb_constraints()
+         WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE')
+            AND database_name = current_database()",
+    )?;
+    let inserts = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for insert in inserts.collect::<Result<Vec<_>, _>>()? {
+        connection.execute(&insert, [])?;
+    }
+    Ok(())
 }
 
 /// A hash over a table's rows, whatever their order. It reads every block.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::column::{Column, holds};
 use super::{Changes, External, Form, nothing, postgres};
 use crate::engine::{Mode, Session};
-use crate::error::sentence;
+use crate::error::{Trouble, sentence};
 use crate::open::PATIENCE;
 use crate::remote::quoted;
 use crate::views::plain;
@@ -239,9 +239,9 @@ fn list(spare: &Connection, external: &External) -> Result<BTreeMap<String, Stam
         })?;
         files.collect::<Result<BTreeMap<String, Stamp>, _>>()
     };
-    let mut files = read().map_err(|error| match sentence(&error) {
-        text if text.contains("No files found") => nothing(),
-        text => format!("{root} cannot be listed: {text}"),
+    let mut files = read().map_err(|error| match Trouble::from(&error) {
+        Trouble::Missing => nothing(),
+        _ => format!("{root} cannot be listed: {}", sentence(&error)),
     })?;
     // What writers have not finished, or keep for themselves, begins with _ or a dot.
     files.retain(|path, _| {
