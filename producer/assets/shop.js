@@ -1,10 +1,10 @@
-// Sends the clicks that the page shows as data. Without scripts the pixels inside
-// <noscript> send the same, so a click is told one way or the other, never both.
+// Sends the clicks that the page carries as data. A browser without scripts loads the pixels
+// inside <noscript> instead, so each click is sent one way or the other, never both.
 (function () {
   'use strict';
   var page = document.body.dataset;
-  document.querySelectorAll('[data-click]').forEach(function (shown) {
-    var click = JSON.parse(shown.dataset.click);
+  document.querySelectorAll('[data-click]').forEach(function (element) {
+    var click = JSON.parse(element.dataset.click);
     var action = click.action;
     delete click.action;
     click.visitor_id = page.visitor;

@@ -1,5 +1,4 @@
-//! Whose click it is, as far as addresses tell: proxies that are believed, and what
-//! the privacy policy keeps.
+//! The client's address: which proxies are trusted, and how much of it is kept.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, de};
 
-/// What is kept of a client's address.
+/// How much of a client's address is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IpPolicy {
@@ -27,7 +26,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether `address` lies in this network.
+    /// Returns true if `address` belongs to this network.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {
@@ -47,7 +46,7 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no network: write 10.0.0.7 or 10.0.0.0/8");
+        let wrong = || format!("{text:?} is not a network: write 10.0.0.7 or 10.0.0.0/8");
         let (base, prefix) = match text.split_once('/') {
             Some((base, prefix)) => (base, Some(prefix.parse::<u32>().map_err(|_| wrong())?)),
             None => (text, None),
@@ -76,9 +75,9 @@ impl fmt::Display for Network {
     }
 }
 
-/// The client's address: the peer's own, unless the peer is a trusted proxy; then
-/// `X-Forwarded-For` is read right to left up to the first address that is not one.
-/// What is not an address ends the reading.
+/// Returns the client's address: the peer's own, unless the peer is a trusted proxy. Then
+/// `X-Forwarded-For` is read from right to left, up to the first address that is not a
+/// trusted proxy or the first text that is not an address.
 pub(crate) fn client<'h>(
     peer: IpAddr,
     forwarded: impl DoubleEndedIterator<Item = &'h str>,
@@ -90,7 +89,7 @@ pub(crate) fn client<'h>(
         return nearest;
     }
     for hop in forwarded.rev().flat_map(|header| header.rsplit(',')) {
-        let Some(address) = address(hop.trim()) else {
+        let Some(address) = parse(hop.trim()) else {
             return nearest;
         };
         nearest = address.to_canonical();
@@ -101,8 +100,8 @@ pub(crate) fn client<'h>(
     nearest
 }
 
-/// An address as proxies write it: bare, with a port, or in brackets.
-fn address(text: &str) -> Option<IpAddr> {
+/// Parses an address as proxies write it: bare, with a port, or in brackets.
+fn parse(text: &str) -> Option<IpAddr> {
     let bare = text.parse::<IpAddr>().ok();
     bare.or_else(|| {
         text.parse::<std::net::SocketAddr>()
@@ -112,8 +111,8 @@ fn address(text: &str) -> Option<IpAddr> {
     .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
 }
 
-/// What the policy keeps of an address, as text.
-pub(crate) fn kept(address: IpAddr, policy: IpPolicy) -> Option<String> {
+/// Returns what the policy keeps of an address; `None` if it keeps nothing.
+pub(crate) fn anonymize(address: IpAddr, policy: IpPolicy) -> Option<String> {
     match (policy, address.to_canonical()) {
         (IpPolicy::None, _) => None,
         (IpPolicy::Full, address) => Some(address.to_string()),
@@ -126,7 +125,7 @@ pub(crate) fn kept(address: IpAddr, policy: IpPolicy) -> Option<String> {
     }
 }
 
-/// The first `prefix` of 128 bits.
+/// Returns the first `prefix` of 128 bits, the others cleared.
 fn masked(bits: u128, prefix: u32) -> u128 {
     let rest = 128 - prefix;
     bits.checked_shr(rest)
@@ -171,7 +170,7 @@ mod tests {
     fn input_31_addresses_are_cut() {
         let check = |address: &str, policy, expect: Option<&str>| {
             assert_eq!(
-                kept(address.parse().unwrap(), policy).as_deref(),
+                anonymize(address.parse().unwrap(), policy).as_deref(),
                 expect,
                 "{address}"
             );
@@ -188,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_is_none_is_refused_in_words() {
+    fn a_text_that_is_not_a_network_is_refused_with_a_reason() {
         for text in ["10.0.0.0/33", "ten", "10.0.0.0/x", ""] {
             assert!(
                 text.parse::<Network>()
                     .unwrap_err()
-                    .contains("is no network")
+                    .contains("is not a network")
             );
         }
         let all: Network = "0.0.0.0/0".parse().unwrap();

@@ -1,4 +1,4 @@
-//! `[producer]`: the listener, the limits and what is kept of an address.
+//! The configuration of the edge.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use serde::Deserialize;
 
 use crate::address::{IpPolicy, Network};
 
-/// The keys of `[producer]`; the defaults and their reasons stand in `compose/default.toml`.
+/// The section `[producer]`. `compose/default.toml` holds each default and its reason.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the edge listens.
+    /// The address on which the edge listens.
     pub listen: SocketAddr,
-    /// How many threads answer requests.
+    /// The number of threads that answer requests.
     pub workers: usize,
-    /// How large a body may be as it comes.
+    /// The largest body, as it is sent.
     pub max_body: ByteSize,
-    /// How large a compressed body may become.
+    /// The largest size of a compressed body once it is inflated.
     pub max_inflated: ByteSize,
-    /// How large one click may be.
+    /// The largest click.
     pub max_click: ByteSize,
-    /// How many clicks a body may hold.
+    /// The most clicks in one body.
     pub max_clicks: usize,
-    /// How many bytes of bodies may be held at once, over all connections.
+    /// The most bytes of bodies in memory at once, over all connections.
     pub max_held: ByteSize,
     /// How long a client may take to send a request's head.
     #[serde(with = "humantime_serde")]
@@ -32,15 +32,16 @@ pub struct Config {
     /// How long a client may take to send a body.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
-    /// How long requests in flight may take to end when the edge stops.
+    /// How long the requests in flight may take to finish when the edge stops.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
-    /// What is kept of a client's address.
+    /// How much of a client's address is kept.
     pub ip: IpPolicy,
-    /// The proxies whose `X-Forwarded-For` is believed: addresses or CIDR networks.
+    /// The proxies whose `X-Forwarded-For` is trusted: addresses or CIDR networks.
     pub trusted_proxies: Vec<Network>,
-    /// The origins whose pages may send clicks; `*` for all, empty for none but the shop.
+    /// The origins whose pages may send clicks: `*` for all; empty for the edge's own pages
+    /// only.
     pub origins: Vec<String>,
-    /// Whether the demo shop is served at `/`.
+    /// Serves the demo shop at `/` if true.
     pub shop: bool,
 }

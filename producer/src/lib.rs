@@ -1,20 +1,26 @@
-//! The edge: HTTP in, topic out; and what feeds it, an import and simulated visitors.
+//! The edge: clicks come in over HTTP and go out into the topic.
 //!
-//! [`Edge::accept`] is the way of every click: the body is inflated, sniffed, split
-//! into clicks and checked for well-formedness; the id and the visitor are found; and
-//! an envelope is spliced around the client's untouched bytes. [`run`] serves that
-//! over HTTP, with the demo shop; [`import`] sends files the same way; [`visitors`]
-//! walk through the shop for the demo.
+//! [`Edge::accept`] is the way of every click. The body is inflated, split into clicks and
+//! checked to be well-formed; the click's id and visitor are read; and an envelope is
+//! written around the client's unchanged bytes. [`run`] serves this over HTTP: clicks at
+//! `POST /v1/events` and `GET /pixel.gif`, the tracker for any site's pages at
+//! `/clickweir.js`, `/healthz`, `/readyz` and `/metrics`. With `producer.shop` it also
+//! serves a demo shop, through which simulated [`visitors`] walk. [`import`] sends files by
+//! the same way.
 //!
-//! It does not decide what a click means (the transformer does, so that a mistake
-//! there can be mended and replayed), and it knows neither the lake nor `DuckDB`.
+//! This crate does not decide what a click means. The transformer does, so a mistake there
+//! can be fixed and the topic replayed. It knows neither the lake nor `DuckDB`.
 //!
 //! Invariants:
-//! - 2xx means durable: an answer waits for the topic's delivery.
-//! - What a client sent is in the topic byte for byte, or it was refused in words.
-//! - Everything is bounded: bodies, inflated bodies, clicks, depth, bytes held,
+//! - 2xx means durable: an answer waits until the topic has acknowledged the clicks.
+//! - What a client sent is in the topic byte for byte, or it was refused with a reason.
+//! - Everything is bounded: bodies, inflated bodies, clicks, nesting, bytes in memory,
 //!   accounts. A full edge answers 503 with `Retry-After`.
-//! - No tree is built of a body, and nesting is bounded before anything descends.
+//! - A body is never parsed into a tree, and its nesting is checked before a parser
+//!   descends into it.
+//!
+//! Where to start: `accept/` is the way of a click, `http/` the routes, `server/` the
+//! stage's start and shutdown, `shop/`, `import/` and `visitors/` what their names say.
 
 mod accept;
 mod address;
@@ -27,7 +33,7 @@ mod shop;
 mod testing;
 pub mod visitors;
 
-pub use accept::edge::{Accepted, Edge, EdgeFacts, Refused};
+pub use accept::edge::{Edge, EdgeFacts, PendingAppend, RejectedItem};
 pub use accept::rejection::Rejection;
 pub use address::{IpPolicy, Network};
 pub use config::Config;

@@ -1,5 +1,7 @@
-//! A topic in memory for this crate's tests: it can be full, closed or slow.
+//! Parts of this crate's tests: a topic in memory that can be full, closed or slow, and
+//! where the shared data is.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,22 +9,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use topic::{AppendError, Delivery, Draft, Offset, Partition, Placed, Writer};
+use tokio_util::sync::CancellationToken;
+use topic::{AppendError, Delivery, Draft, Offset, Partition, Placed, Writer, clock};
 
-/// A delivery that is not settled.
-type Open = tokio::sync::oneshot::Sender<Result<Vec<Placed>, AppendError>>;
+/// The sender of a delivery that is not settled.
+type OpenDelivery = tokio::sync::oneshot::Sender<Result<Vec<Placed>, AppendError>>;
 
-/// What the tests look at and turn.
+/// A writer that keeps its drafts, and fails or waits as a test asks.
 #[derive(Default)]
-pub(crate) struct StandIn {
+pub(crate) struct FakeWriter {
     drafts: Mutex<Vec<Draft>>,
     fault: Mutex<Option<AppendError>>,
-    held: Mutex<Vec<Open>>,
+    held: Mutex<Vec<OpenDelivery>>,
     hold: AtomicBool,
     pub(crate) flushed: AtomicBool,
 }
 
-impl StandIn {
+impl FakeWriter {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self::default())
     }
@@ -31,18 +34,18 @@ impl StandIn {
         self.drafts.lock().clone()
     }
 
-    /// The envelopes, as the transformer would read them.
+    /// Returns the envelopes, as the transformer would read them.
     pub(crate) fn envelopes(&self) -> Vec<String> {
         let text = |draft: Draft| String::from_utf8(draft.value.to_vec()).expect("JSON is UTF-8");
         self.drafts().into_iter().map(text).collect()
     }
 
-    /// Every append from now on fails like this, or succeeds again.
+    /// Makes every append fail from now on; `None` makes them succeed again.
     pub(crate) fn fail(&self, fault: Option<AppendError>) {
         *self.fault.lock() = fault;
     }
 
-    /// From now on deliveries stay open until [`StandIn::release`].
+    /// Keeps deliveries open until [`FakeWriter::release`].
     pub(crate) fn hold(&self) {
         self.hold.store(true, Ordering::SeqCst);
     }
@@ -59,7 +62,7 @@ impl StandIn {
     }
 }
 
-impl Writer for StandIn {
+impl Writer for FakeWriter {
     fn append(&self, drafts: Vec<Draft>) -> Result<Delivery, AppendError> {
         if let Some(fault) = self.fault.lock().clone() {
             return Err(fault);
@@ -91,7 +94,7 @@ impl Writer for StandIn {
     }
 }
 
-/// The configuration that `compose/default.toml` has, on a free port.
+/// Returns the configuration of `compose/default.toml`, on a free port.
 pub(crate) fn config() -> crate::Config {
     toml::from_str(
         r#"
@@ -108,13 +111,33 @@ pub(crate) fn config() -> crate::Config {
         ip = "truncate"
         trusted_proxies = []
         origins = []
-        shop = true
+        shop = false
         "#,
     )
     .expect("the test's configuration is complete")
 }
 
-/// A part of the shared data: beside the workspace, or where `CLICKWEIR_DATA` says.
+/// Does what [`serve`] does, with the demo shop.
+pub(crate) fn serve_shop() -> (String, Arc<FakeWriter>) {
+    serve(crate::Config {
+        shop: true,
+        ..config()
+    })
+}
+
+/// Serves an edge on a free port for as long as the test runs. Returns its base URL and its
+/// topic.
+pub(crate) fn serve(config: crate::Config) -> (String, Arc<FakeWriter>) {
+    let listener = TcpListener::bind(config.listen).expect("some port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let (topic, stop) = (FakeWriter::new(), CancellationToken::new());
+    let stage = crate::run(config, listener, topic.clone(), clock::system(), stop);
+    tokio::spawn(stage);
+    (format!("http://{address}"), topic)
+}
+
+/// Returns a part of the shared data, which is beside the workspace or where
+/// `CLICKWEIR_DATA` says; `None` if it is absent.
 pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     #[expect(
@@ -124,9 +147,9 @@ pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
     let root = std::env::var("CLICKWEIR_DATA").map_or(beside, PathBuf::from);
     let found = root.join(name);
     if !found.exists() {
-        #[expect(clippy::print_stderr, reason = "a test says what it leaves out")]
+        #[expect(clippy::print_stderr, reason = "a test says what it skips")]
         {
-            eprintln!("{} is not there: left out", found.display());
+            eprintln!("{} does not exist: skipped", found.display());
         }
         return None;
     }

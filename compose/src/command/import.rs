@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 use producer::Edge;
-use producer::import::{Format, Import, Map, Progress, Report, Source};
+use producer::import::{ColumnMap, Import, ImportFormat, ImportProgress, ImportReport, Input};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +25,8 @@ const POLL: Duration = Duration::from_millis(200);
 /// An import under way, or how it ended.
 #[derive(Default)]
 pub(crate) struct Importing {
-    progress: Mutex<Option<Progress>>,
-    ended: Mutex<Option<Result<Report, String>>>,
+    progress: Mutex<Option<ImportProgress>>,
+    ended: Mutex<Option<Result<ImportReport, String>>>,
     stop: CancellationToken,
 }
 
@@ -39,17 +39,17 @@ impl Node {
             Some(map) => {
                 let toml = std::fs::read_to_string(map)
                     .with_context(|| format!("the mapping {map} cannot be read"))?;
-                Some(Map::parse(&toml).with_context(|| format!("the mapping {map}"))?)
+                Some(ColumnMap::parse(&toml).with_context(|| format!("the mapping {map}"))?)
             }
             None => None,
         };
         let format = match text("format") {
-            Some("csv") => Format::Csv,
-            Some("ndjson") => Format::Ndjson,
+            Some("csv") => ImportFormat::Csv,
+            Some("ndjson") => ImportFormat::Ndjson,
             other => bail!("format {other:?}: csv or ndjson"),
         };
         let import = Import {
-            source: Source::File(file),
+            input: Input::File(file),
             format,
             map,
             state: self.settings.folder().join("imports"),

@@ -32,7 +32,7 @@ pub(crate) async fn run(
     bar.set_style(ProgressStyle::with_template(
         "visitors {bar:40} {pos}/{len} {msg} {eta} left",
     )?);
-    let mut told = |progress: producer::visitors::Progress| {
+    let mut told = |progress: producer::visitors::VisitorProgress| {
         bar.set_position(progress.visitors);
         bar.set_message(format!("{} clicks acknowledged", progress.acknowledged));
     };

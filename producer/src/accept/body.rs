@@ -1,4 +1,4 @@
-//! A body as text: inflated within the cap, its mark stripped, checked to be UTF-8.
+//! A body as text: inflated up to a limit, without its byte order mark, checked to be UTF-8.
 
 use std::io::Read;
 
@@ -6,17 +6,17 @@ use brotli_decompressor::Decompressor;
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-use crate::Rejection;
+use super::rejection::Rejection;
 
-const GZIP: &[u8] = &[0x1f, 0x8b];
-const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// The widest window that a zstd frame may ask for: 2^23 bytes, what the format's
-/// own documentation asks every decoder to support.
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// The widest window that a zstd frame may ask for: 2^23 bytes, which the format's
+/// documentation asks every decoder to support.
 const ZSTD_WINDOW_LOG: u32 = 23;
 /// How much of a brotli body is read at once.
-const BROTLI_BUFFER: usize = 4096;
+const BROTLI_BUFFER_BYTES: usize = 4096;
 
-enum Coding {
+enum ContentCoding {
     Plain,
     Gzip,
     Deflate,
@@ -24,23 +24,33 @@ enum Coding {
     Zstd,
 }
 
-/// The bytes of a body as its client wrote them. `encoding` is the request's
-/// `Content-Encoding`; where there is none the first bytes tell.
-pub(crate) fn inflate(body: Bytes, encoding: Option<&str>, cap: usize) -> Result<Bytes, Rejection> {
+/// Returns the body as it was before its client compressed it, at most `limit` bytes.
+/// `encoding` is the request's `Content-Encoding`; if it is `None`, the first bytes decide.
+pub(super) fn inflate(
+    body: Bytes,
+    encoding: Option<&str>,
+    limit: usize,
+) -> Result<Bytes, Rejection> {
     let inflated = match coding(&body, encoding)? {
-        Coding::Plain => return Ok(body),
-        Coding::Gzip => drain(MultiGzDecoder::new(&*body), cap, "gzip")?,
-        Coding::Deflate if is_zlib(&body) => drain(ZlibDecoder::new(&*body), cap, "deflate")?,
-        Coding::Deflate => drain(DeflateDecoder::new(&*body), cap, "deflate")?,
-        Coding::Brotli => drain(Decompressor::new(&*body, BROTLI_BUFFER), cap, "brotli")?,
-        Coding::Zstd => {
+        ContentCoding::Plain => return Ok(body),
+        ContentCoding::Gzip => read_up_to(MultiGzDecoder::new(&*body), limit, "gzip")?,
+        ContentCoding::Deflate if is_zlib(&body) => {
+            read_up_to(ZlibDecoder::new(&*body), limit, "deflate")?
+        }
+        ContentCoding::Deflate => read_up_to(DeflateDecoder::new(&*body), limit, "deflate")?,
+        ContentCoding::Brotli => read_up_to(
+            Decompressor::new(&*body, BROTLI_BUFFER_BYTES),
+            limit,
+            "brotli",
+        )?,
+        ContentCoding::Zstd => {
             let corrupt = |error| corrupt("zstd", &error);
             let mut decoder = zstd::Decoder::with_buffer(&*body).map_err(corrupt)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(corrupt)?;
-            drain(decoder, cap, "zstd")?
+            read_up_to(decoder, limit, "zstd")?
         }
     };
-    if inflated.starts_with(GZIP) || inflated.starts_with(ZSTD) {
+    if inflated.starts_with(GZIP_MAGIC) || inflated.starts_with(ZSTD_MAGIC) {
         return Err(Rejection::Unsupported(
             "the body is compressed twice".into(),
         ));
@@ -48,7 +58,7 @@ pub(crate) fn inflate(body: Bytes, encoding: Option<&str>, cap: usize) -> Result
     Ok(inflated.into())
 }
 
-fn coding(body: &[u8], encoding: Option<&str>) -> Result<Coding, Rejection> {
+fn coding(body: &[u8], encoding: Option<&str>) -> Result<ContentCoding, Rejection> {
     let mut named = encoding
         .unwrap_or_default()
         .split(',')
@@ -61,50 +71,53 @@ fn coding(body: &[u8], encoding: Option<&str>) -> Result<Coding, Rejection> {
         ));
     }
     match first.map(str::to_ascii_lowercase).as_deref() {
-        Some("gzip" | "x-gzip") => Ok(Coding::Gzip),
-        Some("deflate") => Ok(Coding::Deflate),
-        Some("br") => Ok(Coding::Brotli),
-        Some("zstd") => Ok(Coding::Zstd),
+        Some("gzip" | "x-gzip") => Ok(ContentCoding::Gzip),
+        Some("deflate") => Ok(ContentCoding::Deflate),
+        Some("br") => Ok(ContentCoding::Brotli),
+        Some("zstd") => Ok(ContentCoding::Zstd),
         Some(other) => {
             let shown: String = other.chars().take(40).collect();
             Err(Rejection::Unsupported(format!(
-                "the content encoding {shown:?} is not read here"
+                "the content encoding {shown:?} is not supported"
             )))
         }
-        None if body.starts_with(GZIP) => Ok(Coding::Gzip),
-        None if body.starts_with(ZSTD) => Ok(Coding::Zstd),
-        None => Ok(Coding::Plain),
+        None if body.starts_with(GZIP_MAGIC) => Ok(ContentCoding::Gzip),
+        None if body.starts_with(ZSTD_MAGIC) => Ok(ContentCoding::Zstd),
+        None => Ok(ContentCoding::Plain),
     }
 }
 
-/// `deflate` means zlib by the standard and raw deflate by some clients.
+/// Returns true for zlib, which `deflate` means by the standard; some clients send raw
+/// deflate.
 fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [first, second, ..]
         if first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
 }
 
-fn drain(reader: impl Read, cap: usize, coding: &str) -> Result<Vec<u8>, Rejection> {
+fn read_up_to(reader: impl Read, limit: usize, coding: &str) -> Result<Vec<u8>, Rejection> {
     let mut inflated = Vec::new();
-    let limit = u64::try_from(cap).unwrap_or(u64::MAX).saturating_add(1);
+    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     reader
-        .take(limit)
+        .take(one_more)
         .read_to_end(&mut inflated)
         .map_err(|error| corrupt(coding, &error))?;
-    if inflated.len() > cap {
+    if inflated.len() > limit {
         return Err(Rejection::TooLarge {
             what: "the inflated body",
-            limit: format!("{cap} bytes"),
+            limit: format!("{limit} bytes"),
         });
     }
     Ok(inflated)
 }
 
 fn corrupt(coding: &str, error: &std::io::Error) -> Rejection {
-    Rejection::malformed(format!("the body is not {coding} or is cut short: {error}"))
+    Rejection::malformed(format!(
+        "the body is not {coding}, or it is cut short: {error}"
+    ))
 }
 
-/// The body as text, and how many bytes of mark were stripped before it.
-pub(crate) fn text(body: &[u8]) -> Result<(&str, usize), Rejection> {
+/// Returns the body as text, and the size in bytes of the byte order mark that was before it.
+pub(super) fn text(body: &[u8]) -> Result<(&str, usize), Rejection> {
     let wide = |sentence: &str| Err(Rejection::Unsupported(sentence.into()));
     match body {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return wide("the body is UTF-16"),

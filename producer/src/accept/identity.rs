@@ -1,4 +1,4 @@
-//! Which click it is and whose: the two fields that the edge itself reads.
+//! Which click it is, and whose: the two fields that the edge itself reads.
 
 use std::borrow::Cow;
 
@@ -7,38 +7,43 @@ use serde_json::value::RawValue;
 use topic::clock::Clock;
 use uuid::Uuid;
 
-/// The id and the visitor as the client wrote them; absent where it wrote none.
+use super::fault::parse_reason;
+
+/// The ids of a click, as its client wrote them.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Identity<'c> {
+pub(crate) struct ClickIdentity<'c> {
+    /// `None` if the click names no id.
     pub(crate) id: Option<Cow<'c, str>>,
+    /// `None` if the click names no visitor.
     pub(crate) visitor: Option<Cow<'c, str>>,
 }
 
 #[derive(Deserialize)]
-struct Named<'c> {
+struct IdFields<'c> {
     #[serde(borrow, default)]
     id: Option<&'c RawValue>,
     #[serde(borrow, default)]
     visitor_id: Option<&'c RawValue>,
 }
 
-/// One borrowed pass over a well-formed click. Fails where one of the two fields
-/// stands there twice, for then nobody can say which click it is.
-pub(crate) fn of(click: &RawValue) -> Result<Identity<'_>, String> {
-    let named: Named<'_> = serde_json::from_str(click.get()).map_err(|error| {
-        let sentence = error.to_string();
-        let cause = sentence.split(" at line ").next().unwrap_or(&sentence);
-        format!("the click's identity cannot be read: {cause}")
-    })?;
-    Ok(Identity {
-        id: named.id.and_then(spoken),
-        visitor: named.visitor_id.and_then(spoken),
-    })
+impl<'c> ClickIdentity<'c> {
+    /// Reads the ids in one borrowed pass over a well-formed click. Fails if one of the
+    /// two fields occurs twice, because then it is not known which click this is.
+    pub(crate) fn of(click: &'c RawValue) -> Result<Self, String> {
+        let fields: IdFields<'_> = serde_json::from_str(click.get()).map_err(|error| {
+            let reason = parse_reason(&error);
+            format!("the click's identity cannot be read: {reason}")
+        })?;
+        Ok(Self {
+            id: fields.id.and_then(as_text),
+            visitor: fields.visitor_id.and_then(as_text),
+        })
+    }
 }
 
-/// A field's text: a string's own, a number's digits, anything else as it was written.
-/// An empty text names nothing.
-pub(crate) fn spoken(raw: &RawValue) -> Option<Cow<'_, str>> {
+/// A field as text: the content of a string, the digits of a number, anything else as it
+/// was written. `None` if it is null or blank.
+pub(crate) fn as_text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let written = raw.get();
     let Some(quoted) = written
         .strip_prefix('"')
@@ -53,21 +58,23 @@ pub(crate) fn spoken(raw: &RawValue) -> Option<Cow<'_, str>> {
     (!text.trim().is_empty()).then_some(text)
 }
 
-/// A UUIDv7 of the clock's time and fresh randomness.
-pub(crate) fn made(clock: &dyn Clock) -> Uuid {
+/// Generates a UUIDv7 from the clock's time and fresh randomness.
+pub(crate) fn generate_id(clock: &dyn Clock) -> Uuid {
     let millis = u64::try_from(clock.now().millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid()
 }
 
 #[cfg(test)]
 mod tests {
+    use topic::Timestamp;
+
     use super::*;
 
     #[test]
     fn input_22_ids_are_taken_as_text() {
         let check = |json: &str, id: Option<&str>, visitor: Option<&str>| {
             let click: &RawValue = serde_json::from_str(json).unwrap();
-            let found = of(click).unwrap();
+            let found = ClickIdentity::of(click).unwrap();
             assert_eq!(
                 (found.id.as_deref(), found.visitor.as_deref()),
                 (id, visitor),
@@ -97,17 +104,26 @@ mod tests {
             r#"{"id":1,"\u0069d":1}"#,
         ] {
             let click: &RawValue = serde_json::from_str(json).unwrap();
-            assert!(of(click).unwrap_err().contains("duplicate field"), "{json}");
+            let reason = ClickIdentity::of(click).unwrap_err();
+            assert!(reason.contains("duplicate field"), "{json}");
         }
         let click: &RawValue =
             serde_json::from_str(r#"{"a":1,"a":2,"p":{"id":1,"id":2}}"#).unwrap();
-        assert!(of(click).is_ok());
+        assert!(ClickIdentity::of(click).is_ok());
     }
 
     #[test]
-    fn made_ids_carry_the_clocks_time() {
-        let first = made(&topic::clock::SystemClock);
-        assert_eq!(first.get_version_num(), 7);
-        assert_ne!(first, made(&topic::clock::SystemClock));
+    fn a_generated_id_carries_the_clocks_time() {
+        struct Fixed;
+        impl Clock for Fixed {
+            fn now(&self) -> Timestamp {
+                Timestamp::from_micros(1_700_000_000_123_456)
+            }
+        }
+        let id = generate_id(&Fixed);
+        assert_eq!(id.get_version_num(), 7);
+        let time = id.get_timestamp().unwrap();
+        assert_eq!(time.to_unix(), (1_700_000_000, 123_000_000));
+        assert_ne!(id, generate_id(&Fixed), "the rest of the id is random");
     }
 }

@@ -1,12 +1,13 @@
-//! The way of a click: from the bytes of a body to drafts in the topic.
+//! The way of a click: from the bytes of a body to records of the topic.
 //!
-//! [`edge`] leads it. A body is inflated and checked to be UTF-8 ([`body`]), split into
-//! clicks ([`split`], over [`scan`]) and asked for its ids ([`identity`]); a query string
-//! becomes a body first ([`pixel`]). Nothing here knows HTTP but [`rejection`], which
-//! names the status of each refusal.
+//! [`edge`] leads it. A body is inflated and checked to be UTF-8 (`body`), split into
+//! clicks (`split`, after a pass by [`scan`]) and searched for its ids ([`identity`]). A
+//! query string becomes a body first ([`pixel`]). Nothing here knows HTTP, except that a
+//! [`rejection`] names its status.
 
 mod body;
 pub(crate) mod edge;
+mod fault;
 pub(crate) mod identity;
 pub(crate) mod pixel;
 pub(crate) mod rejection;

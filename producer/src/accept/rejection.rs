@@ -1,20 +1,20 @@
-//! Why a request was not accepted, by what its client does about it.
+//! Why a request was refused, one variant for each thing that its client can do about it.
 
 use serde::Serialize;
 use topic::AppendError;
 
-/// A request that was refused. Its message is for the client to read.
+/// Why a request was refused. The message is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// The body will never be accepted as it is: mend it.
+    /// The body can never be accepted as it is; the client has to fix it.
     #[error("{reason}")]
     Malformed {
         /// What is wrong.
         reason: String,
-        /// At which byte of the (inflated) body, where that is known.
+        /// The byte of the inflated body at which it is wrong; `None` if that is not known.
         position: Option<usize>,
     },
-    /// Over a limit: send less at once.
+    /// The request is over a limit; the client has to send less at once.
     #[error("{what} is over the limit of {limit}")]
     TooLarge {
         /// Which size.
@@ -22,19 +22,19 @@ pub enum Rejection {
         /// The limit, in the unit of `what`.
         limit: String,
     },
-    /// An encoding that the edge does not read.
+    /// The body has an encoding that the edge does not support.
     #[error("{0}")]
     Unsupported(String),
-    /// The client took too long.
-    #[error("the body did not come in time")]
+    /// The client took too long to send the body.
+    #[error("the body did not arrive in time")]
     Slow,
-    /// The topic or the edge is full or away: the same request later may do.
+    /// The topic or the edge is full or unavailable; the same request may succeed later.
     #[error("{0}")]
     Unavailable(String),
 }
 
 impl Rejection {
-    /// A [`Rejection::Malformed`] without a position.
+    /// Returns a [`Rejection::Malformed`] without a position.
     pub(crate) fn malformed(reason: impl Into<String>) -> Self {
         Self::Malformed {
             reason: reason.into(),
@@ -42,7 +42,7 @@ impl Rejection {
         }
     }
 
-    /// The HTTP status that says it.
+    /// Returns the HTTP status of the answer.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -54,7 +54,7 @@ impl Rejection {
         }
     }
 
-    /// The counter that it belongs to.
+    /// Returns the reason as the metrics label it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Rejection {
         }
     }
 
-    /// The JSON that the client gets.
+    /// Returns the answer's body: JSON with `error`, `remedy` and perhaps `position`.
     #[must_use]
     pub fn body(&self) -> String {
         let (position, remedy) = match self {
@@ -74,7 +74,7 @@ impl Rejection {
                 *position,
                 "send one JSON object, an array of objects, or one object per line, in UTF-8",
             ),
-            Self::Slow => (None, "send the body faster, or less of it"),
+            Self::Slow => (None, "send the body faster, or send less at once"),
             Self::TooLarge { .. } => (None, "send smaller bodies, with fewer clicks in each"),
             Self::Unsupported(_) => (
                 None,
@@ -82,7 +82,7 @@ impl Rejection {
             ),
             Self::Unavailable(_) => (None, "send the same request again after a second"),
         };
-        sentence(&self.to_string(), remedy, position)
+        error_body(&self.to_string(), remedy, position)
     }
 }
 
@@ -98,8 +98,8 @@ impl From<AppendError> for Rejection {
     }
 }
 
-/// The shape of every error body: what, what to do, and where.
-pub(crate) fn sentence(error: &str, remedy: &str, position: Option<usize>) -> String {
+/// Returns the JSON of every error: what happened, what to do, and at which byte.
+pub(crate) fn error_body(error: &str, remedy: &str, position: Option<usize>) -> String {
     #[derive(Serialize)]
     struct Body<'a> {
         error: &'a str,

@@ -1,5 +1,5 @@
-//! A body's clicks: one object, an array of objects, or one object per line. What the
-//! body is, is seen from its bytes; its content type is not believed.
+//! A body as clicks: one object, an array of objects, or one object per line. The bytes
+//! decide which it is; the content type is ignored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,58 +7,64 @@ use std::fmt;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::scan::{self, Fault, MAX_DEPTH};
-use crate::Rejection;
+use super::fault::JsonFault;
+use super::rejection::Rejection;
+use super::scan::{self, MAX_DEPTH};
 
-/// One item of a body, in its order.
+/// One item of a body.
 #[derive(Debug)]
-pub(crate) enum Item<'b> {
+pub(super) enum BodyItem<'b> {
     /// A well-formed object.
     Click(&'b RawValue),
-    /// What is no click, as JSON, and why not.
+    /// Something else, as JSON, and why it is not a click.
     Bad(Cow<'b, RawValue>, String),
 }
 
-/// Splits `text` into at most `limit` items; at least one of them is a click.
-/// `mark` is how many bytes the client sent before it.
-pub(crate) fn split(text: &str, mark: usize, limit: usize) -> Result<Vec<Item<'_>>, Rejection> {
+/// Splits `text` into at most `limit` items, of which at least one is a click.
+/// `offset` is the number of bytes before `text` in the body.
+pub(super) fn split(
+    text: &str,
+    offset: usize,
+    limit: usize,
+) -> Result<Vec<BodyItem<'_>>, Rejection> {
     let trimmed = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    let before = mark + text.len() - trimmed.len();
+    let before = offset + text.len() - trimmed.len();
     let items = match trimmed.as_bytes().first() {
         None => return Err(Rejection::malformed("the body is empty")),
-        Some(b'[') => array(trimmed, limit).map_err(|refusal| refusal.at(before, limit))?,
+        Some(b'[') => array(trimmed, limit).map_err(|error| error.in_body(before, limit))?,
         _ => match one(trimmed) {
-            Ok(click) => vec![Item::Click(click)],
+            Ok(click) => vec![BodyItem::Click(click)],
             Err(_) if is_lines(trimmed) => {
-                lines(trimmed, limit).ok_or_else(|| Refusal::Many.at(before, limit))?
+                lines(trimmed, limit).ok_or_else(|| SplitError::TooMany.in_body(before, limit))?
             }
             Err(_) if serde_json::from_str::<&RawValue>(trimmed).is_ok() => {
                 return Err(Rejection::malformed(
                     "the body is a bare value: a click is a JSON object",
                 ));
             }
-            Err(fault) => return Err(fault.at(before)),
+            Err(fault) => return Err(fault.in_body(before)),
         },
     };
-    match items.iter().any(|item| matches!(item, Item::Click(_))) {
+    match items.iter().any(|item| matches!(item, BodyItem::Click(_))) {
         true => Ok(items),
         false if items.is_empty() => Err(Rejection::malformed("the array is empty")),
         false => Err(Rejection::malformed(
-            "no item of the body is a click: each is to be an object",
+            "no item of the body is a click: each must be an object",
         )),
     }
 }
 
-enum Refusal {
-    Fault(Fault),
-    Many,
+/// Why a body cannot be split.
+enum SplitError {
+    NotJson(JsonFault),
+    TooMany,
 }
 
-impl Refusal {
-    fn at(self, offset: usize, limit: usize) -> Rejection {
+impl SplitError {
+    fn in_body(self, offset: usize, limit: usize) -> Rejection {
         match self {
-            Self::Fault(fault) => fault.at(offset),
-            Self::Many => Rejection::TooLarge {
+            Self::NotJson(fault) => fault.in_body(offset),
+            Self::TooMany => Rejection::TooLarge {
                 what: "the number of clicks",
                 limit: limit.to_string(),
             },
@@ -66,23 +72,23 @@ impl Refusal {
     }
 }
 
-/// The body as one object with nothing after it.
-fn one(text: &str) -> Result<&RawValue, Fault> {
+/// Reads the text as one object with nothing after it.
+fn one(text: &str) -> Result<&RawValue, JsonFault> {
     if !text.starts_with('{') {
         return Err(match serde_json::from_str::<&RawValue>(text) {
-            Ok(_) => Fault {
-                reason: "a click is an object".into(),
+            Ok(_) => JsonFault {
+                reason: "a click must be an object".into(),
                 position: 0,
             },
-            Err(error) => Fault::from_serde(&error, text),
+            Err(error) => JsonFault::from_serde(&error, text),
         });
     }
     scan::end(text, MAX_DEPTH)?;
-    serde_json::from_str(text).map_err(|error| Fault::from_serde(&error, text))
+    serde_json::from_str(text).map_err(|error| JsonFault::from_serde(&error, text))
 }
 
-/// Whether the body is one object per line rather than one broken object: its first
-/// line is an object, or at least half of its lines are.
+/// Returns true if the body is one object per line rather than one broken object: if its
+/// first line is an object, or at least half of its lines are.
 fn is_lines(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first_is_click = lines.next().is_some_and(|line| one(line.trim()).is_ok());
@@ -103,50 +109,51 @@ fn is_lines(text: &str) -> bool {
     clicks > 0 && clicks >= others
 }
 
-fn lines(text: &str, limit: usize) -> Option<Vec<Item<'_>>> {
+/// One item per line; `None` if there are more than `limit`.
+fn lines(text: &str, limit: usize) -> Option<Vec<BodyItem<'_>>> {
     let mut items = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if items.len() == limit {
             return None;
         }
         items.push(match one(line) {
-            Ok(click) => Item::Click(click),
+            Ok(click) => BodyItem::Click(click),
             Err(fault) => {
                 let reason = format!(
-                    "the line is no object at its byte {}: {}",
+                    "the line is not an object at its byte {}: {}",
                     fault.position, fault.reason
                 );
-                Item::Bad(Cow::Owned(as_text(line)), reason)
+                BodyItem::Bad(Cow::Owned(as_json_string(line)), reason)
             }
         });
     }
     Some(items)
 }
 
-/// What is not JSON, as a JSON string.
-pub(crate) fn as_text(raw: &str) -> Box<RawValue> {
+/// Text that is not JSON, as a JSON string.
+pub(crate) fn as_json_string(raw: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(raw).expect("text is always a JSON string")
 }
 
-fn array(text: &str, limit: usize) -> Result<Vec<Item<'_>>, Refusal> {
-    scan::end(text, MAX_DEPTH + 1).map_err(Refusal::Fault)?;
-    let fault = |error: serde_json::Error| Refusal::Fault(Fault::from_serde(&error, text));
+fn array(text: &str, limit: usize) -> Result<Vec<BodyItem<'_>>, SplitError> {
+    scan::end(text, MAX_DEPTH + 1).map_err(SplitError::NotJson)?;
+    let fault = |error: serde_json::Error| SplitError::NotJson(JsonFault::from_serde(&error, text));
     let mut parser = serde_json::Deserializer::from_str(text);
     let items = parser
-        .deserialize_seq(Elements { limit })
+        .deserialize_seq(ArrayItems { limit })
         .map_err(fault)?
-        .ok_or(Refusal::Many)?;
+        .ok_or(SplitError::TooMany)?;
     parser.end().map_err(fault)?;
     Ok(items)
 }
 
-/// The elements of an array, borrowed; none where there are more than the limit.
-struct Elements {
+/// The elements of an array, borrowed; `None` if there are more than `limit`.
+struct ArrayItems {
     limit: usize,
 }
 
-impl<'de> Visitor<'de> for Elements {
-    type Value = Option<Vec<Item<'de>>>;
+impl<'de> Visitor<'de> for ArrayItems {
+    type Value = Option<Vec<BodyItem<'de>>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of clicks")
@@ -156,13 +163,13 @@ impl<'de> Visitor<'de> for Elements {
         let mut items = Vec::new();
         while let Some(element) = elements.next_element::<&'de RawValue>()? {
             if items.len() == self.limit {
-                // The rest is walked over, so that the parser ends where the array does.
+                // Skip the rest, so that the parser ends where the array does.
                 while elements.next_element::<serde::de::IgnoredAny>()?.is_some() {}
                 return Ok(None);
             }
             items.push(match element.get().starts_with('{') {
-                true => Item::Click(element),
-                false => Item::Bad(Cow::Borrowed(element), "a click is an object".into()),
+                true => BodyItem::Click(element),
+                false => BodyItem::Bad(Cow::Borrowed(element), "a click must be an object".into()),
             });
         }
         Ok(Some(items))
@@ -176,8 +183,8 @@ mod tests {
     fn shape(text: &str) -> Result<String, u16> {
         let items = split(text, 0, 4).map_err(|rejection| rejection.status())?;
         let shown = items.iter().map(|item| match item {
-            Item::Click(raw) => raw.get().to_owned(),
-            Item::Bad(raw, _) => format!("!{}", raw.get()),
+            BodyItem::Click(raw) => raw.get().to_owned(),
+            BodyItem::Bad(raw, _) => format!("!{}", raw.get()),
         });
         Ok(shown.collect::<Vec<_>>().join(" "))
     }

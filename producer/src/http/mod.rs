@@ -1,4 +1,8 @@
-//! The edge over HTTP: the routes, and the state that all requests share.
+//! The edge over HTTP: its routes, and the state that all requests share.
 
+pub(crate) mod answer;
+pub(crate) mod assets;
 pub(crate) mod metrics;
+pub(crate) mod observe;
+pub(crate) mod routes;
 pub(crate) mod state;

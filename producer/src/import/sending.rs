@@ -1,4 +1,4 @@
-//! Batches into the topic, in order, a bounded number of them in flight.
+//! Sends batches to the topic, in order, with a bounded number in flight.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,105 +9,111 @@ use tokio_util::sync::CancellationToken;
 use topic::{AppendError, Delivery};
 use uuid::Uuid;
 
-use super::position::Position;
-use super::reading::{BATCH_LINES, Batch, File};
-use super::{Error, Lookup, Progress, Report};
-use crate::Edge;
+use super::batch::{BATCH_LINES, DraftBatch};
+use super::checkpoint::Checkpoint;
+use super::error::Error;
+use super::lookup::Lookup;
+use super::report::{ImportProgress, ImportReport};
+use super::source::SourceFile;
+use crate::accept::edge::Edge;
 
-/// How many batches may be without an answer.
-const FLIGHT: usize = 8;
-/// After so many unknown lines in a row nothing further can be known: twice what an
-/// earlier import can have had in flight.
-const UNKNOWN: usize = 2 * FLIGHT * BATCH_LINES;
-/// How many batches are asked for at once, at most: a question costs a look at the whole
-/// lake, however many lines it names, and these lines are held in memory.
-const TOGETHER: usize = 32;
-/// How often a batch is tried again, once a second, before the import gives up.
-const TRIES: u32 = 60;
-const PAUSE: Duration = Duration::from_secs(1);
-/// How often the position is written while the import runs.
+/// The most batches without an answer.
+const MAX_IN_FLIGHT: usize = 8;
+/// After this many unknown lines in a row, no later line can be known: an earlier import
+/// can have had half as many in flight.
+const MAX_UNKNOWN_LINES: usize = 2 * MAX_IN_FLIGHT * BATCH_LINES;
+/// The most batches that are looked up at once. A lookup reads the whole lake, however many
+/// lines it names, and these lines are held in memory.
+const MAX_LOOKUP_BATCHES: usize = 32;
+/// How often a batch is tried before the import gives up.
+const MAX_TRIES: u32 = 60;
+/// The pause between two tries.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often the checkpoint is written while the import runs.
 const STORE_EVERY: Duration = Duration::from_secs(1);
-/// How many rejected lines the report names.
-const NAMED: usize = 20;
+/// The most rejected lines that the report names.
+const MAX_NAMED_LINES: usize = 20;
 
-pub(super) struct Sending<'s> {
+/// Sends the batches of one file.
+pub(super) struct Sender<'s> {
     edge: &'s Edge,
     lookup: &'s dyn Lookup,
-    file: &'s File,
-    position: Position,
-    report: Report,
-    flight: VecDeque<(Batch, Option<Delivery>)>,
-    /// Unknown lines in a row, up to the last that was asked for.
-    unknown: usize,
-    /// How many batches are taken together: twice as many after each that was known whole.
-    together: usize,
+    file: &'s SourceFile,
+    checkpoint: Checkpoint,
+    report: ImportReport,
+    in_flight: VecDeque<(DraftBatch, Option<Delivery>)>,
+    /// The unknown lines in a row, up to the last that was looked up.
+    unknown_lines: usize,
+    /// How many batches are looked up at once: twice as many after each lookup in which
+    /// every line was known.
+    lookup_batches: usize,
     stored: Instant,
 }
 
-impl<'s> Sending<'s> {
+impl<'s> Sender<'s> {
     pub(super) fn new(
         edge: &'s Edge,
         lookup: &'s dyn Lookup,
-        file: &'s File,
-        position: Position,
+        file: &'s SourceFile,
+        checkpoint: Checkpoint,
     ) -> Self {
-        let report = Report {
+        let report = ImportReport {
             digest: file.digest(),
-            ..Report::default()
+            ..ImportReport::default()
         };
-        let flight = VecDeque::with_capacity(FLIGHT);
+        let in_flight = VecDeque::with_capacity(MAX_IN_FLIGHT);
         Self {
             edge,
             lookup,
             file,
-            position,
+            checkpoint,
             report,
-            flight,
-            unknown: 0,
-            together: FLIGHT,
+            in_flight,
+            unknown_lines: 0,
+            lookup_batches: MAX_IN_FLIGHT,
             stored: Instant::now(),
         }
     }
 
-    /// Sends what comes, until it ends or the import is told to stop.
+    /// Sends the batches that are received, until they end or the import has to stop.
     pub(super) async fn run(
         mut self,
-        mut batches: Receiver<Batch>,
+        mut batches: Receiver<DraftBatch>,
         shutdown: CancellationToken,
-        progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Report, Error> {
+        progress: &mut (dyn FnMut(ImportProgress) + Send),
+    ) -> Result<ImportReport, Error> {
         let stopped = loop {
             let group = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break true,
-                group = self.gather(&mut batches) => group,
+                group = self.receive(&mut batches) => group,
             };
             if group.is_empty() {
                 break false;
             }
-            for batch in self.fresh(group).await? {
+            for batch in self.remove_known(group).await? {
                 if shutdown.is_cancelled() {
                     break;
                 }
-                if self.flight.len() >= FLIGHT {
+                if self.in_flight.len() >= MAX_IN_FLIGHT {
                     self.settle(progress).await?;
                 }
                 self.send(batch, progress).await?;
             }
         };
         drop(batches);
-        while !self.flight.is_empty() {
+        while !self.in_flight.is_empty() {
             self.settle(progress).await?;
         }
-        self.position.store()?;
+        self.checkpoint.store()?;
         self.report.complete = !stopped;
         Ok(self.report)
     }
 
-    /// As many batches as are to be asked for together; fewer at the file's end.
-    async fn gather(&self, batches: &mut Receiver<Batch>) -> Vec<Batch> {
-        let mut group = Vec::with_capacity(self.together);
-        while group.len() < self.together {
+    /// Receives as many batches as are looked up at once; fewer at the file's end.
+    async fn receive(&self, batches: &mut Receiver<DraftBatch>) -> Vec<DraftBatch> {
+        let mut group = Vec::with_capacity(self.lookup_batches);
+        while group.len() < self.lookup_batches {
             match batches.recv().await {
                 Some(batch) => group.push(batch),
                 None => break,
@@ -116,13 +122,13 @@ impl<'s> Sending<'s> {
         group
     }
 
-    /// The batches without the lines that the lake or the topic has.
-    async fn fresh(&mut self, group: Vec<Batch>) -> Result<Vec<Batch>, Error> {
+    /// Removes the lines that the lake or the topic has.
+    async fn remove_known(&mut self, group: Vec<DraftBatch>) -> Result<Vec<DraftBatch>, Error> {
         self.report.lines += group
             .iter()
             .map(|batch| batch.ids.len() as u64)
             .sum::<u64>();
-        if self.unknown >= UNKNOWN {
+        if self.unknown_lines >= MAX_UNKNOWN_LINES {
             return Ok(group);
         }
         let ids = group.iter().flat_map(|batch| &batch.ids);
@@ -135,33 +141,33 @@ impl<'s> Sending<'s> {
             rest = after;
             let (unknown, known) = batch.split(of_batch);
             self.report.skipped += known.drafts.len() as u64;
-            self.unknown = match known.drafts.is_empty() {
-                true => self.unknown + unknown.drafts.len(),
+            self.unknown_lines = match known.drafts.is_empty() {
+                true => self.unknown_lines + unknown.drafts.len(),
                 false => 0,
             };
             fresh.push(unknown);
         }
-        self.together = match all {
-            true => TOGETHER.min(2 * self.together),
-            false if self.unknown >= UNKNOWN => 1,
-            false => FLIGHT,
+        self.lookup_batches = match all {
+            true => MAX_LOOKUP_BATCHES.min(2 * self.lookup_batches),
+            false if self.unknown_lines >= MAX_UNKNOWN_LINES => 1,
+            false => MAX_IN_FLIGHT,
         };
         Ok(fresh)
     }
 
-    /// Splits a batch into what is not known and what is.
-    async fn divided(&self, batch: Batch) -> Result<(Batch, Batch), Error> {
+    /// Splits a batch into the lines that are not known and those that are.
+    async fn split_known(&self, batch: DraftBatch) -> Result<(DraftBatch, DraftBatch), Error> {
         let known = self.known(batch.ids.iter()).await?;
         Ok(batch.split(&known))
     }
 
-    /// Whether the lake or the topic has each of these.
+    /// Asks whether the lake or the topic has each of these ids.
     async fn known(&self, ids: impl Iterator<Item = &Uuid>) -> Result<Vec<bool>, Error> {
         let ids: Vec<String> = ids.map(ToString::to_string).collect();
         let known = self.lookup.known(&ids).await.map_err(Error::Lookup)?;
         if known.len() != ids.len() {
             return Err(Error::Lookup(
-                "it answered for another number of ids".into(),
+                "the answer is for another number of ids".into(),
             ));
         }
         Ok(known)
@@ -169,47 +175,52 @@ impl<'s> Sending<'s> {
 
     async fn send(
         &mut self,
-        batch: Batch,
-        progress: &mut (dyn FnMut(Progress) + Send),
+        batch: DraftBatch,
+        progress: &mut (dyn FnMut(ImportProgress) + Send),
     ) -> Result<(), Error> {
         if batch.drafts.is_empty() {
-            self.flight.push_back((batch, None));
+            self.in_flight.push_back((batch, None));
             return Ok(());
         }
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             match self.edge.writer().append(batch.drafts.clone()) {
                 Ok(delivery) => {
-                    self.flight.push_back((batch, Some(delivery)));
+                    self.in_flight.push_back((batch, Some(delivery)));
                     return Ok(());
                 }
-                Err(AppendError::Full) if !self.flight.is_empty() => self.settle(progress).await?,
-                Err(AppendError::Full | AppendError::Closed(_)) => sleep(PAUSE).await,
+                Err(AppendError::Full) if !self.in_flight.is_empty() => {
+                    self.settle(progress).await?;
+                }
+                Err(AppendError::Full | AppendError::Closed(_)) => sleep(RETRY_PAUSE).await,
                 Err(error @ AppendError::TooLarge { .. }) => return Err(Error::Topic(error)),
             }
         }
         Err(Error::Topic(AppendError::Full))
     }
 
-    /// Waits for the oldest batch in flight, then counts it.
-    async fn settle(&mut self, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<(), Error> {
-        let Some((batch, delivery)) = self.flight.pop_front() else {
+    /// Waits for the oldest batch in flight and counts it.
+    async fn settle(
+        &mut self,
+        progress: &mut (dyn FnMut(ImportProgress) + Send),
+    ) -> Result<(), Error> {
+        let Some((batch, delivery)) = self.in_flight.pop_front() else {
             return Ok(());
         };
         let (last, end) = (batch.last, batch.end);
         match delivery {
             Some(delivery) => match delivery.await {
                 Ok(_) => self.count(&batch),
-                Err(error) => self.again(batch, error).await?,
+                Err(error) => self.retry(batch, error).await?,
             },
             None => self.count(&batch),
         }
-        self.position.advance(last);
+        self.checkpoint.advance(last);
         if self.stored.elapsed() >= STORE_EVERY {
-            self.position.store()?;
+            self.checkpoint.store()?;
             self.stored = Instant::now();
         }
         let lines = self.report.sent + self.report.skipped;
-        progress(Progress {
+        progress(ImportProgress {
             lines,
             bytes: end,
             total: self.file.total(),
@@ -217,15 +228,15 @@ impl<'s> Sending<'s> {
         Ok(())
     }
 
-    /// A batch that was perhaps written: what is not known is sent once more.
-    async fn again(&mut self, batch: Batch, error: AppendError) -> Result<(), Error> {
+    /// Sends a batch again that may have been written: only the lines that are not known.
+    async fn retry(&mut self, batch: DraftBatch, error: AppendError) -> Result<(), Error> {
         let (mut rest, mut error) = (batch, error);
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             if matches!(error, AppendError::TooLarge { .. }) {
                 break;
             }
-            sleep(PAUSE).await;
-            let (fresh, known) = self.divided(rest).await?;
+            sleep(RETRY_PAUSE).await;
+            let (fresh, known) = self.split_known(rest).await?;
             self.count(&known);
             rest = fresh;
             if rest.drafts.is_empty() {
@@ -245,15 +256,11 @@ impl<'s> Sending<'s> {
         Err(Error::Topic(error))
     }
 
-    fn count(&mut self, batch: &Batch) {
+    fn count(&mut self, batch: &DraftBatch) {
         self.report.sent += batch.drafts.len() as u64;
-        self.name(batch.rejected.values().cloned());
-    }
-
-    fn name(&mut self, rejected: impl Iterator<Item = (u64, String)>) {
-        for (line, reason) in rejected {
+        for (line, reason) in batch.rejected.values().cloned() {
             self.report.rejected += 1;
-            if self.report.first_rejected.len() < NAMED {
+            if self.report.first_rejected.len() < MAX_NAMED_LINES {
                 self.report.first_rejected.push((line, reason));
             }
         }

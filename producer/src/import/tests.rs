@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use topic::{AppendError, Envelope, clock};
 
-use super::*;
-use crate::testing::{self, StandIn};
+use async_trait::async_trait;
 
-/// A lake and a topic that know what the stand-in holds.
-struct Known<'t>(&'t StandIn);
+use super::*;
+use crate::testing::{self, FakeWriter};
+
+/// A lake and a topic that know what the fake writer holds.
+struct Known<'t>(&'t FakeWriter);
 
 #[async_trait]
 impl Lookup for Known<'_> {
@@ -19,19 +21,19 @@ impl Lookup for Known<'_> {
     }
 }
 
-fn ids_of(topic: &StandIn) -> Vec<String> {
+fn ids_of(topic: &FakeWriter) -> Vec<String> {
     let drafts = topic.drafts();
     let id = |draft: &topic::Draft| Envelope::decode(&draft.value).unwrap().id.into_owned();
     drafts.iter().map(id).collect()
 }
 
-fn clicks_of(topic: &StandIn) -> Vec<String> {
+fn clicks_of(topic: &FakeWriter) -> Vec<String> {
     let drafts = topic.drafts();
     let click = |draft: &topic::Draft| Envelope::decode(&draft.value).unwrap().click.to_owned();
     drafts.iter().map(click).collect()
 }
 
-fn edge(topic: &Arc<StandIn>) -> Arc<Edge> {
+fn edge(topic: &Arc<FakeWriter>) -> Arc<Edge> {
     Arc::new(Edge::new(
         &testing::config(),
         topic.clone(),
@@ -39,16 +41,16 @@ fn edge(topic: &Arc<StandIn>) -> Arc<Edge> {
     ))
 }
 
-fn import(file: &Path, format: Format, map: Option<&str>, state: &Path) -> Import {
+fn import(file: &Path, format: ImportFormat, map: Option<&str>, state: &Path) -> Import {
     Import {
-        source: Source::File(file.to_owned()),
+        input: Input::File(file.to_owned()),
         format,
-        map: map.map(|map| Map::parse(map).unwrap()),
+        map: map.map(|map| ColumnMap::parse(map).unwrap()),
         state: state.to_owned(),
     }
 }
 
-async fn imported(import: Import, topic: &Arc<StandIn>) -> Result<Report, Error> {
+async fn imported(import: Import, topic: &Arc<FakeWriter>) -> Result<ImportReport, Error> {
     run(
         import,
         edge(topic),
@@ -66,8 +68,13 @@ async fn twins_stay_and_repeats_meet() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clicks.csv");
     std::fs::write(&file, "p,v\ntea,ada\ntea,ada\ntorn\nmug,\n").unwrap();
-    let topic = StandIn::new();
-    let job = import(&file, Format::Csv, Some(MAP), &folder.path().join("state"));
+    let topic = FakeWriter::new();
+    let job = import(
+        &file,
+        ImportFormat::Csv,
+        Some(MAP),
+        &folder.path().join("state"),
+    );
 
     let first = imported(job.clone(), &topic).await.unwrap();
     assert_eq!(
@@ -106,7 +113,7 @@ async fn twins_stay_and_repeats_meet() {
     .unwrap();
     let other = import(
         &packed,
-        Format::Csv,
+        ImportFormat::Csv,
         Some(MAP),
         &folder.path().join("other"),
     );
@@ -123,10 +130,13 @@ async fn ndjson_goes_as_it_is_or_by_a_mapping() {
         .unwrap();
     std::fs::write(&file, text.finish().unwrap()).unwrap();
 
-    let topic = StandIn::new();
-    let report = imported(import(&file, Format::Ndjson, None, folder.path()), &topic)
-        .await
-        .unwrap();
+    let topic = FakeWriter::new();
+    let report = imported(
+        import(&file, ImportFormat::Ndjson, None, folder.path()),
+        &topic,
+    )
+    .await
+    .unwrap();
     assert_eq!(
         (report.sent, report.rejected, report.first_rejected[0].0),
         (3, 1, 3)
@@ -138,25 +148,25 @@ async fn ndjson_goes_as_it_is_or_by_a_mapping() {
     ];
     assert_eq!(clicks_of(&topic), expect);
 
-    let topic = StandIn::new();
-    let job = import(&file, Format::Ndjson, Some(MAP), folder.path());
+    let topic = FakeWriter::new();
+    let job = import(&file, ImportFormat::Ndjson, Some(MAP), folder.path());
     imported(job, &topic).await.unwrap();
     let expect = r#"{"product_id":"tea","visitor_id":"7","properties":{"n":[1]}}"#;
     assert_eq!(clicks_of(&topic)[0], expect);
 }
 
 #[tokio::test]
-async fn an_import_that_stopped_goes_on_where_it_was() {
+async fn an_import_that_was_stopped_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clicks.csv");
     let lines: String = (0..30_000).map(|n| format!("tea,{n}\n")).collect();
     std::fs::write(&file, format!("p,v\n{lines}")).unwrap();
-    let topic = StandIn::new();
-    let job = import(&file, Format::Csv, Some(MAP), folder.path());
+    let topic = FakeWriter::new();
+    let job = import(&file, ImportFormat::Csv, Some(MAP), folder.path());
 
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
-    let mut progress = move |progress: Progress| {
+    let mut progress = move |progress: ImportProgress| {
         if progress.lines >= 3_000 {
             stop.cancel();
         }
@@ -188,12 +198,12 @@ async fn an_import_that_stopped_goes_on_where_it_was() {
     let ids: HashSet<_> = ids_of(&topic).into_iter().collect();
     assert_eq!((ids.len(), topic.drafts().len()), (30_000, 30_000));
 
-    // A state that tells of another lake is not believed.
-    let empty = StandIn::new();
+    // A checkpoint of another lake is ignored.
+    let empty = FakeWriter::new();
     assert_eq!(imported(job, &empty).await.unwrap().sent, 30_000);
 }
 
-/// Knows some ids, and counts what it is asked for.
+/// Knows some ids, and counts the ids in each lookup.
 struct Counting {
     known: HashSet<String>,
     asked: std::sync::Mutex<Vec<usize>>,
@@ -208,26 +218,26 @@ impl Lookup for Counting {
 }
 
 #[tokio::test]
-async fn many_lines_are_asked_for_at_once_while_all_are_known() {
+async fn many_lines_are_looked_up_at_once_while_all_are_known() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clicks.csv");
     let lines: String = (0..120_000).map(|n| format!("tea,{n}\n")).collect();
     std::fs::write(&file, format!("p,v\n{lines}")).unwrap();
-    let whole = StandIn::new();
+    let whole = FakeWriter::new();
     let state = folder.path().join("whole");
-    let job = import(&file, Format::Csv, Some(MAP), &state);
+    let job = import(&file, ImportFormat::Csv, Some(MAP), &state);
     assert_eq!(imported(job, &whole).await.unwrap().sent, 120_000);
     let ids = ids_of(&whole);
 
-    // Known up to a point, then a stretch that is not, then some that are again.
+    // Lines that are known up to a point, then some that are not, then some that are.
     let check = async |known: &[(usize, usize)], expect: &[usize]| {
         let known = known.iter().flat_map(|&(from, to)| &ids[from..to]).cloned();
         let lookup = Counting {
             known: known.collect(),
             asked: std::sync::Mutex::default(),
         };
-        let (topic, state) = (StandIn::new(), tempfile::tempdir().unwrap());
-        let job = import(&file, Format::Csv, Some(MAP), state.path());
+        let (topic, state) = (FakeWriter::new(), tempfile::tempdir().unwrap());
+        let job = import(&file, ImportFormat::Csv, Some(MAP), state.path());
         let token = CancellationToken::new();
         let report = run(job, edge(&topic), &lookup, token, &mut |_| ()).await;
         let report = report.unwrap();
@@ -248,13 +258,17 @@ async fn many_lines_are_asked_for_at_once_while_all_are_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_that_stays_away_ends_the_import_in_words() {
+async fn a_topic_that_stays_closed_ends_the_import_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clicks.csv");
     std::fs::write(&file, "p,v\ntea,ada\n").unwrap();
-    let topic = StandIn::new();
+    let topic = FakeWriter::new();
     topic.fail(Some(AppendError::Closed("the disk is full".into())));
-    let error = imported(import(&file, Format::Csv, Some(MAP), folder.path()), &topic).await;
+    let error = imported(
+        import(&file, ImportFormat::Csv, Some(MAP), folder.path()),
+        &topic,
+    )
+    .await;
     assert!(
         error
             .unwrap_err()
@@ -263,7 +277,7 @@ async fn a_topic_that_stays_away_ends_the_import_in_words() {
     );
     let absent = import(
         &folder.path().join("no"),
-        Format::Csv,
+        ImportFormat::Csv,
         Some(MAP),
         folder.path(),
     );
@@ -276,7 +290,7 @@ async fn a_topic_that_stays_away_ends_the_import_in_words() {
     );
     let unfit = import(
         &file,
-        Format::Csv,
+        ImportFormat::Csv,
         Some("[columns.x]\nfrom = \"q\""),
         folder.path(),
     );
@@ -295,9 +309,9 @@ async fn the_real_invoices_arrive_whole() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let topic = StandIn::new();
+    let topic = FakeWriter::new();
     let map = include_str!("../../maps/online_retail.toml");
-    let job = import(&file, Format::Csv, Some(map), folder.path());
+    let job = import(&file, ImportFormat::Csv, Some(map), folder.path());
     let none = Nothing;
     let shutdown = CancellationToken::new();
     let report = run(job, edge(&topic), &none, shutdown, &mut |_| ())
@@ -330,14 +344,18 @@ async fn the_real_invoices_arrive_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_real_impressions_arrive_with_no_change_of_code() {
+async fn the_real_impressions_need_a_mapping_only() {
     let Some(file) = testing::shared_data("open_bandit/random-all.csv.zst") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let topic = StandIn::new();
+    let topic = FakeWriter::new();
     let map = include_str!("../../maps/open_bandit.toml");
-    let report = imported(import(&file, Format::Csv, Some(map), folder.path()), &topic).await;
+    let report = imported(
+        import(&file, ImportFormat::Csv, Some(map), folder.path()),
+        &topic,
+    )
+    .await;
     assert_eq!(report.unwrap().sent, 10_000);
     let clicks = clicks_of(&topic);
     assert_eq!(
@@ -349,7 +367,7 @@ async fn the_real_impressions_arrive_with_no_change_of_code() {
     );
 }
 
-/// A lake and a topic that are new.
+/// A lake and a topic that are empty.
 struct Nothing;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! The edge as a stage of a process: it serves until it is told to stop, then drains.
+//! The edge as a stage of a process: it serves until it has to stop, then it drains.
 
 use std::io;
 use std::net::TcpListener;
@@ -10,38 +10,46 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use humantime::format_duration;
 use tokio_util::sync::CancellationToken;
 use topic::Writer;
 use topic::clock::SharedClock;
 
-use crate::http::state::{self as door, Door};
-use crate::{Config, Edge, shop};
+use crate::accept::edge::Edge;
+use crate::config::Config;
+use crate::http::observe::observe;
+use crate::http::routes;
+use crate::http::state::EdgeState;
+use crate::shop::{self, Shop};
 
 /// How long a connection may idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// After the requests in flight have ended: how long the last answers may take to
-/// leave, in seconds.
-const LAST_WORDS: u64 = 1;
+/// How long the last answers may take to leave once no request is in flight. In whole
+/// seconds, as actix takes it.
+const SHUTDOWN_SECS: u64 = 1;
 
-/// Why the edge stopped other than by being told to.
+/// Why the edge did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The listener cannot be served.
     #[error("the edge cannot serve its listener: {0}")]
     Serve(#[from] io::Error),
-    /// The topic had not settled all appends in time; none of these was acknowledged.
-    #[error("the topic did not settle within {}; clients will send those clicks again", humantime(*.0))]
+    /// The topic did not settle all appends in time. The rest was not acknowledged.
+    #[error(
+        "the topic did not settle within {}; clients will send those clicks again",
+        format_duration(*.0)
+    )]
     Unsettled(Duration),
 }
 
-/// Serves the edge on `listener` until `shutdown`; then readiness ends, nothing is
-/// accepted any more, requests in flight get `config.drain` to end, and the writer is
-/// flushed. Can be spawned on any multi-thread tokio runtime: the workers have their
-/// own threads.
+/// Serves the edge on `listener` until `shutdown`. Then it is no longer ready and takes no
+/// more requests, those in flight get `config.drain` to finish, and the writer is flushed.
+/// The workers have threads of their own, so this can be spawned on any multi-thread tokio
+/// runtime.
 ///
 /// # Errors
-/// [`Error::Serve`] when the listener or a worker fails, [`Error::Unsettled`] when the
-/// writer does not settle while draining.
+/// [`Error::Serve`] if the listener or a worker fails, [`Error::Unsettled`] if the writer
+/// does not settle while draining.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -51,9 +59,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     let drain = config.drain;
     let edge = Edge::new(&config, writer.clone(), clock);
-    let door = Data::new(Door::new(config, edge));
+    let state = Data::new(EdgeState::new(config, edge));
     let address = listener.local_addr()?;
-    let server = serve(door.clone(), listener)?;
+    let server = serve(state.clone(), listener)?;
     tracing::info!(%address, "the edge listens");
     let handle = server.handle();
     let mut serving = tokio::spawn(server);
@@ -64,14 +72,15 @@ pub async fn run(
         () = shutdown.cancelled() => {}
     }
     tracing::info!(
-        in_flight = door.flight.len(),
-        "the edge stops: it accepts no more and drains"
+        in_flight = state.flight.len(),
+        "the edge stops: it takes no more requests and drains"
     );
-    door.draining.store(true, Ordering::Relaxed);
+    state.draining.store(true, Ordering::Relaxed);
     handle.pause().await;
-    door.flight.close();
-    // Past the deadline the rest is cut: it was not acknowledged.
-    let _ = tokio::time::timeout(drain, door.flight.wait()).await;
+    state.flight.close();
+    // Requests that are still in flight after the drain are cut off: they were not
+    // acknowledged.
+    let _ = tokio::time::timeout(drain, state.flight.wait()).await;
     handle.stop(true).await;
     match writer.flush(drain).await {
         true => Ok(()),
@@ -79,30 +88,29 @@ pub async fn run(
     }
 }
 
-fn serve(door: Data<Door>, listener: TcpListener) -> io::Result<Server> {
-    let config = door.config.clone();
-    let shop = Data::new(shop::Shop::default());
+fn serve(state: Data<EdgeState>, listener: TcpListener) -> io::Result<Server> {
+    let config = state.config.clone();
+    let shop = config.shop.then(|| Data::new(Shop::default()));
     let app = move || {
         App::new()
-            .app_data(door.clone())
-            .app_data(shop.clone())
-            .wrap(from_fn(door::watch))
-            .configure(|app| shop::routes(app, door.config.shop))
-            .configure(door::routes)
+            .app_data(state.clone())
+            .wrap(from_fn(observe))
+            .configure(|app| {
+                if let Some(shop) = &shop {
+                    shop::configure(app, shop.clone());
+                }
+            })
+            .configure(routes::configure)
     };
     let server = HttpServer::new(app)
         .workers(config.workers.max(1))
         .client_request_timeout(config.head_timeout)
         .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(LAST_WORDS)
+        .shutdown_timeout(SHUTDOWN_SECS)
         .disable_signals()
         .listen(listener)?
         .run();
     Ok(server)
-}
-
-fn humantime(duration: Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -8,25 +8,25 @@ use tokio::task::JoinHandle;
 use topic::{AppendError, clock};
 
 use super::*;
-use crate::testing::{self, StandIn};
+use crate::testing::{self, FakeWriter};
 
 /// An edge that serves on a free port over a topic in memory.
-struct Served {
+struct ServedEdge {
     base: String,
     address: SocketAddr,
-    topic: Arc<StandIn>,
+    topic: Arc<FakeWriter>,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Error>>,
     client: Client,
 }
 
-impl Served {
-    fn start(turn: impl FnOnce(&mut Config)) -> Self {
+impl ServedEdge {
+    fn start(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = testing::config();
-        turn(&mut config);
+        change(&mut config);
         let listener = TcpListener::bind(config.listen).unwrap();
         let address = listener.local_addr().unwrap();
-        let (topic, shutdown) = (StandIn::new(), CancellationToken::new());
+        let (topic, shutdown) = (FakeWriter::new(), CancellationToken::new());
         let stage = run(
             config,
             listener,
@@ -63,7 +63,7 @@ impl Served {
             .unwrap()
     }
 
-    /// Bytes as they are, and all that comes back until the edge closes.
+    /// Sends bytes as they are and returns everything until the edge closes.
     async fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request).await.unwrap();
@@ -90,7 +90,7 @@ fn header<'r>(response: &'r Response, name: &str) -> &'r str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_01_and_14_a_click_is_taken_whatever_its_content_type() {
-    let edge = Served::start(|_| ());
+    let edge = ServedEdge::start(|_| ());
     for kind in [
         "application/json",
         "text/plain",
@@ -123,7 +123,7 @@ async fn input_01_and_14_a_click_is_taken_whatever_its_content_type() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_02_the_pixel_answers_a_picture_once_it_is_durable() {
-    let edge = Served::start(|_| ());
+    let edge = ServedEdge::start(|_| ());
     let response = edge
         .get("/pixel.gif?id=p&action=view&price=9.5&visitor_id=v")
         .await;
@@ -145,7 +145,7 @@ async fn input_02_the_pixel_answers_a_picture_once_it_is_durable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_1_no_answer_before_the_topic_has_it() {
-    let edge = Served::start(|_| ());
+    let edge = ServedEdge::start(|_| ());
     edge.topic.hold();
     let mut answer = Box::pin(edge.post(r#"{"id":"a"}"#));
     let until_held = async {
@@ -166,7 +166,7 @@ async fn invariant_1_no_answer_before_the_topic_has_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_10_and_fault_04_a_full_edge_says_when_to_come_back() {
-    let edge = Served::start(|config| config.max_held = bytesize::ByteSize::b(100));
+    let edge = ServedEdge::start(|config| config.max_held = bytesize::ByteSize::b(100));
     let check = async |response: Response| {
         assert_eq!(
             (response.status().as_u16(), header(&response, "retry-after")),
@@ -204,7 +204,7 @@ async fn invariant_10_and_fault_04_a_full_edge_says_when_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_12_a_body_over_the_limit_is_refused_from_its_header() {
-    let edge = Served::start(|_| ());
+    let edge = ServedEdge::start(|_| ());
     let head = b"POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1048577\r\n\r\n";
     assert!(edge.raw(head).await.starts_with("HTTP/1.1 413"));
     let chunks = tokio_util::io::ReaderStream::new(tokio::io::repeat(b' ').take(1_048_577));
@@ -219,7 +219,7 @@ async fn input_12_a_body_over_the_limit_is_refused_from_its_header() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_15_requests_that_smuggle_are_refused() {
-    let edge = Served::start(|config| config.body_timeout = Duration::from_millis(300));
+    let edge = ServedEdge::start(|config| config.body_timeout = Duration::from_millis(300));
     let check = async |rest: &str, expect: &str| {
         let request = format!("POST /v1/events HTTP/1.1\r\nhost: x\r\n{rest}");
         let answer = edge.raw(request.as_bytes()).await;
@@ -243,7 +243,7 @@ async fn input_15_requests_that_smuggle_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_16_slow_clients_are_let_go_and_others_are_served() {
-    let edge = Served::start(|config| config.head_timeout = Duration::from_millis(300));
+    let edge = ServedEdge::start(|config| config.head_timeout = Duration::from_millis(300));
     let mut idle = Vec::new();
     for _ in 0..200 {
         idle.push(TcpStream::connect(edge.address).await.unwrap());
@@ -251,7 +251,7 @@ async fn input_16_slow_clients_are_let_go_and_others_are_served() {
     assert_eq!(
         edge.post("{}").await.status(),
         202,
-        "idle connections harm nobody"
+        "idle connections do no harm"
     );
     assert!(edge.raw(b"POST /v1/ev").await.starts_with("HTTP/1.1 408"));
     edge.stop().await.unwrap();
@@ -259,7 +259,7 @@ async fn input_16_slow_clients_are_let_go_and_others_are_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_17_paths_and_methods() {
-    let edge = Served::start(|config| config.shop = false);
+    let edge = ServedEdge::start(|_| ());
     let check = async |method: Method, path: &str, expect: (u16, &str)| {
         let request = edge
             .client
@@ -294,8 +294,33 @@ async fn input_17_paths_and_methods() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_the_shop_the_root_says_what_is_served() {
+    let edge = ServedEdge::start(|_| ());
+    let response = edge.get("/").await;
+    assert_eq!(response.status(), 404);
+    let answer: serde_json::Value = response.json().await.unwrap();
+    let remedy = answer["remedy"].as_str().unwrap();
+    for path in [
+        "/v1/events",
+        "/pixel.gif",
+        "/clickweir.js",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ] {
+        assert!(remedy.contains(path), "{path} is in {remedy}");
+        assert_ne!(edge.get(path).await.status(), 404, "{path}");
+    }
+    assert!(remedy.contains("producer.shop"));
+    for path in ["/shop.js", "/product/tea", "/sign-up"] {
+        assert_eq!(edge.get(path).await.status(), 404, "{path}");
+    }
+    edge.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn input_20_pages_of_listed_origins_may_send() {
-    let edge = Served::start(|config| config.origins = vec!["https://shop.example".into()]);
+    let edge = ServedEdge::start(|config| config.origins = vec!["https://shop.example".into()]);
     let url = format!("{}/v1/events", edge.base);
     let ask = |method: Method, origin: &str| {
         edge.client
@@ -330,7 +355,7 @@ async fn input_20_pages_of_listed_origins_may_send() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_03_a_stopping_edge_drains_and_flushes() {
-    let edge = Served::start(|_| ());
+    let edge = ServedEdge::start(|_| ());
     edge.topic.hold();
     let url = format!("{}/v1/events", edge.base);
     let client = edge.client.clone();
@@ -365,8 +390,8 @@ async fn fault_03_a_stopping_edge_drains_and_flushes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn figures_tell_what_happened() {
-    let edge = Served::start(|_| ());
+async fn the_metrics_count_what_happened() {
+    let edge = ServedEdge::start(|_| ());
     edge.post("[{},{},7]").await;
     edge.post("nope").await;
     let page = edge.get("/metrics").await.text().await.unwrap();

@@ -1,103 +1,91 @@
-//! The shop's accounts: in memory, bounded, and no password is kept or told.
+//! The shop's accounts: in memory and bounded. Only a hash of each password is kept.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
+use pbkdf2::pbkdf2_hmac;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
-/// How many accounts the demo keeps; then it opens no more.
+/// The most accounts that the demo keeps.
 const MAX_ACCOUNTS: usize = 10_000;
-/// How often a password is hashed. A demo's figure: it costs a guess some
-/// milliseconds and keeps a thousand simulated visitors cheap.
-const ROUNDS: usize = 4_096;
-const MAX_NAME: usize = 80;
-const PASSWORD: std::ops::RangeInclusive<usize> = 4..=200;
+/// The iterations of PBKDF2. Few for a password that matters; they make a guess cost some
+/// milliseconds and keep a thousand simulated visitors cheap.
+const PBKDF2_ITERATIONS: u32 = 50_000;
+const MAX_NAME_CHARS: usize = 80;
+const PASSWORD_BYTES: RangeInclusive<usize> = 4..=200;
 
 /// Who is logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
-    /// What clicks bear as `user_id`.
+pub(super) struct Customer {
+    /// The `user_id` of its clicks.
     pub(super) id: String,
-    /// What the page shows.
+    /// The name as the page shows it.
     pub(super) name: String,
 }
 
-struct Kept {
-    account: Account,
+struct Account {
+    customer: Customer,
     salt: [u8; 16],
-    digest: [u8; 32],
+    hash: [u8; 32],
 }
 
 /// All accounts, by the name in lower case.
 #[derive(Default)]
-pub(super) struct Accounts(Mutex<HashMap<String, Kept>>);
+pub(super) struct Accounts(Mutex<HashMap<String, Account>>);
 
 impl Accounts {
-    /// Opens an account; the error is for its owner to read.
-    pub(super) fn open(&self, name: &str, password: &str) -> Result<Account, &'static str> {
-        if name.is_empty() || name.chars().count() > MAX_NAME {
+    /// Opens an account. The error is a sentence for the customer.
+    pub(super) fn open(&self, name: &str, password: &str) -> Result<Customer, &'static str> {
+        if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
             return Err("Choose a name of 1 to 80 characters.");
         }
-        if !PASSWORD.contains(&password.len()) {
+        if !PASSWORD_BYTES.contains(&password.len()) {
             return Err("Choose a password of 4 to 200 characters.");
         }
         let salt: [u8; 16] = rand::random();
-        let digest = digest(&salt, password);
-        let mut kept = self.0.lock();
+        let hash = hash(&salt, password);
+        let mut accounts = self.0.lock();
         let key = name.to_lowercase();
-        if kept.contains_key(&key) {
+        if accounts.contains_key(&key) {
             return Err("This name is taken: log in, or choose another.");
         }
-        if kept.len() >= MAX_ACCOUNTS {
+        if accounts.len() >= MAX_ACCOUNTS {
             return Err("The demo keeps 10,000 accounts and opens no more.");
         }
-        let id = format!("u-{:016x}", rand::random::<u64>());
-        let account = Account {
-            id,
+        let customer = Customer {
+            id: format!("u-{:016x}", rand::random::<u64>()),
             name: name.to_owned(),
         };
-        kept.insert(
-            key,
-            Kept {
-                account: account.clone(),
-                salt,
-                digest,
-            },
-        );
-        Ok(account)
+        let account = Account {
+            customer: customer.clone(),
+            salt,
+            hash,
+        };
+        accounts.insert(key, account);
+        Ok(customer)
     }
 
-    /// The account of this name, if the password is its own.
-    pub(super) fn find(&self, name: &str, password: &str) -> Option<Account> {
-        let (account, salt, expected) = {
-            let kept = self.0.lock();
-            let found = kept.get(&name.to_lowercase())?;
-            (found.account.clone(), found.salt, found.digest)
+    /// Returns the customer of this name; `None` if there is none or the password is wrong.
+    pub(super) fn find(&self, name: &str, password: &str) -> Option<Customer> {
+        let (customer, salt, expected) = {
+            let accounts = self.0.lock();
+            let account = accounts.get(&name.to_lowercase())?;
+            (account.customer.clone(), account.salt, account.hash)
         };
-        if password.len() > *PASSWORD.end() {
+        if password.len() > *PASSWORD_BYTES.end() {
             return None;
         }
-        let given = digest(&salt, password);
-        let difference = given
-            .iter()
-            .zip(expected)
-            .fold(0, |sum, (a, b)| sum | (a ^ b));
-        (difference == 0).then_some(account)
+        let is_right = hash(&salt, password).ct_eq(&expected);
+        bool::from(is_right).then_some(customer)
     }
 }
 
-fn digest(salt: &[u8], password: &str) -> [u8; 32] {
-    let first = Sha256::new()
-        .chain_update(salt)
-        .chain_update(password)
-        .finalize();
-    let last = (1..ROUNDS).fold(first, |digest, _| {
-        Sha256::new()
-            .chain_update(digest)
-            .chain_update(salt)
-            .finalize()
-    });
-    last.into()
+fn hash(salt: &[u8], password: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, PBKDF2_ITERATIONS, &mut hash);
+    hash
 }
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
-//! A click that a page shows: to the script as data, to a browser without scripts
-//! as a pixel.
+//! A click that a page carries: as data for its script, and as a pixel for a browser
+//! without scripts.
 
 use serde::Serialize;
 use topic::clock::SharedClock;
 use url::form_urlencoded::Serializer;
 
-use super::account::Account;
+use super::account::Customer;
 use super::goods::Good;
 use crate::accept::identity;
 
-/// The fields of a click that the server knows; the rest is the browser's to tell.
+/// The fields of a click that the server knows. The browser adds the rest.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Click {
-    /// The pixel's id; the script makes its own.
+pub(super) struct ShopClick {
+    /// The id in the pixel. The script makes its own.
     #[serde(skip)]
     id: String,
     action: &'static str,
@@ -34,10 +34,10 @@ pub(super) struct Click {
     user_id: Option<String>,
 }
 
-impl Click {
+impl ShopClick {
     pub(super) fn new(action: &'static str, clock: &SharedClock) -> Self {
         Self {
-            id: identity::made(&**clock).to_string(),
+            id: identity::generate_id(&**clock).to_string(),
             action,
             product_id: None,
             product_name: None,
@@ -50,6 +50,7 @@ impl Click {
         }
     }
 
+    /// Names the good that was viewed or bought.
     pub(super) fn of(self, good: &Good) -> Self {
         Self {
             product_id: Some(good.id),
@@ -61,6 +62,7 @@ impl Click {
         }
     }
 
+    /// Names what was bought, and in which order.
     pub(super) fn bought(self, quantity: u32, order: String) -> Self {
         Self {
             quantity: Some(quantity),
@@ -69,14 +71,18 @@ impl Click {
         }
     }
 
-    pub(super) fn by(self, account: Option<&Account>) -> Self {
+    /// Names the customer; `None` keeps the one that is named already.
+    pub(super) fn by(self, customer: Option<&Customer>) -> Self {
         Self {
-            user_id: account.map(|account| account.id.clone()).or(self.user_id),
+            user_id: customer
+                .map(|customer| customer.id.clone())
+                .or(self.user_id),
             ..self
         }
     }
 
-    /// What was bought, for the page to say thanks.
+    /// Returns the order, quantity and name of what was bought; `None` if this is no
+    /// purchase.
     pub(super) fn order(&self) -> Option<(&str, u32, &str)> {
         Some((
             self.order_id.as_deref()?,
@@ -85,12 +91,13 @@ impl Click {
         ))
     }
 
-    /// As data for the script.
+    /// Returns the click as data for the script.
     pub(super) fn json(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers")
     }
 
-    /// As a picture's address, with what else the server knows of the page.
+    /// Returns the click as the address of a pixel, with the fields of the page that the
+    /// server knows.
     pub(super) fn pixel(&self, page: &[(&str, &str)]) -> String {
         let mut query = Serializer::new(String::from("/pixel.gif?"));
         query
@@ -122,9 +129,9 @@ mod tests {
     use crate::shop::goods;
 
     #[test]
-    fn both_ways_tell_the_same_click() {
+    fn both_forms_are_the_same_click() {
         let good = &goods::all()[0];
-        let click = Click::new("buy", &topic::clock::system())
+        let click = ShopClick::new("buy", &topic::clock::system())
             .of(good)
             .bought(2, "W-1".into());
         let query = click.pixel(&[("visitor_id", "v & w"), ("referrer", "")]);

@@ -11,28 +11,28 @@ pub(crate) struct Good {
     pub(crate) category: &'static str,
     cents: u32,
     pub(crate) blurb: &'static str,
-    /// An inline SVG of ours.
+    /// An inline SVG that is part of this crate.
     pub(crate) picture: &'static str,
 }
 
 impl Good {
-    /// The price in whole currency units.
+    /// Returns the price in whole currency units.
     pub(crate) fn price(&self) -> f64 {
         f64::from(self.cents) / 100.0
     }
 
-    /// The price as a page shows it.
+    /// Returns the price as a page shows it.
     pub(crate) fn tag(&self) -> String {
         format!("€ {}.{:02}", self.cents / 100, self.cents % 100)
     }
 }
 
-/// All goods, in the order of the page.
+/// Returns all goods, in the order of the page.
 pub(crate) fn all() -> &'static [Good] {
     &GOODS
 }
 
-/// The good of this id.
+/// Returns the good of this id; `None` if there is none.
 pub(crate) fn find(id: &str) -> Option<&'static Good> {
     GOODS.iter().find(|good| good.id == id)
 }

@@ -1,122 +1,132 @@
-//! Who walks through the shop: two cookies, and the clicks that wait for a page.
+//! The shop's sessions: two cookies, and the clicks that the next page has to show.
 
 use std::collections::{HashMap, VecDeque};
 
+use cookie::{Cookie, SameSite};
 use topic::clock::Clock;
 use uuid::Uuid;
 
-use super::account::Account;
-use super::click::Click;
+use super::account::Customer;
+use super::click::ShopClick;
 use crate::accept::identity;
 
-/// How many sessions are kept; the oldest goes first.
+/// The most sessions in memory; the oldest is dropped first.
 const MAX_SESSIONS: usize = 10_000;
-/// How many clicks wait in a session for a page to show them.
-const MAX_WAITING: usize = 8;
-const SESSION: &str = "shop_session";
-const VISITOR: &str = "clickweir_visitor";
+/// The most clicks in a session that no page has shown yet.
+const MAX_PENDING_CLICKS: usize = 8;
+/// How long a browser keeps the visitor's id.
+const VISITOR_MAX_AGE: cookie::time::Duration = cookie::time::Duration::days(365);
+const SESSION_COOKIE: &str = "shop_session";
+const VISITOR_COOKIE: &str = "clickweir_visitor";
 
-/// What is kept between two requests of one browser.
+/// What the shop keeps between two requests of one browser.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Session {
-    /// What clicks bear as `session_id`; not the cookie, which is a secret.
+pub(super) struct ShopSession {
+    /// The `session_id` of its clicks. It is not the cookie, which is secret.
     pub(super) id: String,
-    pub(super) account: Option<Account>,
-    waiting: Vec<Click>,
+    /// Who is logged in; `None` if it is a guest.
+    pub(super) customer: Option<Customer>,
+    pending: Vec<ShopClick>,
 }
 
-impl Session {
-    /// The click of a form: the page that follows shows it.
-    pub(super) fn wait(&mut self, click: Click) {
-        if self.waiting.len() < MAX_WAITING {
-            self.waiting.push(click);
+impl ShopSession {
+    /// Keeps the click of a form for the page that follows.
+    pub(super) fn show_next(&mut self, click: ShopClick) {
+        if self.pending.len() < MAX_PENDING_CLICKS {
+            self.pending.push(click);
         }
     }
 }
 
-/// One request's place in a session.
-pub(super) struct Visit {
+/// Who makes a request.
+pub(super) struct ShopVisitor {
+    /// The secret by which the session is found.
     pub(super) token: String,
-    pub(super) visitor: String,
-    pub(super) session: Session,
-    /// The clicks that waited for this page.
-    pub(super) waited: Vec<Click>,
+    /// The `visitor_id` of its clicks.
+    pub(super) id: String,
+    pub(super) session: ShopSession,
+    /// The clicks that the page of this request has to show.
+    pub(super) pending: Vec<ShopClick>,
 }
 
-impl Visit {
-    /// The cookies to set; the script reads the visitor's and cannot see the session's.
+impl ShopVisitor {
+    /// Returns the cookies to set. Scripts can read the visitor's and not the session's.
     pub(super) fn cookies(&self) -> [String; 2] {
-        [
-            format!("{SESSION}={}; Path=/; HttpOnly; SameSite=Lax", self.token),
-            format!(
-                "{VISITOR}={}; Path=/; Max-Age=31536000; SameSite=Lax",
-                self.visitor
-            ),
-        ]
+        let session = Cookie::build((SESSION_COOKIE, &*self.token))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax);
+        let visitor = Cookie::build((VISITOR_COOKIE, &*self.id))
+            .path("/")
+            .max_age(VISITOR_MAX_AGE)
+            .same_site(SameSite::Lax);
+        [session.to_string(), visitor.to_string()]
     }
 }
 
 /// All sessions, by their secret.
 #[derive(Default)]
 pub(super) struct Sessions {
-    kept: HashMap<String, Session>,
+    by_token: HashMap<String, ShopSession>,
+    /// The tokens, the oldest first.
     order: VecDeque<String>,
 }
 
 impl Sessions {
-    /// The visit of a request with these cookies; a new session where they name none.
-    /// A page takes the clicks that wait, a form leaves them.
-    pub(super) fn visit(&mut self, cookies: &str, clock: &dyn Clock, page: bool) -> Visit {
-        let known = cookie(cookies, SESSION).filter(|token| self.kept.contains_key(*token));
+    /// Returns the visitor with these cookies, and begins a session if they name none. A
+    /// page takes the pending clicks; a form leaves them.
+    pub(super) fn visitor(&mut self, cookies: &str, clock: &dyn Clock, page: bool) -> ShopVisitor {
+        let known = cookie_value(cookies, SESSION_COOKIE)
+            .filter(|token| self.by_token.contains_key(*token));
         let token = known.map_or_else(|| self.begin(clock), str::to_owned);
         let session = self
-            .kept
+            .by_token
             .get_mut(&token)
             .expect("it was found or has just begun");
-        let waited = if page {
-            std::mem::take(&mut session.waiting)
+        let pending = if page {
+            std::mem::take(&mut session.pending)
         } else {
             Vec::new()
         };
-        let visitor = cookie(cookies, VISITOR).filter(|text| Uuid::parse_str(text).is_ok());
-        let visitor = visitor.map_or_else(|| identity::made(clock).to_string(), str::to_owned);
-        Visit {
+        let id = cookie_value(cookies, VISITOR_COOKIE).filter(|text| Uuid::parse_str(text).is_ok());
+        let id = id.map_or_else(|| identity::generate_id(clock).to_string(), str::to_owned);
+        ShopVisitor {
             token,
-            visitor,
+            id,
             session: session.clone(),
-            waited,
+            pending,
         }
     }
 
-    /// Changes a session, unless it has gone meanwhile.
-    pub(super) fn change(&mut self, token: &str, change: impl FnOnce(&mut Session)) {
-        self.kept.get_mut(token).map(change);
+    /// Changes a session, unless it has been dropped meanwhile.
+    pub(super) fn change(&mut self, token: &str, change: impl FnOnce(&mut ShopSession)) {
+        self.by_token.get_mut(token).map(change);
     }
 
     fn begin(&mut self, clock: &dyn Clock) -> String {
         if self.order.len() >= MAX_SESSIONS
             && let Some(oldest) = self.order.pop_front()
         {
-            self.kept.remove(&oldest);
+            self.by_token.remove(&oldest);
         }
         let token = format!("{:032x}", rand::random::<u128>());
-        let session = Session {
-            id: identity::made(clock).to_string(),
-            ..Session::default()
+        let session = ShopSession {
+            id: identity::generate_id(clock).to_string(),
+            ..ShopSession::default()
         };
-        self.kept.insert(token.clone(), session);
+        self.by_token.insert(token.clone(), session);
         self.order.push_back(token.clone());
         token
     }
 }
 
-fn cookie<'c>(cookies: &'c str, name: &str) -> Option<&'c str> {
-    let mut pairs = cookies
-        .split(';')
-        .filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .find(|(found, _)| *found == name)
-        .map(|(_, value)| value)
+/// Returns the value of a cookie in a `Cookie` header. Cookies of others that cannot be
+/// parsed are skipped.
+fn cookie_value<'c>(header: &'c str, name: &str) -> Option<&'c str> {
+    Cookie::split_parse(header)
+        .flatten()
+        .find(|cookie| cookie.name() == name)
+        .and_then(|cookie| cookie.value_raw())
 }
 
 #[cfg(test)]
@@ -126,50 +136,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forms_click_stands_on_one_page_only() {
+    fn a_forms_click_is_on_one_page_only() {
         let mut sessions = Sessions::default();
-        let first = sessions.visit("", &SystemClock, true);
+        let first = sessions.visitor("", &SystemClock, true);
         let clock = topic::clock::system();
         sessions.change(&first.token, |session| {
-            session.wait(Click::new("buy", &clock));
+            session.show_next(ShopClick::new("buy", &clock));
         });
         let cookies = format!(
-            "a=b; {SESSION}={}; {VISITOR}={}",
-            first.token, first.visitor
+            "a=b; broken; {SESSION_COOKIE}={}; {VISITOR_COOKIE}={}",
+            first.token, first.id
         );
-        assert!(
-            sessions
-                .visit(&cookies, &SystemClock, false)
-                .waited
-                .is_empty()
-        );
-        let page = sessions.visit(&cookies, &SystemClock, true);
-        assert_eq!((page.waited.len(), &page.visitor), (1, &first.visitor));
-        assert!(
-            sessions
-                .visit(&cookies, &SystemClock, true)
-                .waited
-                .is_empty()
-        );
+        let mut pending = |page| {
+            let visitor = sessions.visitor(&cookies, &SystemClock, page);
+            assert_eq!((&visitor.token, &visitor.id), (&first.token, &first.id));
+            visitor.pending.len()
+        };
+        assert_eq!((pending(false), pending(true), pending(true)), (0, 1, 0));
     }
 
     #[test]
-    fn sessions_are_bounded_and_strangers_tokens_begin_anew() {
+    fn cookies_are_for_this_site_and_the_sessions_is_hidden_from_scripts() {
+        let visitor = Sessions::default().visitor("", &SystemClock, true);
+        let [session, id] = visitor.cookies();
+        for (cookie, name) in [(&session, SESSION_COOKIE), (&id, VISITOR_COOKIE)] {
+            assert!(cookie.starts_with(&format!("{name}=")), "{cookie}");
+            assert!(cookie.contains("; Path=/") && cookie.contains("; SameSite=Lax"));
+        }
+        assert!(session.contains("; HttpOnly") && !session.contains("Max-Age"));
+        assert!(!id.contains("HttpOnly") && id.contains("; Max-Age=31536000"));
+    }
+
+    #[test]
+    fn sessions_are_bounded_and_an_unknown_token_begins_a_new_one() {
         let mut sessions = Sessions::default();
-        let first = sessions.visit(
+        let first = sessions.visitor(
             "shop_session=guessed; clickweir_visitor=<b>",
             &SystemClock,
             true,
         );
         assert_ne!(first.token, "guessed");
-        assert!(Uuid::parse_str(&first.visitor).is_ok());
+        assert!(Uuid::parse_str(&first.id).is_ok());
         for _ in 0..MAX_SESSIONS {
-            sessions.visit("", &SystemClock, true);
+            sessions.visitor("", &SystemClock, true);
         }
         assert_eq!(
-            (sessions.kept.len(), sessions.order.len()),
+            (sessions.by_token.len(), sessions.order.len()),
             (MAX_SESSIONS, MAX_SESSIONS)
         );
-        assert!(!sessions.kept.contains_key(&first.token));
+        assert!(!sessions.by_token.contains_key(&first.token));
     }
 }

@@ -1,37 +1,25 @@
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-use topic::{Envelope, clock};
+use topic::Envelope;
 
-use crate::testing::{self, StandIn};
+use crate::testing::{self, FakeWriter};
 
 /// A browser without scripts: it keeps cookies, follows redirects and loads pixels.
-struct Browser {
+struct ScriptlessBrowser {
     base: String,
     client: reqwest::Client,
     cookies: String,
-    topic: Arc<StandIn>,
+    topic: Arc<FakeWriter>,
 }
 
-struct Page {
+struct FetchedPage {
     status: u16,
     html: String,
 }
 
-impl Browser {
+impl ScriptlessBrowser {
     fn open() -> Self {
-        let config = testing::config();
-        let listener = std::net::TcpListener::bind(config.listen).unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let topic = StandIn::new();
-        let stop = CancellationToken::new();
-        tokio::spawn(crate::run(
-            config,
-            listener,
-            topic.clone(),
-            clock::system(),
-            stop,
-        ));
+        let (base, topic) = testing::serve_shop();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -45,7 +33,7 @@ impl Browser {
         }
     }
 
-    async fn fetch(&mut self, path: &str, form: Option<&str>) -> Page {
+    async fn fetch(&mut self, path: &str, form: Option<&str>) -> FetchedPage {
         let url = format!("{}{path}", self.base);
         let request = match form {
             Some(fields) => self
@@ -77,15 +65,15 @@ impl Browser {
             .map(|to| to.to_str().unwrap().to_owned());
         match next {
             Some(next) => Box::pin(self.fetch(&next, None)).await,
-            None => Page {
+            None => FetchedPage {
                 status,
                 html: response.text().await.unwrap(),
             },
         }
     }
 
-    /// Loads a page's pixels and tells what the clicks were.
-    async fn look(&mut self, page: &Page) -> Vec<serde_json::Value> {
+    /// Loads a page's pixels and returns their clicks.
+    async fn load_pixels(&mut self, page: &FetchedPage) -> Vec<serde_json::Value> {
         let before = self.topic.drafts().len();
         for part in page.html.split("<noscript><img src=\"").skip(1) {
             let address = part.split('"').next().unwrap().replace("&#38;", "&");
@@ -95,7 +83,7 @@ impl Browser {
         let envelopes = self.topic.envelopes();
         let clicks = envelopes[before..].iter().map(|value| {
             let envelope = Envelope::decode(value.as_bytes()).unwrap();
-            assert!(!envelope.id_generated, "the page made an id");
+            assert!(!envelope.id_generated, "the pixel has an id");
             serde_json::from_str(envelope.click).unwrap()
         });
         clicks.collect()
@@ -103,7 +91,7 @@ impl Browser {
 
     async fn actions(&mut self, path: &str, form: Option<&str>) -> Vec<String> {
         let page = self.fetch(path, form).await;
-        let clicks = self.look(&page).await;
+        let clicks = self.load_pixels(&page).await;
         clicks
             .iter()
             .map(|click| click["action"].as_str().unwrap().to_owned())
@@ -113,7 +101,7 @@ impl Browser {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_is_one_click_without_scripts() {
-    let mut browser = Browser::open();
+    let mut browser = ScriptlessBrowser::open();
     let account = "name=Ada&password=sluice";
     assert_eq!(browser.actions("/", None).await, ["browse"]);
     assert_eq!(browser.actions("/product/tea", None).await, ["view"]);
@@ -157,15 +145,15 @@ async fn every_step_is_one_click_without_scripts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purchase_tells_what_was_bought_by_whom() {
-    let mut browser = Browser::open();
+async fn a_purchase_names_the_good_and_the_customer() {
+    let mut browser = ScriptlessBrowser::open();
     browser
         .actions("/sign-up", Some("name=Ada&password=sluice"))
         .await;
     let page = browser
         .fetch("/buy", Some("product_id=tea&quantity=2"))
         .await;
-    let click = browser.look(&page).await.remove(0);
+    let click = browser.load_pixels(&page).await.remove(0);
     assert_eq!(click["product_name"], "Towpath Tea");
     assert_eq!(
         (&click["price"], &click["quantity"]),
@@ -177,13 +165,13 @@ async fn a_purchase_tells_what_was_bought_by_whom() {
     let session = browser.cookies.split(['=', ';']).nth(1).unwrap();
     assert!(
         !page.html.contains(session),
-        "the session's secret is on no page"
+        "the session's secret is not on the page"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_is_a_new_click() {
-    let mut browser = Browser::open();
+    let mut browser = ScriptlessBrowser::open();
     for _ in 0..2 {
         browser.actions("/product/mug", None).await;
     }
@@ -197,7 +185,7 @@ async fn a_reload_is_a_new_click() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_29_what_a_visitor_wrote_is_escaped() {
-    let mut browser = Browser::open();
+    let mut browser = ScriptlessBrowser::open();
     let form = "name=%3Cscript%3Ealert(1)%3C/script%3E%22&password=sluice";
     let page = browser.fetch("/sign-up", Some(form)).await;
     assert!(
@@ -210,14 +198,14 @@ async fn input_29_what_a_visitor_wrote_is_escaped() {
         .await;
     assert!(!page.html.contains("<script>alert"));
     assert_eq!(
-        browser.look(&page).await[0]["utm_source"],
+        browser.load_pixels(&page).await[0]["utm_source"],
         "\"><script>alert(2)</script>"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_shop_does_not_have_is_said() {
-    let mut browser = Browser::open();
+async fn what_the_shop_does_not_have_is_refused() {
+    let mut browser = ScriptlessBrowser::open();
     assert_eq!(browser.fetch("/product/none", None).await.status, 404);
     assert_eq!(
         browser

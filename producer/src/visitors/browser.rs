@@ -1,5 +1,5 @@
-//! As much of a browser as a visitor needs: cookies, redirects, and the clicks that a
-//! page shows.
+//! As much of a browser as a visitor needs: cookies, redirects, and the clicks that a page
+//! carries.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE, USER_
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::sleep;
 
-use super::Error;
+use super::error::Error;
 
-/// How often a request that got a 503 is sent again, as the page's script does.
-const TRIES: u32 = 20;
+/// How often a request is tried while it gets a 503, as the page's script does.
+const MAX_TRIES: u32 = 20;
 
 /// One visitor's browser.
 pub(super) struct Browser {
@@ -18,16 +18,16 @@ pub(super) struct Browser {
     base_url: String,
     cookies: Vec<(String, String)>,
     pub(super) agent: &'static str,
-    /// The address of the page that is open, after which the next one is asked for.
+    /// The address of the open page, which is the referrer of the next.
     pub(super) address: String,
 }
 
 /// A page that was opened.
-pub(super) struct Page {
+pub(super) struct OpenPage {
     html: String,
-    /// Where it stands.
+    /// Its address.
     pub(super) url: String,
-    /// From where it was reached; empty where nobody says.
+    /// The page before it; empty if there was none.
     pub(super) referrer: String,
 }
 
@@ -43,19 +43,29 @@ impl Browser {
         }
     }
 
+    /// Opens the shop's first page, with the query of a campaign or none.
+    pub(super) async fn enter(&mut self, query: &str) -> Result<OpenPage, Error> {
+        match self.open(&format!("/{query}")).await {
+            Err(Error::Refused { status: 404, .. }) => Err(Error::NoShop {
+                base_url: self.base_url.clone(),
+            }),
+            entered => entered,
+        }
+    }
+
     /// Opens a page by its path.
-    pub(super) async fn open(&mut self, path: &str) -> Result<Page, Error> {
+    pub(super) async fn open(&mut self, path: &str) -> Result<OpenPage, Error> {
         let request = self.client.get(format!("{}{path}", self.base_url));
-        let answer = self.ask(request, path).await?;
+        let answer = self.send(request, path).await?;
         self.page(answer, path).await
     }
 
-    /// Sends a form and opens the page to which the shop leads.
+    /// Sends a form and opens the page to which the shop redirects.
     pub(super) async fn submit(
         &mut self,
         path: &str,
         fields: &[(&str, &str)],
-    ) -> Result<Page, Error> {
+    ) -> Result<OpenPage, Error> {
         let form = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
@@ -64,7 +74,7 @@ impl Browser {
             .post(format!("{}{path}", self.base_url))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        let answer = self.ask(request, path).await?;
+        let answer = self.send(request, path).await?;
         let next = answer
             .headers()
             .get(LOCATION)
@@ -78,14 +88,14 @@ impl Browser {
         }
     }
 
-    /// Posts clicks as they are; true once they are durable.
+    /// Posts clicks as they are and waits until they are acknowledged.
     pub(super) async fn post(&mut self, body: &str) -> Result<(), Error> {
         let path = "/v1/events";
         let request = self.client.post(format!("{}{path}", self.base_url));
         let request = request
             .header(CONTENT_TYPE, "text/plain")
             .body(body.to_owned());
-        let answer = self.ask(request, path).await?;
+        let answer = self.send(request, path).await?;
         match answer.status().as_u16() {
             202 => Ok(()),
             status => Err(Error::Refused {
@@ -95,10 +105,10 @@ impl Browser {
         }
     }
 
-    /// Loads a picture; the answer says that its click is durable.
+    /// Loads a pixel and waits until its click is acknowledged.
     pub(super) async fn load(&mut self, path: &str) -> Result<(), Error> {
         let request = self.client.get(format!("{}{path}", self.base_url));
-        let answer = self.ask(request, path).await?;
+        let answer = self.send(request, path).await?;
         match answer.status().as_u16() {
             200 => Ok(()),
             status => Err(Error::Refused {
@@ -108,7 +118,7 @@ impl Browser {
         }
     }
 
-    async fn ask(&mut self, request: RequestBuilder, path: &str) -> Result<Response, Error> {
+    async fn send(&mut self, request: RequestBuilder, path: &str) -> Result<Response, Error> {
         let away = |error| Error::Away {
             base_url: self.base_url.clone(),
             error,
@@ -126,13 +136,13 @@ impl Browser {
             request = request.header(REFERER, &self.address);
         }
         let request = request.build().map_err(away)?;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             let again = request
                 .try_clone()
                 .expect("a body of text can be sent again");
             let answer = self.client.execute(again).await.map_err(away)?;
             if answer.status() != 503 {
-                self.remember(&answer);
+                self.keep_cookies(&answer);
                 return Ok(answer);
             }
             sleep(Duration::from_secs(1)).await;
@@ -143,7 +153,7 @@ impl Browser {
         })
     }
 
-    fn remember(&mut self, answer: &Response) {
+    fn keep_cookies(&mut self, answer: &Response) {
         for cookie in answer.headers().get_all(SET_COOKIE) {
             let pair = cookie
                 .to_str()
@@ -155,7 +165,7 @@ impl Browser {
         }
     }
 
-    async fn page(&mut self, answer: Response, path: &str) -> Result<Page, Error> {
+    async fn page(&mut self, answer: Response, path: &str) -> Result<OpenPage, Error> {
         let status = answer.status().as_u16();
         if status != 200 {
             return Err(Error::Refused {
@@ -170,7 +180,7 @@ impl Browser {
             .map_err(|error| Error::Away { base_url, error })?;
         let url = format!("{}{path}", self.base_url);
         let referrer = std::mem::replace(&mut self.address, url.clone());
-        Ok(Page {
+        Ok(OpenPage {
             html,
             url,
             referrer,
@@ -178,36 +188,38 @@ impl Browser {
     }
 }
 
-impl Page {
-    /// The clicks that the page shows to its script, as JSON.
+impl OpenPage {
+    /// Returns the clicks that the page carries for its script, as JSON.
     pub(super) fn clicks(&self) -> Vec<String> {
-        self.all("data-click=\"").collect()
+        self.attributes("data-click=\"").collect()
     }
 
-    /// The addresses of the pixels that the page shows to a browser without scripts.
+    /// Returns the addresses of the pixels for a browser without scripts.
     pub(super) fn pixels(&self) -> Vec<String> {
-        self.all("<noscript><img src=\"").collect()
+        self.attributes("<noscript><img src=\"").collect()
     }
 
-    /// What `<body>` says: `visitor`, `session` or `user`.
-    pub(super) fn said(&self, what: &str) -> String {
-        self.all(&format!("data-{what}=\""))
+    /// Returns an id that `<body>` names: `visitor`, `session` or `user`; empty if it names
+    /// none.
+    pub(super) fn body_id(&self, what: &str) -> String {
+        self.attributes(&format!("data-{what}=\""))
             .next()
             .unwrap_or_default()
     }
 
-    fn all(&self, before: &str) -> impl Iterator<Item = String> {
+    /// Returns every attribute that follows the text `before`.
+    fn attributes(&self, before: &str) -> impl Iterator<Item = String> {
         let parts = self.html.split(before).skip(1);
         parts
             .filter_map(|part| part.split('"').next())
-            .map(plain)
+            .map(unescape)
             .collect::<Vec<_>>()
             .into_iter()
     }
 }
 
-/// An attribute's text without its escapes, as the shop's templates write them.
-fn plain(text: &str) -> String {
+/// Undoes the escapes that the shop's templates write into an attribute.
+fn unescape(text: &str) -> String {
     let escapes = [
         ("&#34;", "\""),
         ("&#39;", "'"),

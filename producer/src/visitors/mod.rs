@@ -1,12 +1,12 @@
-//! Simulated visitors: they walk through the shop over real HTTP and send what the
-//! shop's page would have a browser send.
+//! Simulated visitors, who walk through the shop over real HTTP and send the clicks that a
+//! browser would send.
 //!
-//! Each visitor opens pages, follows links, fills in forms, and reads from each page
-//! the clicks that it shows. Most send them as the script does, in JSON; some load the
-//! pixels instead. What they choose follows from the seed; ids, times and what the
-//! shop answers do not.
+//! Each visitor opens pages, follows links, fills in forms, and reads the clicks that each
+//! page carries. Most send them in JSON, as the script does; some load the pixels instead.
+//! Their choices follow from the seed. Ids, times and the shop's answers do not.
 
 mod browser;
+mod error;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -16,67 +16,47 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use topic::clock::SharedClock;
 
+pub use error::Error;
+
 /// How many visitors are in the shop at once.
-const AT_ONCE: usize = 8;
+const CONCURRENT_VISITORS: usize = 8;
 
 /// What the visitors did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Visitors that came.
+    /// The number of visitors.
     pub visitors: u64,
-    /// Clicks sent, each counted once however often it was tried.
+    /// Clicks sent. A click that was tried more than once counts once.
     pub sent: u64,
-    /// The ids of the clicks that got a 2xx, in no order: what an audit may ask for.
+    /// The ids of the clicks that were acknowledged, in no particular order.
     pub acknowledged: Vec<String>,
     /// Clicks by their action.
     pub actions: BTreeMap<String, u64>,
 }
 
-/// How far the visitors are, told after each of them.
+/// How far the simulation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct VisitorProgress {
     /// Visitors that have left.
     pub visitors: u64,
     /// Visitors in all.
     pub total: u64,
-    /// Clicks acknowledged so far.
+    /// Clicks that have been acknowledged.
     pub acknowledged: u64,
 }
 
-/// Why the visitors could not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The shop does not answer.
-    #[error(
-        "the shop at {base_url} does not answer: {error}; start it first, with producer.shop on"
-    )]
-    Away {
-        /// Where it was looked for.
-        base_url: String,
-        /// Why.
-        error: reqwest::Error,
-    },
-    /// The shop or the edge answered what a browser could not go on with.
-    #[error("the shop answered {status} to {path}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// What was asked for.
-        path: String,
-    },
-}
-
-/// Lets `visitors` visitors walk through the shop at `base_url`, a few at a time.
-/// Their clicks lie within the six hours before the clock's present moment.
+/// Lets `visitors` visitors walk through the shop at `base_url`, a few at a time. Their
+/// clicks are spread over the six hours before the clock's present time. `progress` is
+/// called after each visitor.
 ///
 /// # Errors
-/// [`Error`] of the first visitor who could not go on.
+/// [`Error`] of the first visitor that failed.
 pub async fn simulate(
     base_url: &str,
     seed: u64,
     visitors: u64,
     clock: SharedClock,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    progress: &mut (dyn FnMut(VisitorProgress) + Send),
 ) -> Result<Summary, Error> {
     let base_url = base_url.trim_end_matches('/');
     let client = reqwest::Client::builder()
@@ -93,17 +73,17 @@ pub async fn simulate(
         let browser = browser::Browser::new(client.clone(), base_url);
         walk::Walk::new(browser, choices, now, visitor, seed).run()
     });
-    let mut walks = walks.buffer_unordered(AT_ONCE);
+    let mut walks = walks.buffer_unordered(CONCURRENT_VISITORS);
     let mut summary = Summary::default();
-    while let Some(walked) = walks.next().await {
-        let walked = walked?;
+    while let Some(walk) = walks.next().await {
+        let walk = walk?;
         summary.visitors += 1;
-        summary.sent += walked.sent;
-        summary.acknowledged.extend(walked.acknowledged);
-        for (action, count) in walked.actions {
+        summary.sent += walk.sent;
+        summary.acknowledged.extend(walk.acknowledged);
+        for (action, count) in walk.actions {
             *summary.actions.entry(action).or_default() += count;
         }
-        progress(Progress {
+        progress(VisitorProgress {
             visitors: summary.visitors,
             total: visitors,
             acknowledged: summary.acknowledged.len() as u64,

@@ -1,36 +1,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use topic::{Envelope, Timestamp, clock};
 
 use super::*;
-use crate::testing::{self, StandIn};
+use crate::testing::{self, FakeWriter};
 
-async fn walked(seed: u64, visitors: u64) -> (Summary, Arc<StandIn>) {
-    let config = testing::config();
-    let listener = std::net::TcpListener::bind(config.listen).unwrap();
-    let base_url = format!("http://{}/", listener.local_addr().unwrap());
-    let (topic, stop) = (StandIn::new(), CancellationToken::new());
-    tokio::spawn(crate::run(
-        config,
-        listener,
-        topic.clone(),
-        clock::system(),
-        stop,
-    ));
-    let mut told = 0;
-    let mut progress = |progress: Progress| told = progress.visitors;
+async fn simulated(seed: u64, visitors: u64) -> (Summary, Arc<FakeWriter>) {
+    let (base_url, topic) = testing::serve_shop();
+    let mut seen = 0;
+    let mut progress = |progress: VisitorProgress| seen = progress.visitors;
     let summary = simulate(&base_url, seed, visitors, clock::system(), &mut progress)
         .await
         .unwrap();
-    assert_eq!(told, visitors);
+    assert_eq!(seen, visitors);
     (summary, topic)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_click_of_a_visitor_is_in_the_topic_once() {
-    let (summary, topic) = walked(7, 60).await;
+    let (summary, topic) = simulated(7, 60).await;
     let drafts = topic.drafts();
     let mut ids = BTreeSet::new();
     let (mut formats, mut times, mut countries) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
@@ -76,12 +65,12 @@ async fn every_click_of_a_visitor_is_in_the_topic_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seed_makes_the_same_choices() {
-    let ((first, _), (second, _)) = (walked(3, 12).await, walked(3, 12).await);
+    let ((first, _), (second, _)) = (simulated(3, 12).await, simulated(3, 12).await);
     assert_eq!((first.actions, first.sent), (second.actions, second.sent));
 }
 
 #[tokio::test]
-async fn a_shop_that_is_not_there_is_said() {
+async fn a_shop_that_does_not_answer_is_an_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -89,4 +78,14 @@ async fn a_shop_that_is_not_there_is_said() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("does not answer"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_without_the_shop_is_an_error_with_a_remedy() {
+    let (base_url, topic) = testing::serve(testing::config());
+    let error = simulate(&base_url, 1, 1, clock::system(), &mut |_| ())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("producer.shop"), "{error}");
+    assert!(topic.drafts().is_empty());
 }

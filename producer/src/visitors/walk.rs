@@ -1,4 +1,4 @@
-//! One visitor's walk: who it is, what it chooses, and what it tells.
+//! One visitor's walk: who the visitor is, what it chooses, and what it sends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use rand::{Rng, RngCore};
 use serde_json::{Map, Value};
 use topic::Timestamp;
 
-use super::Error;
-use super::browser::{Browser, Page};
+use super::browser::{Browser, OpenPage};
+use super::error::Error;
 use crate::shop::goods;
 
-/// How far back the walks begin.
-const SPREAD: Duration = Duration::from_secs(6 * 3_600);
+/// The longest time before the present at which a walk begins.
+const WALK_SPREAD: Duration = Duration::from_secs(6 * 3_600);
 
-/// Browsers, the more common ones more often; one of them is a crawler.
-const AGENTS: [&str; 8] = [
+/// Browsers, the more common ones more often. One of them is a crawler.
+const USER_AGENTS: [&str; 8] = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
@@ -28,7 +28,7 @@ const AGENTS: [&str; 8] = [
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
 ];
 
-/// Where visitors live, and how many of a hundred.
+/// Where visitors live: country, city, and how many of a hundred.
 const PLACES: [(&str, &str, u32); 9] = [
     ("DE", "Hamburg", 26),
     ("GB", "Leeds", 18),
@@ -41,8 +41,8 @@ const PLACES: [(&str, &str, u32); 9] = [
     ("JP", "Kyoto", 3),
 ];
 
-/// From where visitors come: the referrer, and the query that a campaign adds.
-const ORIGINS: [(&str, &str); 6] = [
+/// Where visitors come from: the referrer, and the query that a campaign adds.
+const REFERRERS: [(&str, &str); 6] = [
     ("", ""),
     ("", ""),
     ("https://www.google.com/", ""),
@@ -59,18 +59,18 @@ const ORIGINS: [(&str, &str); 6] = [
 
 /// What became of a walk.
 #[derive(Default)]
-pub(super) struct Walked {
+pub(super) struct WalkSummary {
     pub(super) sent: u64,
     pub(super) acknowledged: Vec<String>,
     pub(super) actions: BTreeMap<String, u64>,
 }
 
-/// How a visitor tells its clicks.
+/// How a visitor sends its clicks.
 #[derive(Clone, Copy)]
-enum Way {
+enum ClickFormat {
     /// One array per page.
     Batch,
-    /// One click a line.
+    /// One click per line.
     Lines,
     /// The pixels of each page.
     Pixel,
@@ -79,14 +79,15 @@ enum Way {
 pub(super) struct Walk {
     browser: Browser,
     choices: StdRng,
-    /// The moment of the visitor's next step, and the last that may be.
+    /// The time of the visitor's next step.
     at: Timestamp,
+    /// The latest time of a step.
     now: Timestamp,
     name: String,
-    way: Way,
+    click_format: ClickFormat,
     place: (&'static str, &'static str),
     referrer: &'static str,
-    walked: Walked,
+    summary: WalkSummary,
 }
 
 impl Walk {
@@ -97,37 +98,41 @@ impl Walk {
         visitor: u64,
         seed: u64,
     ) -> Self {
-        browser.agent = AGENTS.choose(&mut choices).expect("there are browsers");
-        // More visitors came lately than hours ago.
-        let back = SPREAD.mul_f64(choices.random::<f64>().powi(2));
+        browser.agent = USER_AGENTS
+            .choose(&mut choices)
+            .expect("there are browsers");
+        // More visitors came recently than hours ago.
+        let back = WALK_SPREAD.mul_f64(choices.random::<f64>().powi(2));
         let place = PLACES.choose_weighted(&mut choices, |place| place.2);
         let place = place.expect("some weights are above zero");
-        let way = match choices.random_range(0..10) {
-            0 => Way::Pixel,
-            1 | 2 => Way::Lines,
-            _ => Way::Batch,
+        let click_format = match choices.random_range(0..10) {
+            0 => ClickFormat::Pixel,
+            1 | 2 => ClickFormat::Lines,
+            _ => ClickFormat::Batch,
         };
         Self {
             browser,
             at: now.minus(back),
             now,
-            // The shop keeps accounts while it runs: a second walk of one seed needs others.
+            // The shop keeps accounts while it runs, so a second walk of the same seed needs
+            // another name.
             name: format!("visitor {seed}-{visitor}-{:08x}", rand::random::<u32>()),
-            way,
+            click_format,
             place: (place.0, place.1),
             referrer: "",
-            walked: Walked::default(),
+            summary: WalkSummary::default(),
             choices,
         }
     }
 
-    /// The whole walk.
-    pub(super) async fn run(mut self) -> Result<Walked, Error> {
-        let (referrer, campaign) = *ORIGINS
+    /// Walks from the first page to the last.
+    pub(super) async fn run(mut self) -> Result<WalkSummary, Error> {
+        let (referrer, campaign) = *REFERRERS
             .choose(&mut self.choices)
-            .expect("there are origins");
+            .expect("there are referrers");
         self.referrer = referrer;
-        self.open(&format!("/{campaign}")).await?;
+        let page = self.browser.enter(campaign).await?;
+        self.send_clicks(&page).await?;
         self.referrer = "";
         let password = format!("{:016x}", self.choices.next_u64());
         let is_known = self.choices.random_bool(0.45);
@@ -140,7 +145,7 @@ impl Walk {
             }
         }
         for _ in 0..self.choices.random_range(1..=5) {
-            self.look().await?;
+            self.view().await?;
             if self.choices.random_bool(0.3) {
                 self.open("/").await?;
             }
@@ -148,11 +153,11 @@ impl Walk {
         if is_known && self.choices.random_bool(0.5) {
             self.submit("/log-out", &[]).await?;
         }
-        Ok(self.walked)
+        Ok(self.summary)
     }
 
-    /// Looks at a good, and sometimes buys it. The first goods are liked better.
-    async fn look(&mut self) -> Result<(), Error> {
+    /// Opens the page of a good and sometimes buys it. The first goods are liked better.
+    async fn view(&mut self) -> Result<(), Error> {
         let goods = goods::all();
         let liked = self.choices.random::<f64>().powf(1.7);
         #[expect(
@@ -172,41 +177,41 @@ impl Walk {
 
     async fn open(&mut self, path: &str) -> Result<(), Error> {
         let page = self.browser.open(path).await?;
-        self.tell(&page).await
+        self.send_clicks(&page).await
     }
 
     async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<(), Error> {
         let page = self.browser.submit(path, fields).await?;
-        self.tell(&page).await
+        self.send_clicks(&page).await
     }
 
     /// Sends the clicks of a page, then lets some time pass.
-    async fn tell(&mut self, page: &Page) -> Result<(), Error> {
+    async fn send_clicks(&mut self, page: &OpenPage) -> Result<(), Error> {
         let clicks: Vec<_> = page
             .clicks()
             .iter()
             .map(|shown| self.click(page, shown))
             .collect();
-        match self.way {
+        match self.click_format {
             _ if clicks.is_empty() => {}
-            Way::Pixel => {
+            ClickFormat::Pixel => {
                 for (pixel, click) in page.pixels().iter().zip(&clicks) {
                     let (path, id) = self.pixel(pixel);
-                    self.walked.sent += 1;
+                    self.summary.sent += 1;
                     self.browser.load(&path).await?;
                     self.acknowledged(id, click);
                 }
             }
-            Way::Batch | Way::Lines => {
+            ClickFormat::Batch | ClickFormat::Lines => {
                 let lines: Vec<_> = clicks
                     .iter()
                     .map(|click| Value::Object(click.clone()).to_string())
                     .collect();
-                let body = match self.way {
-                    Way::Lines => lines.join("\n"),
-                    Way::Batch | Way::Pixel => format!("[{}]", lines.join(",")),
+                let body = match self.click_format {
+                    ClickFormat::Lines => lines.join("\n"),
+                    ClickFormat::Batch | ClickFormat::Pixel => format!("[{}]", lines.join(",")),
                 };
-                self.walked.sent += clicks.len() as u64;
+                self.summary.sent += clicks.len() as u64;
                 self.browser.post(&body).await?;
                 for click in &clicks {
                     self.acknowledged(text(click, "id").to_owned(), click);
@@ -221,8 +226,8 @@ impl Walk {
         Ok(())
     }
 
-    /// The click that the page's script makes of what the page shows.
-    fn click(&mut self, page: &Page, shown: &str) -> Map<String, Value> {
+    /// Makes the click that the page's script would make of the page's data.
+    fn click(&mut self, page: &OpenPage, shown: &str) -> Map<String, Value> {
         let mut click: Map<String, Value> = serde_json::from_str(shown).unwrap_or_default();
         let millis = u64::try_from(self.at.millis()).unwrap_or(0);
         let mut noise = [0; 10];
@@ -233,29 +238,29 @@ impl Walk {
         } else {
             &page.referrer
         };
-        let mut say = |field: &str, value: &str| {
+        let mut add = |field: &str, value: &str| {
             if !value.is_empty() && !click.contains_key(field) {
                 click.insert(field.to_owned(), Value::from(value));
             }
         };
-        say("id", &id.to_string());
-        say("occurred_at", &self.at.to_string());
-        say("visitor_id", &page.said("visitor"));
-        say("session_id", &page.said("session"));
-        say("user_id", &page.said("user"));
-        say("url", &page.url);
-        say("referrer", referrer);
-        say("country", self.place.0);
-        say("city", self.place.1);
+        add("id", &id.to_string());
+        add("occurred_at", &self.at.to_string());
+        add("visitor_id", &page.body_id("visitor"));
+        add("session_id", &page.body_id("session"));
+        add("user_id", &page.body_id("user"));
+        add("url", &page.url);
+        add("referrer", referrer);
+        add("country", self.place.0);
+        add("city", self.place.1);
         if let Some((_, query)) = page.url.split_once('?') {
             for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-                say(&name, &value);
+                add(&name, &value);
             }
         }
         click
     }
 
-    /// A pixel's path with the visitor's own time and place, and the id in it.
+    /// Returns a pixel's path with the visitor's time and place, and the click's id.
     fn pixel(&self, shown: &str) -> (String, String) {
         let query = shown.split_once('?').map_or("", |(_, query)| query);
         let id = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "id");
@@ -271,9 +276,9 @@ impl Walk {
     }
 
     fn acknowledged(&mut self, id: String, click: &Map<String, Value>) {
-        self.walked.acknowledged.push(id);
+        self.summary.acknowledged.push(id);
         *self
-            .walked
+            .summary
             .actions
             .entry(text(click, "action").to_owned())
             .or_default() += 1;

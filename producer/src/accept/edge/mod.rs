@@ -1,4 +1,4 @@
-//! The edge itself: from a body to drafts in the topic, whatever brought the body.
+//! The edge itself: from a body to records of the topic, by whichever way the body came.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -10,51 +10,54 @@ use serde_json::value::RawValue;
 use topic::clock::SharedClock;
 use topic::{Delivery, Draft, Envelope, Timestamp, Writer};
 
-use super::split::Item;
-use super::{body, identity, split};
-use crate::address::IpPolicy;
-use crate::{Config, Rejection, address};
+use super::body;
+use super::identity::{self, ClickIdentity};
+use super::rejection::Rejection;
+use super::split::{self, BodyItem};
+use crate::address::{self, IpPolicy};
+use crate::config::Config;
 
-/// How much of a user agent is kept, in bytes: a batch repeats it in every envelope.
-const MAX_USER_AGENT: usize = 1_024;
+/// How much of a user agent is kept: a batch repeats it in every envelope.
+const MAX_USER_AGENT_BYTES: usize = 1_024;
 
 /// What is known of a body besides its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct EdgeFacts<'a> {
-    /// Whose wire format the clicks are in: `native`, `pixel`, …
+    /// The wire format of the clicks: `native`, `pixel`, …
     pub format: &'a str,
-    /// Where the body came in: `http`, `import:FILE`, …
+    /// Where the body came from: `http`, `import:FILE`, …
     pub source: &'a str,
-    /// The client's whole address; the policy is applied here.
+    /// The client's whole address, before the policy is applied; `None` if it is not known.
     pub ip: Option<IpAddr>,
-    /// The client's user agent.
+    /// The client's user agent; `None` if it sent none.
     pub user_agent: Option<&'a str>,
-    /// The request's `Content-Encoding`.
+    /// The request's `Content-Encoding`; `None` if it has none.
     pub content_encoding: Option<&'a str>,
 }
 
-/// A body that was taken: durable once `delivery` resolves without an error.
+/// A body on its way into the topic. Its clicks are acknowledged once `delivery` resolves
+/// without an error.
 #[derive(Debug)]
-pub struct Accepted {
-    /// The topic's answer, on its way.
+pub struct PendingAppend {
+    /// The topic's answer.
     pub delivery: Delivery,
-    /// How many clicks the body held.
-    pub accepted: usize,
-    /// What else it held, which went to the topic too, to become dead letters.
-    pub rejected: Vec<Refused>,
+    /// The number of clicks in the body.
+    pub clicks: usize,
+    /// The other items of the body. They go to the topic too and become dead letters.
+    pub rejected: Vec<RejectedItem>,
 }
 
-/// An item of a batch that is no click.
+/// An item of a batch that is not a click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub struct RejectedItem {
     /// Its place in the batch, from 0.
     pub index: usize,
-    /// Why it is none.
+    /// Why it is not a click.
     pub reason: String,
 }
 
-/// One click on its way into an envelope.
-pub(crate) struct Parcel<'a> {
+/// The parts of an envelope that differ from click to click.
+pub(crate) struct ClickParts<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) id_generated: bool,
     pub(crate) visitor: Option<Cow<'a, str>>,
@@ -72,7 +75,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// An edge with the limits and the policy of `config`.
+    /// Makes an edge with the limits and the address policy of `config`.
     #[must_use]
     pub fn new(config: &Config, writer: Arc<dyn Writer>, clock: SharedClock) -> Self {
         let bytes = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
@@ -86,53 +89,56 @@ impl Edge {
         }
     }
 
-    /// Takes a body of native clicks: one object, an array, or one object per line,
-    /// plain or compressed. The caller answers 2xx only after the delivery resolves.
+    /// Appends a body of native clicks to the topic: one object, an array, or one object
+    /// per line, plain or compressed. The caller answers 2xx only after the delivery
+    /// resolves.
     ///
     /// # Errors
-    /// Each [`Rejection`] tells its status and what the client may do. Nothing of a
-    /// body that was refused is in the topic.
-    pub fn accept(&self, facts: &EdgeFacts<'_>, body: Bytes) -> Result<Accepted, Rejection> {
+    /// Each [`Rejection`] says its status and what the client can do. Nothing of a refused
+    /// body is in the topic.
+    pub fn accept(&self, facts: &EdgeFacts<'_>, body: Bytes) -> Result<PendingAppend, Rejection> {
         let plain = body::inflate(body, facts.content_encoding, self.max_inflated)?;
-        let (text, mark) = body::text(&plain)?;
-        let items = split::split(text, mark, self.max_clicks)?;
+        let (text, offset) = body::text(&plain)?;
+        let items = split::split(text, offset, self.max_clicks)?;
         let alone = items.len() == 1;
         let received_at = self.clock.now();
         let mut drafts = Vec::with_capacity(items.len());
         let mut rejected = Vec::new();
         for (index, item) in items.iter().enumerate() {
             match item {
-                Item::Click(click) => {
-                    self.measure(click)?;
-                    match identity::of(click) {
-                        Ok(found) => drafts.push(self.draft(facts, received_at, found, click)),
+                BodyItem::Click(click) => {
+                    self.check_size(click)?;
+                    match ClickIdentity::of(click) {
+                        Ok(found) => {
+                            drafts.push(self.click_draft(facts, received_at, found, click));
+                        }
                         Err(reason) if alone => return Err(Rejection::malformed(reason)),
                         Err(reason) => {
-                            let letter = split::as_text(click.get());
-                            drafts.push(self.letter(facts, received_at, &letter));
-                            rejected.push(Refused { index, reason });
+                            let text = split::as_json_string(click.get());
+                            drafts.push(self.dead_letter_draft(facts, received_at, &text));
+                            rejected.push(RejectedItem { index, reason });
                         }
                     }
                 }
-                Item::Bad(raw, reason) => {
-                    self.measure(raw)?;
-                    drafts.push(self.letter(facts, received_at, raw));
-                    rejected.push(Refused {
+                BodyItem::Bad(raw, reason) => {
+                    self.check_size(raw)?;
+                    drafts.push(self.dead_letter_draft(facts, received_at, raw));
+                    rejected.push(RejectedItem {
                         index,
                         reason: reason.clone(),
                     });
                 }
             }
         }
-        let accepted = drafts.len() - rejected.len();
-        Ok(Accepted {
+        let clicks = drafts.len() - rejected.len();
+        Ok(PendingAppend {
             delivery: self.writer.append(drafts)?,
-            accepted,
+            clicks,
             rejected,
         })
     }
 
-    fn measure(&self, item: &RawValue) -> Result<(), Rejection> {
+    fn check_size(&self, item: &RawValue) -> Result<(), Rejection> {
         match item.get().len() > self.max_click {
             true => Err(Rejection::TooLarge {
                 what: "a click",
@@ -142,63 +148,65 @@ impl Edge {
         }
     }
 
-    fn draft(
+    fn click_draft(
         &self,
         facts: &EdgeFacts<'_>,
         received_at: Timestamp,
-        found: identity::Identity<'_>,
+        found: ClickIdentity<'_>,
         click: &RawValue,
     ) -> Draft {
         let id_generated = found.id.is_none();
         let id = found
             .id
-            .unwrap_or_else(|| identity::made(&*self.clock).to_string().into());
-        let parcel = Parcel {
+            .unwrap_or_else(|| identity::generate_id(&*self.clock).to_string().into());
+        let parts = ClickParts {
             id,
             id_generated,
             visitor: found.visitor,
             click,
         };
-        self.wrap(facts, received_at, parcel)
+        self.draft(facts, received_at, parts)
     }
 
-    /// The envelope of an item that will become a dead letter.
-    fn letter(&self, facts: &EdgeFacts<'_>, received_at: Timestamp, raw: &RawValue) -> Draft {
-        let id = identity::made(&*self.clock).to_string().into();
-        self.wrap(
-            facts,
-            received_at,
-            Parcel {
-                id,
-                id_generated: true,
-                visitor: None,
-                click: raw,
-            },
-        )
-    }
-
-    /// The draft of a click: its key keeps a visitor's clicks in order.
-    pub(crate) fn wrap(
+    /// The draft of an item that will become a dead letter.
+    fn dead_letter_draft(
         &self,
         facts: &EdgeFacts<'_>,
         received_at: Timestamp,
-        parcel: Parcel<'_>,
+        raw: &RawValue,
     ) -> Draft {
-        let key = parcel.visitor.as_deref().unwrap_or(&parcel.id);
+        let parts = ClickParts {
+            id: identity::generate_id(&*self.clock).to_string().into(),
+            id_generated: true,
+            visitor: None,
+            click: raw,
+        };
+        self.draft(facts, received_at, parts)
+    }
+
+    /// The draft of a click. Its key is the visitor, which keeps a visitor's clicks in
+    /// order, or else the id.
+    pub(crate) fn draft(
+        &self,
+        facts: &EdgeFacts<'_>,
+        received_at: Timestamp,
+        parts: ClickParts<'_>,
+    ) -> Draft {
+        let key = parts.visitor.as_deref().unwrap_or(&parts.id);
         let key = Bytes::copy_from_slice(key.as_bytes());
         let envelope = Envelope {
             v: topic::envelope::VERSION,
-            id: parcel.id,
-            id_generated: parcel.id_generated,
+            id: parts.id,
+            id_generated: parts.id_generated,
             received_at: received_at.micros(),
             format: facts.format.into(),
             source: facts.source.into(),
             ip: facts
                 .ip
-                .and_then(|ip| address::kept(ip, self.ip))
+                .and_then(|ip| address::anonymize(ip, self.ip))
                 .map(Cow::Owned),
-            user_agent: facts.user_agent.map(|agent| clipped(agent).into()),
-            click: parcel.click.get(),
+            user_agent: facts.user_agent.map(|agent| truncate(agent).into()),
+            click: parts.click.get(),
         };
         Draft {
             key,
@@ -217,8 +225,8 @@ impl Edge {
     }
 }
 
-fn clipped(agent: &str) -> &str {
-    &agent[..agent.floor_char_boundary(MAX_USER_AGENT)]
+fn truncate(agent: &str) -> &str {
+    &agent[..agent.floor_char_boundary(MAX_USER_AGENT_BYTES)]
 }
 
 #[cfg(test)]

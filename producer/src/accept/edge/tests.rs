@@ -1,7 +1,7 @@
 use topic::clock;
 
 use super::*;
-use crate::testing::{self, StandIn};
+use crate::testing::{self, FakeWriter};
 
 const FACTS: EdgeFacts<'_> = EdgeFacts {
     format: "native",
@@ -11,16 +11,16 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
     content_encoding: None,
 };
 
-fn edge() -> (Edge, Arc<StandIn>) {
-    let topic = StandIn::new();
+fn edge() -> (Edge, Arc<FakeWriter>) {
+    let topic = FakeWriter::new();
     (
         Edge::new(&testing::config(), topic.clone(), clock::system()),
         topic,
     )
 }
 
-/// What became of a body: the envelopes' ids and clicks, or the status.
-fn taken(body: &[u8]) -> Result<Vec<(String, String)>, u16> {
+/// Returns the ids and clicks of the envelopes that a body became, or its status.
+fn accepted(body: &[u8]) -> Result<Vec<(String, String)>, u16> {
     let (edge, topic) = edge();
     let outcome = edge.accept(&FACTS, Bytes::copy_from_slice(body));
     let Err(rejection) = outcome else {
@@ -42,17 +42,17 @@ fn taken(body: &[u8]) -> Result<Vec<(String, String)>, u16> {
 fn input_01_a_click_is_kept_byte_for_byte() {
     let body = r#" { "id" : "a" , "x":1.50,"x":1e999, "ü":"\u0041\u0000" } "#;
     let expect = vec![("a".to_owned(), body.trim().to_owned())];
-    assert_eq!(taken(body.as_bytes()), Ok(expect));
+    assert_eq!(accepted(body.as_bytes()), Ok(expect));
 }
 
 #[test]
-fn the_key_is_the_visitor_else_the_id() {
+fn the_key_is_the_visitor_or_else_the_id() {
     let (edge, topic) = edge();
     let body = r#"[{"id":"a","visitor_id":"v"},{"id":"b"},{"id":"c","visitor_id":17}]"#;
-    let accepted = edge
+    let pending = edge
         .accept(&FACTS, Bytes::from_static(body.as_bytes()))
         .unwrap();
-    assert_eq!((accepted.accepted, accepted.rejected.len()), (3, 0));
+    assert_eq!((pending.clicks, pending.rejected.len()), (3, 0));
     let keys: Vec<_> = topic.drafts().into_iter().map(|draft| draft.key).collect();
     assert_eq!(keys, ["v", "b", "17"]);
 }
@@ -78,17 +78,13 @@ fn input_22_a_click_without_an_id_gets_a_flagged_one() {
 fn input_05_a_batch_partly_bad_keeps_both_parts() {
     let (edge, topic) = edge();
     let body = r#"[{"id":"a"},7,{"id":"b","id":"c"},{"id":"d"}]"#;
-    let accepted = edge
+    let pending = edge
         .accept(&FACTS, Bytes::from_static(body.as_bytes()))
         .unwrap();
-    assert_eq!(accepted.accepted, 2);
-    let indices: Vec<_> = accepted
-        .rejected
-        .iter()
-        .map(|refused| refused.index)
-        .collect();
+    assert_eq!(pending.clicks, 2);
+    let indices: Vec<_> = pending.rejected.iter().map(|item| item.index).collect();
     assert_eq!(indices, [1, 2]);
-    assert!(accepted.rejected[1].reason.contains("duplicate field `id`"));
+    assert!(pending.rejected[1].reason.contains("duplicate field `id`"));
     let clicks: Vec<_> = topic
         .envelopes()
         .iter()
@@ -109,7 +105,7 @@ fn input_05_a_batch_partly_bad_keeps_both_parts() {
 fn input_08_and_12_limits_and_duplicate_keys() {
     let check = |body: &str, expect: u16| {
         assert_eq!(
-            taken(body.as_bytes()),
+            accepted(body.as_bytes()),
             Err(expect),
             "{}",
             &body[..body.len().min(60)]
@@ -120,17 +116,17 @@ fn input_08_and_12_limits_and_duplicate_keys() {
     check(&format!("[{}{{}}]", "{},".repeat(2_000)), 413);
     check(&format!("[{{}},{}{}]", "[".repeat(17), "]".repeat(17)), 400);
     let widest = format!("{{\"a\":\"{}\"}}", "x".repeat(65_536 - 8));
-    assert!(taken(widest.as_bytes()).is_ok());
+    assert!(accepted(widest.as_bytes()).is_ok());
 }
 
 #[test]
 fn input_10_a_mark_is_stripped() {
     let expect = vec![("a".to_owned(), r#"{"id":"a"}"#.to_owned())];
-    assert_eq!(taken(b"\xef\xbb\xbf{\"id\":\"a\"}"), Ok(expect));
+    assert_eq!(accepted(b"\xef\xbb\xbf{\"id\":\"a\"}"), Ok(expect));
 }
 
 #[test]
-fn a_topic_that_is_full_or_away_is_503_and_a_record_too_large_413() {
+fn a_full_or_closed_topic_is_503_and_a_record_that_is_too_large_is_413() {
     let check = |fault: topic::AppendError, expect: u16| {
         let (edge, topic) = edge();
         topic.fail(Some(fault));
@@ -143,7 +139,7 @@ fn a_topic_that_is_full_or_away_is_503_and_a_record_too_large_413() {
 }
 
 #[test]
-fn what_is_known_of_the_client_is_bounded_and_cut() {
+fn the_user_agent_is_bounded_and_the_address_is_truncated() {
     let (edge, topic) = edge();
     let agent = "é".repeat(2_000);
     let ip = Some("203.0.113.9".parse().unwrap());
@@ -173,7 +169,7 @@ mod corpus {
             let path = file.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let body = std::fs::read(&path).unwrap();
-            let outcome = taken(&body);
+            let outcome = accepted(&body);
             seen += 1;
             match name.get(..2) {
                 Some("n_") => assert!(outcome.is_err(), "{name} is accepted: {outcome:?}"),
@@ -204,7 +200,7 @@ mod corpus {
             let click =
                 serde_json::json!({"id": "a", "product_name": naughty, &naughty: 1}).to_string();
             let expect = vec![("a".to_owned(), click.clone())];
-            assert_eq!(taken(click.as_bytes()), Ok(expect));
+            assert_eq!(accepted(click.as_bytes()), Ok(expect));
         }
     }
 
@@ -225,11 +221,11 @@ mod corpus {
             for line in std::fs::read_to_string(path).unwrap().lines() {
                 let request: serde_json::Value = serde_json::from_str(line).unwrap();
                 let body = request["b"].as_str().unwrap_or_default();
-                let outcome = taken(body.as_bytes());
+                let outcome = accepted(body.as_bytes());
                 assert!(outcome.is_ok() || outcome == Err(400), "{body}");
-                // Every cut of it is refused or read, and nothing panics.
+                // A body that is cut short is refused or read; it never panics.
                 for cut in (0..body.len()).step_by(97) {
-                    let _ = taken(&body.as_bytes()[..cut]);
+                    let _ = accepted(&body.as_bytes()[..cut]);
                 }
                 bodies += 1;
             }

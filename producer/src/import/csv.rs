@@ -1,137 +1,23 @@
-//! Records out of a stream of bytes: lines, and in CSV the lines that a quoted field
-//! spans. What cannot be a record is told with its raw text, and the reading goes on.
+//! The records of a CSV file, which may span lines inside quotes.
 
-use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
 use csv_core::ReadRecordResult;
 
-/// How long a record may be, in bytes. A quote that nobody closes ends here, and the
-/// lines behind it are read again.
-const MAX_RECORD: usize = 256 << 10;
+use super::lines::{LineReader, MAX_RECORD_BYTES, Numbered, SourceLine, Torn};
 
-/// A physical line with its line break, and where it stands.
-#[derive(Debug, Clone)]
-struct Line {
-    bytes: Vec<u8>,
-    number: u64,
-}
-
-/// The lines of a stream, counted from 1; lines can be given back.
-pub(super) struct Lines<R> {
-    reader: R,
-    returned: VecDeque<Line>,
-    number: u64,
-    consumed: u64,
-}
-
-impl<R: BufRead> Lines<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self {
-            reader,
-            returned: VecDeque::new(),
-            number: 0,
-            consumed: 0,
-        }
-    }
-
-    /// How many bytes of the stream have been taken.
-    pub(super) fn consumed(&self) -> u64 {
-        self.consumed
-            - self
-                .returned
-                .iter()
-                .map(|line| line.bytes.len() as u64)
-                .sum::<u64>()
-    }
-
-    /// The next line that is not empty, without its break: its number, and its text
-    /// or why it is none.
-    pub(super) fn next_text(&mut self) -> io::Result<Option<Numbered<String>>> {
-        loop {
-            let Some(line) = self.next()? else {
-                return Ok(None);
-            };
-            let kept = line.bytes.trim_ascii();
-            if kept.is_empty() {
-                continue;
-            }
-            let text = match line.bytes.len() >= MAX_RECORD {
-                true => Err(Torn::new("the line is too long", kept)),
-                false => std::str::from_utf8(kept)
-                    .map(str::to_owned)
-                    .map_err(|_| Torn::new("the line is not UTF-8", kept)),
-            };
-            return Ok(Some((line.number, text)));
-        }
-    }
-
-    fn next(&mut self) -> io::Result<Option<Line>> {
-        if let Some(line) = self.returned.pop_front() {
-            return Ok(Some(line));
-        }
-        let mut bytes = Vec::new();
-        let limit = MAX_RECORD as u64;
-        let mut read = io::Read::take(&mut self.reader, limit).read_until(b'\n', &mut bytes)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        // The rest of an overlong line belongs to it, and is let go.
-        while bytes.len() >= MAX_RECORD && bytes.last() != Some(&b'\n') {
-            self.consumed += read as u64;
-            let mut rest = Vec::new();
-            read = io::Read::take(&mut self.reader, limit).read_until(b'\n', &mut rest)?;
-            if read == 0 || rest.last() == Some(&b'\n') {
-                break;
-            }
-        }
-        self.consumed += read as u64;
-        self.number += 1;
-        Ok(Some(Line {
-            bytes,
-            number: self.number,
-        }))
-    }
-
-    fn give_back(&mut self, lines: impl DoubleEndedIterator<Item = Line>) {
-        for line in lines.rev() {
-            self.returned.push_front(line);
-        }
-    }
-}
-
-/// The number of a record's first line, and what stands there.
-pub(super) type Numbered<T> = (u64, Result<T, Torn>);
-
-/// What stood where a record was to be.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Torn {
-    pub(super) reason: String,
-    /// The raw text; bytes that are no UTF-8 are shown as U+FFFD.
-    pub(super) raw: String,
-}
-
-impl Torn {
-    pub(super) fn new(reason: impl Into<String>, raw: &[u8]) -> Self {
-        Self {
-            reason: reason.into(),
-            raw: String::from_utf8_lossy(raw).into_owned(),
-        }
-    }
-}
-
-/// Records of CSV.
-pub(super) struct Csv<R> {
-    lines: Lines<R>,
+/// Reads records of CSV.
+pub(super) struct CsvReader<R> {
+    lines: LineReader<R>,
     parser: csv_core::Reader,
     output: Vec<u8>,
     ends: Vec<usize>,
-    /// How many fields the header has; 0 before it is read.
+    /// The number of fields in the header; 0 before it is read.
     width: usize,
 }
 
-impl<R: BufRead> Csv<R> {
-    pub(super) fn new(lines: Lines<R>) -> Self {
+impl<R: BufRead> CsvReader<R> {
+    pub(super) fn new(lines: LineReader<R>) -> Self {
         let terminator = csv_core::Terminator::Any(b'\n');
         let parser = csv_core::ReaderBuilder::new()
             .terminator(terminator)
@@ -145,11 +31,12 @@ impl<R: BufRead> Csv<R> {
         }
     }
 
-    pub(super) fn lines(&self) -> &Lines<R> {
+    pub(super) fn lines(&self) -> &LineReader<R> {
         &self.lines
     }
 
-    /// The header's names; a name that is empty becomes `column_N`.
+    /// Returns the names of the header, an empty one as `column_N`; `None` if the file is
+    /// empty.
     pub(super) fn header(&mut self) -> io::Result<Option<Vec<String>>> {
         let Some((_, header)) = self.next()? else {
             return Ok(None);
@@ -168,9 +55,9 @@ impl<R: BufRead> Csv<R> {
         Ok(Some(header.into_iter().enumerate().map(name).collect()))
     }
 
-    /// The next record: the number of its first line, and its fields or why it is none.
+    /// Returns the next record; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Numbered<Vec<String>>>> {
-        let mut taken: Vec<Line> = Vec::new();
+        let mut taken: Vec<SourceLine> = Vec::new();
         let mut size = 0;
         let (mut written, mut ended) = (0, 0);
         self.parser.reset();
@@ -191,7 +78,7 @@ impl<R: BufRead> Csv<R> {
                 input.push(b'\n');
             }
             taken.push(line);
-            if size > MAX_RECORD {
+            if size > MAX_RECORD_BYTES {
                 return Ok(Some(self.unclosed(taken)));
             }
             if self.feed(&input, &mut written, &mut ended) {
@@ -200,7 +87,7 @@ impl<R: BufRead> Csv<R> {
         }
     }
 
-    /// Gives the parser a line; true when it ends a record.
+    /// Gives the parser a line. Returns true if the line ends a record.
     fn feed(&mut self, mut input: &[u8], written: &mut usize, ended: &mut usize) -> bool {
         loop {
             let (result, read, wrote, fields) = self.parser.read_record(
@@ -220,7 +107,12 @@ impl<R: BufRead> Csv<R> {
         }
     }
 
-    fn fields(&self, written: usize, ended: usize, taken: &[Line]) -> Result<Vec<String>, Torn> {
+    fn fields(
+        &self,
+        written: usize,
+        ended: usize,
+        taken: &[SourceLine],
+    ) -> Result<Vec<String>, Torn> {
         let torn = |reason: String| {
             let raw: Vec<u8> = taken
                 .iter()
@@ -239,7 +131,7 @@ impl<R: BufRead> Csv<R> {
         let mut start = 0;
         let mut fields = Vec::with_capacity(ended);
         for (n, end) in self.ends[..ended].iter().enumerate() {
-            // A field's end may split a character only where the text was not UTF-8.
+            // A field can end inside a character only if the text was not UTF-8.
             let field = text
                 .get(start..*end)
                 .ok_or_else(|| torn("the line is not UTF-8".into()))?;
@@ -255,12 +147,13 @@ impl<R: BufRead> Csv<R> {
         Ok(fields)
     }
 
-    /// A quote that nobody closed: its first line is torn, the others are read again.
-    fn unclosed(&mut self, taken: Vec<Line>) -> Numbered<Vec<String>> {
+    /// Returns the first line of a quote that is never closed as torn, and gives the others
+    /// back.
+    fn unclosed(&mut self, taken: Vec<SourceLine>) -> Numbered<Vec<String>> {
         let mut taken = taken.into_iter();
         let first = taken.next().expect("a record has a first line");
         self.lines.give_back(taken);
-        let reason = match first.bytes.len() >= MAX_RECORD {
+        let reason = match first.bytes.len() >= MAX_RECORD_BYTES {
             true => "the line is too long",
             false => "a quote is not closed",
         };
@@ -276,9 +169,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn torn_lines_are_told_and_the_others_read() {
+    fn torn_lines_are_returned_and_the_others_read() {
         let check = |text: &[u8], expect: &[(u64, Result<&[&str], &str>)]| {
-            let mut csv = Csv::new(Lines::new(text));
+            let mut csv = CsvReader::new(LineReader::new(text));
             assert_eq!(csv.header().unwrap().unwrap(), ["a", "column_2"]);
             for (number, expected) in expect {
                 let (found, record) = csv.next().unwrap().unwrap();
@@ -326,14 +219,14 @@ mod tests {
     #[test]
     fn an_overlong_line_is_bounded() {
         let mut text = b"a,b\n".to_vec();
-        text.extend(vec![b'x'; 3 * MAX_RECORD]);
+        text.extend(vec![b'x'; 3 * MAX_RECORD_BYTES]);
         text.extend_from_slice(b"\n1,2\n");
-        let mut csv = Csv::new(Lines::new(&*text));
+        let mut csv = CsvReader::new(LineReader::new(&*text));
         csv.header().unwrap();
         let (number, record) = csv.next().unwrap().unwrap();
         let torn = record.unwrap_err();
         assert!(
-            number == 2 && torn.raw.len() <= MAX_RECORD,
+            number == 2 && torn.raw.len() <= MAX_RECORD_BYTES,
             "{}",
             torn.reason
         );

@@ -1,0 +1,56 @@
+//! Answers to requests that went wrong: JSON that says what happened and what to do.
+
+use actix_web::http::{ConnectionType, StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+
+use crate::accept::rejection::{Rejection, error_body};
+
+/// Makes a resource that answers GET only.
+pub(crate) fn only_get(path: &str, route: Route) -> Resource {
+    let other = web::to(|| async { wrong_method("GET") });
+    web::resource(path).route(route).default_service(other)
+}
+
+/// Answers 405 with the methods that are `allowed`.
+pub(crate) fn wrong_method(allowed: &'static str) -> HttpResponse {
+    let remedy = format!("use {allowed}");
+    let body = error_body("this path does not take that method", &remedy, None);
+    let mut answer = json(StatusCode::METHOD_NOT_ALLOWED, body);
+    answer
+        .headers_mut()
+        .insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+    answer
+}
+
+/// Answers a request that was refused.
+pub(super) fn refusal(rejection: &Rejection) -> HttpResponse {
+    let status = StatusCode::from_u16(rejection.status()).expect("the statuses are HTTP's");
+    let mut answer = json(status, rejection.body());
+    match rejection {
+        Rejection::Unavailable(_) => {
+            let second = header::HeaderValue::from_static("1");
+            answer.headers_mut().insert(header::RETRY_AFTER, second);
+        }
+        // The rest of the body is still on its way and will not be read.
+        Rejection::TooLarge { .. } | Rejection::Slow => {
+            answer.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        Rejection::Malformed { .. } | Rejection::Unsupported(_) => {}
+    }
+    answer
+}
+
+/// Makes an answer of JSON text.
+pub(super) fn json(status: StatusCode, body: String) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type("application/json")
+        .body(body)
+}
+
+/// Returns a request's header as text; `None` if it is absent or not ASCII.
+pub(crate) fn header_text(request: &HttpRequest, name: header::HeaderName) -> Option<&str> {
+    request
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,274 @@
+//! The shop's pages and forms, by their paths.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{self, Data, Form, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
+use askama::Template;
+
+use super::account::Customer;
+use super::click::ShopClick;
+use super::goods;
+use super::page::{
+    AccountForm, AccountPage, Frame, ListPage, MissingPage, ProductPage, ThanksPage,
+};
+use super::session::ShopVisitor;
+use super::state::Shop;
+use crate::accept::identity;
+use crate::http::answer::{only_get, wrong_method};
+use crate::http::assets::{JAVASCRIPT, asset};
+use crate::http::state::EdgeState;
+
+/// The largest form, in bytes.
+const MAX_FORM_BYTES: usize = 4_096;
+
+type FormFields = Form<BTreeMap<String, String>>;
+
+/// Adds the shop's pages, at `/` and below.
+pub(crate) fn configure(app: &mut ServiceConfig, shop: Data<Shop>) {
+    let forms = web::FormConfig::default()
+        .limit(MAX_FORM_BYTES)
+        .error_handler(|error, _| {
+            let refused = HttpResponse::BadRequest().json(BTreeMap::from([
+                ("error", error.to_string()),
+                ("remedy", "send the form as the shop's page does".into()),
+            ]));
+            actix_web::error::InternalError::from_response(error, refused).into()
+        });
+    app.app_data(forms)
+        .app_data(shop)
+        .service(asset(
+            "/shop.js",
+            JAVASCRIPT,
+            include_str!("../../assets/shop.js"),
+        ))
+        .service(asset(
+            "/shop.css",
+            "text/css; charset=utf-8",
+            include_str!("../../assets/shop.css"),
+        ))
+        .service(asset(
+            "/shop.svg",
+            "image/svg+xml",
+            include_str!("../../assets/shop.svg"),
+        ))
+        .service(only_get("/", web::get().to(browse)))
+        .service(only_get("/product/{id}", web::get().to(view)))
+        .service(only_get("/thanks", web::get().to(thanks)))
+        .service(only_post("/buy", web::post().to(buy)))
+        .service(only_post("/log-out", web::post().to(log_out)))
+        .service(get_and_post(
+            "/sign-up",
+            web::get().to(sign_up_form),
+            web::post().to(sign_up),
+        ))
+        .service(get_and_post(
+            "/log-in",
+            web::get().to(log_in_form),
+            web::post().to(log_in),
+        ));
+}
+
+fn only_post(path: &str, post: Route) -> Resource {
+    let other = web::to(|| async { wrong_method("POST") });
+    web::resource(path).route(post).default_service(other)
+}
+
+fn get_and_post(path: &str, get: Route, post: Route) -> Resource {
+    let other = web::to(|| async { wrong_method("GET, POST") });
+    web::resource(path)
+        .route(get)
+        .route(post)
+        .default_service(other)
+}
+
+async fn browse(state: Data<EdgeState>, shop: Data<Shop>, request: HttpRequest) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    let click = ShopClick::new("browse", state.edge.clock());
+    let page = ListPage {
+        frame: Frame::new(&request, &visitor, vec![click]),
+        goods: goods::all(),
+    };
+    answer(StatusCode::OK, &visitor, &page)
+}
+
+async fn view(
+    state: Data<EdgeState>,
+    shop: Data<Shop>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    let Some(good) = goods::find(&id) else {
+        return missing(&request, &visitor);
+    };
+    let click = ShopClick::new("view", state.edge.clock()).of(good);
+    let frame = Frame::new(&request, &visitor, vec![click]);
+    answer(StatusCode::OK, &visitor, &ProductPage { frame, good })
+}
+
+async fn thanks(state: Data<EdgeState>, shop: Data<Shop>, request: HttpRequest) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    let frame = Frame::new(&request, &visitor, Vec::new());
+    answer(StatusCode::OK, &visitor, &ThanksPage { frame })
+}
+
+async fn buy(
+    state: Data<EdgeState>,
+    shop: Data<Shop>,
+    request: HttpRequest,
+    fields: FormFields,
+) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    let good = fields.get("product_id").and_then(|id| goods::find(id));
+    let quantity = fields.get("quantity").and_then(|text| text.parse().ok());
+    let (Some(good), Some(quantity @ 1..=9)) = (good, quantity) else {
+        return missing(&request, &visitor);
+    };
+    let id = identity::generate_id(&**state.edge.clock());
+    let id = id.simple().to_string();
+    let order = format!("W-{}", id[id.len() - 12..].to_uppercase());
+    let click = ShopClick::new("buy", state.edge.clock())
+        .of(good)
+        .bought(quantity, order);
+    shop.change(&visitor, |session| session.show_next(click));
+    redirect(&visitor, "/thanks")
+}
+
+async fn sign_up_form(
+    state: Data<EdgeState>,
+    shop: Data<Shop>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    account_form(&request, &visitor, AccountForm::SignUp, "")
+}
+
+async fn log_in_form(
+    state: Data<EdgeState>,
+    shop: Data<Shop>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    account_form(&request, &visitor, AccountForm::LogIn, "")
+}
+
+async fn sign_up(
+    state: Data<EdgeState>,
+    shop: Data<Shop>,
+    request: HttpRequest,
+    fields: FormFields,
+) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    let opened = with_accounts(&shop, &fields, |shop, name, password| {
+        shop.accounts.open(name, password)
+    });
+    match opened.await {
+        Ok(customer) => {
+            shop.log_in(&state, &visitor, customer, "sign_up");
+            redirect(&visitor, "/")
+        }
+        Err(complaint) => account_form(&request, &visitor, AccountForm::SignUp, complaint),
+    }
+}
+
+async fn log_in(
+    state: Data<EdgeState>,
+    shop: Data<Shop>,
+    request: HttpRequest,
+    fields: FormFields,
+) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    let found = with_accounts(&shop, &fields, |shop, name, password| {
+        let found = shop.accounts.find(name, password);
+        found.ok_or("No account has this name and password.")
+    });
+    match found.await {
+        Ok(customer) => {
+            shop.log_in(&state, &visitor, customer, "log_in");
+            redirect(&visitor, "/")
+        }
+        Err(complaint) => account_form(&request, &visitor, AccountForm::LogIn, complaint),
+    }
+}
+
+/// Looks into the accounts on a blocking thread, because a password's hash takes as long
+/// as many clicks.
+async fn with_accounts(
+    shop: &Data<Shop>,
+    fields: &FormFields,
+    look: fn(&Shop, &str, &str) -> Result<Customer, &'static str>,
+) -> Result<Customer, &'static str> {
+    let field = |name| fields.get(name).map_or("", String::as_str);
+    let name = field("name").trim().to_owned();
+    let password = field("password").to_owned();
+    let shop = shop.clone();
+    web::block(move || look(&shop, &name, &password))
+        .await
+        .expect("a password's hash does not panic")
+}
+
+async fn log_out(state: Data<EdgeState>, shop: Data<Shop>, request: HttpRequest) -> HttpResponse {
+    let visitor = shop.visitor(&state, &request);
+    let customer = visitor.session.customer.as_ref();
+    let click = ShopClick::new("log_out", state.edge.clock()).by(customer);
+    shop.change(&visitor, |session| {
+        // Only a customer who is logged in can log out; a second press is not a click.
+        if session.customer.take().is_some() {
+            session.show_next(click);
+        }
+    });
+    redirect(&visitor, "/")
+}
+
+fn missing(request: &HttpRequest, visitor: &ShopVisitor) -> HttpResponse {
+    let frame = Frame::new(request, visitor, Vec::new());
+    answer(StatusCode::NOT_FOUND, visitor, &MissingPage { frame })
+}
+
+fn account_form(
+    request: &HttpRequest,
+    visitor: &ShopVisitor,
+    form: AccountForm,
+    complaint: &'static str,
+) -> HttpResponse {
+    let status = match complaint {
+        "" => StatusCode::OK,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let page = AccountPage {
+        frame: Frame::new(request, visitor, Vec::new()),
+        form,
+        complaint,
+    };
+    answer(status, visitor, &page)
+}
+
+fn answer(status: StatusCode, visitor: &ShopVisitor, page: &impl Template) -> HttpResponse {
+    let html = page.render().expect("the templates write text into memory");
+    let mut answer = HttpResponse::build(status);
+    for cookie in visitor.cookies() {
+        answer.append_header((header::SET_COOKIE, cookie));
+    }
+    answer
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "strict-origin-when-cross-origin"))
+        .insert_header((
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+        ))
+        .body(html)
+}
+
+/// Answers 303: the browser gets the page that follows, and a reload does not send the
+/// form again.
+fn redirect(visitor: &ShopVisitor, to: &'static str) -> HttpResponse {
+    let mut answer = HttpResponse::SeeOther();
+    for cookie in visitor.cookies() {
+        answer.append_header((header::SET_COOKIE, cookie));
+    }
+    answer.insert_header((header::LOCATION, to)).finish()
+}
