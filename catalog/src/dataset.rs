@@ -2,7 +2,6 @@
 //! registered something, on a schedule, or when somebody asks for it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use duckdb::{Connection, OptionalExt, params};
 use parking_lot::Mutex;
@@ -10,23 +9,12 @@ use serde::{Deserialize, Serialize};
 use sink::Timestamp;
 use tokio::time::Instant;
 
-use crate::desk::Desk;
-use crate::engine::{Mode, Session};
-use crate::{Catalog, Error, copy, sandbox};
-
-/// A `[[dataset]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dataset {
-    /// Its table's name.
-    pub name: String,
-    /// One statement that reads; it may read the lake's tables, external ones and data sets that
-    /// stand before it.
-    pub sql: String,
-    /// How often it is made; without it, after each crawl that registered something.
-    #[serde(default, with = "humantime_serde::option")]
-    pub every: Option<Duration>,
-}
+use crate::catalog::Catalog;
+use crate::config::Dataset;
+use crate::db::engine::{Mode, Session};
+use crate::error::Error;
+use crate::query::views::Desk;
+use crate::query::{copy, sandbox};
 
 /// A data set and its newest run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -121,6 +121,28 @@ impl From<&duckdb::Error> for Trouble {
     }
 }
 
+/// Whose fault an error of somebody's SQL is.
+pub(crate) fn blame(error: &duckdb::Error, limit: Duration) -> Error {
+    let text = sentence(error);
+    let first = text.lines().next().unwrap_or(&text);
+    match Trouble::of(&text) {
+        Trouble::Interrupted => Error::TimedOut(limit),
+        Trouble::Memory => Error::TooLarge(format!(
+            "{first}: narrow the query, or raise catalog.query_memory"
+        )),
+        Trouble::Forbidden => Error::Refused(format!(
+            "{first}: only the lake's own objects and external tables can be read"
+        )),
+        Trouble::Other => Error::Invalid(text),
+        Trouble::Locked
+        | Trouble::Denied
+        | Trouble::Full
+        | Trouble::Corrupt
+        | Trouble::Missing
+        | Trouble::Failing => Error::Unavailable(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use duckdb::Connection;

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Catalog, Crawl};
+use crate::catalog::Catalog;
+use crate::registry::crawl::Crawl;
 
 /// How long it rests at least after a crawl before a commit makes it crawl again: partitions
 /// commit one after the other.

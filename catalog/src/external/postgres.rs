@@ -4,14 +4,16 @@
 use duckdb::{Connection, params};
 use secrecy::ExposeSecret;
 
-use super::External;
-use super::tree::Adoption;
-use crate::engine::{Engine, Mode, Session};
-use crate::error::sentence;
-use crate::loans::{Column, named};
-use crate::open::PATIENCE;
-use crate::remote::{POSTGRES, load, quoted};
-use crate::{Catalog, Config, Error, copy, schema};
+use crate::catalog::Catalog;
+use crate::config::{Config, External};
+use crate::db::access::{POSTGRES, load};
+use crate::db::columns::Column;
+use crate::db::database;
+use crate::db::engine::{Engine, Mode, PATIENCE, Session};
+use crate::error::{Error, sentence};
+use crate::external::adopt::Adoption;
+use crate::query::copy;
+use crate::sql::{named, quoted};
 
 /// How long a server may take to answer at all, in seconds, unless its words say otherwise.
 const CONNECT: u32 = 10;
@@ -77,7 +79,7 @@ pub(super) fn run(
 
 /// A database that has the server attached, to be read.
 fn attach(config: &Config, external: &External) -> Result<Connection, Error> {
-    let limits = schema::limits(config.query_memory, 1)?;
+    let limits = database::limits(config.query_memory, 1)?;
     let connection = Connection::open_in_memory_with_flags(limits)?;
     connection.execute_batch(&load(POSTGRES, &config.httpfs)?)?;
     let mut server = external.postgres.clone();
@@ -115,6 +117,6 @@ fn digest(session: &Session, table: &str) -> Result<Option<(Vec<Column>, String)
     };
     Ok(Some((
         owned.columns,
-        schema::digest(&session.connection, table)?,
+        database::digest(&session.connection, table)?,
     )))
 }

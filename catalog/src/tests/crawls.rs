@@ -9,13 +9,13 @@ use arrow::datatypes::UInt64Type;
 use sink::{Entry, Offset, Partition};
 
 use super::{ARRIVAL, Shore, VIEW, lines, moment};
-use crate::engine::Mode;
-use crate::open::PATIENCE;
-use crate::{Catalog, Crawl, schema};
+use crate::db::database::digest;
+use crate::db::engine::{Mode, PATIENCE};
+use crate::{Catalog, Crawl};
 
 /// Hashes of all that is a fold of the lake; the runs are not.
 pub(super) async fn digests(catalog: &Catalog) -> Vec<String> {
-    let work = |session: &mut crate::engine::Session| {
+    let work = |session: &mut crate::db::engine::Session| {
         [
             "partitions",
             "objects",
@@ -29,7 +29,7 @@ pub(super) async fn digests(catalog: &Catalog) -> Vec<String> {
             "products",
         ]
         .iter()
-        .map(|table| Ok(schema::digest(&session.connection, table)?))
+        .map(|table| Ok(digest(&session.connection, table)?))
         .collect()
     };
     catalog

@@ -43,7 +43,7 @@ async fn fault_34_a_deleted_or_corrupt_catalog_is_built_anew() {
 async fn fault_34_a_byte_flipped_in_any_block_ends_in_the_same_catalog() {
     /// DuckDB's headers, each with a checksum of its own, and of a block with one checksum a part.
     const HEADER: usize = 4 << 10;
-    const PART: usize = 32 << 10;
+    const PART: usize = 64 << 10;
     let shore = Shore::new().await;
     shore.commit(0, 0, &[VIEW, VIEW]).await;
     let path = shore.config().path;

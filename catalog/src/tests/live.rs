@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use sink::{Batch, Hour, Offset, Partition, Stretch};
 
 use super::{ARRIVAL, Click, Shore, VIEW, lines, moment, row};
-use crate::lend::Lend;
+use crate::db::table_function::Lend;
 use crate::{Catalog, Config, Timestamp};
 
 /// What the tail would hand over of these clicks.

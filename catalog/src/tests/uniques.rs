@@ -4,7 +4,7 @@ use sink::Timestamp;
 
 use super::crawls::digests;
 use super::{Click, Shore, VIEW, lines, moment};
-use crate::uniques::Kind;
+use crate::rollup::uniques::Kind;
 use crate::{Catalog, Filter, Metric, Step};
 
 /// Moments of some hours, days and months, as a URL has them.

@@ -1,0 +1,7 @@
+//! DuckDB: its connections, what they may reach, and how rows go from one to another.
+
+pub(crate) mod access;
+pub(crate) mod columns;
+pub(crate) mod database;
+pub(crate) mod engine;
+pub(crate) mod table_function;

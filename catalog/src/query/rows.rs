@@ -1,0 +1,233 @@
+//! The answer of a query, and how it is written for people.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use crate::error::Error;
+use crate::query::csv::line;
+
+/// Rows, as Arrow batches of one schema.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    /// Whether there were more rows than `catalog.query_rows`.
+    pub truncated: bool,
+    /// How long the query took.
+    pub took: Duration,
+    /// What is to be known of rows that the lake does not have yet.
+    pub note: Option<String>,
+}
+
+const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
+
+impl Rows {
+    /// # Errors
+    /// [`Error::Invalid`] for a column of a type that cannot be shown.
+    pub(crate) fn new(
+        schema: &Schema,
+        batches: &[RecordBatch],
+        truncated: bool,
+        took: Duration,
+    ) -> Result<Self, Error> {
+        let shown = |error: ArrowError| {
+            Error::Invalid(format!(
+                "a column cannot be shown, cast it to VARCHAR: {error}"
+            ))
+        };
+        let fields = schema.fields().iter();
+        let fields: Vec<Field> = fields
+            .map(|field| {
+                field
+                    .as_ref()
+                    .clone()
+                    .with_data_type(at_offset_zero(field.data_type()))
+            })
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        let mut shifted = Vec::with_capacity(batches.len());
+        for batch in batches {
+            let columns: Result<Vec<_>, _> = batch
+                .columns()
+                .iter()
+                .zip(schema.fields())
+                .map(|(array, field)| cast(array, field.data_type()))
+                .collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let columns = columns.map_err(shown)?;
+            for decimals in columns
+                .iter()
+                .filter_map(|column| column.as_primitive_opt::<Decimal128Type>())
+            {
+                // DuckDB sends whole numbers of 39 digits as decimals of 38.
+                decimals
+                    .validate_decimal_precision(decimals.precision())
+                    .map_err(shown)?;
+            }
+            let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options);
+            let batch = batch.map_err(shown)?;
+            formatters(&batch).map_err(shown)?;
+            shifted.push(batch);
+        }
+        Ok(Self {
+            schema,
+            batches: shifted,
+            truncated,
+            took,
+            note: None,
+        })
+    }
+
+    /// The columns: name and Arrow type.
+    #[must_use]
+    pub fn columns(&self) -> Vec<(String, String)> {
+        let fields = self.schema.fields().iter();
+        fields
+            .map(|field| (field.name().clone(), kind(field.data_type())))
+            .collect()
+    }
+
+    pub(crate) const fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The batches.
+    #[must_use]
+    pub fn batches(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
+    /// Every row's cells as text; none for NULL. UUIDs and moments read as people write them.
+    pub fn cells(&self) -> impl Iterator<Item = Vec<Option<String>>> + '_ {
+        self.batches.iter().flat_map(|batch| {
+            let columns =
+                formatters(batch).expect("every column was found to be one that can be shown");
+            (0..batch.num_rows()).map(move |row| {
+                let cells = columns.iter().zip(batch.columns());
+                cells
+                    .map(|(text, array)| array.is_valid(row).then(|| text.value(row).to_string()))
+                    .collect()
+            })
+        })
+    }
+
+    /// `{"columns":[{"name","type"}],"rows":[[…]],"truncated","took_ms"}`, and `"note"` where
+    /// there is one. Numbers are
+    /// numbers (not finite: null), what is nested is text.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let columns: Vec<_> = self
+            .columns()
+            .into_iter()
+            .map(|(name, kind)| serde_json::json!({ "name": name, "type": kind }))
+            .collect();
+        let numeric: Vec<bool> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.data_type().is_numeric() || *field.data_type() == DataType::Boolean)
+            .collect();
+        let mut rows = String::from("[");
+        for (number, cells) in self.cells().enumerate() {
+            rows.push_str(if number == 0 { "[" } else { ",[" });
+            for (place, (cell, numeric)) in cells.into_iter().zip(&numeric).enumerate() {
+                if place > 0 {
+                    rows.push(',');
+                }
+                match cell {
+                    None => rows.push_str("null"),
+                    Some(text) if *numeric => rows.push_str(match text.as_str() {
+                        "NaN" | "inf" | "-inf" => "null",
+                        number => number,
+                    }),
+                    Some(text) => rows.push_str(&serde_json::Value::from(text).to_string()),
+                }
+            }
+            rows.push(']');
+        }
+        rows.push(']');
+        let note = self.note.as_ref().map_or_else(String::new, |note| {
+            format!(r#","note":{}"#, serde_json::Value::from(note.as_str()))
+        });
+        format!(
+            r#"{{"columns":{},"rows":{rows},"truncated":{},"took_ms":{}{note}}}"#,
+            serde_json::Value::from(columns),
+            self.truncated,
+            self.took.as_millis()
+        )
+    }
+
+    /// CSV with a header, lines ending in CR LF. Text that a spreadsheet would take for a
+    /// formula gets a leading apostrophe.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let mut out = String::new();
+        let fields = self.schema.fields();
+        line(
+            &mut out,
+            fields.iter().map(|field| (field.name().as_str(), true)),
+        );
+        let text: Vec<bool> = fields
+            .iter()
+            .map(|field| !field.data_type().is_numeric() && !field.data_type().is_temporal())
+            .collect();
+        for cells in self.cells() {
+            let cells = cells.iter().map(|cell| cell.as_deref().unwrap_or_default());
+            line(&mut out, cells.zip(text.iter().copied()));
+        }
+        out
+    }
+}
+
+fn formatters(batch: &RecordBatch) -> Result<Vec<ArrayFormatter<'_>>, ArrowError> {
+    let columns = batch.columns().iter();
+    columns
+        .map(|array| ArrayFormatter::try_new(array.as_ref(), &OPTIONS))
+        .collect()
+}
+
+/// DuckDB names UTC by its name, which arrow shows only with a table of time zones.
+fn at_offset_zero(kind: &DataType) -> DataType {
+    let field = |field: &Field| {
+        field
+            .clone()
+            .with_data_type(at_offset_zero(field.data_type()))
+    };
+    match kind {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("+00:00".into())),
+        DataType::List(item) => DataType::List(Arc::new(field(item))),
+        DataType::FixedSizeList(item, n) => DataType::FixedSizeList(Arc::new(field(item)), *n),
+        DataType::Map(entries, sorted) => DataType::Map(Arc::new(field(entries)), *sorted),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|inner| field(inner)).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A type's name, short.
+fn kind(kind: &DataType) -> String {
+    match kind {
+        DataType::Timestamp(_, Some(_)) => "Timestamp (UTC)".into(),
+        DataType::Timestamp(_, None) => "Timestamp".into(),
+        other => other.to_string(),
+    }
+}

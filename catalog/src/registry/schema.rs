@@ -1,0 +1,240 @@
+//! The catalog's file: its tables, and what happens when it cannot be used as it is.
+
+use std::path::{Path, PathBuf};
+
+use duckdb::Connection;
+
+use crate::config::Config;
+use crate::db::access::Access;
+use crate::db::database::{digest, limits, ready};
+use crate::error::{Error, Trouble, sentence};
+use crate::names::OWN_TABLES;
+use crate::rollup::layers::{Layers, RETURNS, ROLLUP};
+
+/// The version of the tables; a file of another is built anew.
+const VERSION: u32 = 8;
+
+/// All below but the last four is a fold of the lake: a row of `partitions` is how far a partition
+/// is registered and in which hour its last object stands; `gaps` are the losses that the ledger
+/// accepted; `folded` says whether an object's rows are in the rollups, which `rollup` and
+/// `uniques` made plain, and `settled` how many rows of their fresh layers were folded last.
+/// `replay` is a replay's name, and empty for the live lake. `replays` says what each replay is
+/// of, `promoted` where one stands in the live rows' place, and `shown` what the tables show: the
+/// live objects that no promotion touches, and `pieces`, the parts of the others and of the
+/// replays' objects. The last four are the external tables' columns, objects (with the reason why
+/// one is not shown) and runs, and the data sets' runs.
+const TABLES: &str = r#"
+CREATE TABLE meta (
+    version UINTEGER, lake VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR);
+CREATE TABLE partitions (
+    replay VARCHAR, partition UINTEGER, registered_end UBIGINT, hour BIGINT,
+    PRIMARY KEY (replay, partition));
+CREATE TABLE gaps (
+    partition UINTEGER, "first" UBIGINT, "end" UBIGINT, PRIMARY KEY (partition, "first"));
+CREATE TABLE objects (
+    replay VARCHAR, path VARCHAR PRIMARY KEY, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
+    appended_at TIMESTAMP WITH TIME ZONE, bytes UBIGINT,
+    "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
+    dropped UBIGINT, absent UBIGINT, letters VARCHAR,
+    occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
+    window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN, footer VARCHAR, folded BOOLEAN,
+    UNIQUE (replay, partition, "first"));
+CREATE TABLE replays (
+    replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT, configuration VARCHAR,
+    begun_at TIMESTAMP WITH TIME ZONE, PRIMARY KEY (replay, partition));
+CREATE TABLE promoted (replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT);
+CREATE TABLE pieces (
+    replay VARCHAR, path VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
+    "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
+    dropped UBIGINT, absent UBIGINT, letters VARCHAR,
+    occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
+    current BOOLEAN, cut BOOLEAN);
+CREATE VIEW shown AS
+    SELECT replay, path, partition, "first", "end", "rows", dead_letters, duplicates, differing,
+        dropped, absent, letters, occurred_least, occurred_greatest, current, false AS cut, folded
+    FROM objects WHERE replay = '' AND NOT EXISTS (
+        FROM promoted WHERE promoted.partition = objects.partition
+            AND promoted."first" < objects."end" AND objects."first" < promoted."end")
+    UNION ALL BY NAME SELECT *, true AS folded FROM pieces;
+CREATE TABLE visits (
+    kind VARCHAR, key UHUGEINT, hour TIMESTAMP WITH TIME ZONE, previous TIMESTAMP WITH TIME ZONE);
+CREATE TABLE settled (name VARCHAR PRIMARY KEY, "rows" UBIGINT);
+CREATE TABLE products (
+    product_id VARCHAR PRIMARY KEY, name VARCHAR, named_at TIMESTAMP WITH TIME ZONE);
+CREATE TABLE crawls (
+    number UBIGINT PRIMARY KEY, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
+    "full" BOOLEAN, "found" UBIGINT, registered UBIGINT, held UBIGINT, refused UBIGINT,
+    "foreign" UBIGINT, detail VARCHAR);
+CREATE TABLE external_tables (name VARCHAR PRIMARY KEY, columns VARCHAR);
+CREATE TABLE external_objects (
+    name VARCHAR, path VARCHAR, bytes UBIGINT, modified TIMESTAMP WITH TIME ZONE, "rows" UBIGINT,
+    columns VARCHAR, reason VARCHAR, PRIMARY KEY (name, path));
+CREATE TABLE external_runs (
+    name VARCHAR, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT, "found" UBIGINT,
+    adopted UBIGINT, "rows" UBIGINT, quarantined UBIGINT, gone UBIGINT, detail VARCHAR);
+CREATE TABLE dataset_runs (
+    name VARCHAR, number UBIGINT, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
+    "rows" UBIGINT, error VARCHAR, PRIMARY KEY (name, number));
+"#;
+
+/// The columns of the rollups' layers.
+const ROLLUPS: [(Layers, &str); 2] = [
+    (
+        ROLLUP,
+        "dimension VARCHAR, grain VARCHAR, moment TIMESTAMP WITH TIME ZONE, value VARCHAR,
+            action VARCHAR, clicks UBIGINT, quantity DOUBLE, worth DOUBLE",
+    ),
+    (
+        RETURNS,
+        "kind VARCHAR, grain VARCHAR, moment TIMESTAMP WITH TIME ZONE,
+            previous TIMESTAMP WITH TIME ZONE, number BIGINT",
+    ),
+];
+
+/// Opens the file for `lake`, and makes it anew where it is damaged or another lake's.
+pub(crate) fn open(
+    config: &Config,
+    access: &Access,
+    lake: &str,
+    published: &str,
+) -> Result<Connection, Error> {
+    let path = config.path.as_path();
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::Unavailable(format!("{} cannot be made: {error}", folder.display()))
+        })?;
+    }
+    let fit = connect(config).and_then(|connection| {
+        let why = unfit(&connection, lake)?;
+        Ok((connection, why))
+    });
+    let (connection, why) = match fit {
+        Ok((connection, None)) => return ready(connection, access),
+        Ok((connection, Some(why))) => (Some(connection), why),
+        Err(error) => match Trouble::from(&error) {
+            Trouble::Locked => {
+                return Err(Error::InUse {
+                    path: path.to_owned(),
+                    published: published.to_owned(),
+                });
+            }
+            Trouble::Denied | Trouble::Full => return Err(error.into()),
+            _ => (None, sentence(&error)),
+        },
+    };
+    // The owner's lock is let go before the file is moved.
+    drop(connection);
+    tracing::warn!(
+        catalog = %path.display(), reason = why,
+        "the catalog's file cannot be used; it is moved aside and built anew from the lake"
+    );
+    move_aside(path)?;
+    let connection = connect(config)?;
+    if let Some(why) = unfit(&connection, lake)? {
+        return Err(Error::Unavailable(why));
+    }
+    ready(connection, access)
+}
+
+fn connect(config: &Config) -> Result<Connection, duckdb::Error> {
+    Connection::open_with_flags(&config.path, limits(config.memory, config.threads)?)
+}
+
+/// Makes the tables in an empty file, and reads all of a full one. Why it cannot be used,
+/// if it cannot.
+fn unfit(connection: &Connection, lake: &str) -> Result<Option<String>, duckdb::Error> {
+    connection.execute_batch("SET TimeZone = 'UTC'")?;
+    let tables: u64 = connection.query_row(
+        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'meta'",
+        [],
+        |row| row.get(0),
+    )?;
+    if tables == 0 {
+        create(connection, lake)?;
+        return Ok(None);
+    }
+    let (version, theirs): (u32, String) =
+        connection.query_row("SELECT version, lake FROM meta", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if version != VERSION {
+        return Ok(Some(format!(
+            "it is of version {version}, this program writes {VERSION}"
+        )));
+    }
+    if theirs != lake {
+        return Ok(Some(format!("it is of the lake at {theirs}")));
+    }
+    for table in OWN_TABLES {
+        digest(connection, table)?;
+    }
+    read_indexes(connection)?;
+    Ok(None)
+}
+
+/// Looks every key up in its index, since DuckDB reads an index's blocks only when it needs them,
+/// which would be in the middle of a crawl. Nothing is inserted.
+fn read_indexes(connection: &Connection) -> Result<(), duckdb::Error> {
+    let mut statement = connection.prepare(
+        "SELECT format('INSERT INTO \"{}\" FROM \"{}\" ON CONFLICT ({}) DO NOTHING', table_name,
+            table_name, list_aggregate(list_transform(constraint_column_names,
+                lambda name: format('\"{}\"', name)), 'string_agg', ', '))
+         FROM duckdb_constraints()
+         WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE')
+            AND database_name = current_database()",
+    )?;
+    let inserts = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for insert in inserts.collect::<Result<Vec<_>, _>>()? {
+        connection.execute(&insert, [])?;
+    }
+    Ok(())
+}
+
+fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
+    connection.execute_batch(TABLES)?;
+    for (layers, columns) in ROLLUPS {
+        connection.execute_batch(&layers.tables(columns))?;
+    }
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?, NULL, 0, '[]')",
+        duckdb::params![VERSION, lake],
+    )?;
+    Ok(())
+}
+
+/// Empties every table: the lake has become another topic's.
+pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
+    for table in OWN_TABLES {
+        if table != "meta" {
+            connection.execute_batch(&format!("DELETE FROM {table}"))?;
+        }
+    }
+    connection
+        .execute_batch("UPDATE meta SET topic = NULL, revision = revision + 1, promotions = '[]'")
+}
+
+/// Moves the file, and what DuckDB keeps beside it, to `….damaged`; an older one goes.
+fn move_aside(path: &Path) -> Result<(), Error> {
+    let beside = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let moved = std::fs::rename(path, beside(".damaged"));
+    let log = std::fs::remove_file(beside(".wal"));
+    for result in [moved, log] {
+        match result {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Unavailable(format!(
+                    "{} cannot be moved aside: {error}",
+                    path.display()
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

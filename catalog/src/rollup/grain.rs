@@ -1,0 +1,206 @@
+//! Units of time in which rows are counted beforehand, in UTC, and how a range is made of them.
+
+use chrono::{DateTime, Datelike, Days, Months, NaiveTime, Utc};
+use sink::Timestamp;
+
+use crate::sql::truncated;
+
+/// An hour, in the microseconds of a [`Timestamp`].
+pub(crate) const HOUR: i64 = 3_600_000_000;
+
+/// A unit of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Grain {
+    Hour,
+    Day,
+    /// A calendar month.
+    Month,
+}
+
+impl Grain {
+    pub(crate) const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Month];
+
+    /// Its word in the tables.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    /// SQL of its begin, over a moment.
+    pub(crate) fn begin(self, at: &str) -> String {
+        format!("make_timestamptz({})", truncated(self.name(), at))
+    }
+
+    /// The begin of the unit in which a moment lies. A moment beyond the calendar begins one.
+    fn floor(self, at: Timestamp) -> Timestamp {
+        let Some(now) = DateTime::from_timestamp_micros(at.micros()) else {
+            return at;
+        };
+        let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
+        match self {
+            Self::Hour => Timestamp::from_micros(at.hour().saturating_mul(HOUR)),
+            Self::Day => moment(midnight),
+            Self::Month => moment(midnight.with_day(1).unwrap_or(midnight)),
+        }
+    }
+
+    /// The first begin of a unit at a moment or after it.
+    fn ceiling(self, at: Timestamp) -> Timestamp {
+        let begin = self.floor(at);
+        if begin == at {
+            return at;
+        }
+        let now = begin.datetime();
+        let next = match self {
+            Self::Hour => return Timestamp::from_micros(begin.micros().saturating_add(HOUR)),
+            Self::Day => now.checked_add_days(Days::new(1)),
+            Self::Month => now.checked_add_months(Months::new(1)),
+        };
+        next.map_or(at, moment)
+    }
+}
+
+fn moment(at: DateTime<Utc>) -> Timestamp {
+    Timestamp::from_micros(at.timestamp_micros())
+}
+
+/// A range of time, made of whole units and what is left.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cover {
+    /// Whole units of a grain, from and until.
+    pub(crate) whole: Vec<(Grain, Timestamp, Timestamp)>,
+    /// What no whole unit covers; at most the two ends.
+    pub(crate) ragged: Vec<(Timestamp, Timestamp)>,
+    /// Whether the rollups may lack rows of the whole units, because of the backlog.
+    pub(crate) lacking: bool,
+}
+
+impl Cover {
+    /// `[from, to)` in units no longer than `longest`; all of it is ragged where that is none.
+    pub(crate) fn of(from: Timestamp, to: Timestamp, longest: Option<Grain>) -> Self {
+        let mut cover = Self::default();
+        cover.ragged.extend((from < to).then_some((from, to)));
+        let fitting = |grain: &Grain| Some(*grain) <= longest;
+        for grain in Grain::ALL.into_iter().rev().filter(fitting) {
+            for (from, to) in std::mem::take(&mut cover.ragged) {
+                let (first, end) = (grain.ceiling(from), grain.floor(to));
+                if first < end {
+                    cover.whole.push((grain, first, end));
+                    let ends = [(from, first), (end, to)];
+                    cover.ragged.extend(ends.into_iter().filter(|(a, b)| a < b));
+                } else {
+                    cover.ragged.push((from, to));
+                }
+            }
+        }
+        cover
+    }
+
+    /// From when until when the whole units reach, which follow one another without a gap.
+    pub(crate) fn reach(&self) -> Option<(Timestamp, Timestamp)> {
+        let first = self.whole.iter().map(|(_, from, _)| *from).min()?;
+        let end = self.whole.iter().map(|(_, _, to)| *to).max()?;
+        Some((first, end))
+    }
+}
+
+/// A range, made longer up to whole months wherever nothing lies: `least` and `greatest` are
+/// the first and the last moment of all rows.
+pub(crate) fn widened(
+    (from, to): (Timestamp, Timestamp),
+    (least, greatest): (Timestamp, Timestamp),
+) -> (Timestamp, Timestamp) {
+    let month = Grain::Month;
+    (
+        if from <= least {
+            month.floor(from)
+        } else {
+            from
+        },
+        if to > greatest { month.ceiling(to) } else { to },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        let long = format!("{text}{}", &"2026-01-01T00:00:00Z"[text.len()..]);
+        Timestamp::parse_rfc3339(&long).unwrap()
+    }
+
+    #[test]
+    fn a_range_is_made_of_its_longest_whole_units() {
+        let check = |from: &str, to: &str, longest, whole: &[(&str, &str, &str)], ragged: &[_]| {
+            let cover = Cover::of(at(from), at(to), longest);
+            let mut units = cover.whole.clone();
+            units.sort_by_key(|(_, from, _)| *from);
+            let expect = whole.iter().map(|(grain, from, to)| {
+                let grain = Grain::ALL.into_iter().find(|one| one.name() == *grain);
+                (grain.unwrap(), at(from), at(to))
+            });
+            assert_eq!(units, expect.collect::<Vec<_>>(), "{from} {to}");
+            let mut ends = cover.ragged.clone();
+            ends.sort_unstable();
+            let expect: Vec<(&str, &str)> = ragged.to_vec();
+            let expect = expect.into_iter().map(|(from, to)| (at(from), at(to)));
+            assert_eq!(ends, expect.collect::<Vec<_>>(), "{from} {to}");
+        };
+        let all = Some(Grain::Month);
+        check(
+            "2026-01",
+            "2026-03",
+            all,
+            &[("month", "2026-01", "2026-03")],
+            &[],
+        );
+        check(
+            "2026-01-30T22:30",
+            "2026-03-02T01:00:01",
+            all,
+            &[
+                ("hour", "2026-01-30T23", "2026-01-31"),
+                ("day", "2026-01-31", "2026-02-01"),
+                ("month", "2026-02", "2026-03"),
+                ("day", "2026-03", "2026-03-02"),
+                ("hour", "2026-03-02", "2026-03-02T01"),
+            ],
+            &[
+                ("2026-01-30T22:30", "2026-01-30T23"),
+                ("2026-03-02T01", "2026-03-02T01:00:01"),
+            ],
+        );
+        check(
+            "2026-01",
+            "2026-02",
+            Some(Grain::Hour),
+            &[("hour", "2026-01", "2026-02")],
+            &[],
+        );
+        let minutes = ("2026-01-01T10:10", "2026-01-01T10:50");
+        check(minutes.0, minutes.1, all, &[], &[minutes]);
+        check("2026-01", "2026-02", None, &[], &[("2026-01", "2026-02")]);
+        check("2026-02", "2026-01", all, &[], &[]);
+    }
+
+    #[test]
+    fn a_range_is_longer_where_nothing_lies() {
+        let rows = (at("2026-01-10T10:10"), at("2026-01-20T20:20"));
+        let check = |range: (&str, &str), expect: (&str, &str)| {
+            let got = widened((at(range.0), at(range.1)), rows);
+            assert_eq!(got, (at(expect.0), at(expect.1)), "{range:?}");
+        };
+        check(
+            ("2026-01-10T10:10", "2026-01-20T20:21"),
+            ("2026-01", "2026-02"),
+        );
+        check(
+            ("2026-01-10T10:11", "2026-01-20T20:20"),
+            ("2026-01-10T10:11", "2026-01-20T20:20"),
+        );
+    }
+}

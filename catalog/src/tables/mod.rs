@@ -1,0 +1,7 @@
+//! The lake's tables as SQL over explicit lists of objects.
+
+pub(crate) mod piece;
+pub(crate) mod publish;
+pub(crate) mod select;
+pub(crate) mod table;
+pub(crate) mod view;
