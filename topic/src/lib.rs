@@ -16,6 +16,8 @@
 //!   from before the seek is delivered.
 //! - A revoke waits for its acknowledgement, within the backend's bound.
 
+mod backoff;
+mod blocking;
 pub mod clock;
 pub mod config;
 #[cfg(any(test, feature = "conformance"))]
@@ -26,6 +28,7 @@ pub mod kafka;
 pub mod log;
 pub mod record;
 
+pub use backoff::Backoff;
 pub use config::{Config, Open, open};
 pub use envelope::Envelope;
 pub use log::{

@@ -10,8 +10,9 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use sink::{Lake, Location};
 use tests::kafka::{self, Kafka};
+use tests::proxy::{Link, Proxy};
 use tokio::time::Instant;
-use topic::{AppendError, Draft, Event, Offset, Partition, Reader, Record, Topic};
+use topic::{AppendError, Config, Draft, Event, Offset, Partition, Reader, Record, Topic};
 
 use crate::commit_faults::worker;
 use crate::kafka_conformance::{fresh, open};
@@ -356,6 +357,57 @@ async fn a_topic_is_open_within_seconds_each_time() {
     }
     println!("the slowest of {OPENS} opens took {slowest:?}");
     assert!(slowest < Duration::from_secs(6), "{slowest:?}");
+}
+
+/// `prepare` beside a broker that was just starting once failed after ten seconds: "the brokers
+/// did not tell their cluster's id".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_that_are_just_starting_are_waited_for() {
+    /// Longer than one question to the brokers takes.
+    const START: Duration = Duration::from_secs(12);
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
+    let door = Proxy::start(kafka.brokers()).await.expect("a proxy");
+    door.set(Link::Reset);
+    let mut config = fresh(kafka, 1);
+    let behind = door.address().to_string();
+    config.url = config.url.replace(kafka.brokers(), &behind);
+    let opening = tokio::spawn(async move { open(&config).await });
+    tokio::time::sleep(START).await;
+    assert!(!opening.is_finished(), "it waits");
+    door.set(Link::Pass);
+    let topic = tokio::time::timeout(PATIENCE, opening).await;
+    let topic = topic.expect("in time").expect("no panic");
+    assert_eq!(topic.watermarks().await.expect("watermarks").len(), 1);
+}
+
+/// A session time-out that no default broker takes was once "reading is delayed" for ever, and
+/// the member healthy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_50_a_member_that_can_never_join_ends_with_the_remedy() {
+    let Some(kafka) = kafka::shared().await else {
+        return;
+    };
+    let config = Config {
+        session_timeout: Duration::from_secs(40 * 60),
+        ..fresh(kafka, 1)
+    };
+    let topic = open(&config).await;
+    let lake = Lake::new(
+        Arc::new(InMemory::new()),
+        Location::Folder("/simulated".into()),
+    );
+    let (_stop, _status, running) = worker(&topic, &lake, "fault-50");
+    let ended = tokio::time::timeout(PATIENCE, running).await;
+    let ended = ended.expect("it ends by itself").expect("no panic");
+    let error = ended.expect_err("a refusal").to_string();
+    for part in [
+        "topic.session_timeout is 40m",
+        "group.max.session.timeout.ms",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
 }
 
 async fn delete(kafka: &Kafka, topic: &str) {

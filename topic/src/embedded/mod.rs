@@ -29,6 +29,7 @@ use bytesize::ByteSize;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
+use crate::blocking::blocking;
 use crate::clock::SharedClock;
 use crate::{
     AppendError, Config, Identity, Offset, Open, Partition, ReadError, Reader, Record, Timestamp,
@@ -106,17 +107,6 @@ pub async fn open(config: &Config, folder: &Path, with: Open) -> Result<Arc<Embe
         writer,
         groups: Mutex::default(),
     }))
-}
-
-/// Runs what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ReadError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(ReadError::Unavailable(
-            "the work on the store was cut short".into(),
-        ))
-    })
 }
 
 impl Shared {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use tokio::time::Instant;
 
+use super::error::{Meaning, RefusedBy, refused_settings, unavailable};
 use super::meter::Meter;
-use super::settings::{self, ASK, Quiet, Settings};
+use super::settings::{ASK, Quiet, Settings};
 use super::wire::{kafka_offset, list, record};
 use crate::{Offset, Partition, ReadError, Record};
 
@@ -107,7 +108,7 @@ impl Fetchers {
                 .settings
                 .fetcher()
                 .create_with_context(Quiet)
-                .map_err(|error| settings::unavailable(&error))?,
+                .map_err(|error| refused_settings(&error))?,
         };
         let mut fetcher = Fetcher {
             consumer,
@@ -130,7 +131,7 @@ impl Fetcher {
         self.sure = true;
         self.consumer
             .assign(&at)
-            .map_err(|error| settings::unavailable(&error))
+            .map_err(|error| unavailable(&error))
     }
 
     /// Records from `next` on, until `limit`, or what is at hand, or `high`, or trouble.
@@ -177,7 +178,7 @@ impl Fetcher {
                     Ok(())
                 }
                 None => self.start(settings),
-                Some(Err(error)) => self.face(&error).map(|sentence| passing = sentence),
+                Some(Err(error)) => self.on_error(&error).map(|sentence| passing = sentence),
             };
             if let Err(error) = step {
                 return (records, Some(error));
@@ -190,17 +191,16 @@ impl Fetcher {
     }
 
     /// Whether an error is the answer, or one that may pass: then its sentence.
-    fn face(&self, error: &KafkaError) -> Result<String, ReadError> {
-        use RDKafkaErrorCode as Code;
+    fn on_error(&self, error: &KafkaError) -> Result<String, ReadError> {
         let partition = self.partition;
         let KafkaError::MessageConsumption(code) = error else {
-            return Err(settings::unavailable(error));
+            return Err(unavailable(error));
         };
-        match code {
-            Code::AutoOffsetReset | Code::OffsetOutOfRange => Err(ReadError::OutOfRange {
+        match Meaning::of(*code) {
+            Meaning::OutOfRange => Err(ReadError::OutOfRange {
                 partition: Some(partition),
             }),
-            Code::BadMessage | Code::BadCompression | Code::InvalidMessage => {
+            Meaning::Damaged => {
                 let offset = self.next;
                 Err(ReadError::Corrupt {
                     partition,
@@ -208,11 +208,9 @@ impl Fetcher {
                     detail: error.to_string(),
                 })
             }
-            Code::TopicAuthorizationFailed | Code::UnknownTopicOrPartition => {
-                Err(settings::unavailable(error))
-            }
-            // Among them: that the group's name, which nothing joins, is not permitted.
-            _ => Ok(error.to_string()),
+            Meaning::Refused(RefusedBy::TopicRight) | Meaning::NoTopic => Err(unavailable(error)),
+            // A fetcher joins no group, so that one refuses it is no matter.
+            Meaning::Refused(_) | Meaning::Reconnecting | Meaning::Passing => Ok(error.to_string()),
         }
     }
 }

@@ -17,6 +17,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 use tokio::sync::oneshot;
 
+use super::error::unavailable;
 use super::handover::Handover;
 use super::settings;
 use crate::{Offset, Partition, ReadError};
@@ -81,7 +82,7 @@ impl Member {
             }
         });
         if let Err(error) = assigned {
-            self.handover.fail(settings::unavailable(&error));
+            self.handover.fail(unavailable(&error));
             return;
         }
         let partitions = partitions(came);
@@ -115,7 +116,7 @@ impl Member {
             }
         }
         if let Err(error) = consumer.incremental_unassign(going) {
-            self.handover.fail(settings::unavailable(&error));
+            self.handover.fail(unavailable(&error));
         }
     }
 }

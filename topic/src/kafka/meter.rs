@@ -8,7 +8,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::settings::{self, ASK, Quiet, Settings};
+use super::error::{Meaning, refused_settings, unavailable};
+use super::settings::{ASK, Quiet, Settings};
 use super::wire::list;
 use crate::{Offset, Partition, ReadError, Timestamp, Watermarks};
 
@@ -30,27 +31,18 @@ impl Meter {
         let consumer = settings
             .meter()
             .create_with_context(Quiet)
-            .map_err(|error| {
-                // It fails on settings alone, so trying again is no remedy.
-                ReadError::Unfit(format!(
-                    "Kafka's client refuses the settings of [topic]: {error}"
-                ))
-            })?;
+            .map_err(|error| refused_settings(&error))?;
         Ok(Self {
             consumer,
             topic: settings.address.topic.clone(),
         })
     }
 
-    /// The cluster's own id.
-    pub(super) fn cluster(&self) -> Result<String, ReadError> {
-        self.consumer
-            .client()
-            .fetch_cluster_id(ASK)
-            .filter(|id| !id.is_empty())
-            .ok_or_else(|| {
-                ReadError::Unavailable("the brokers did not tell their cluster's id".into())
-            })
+    /// The cluster's own id; `None` if no broker tells it within `timeout`.
+    pub(super) fn cluster(&self, timeout: Duration) -> Option<String> {
+        let id = self.consumer.client().fetch_cluster_id(timeout);
+        self.drain();
+        id.filter(|id| !id.is_empty())
     }
 
     /// The topic's partitions, or `None` where there is no such topic.
@@ -58,7 +50,7 @@ impl Meter {
         let metadata = self
             .consumer
             .fetch_metadata(Some(&self.topic), ASK)
-            .map_err(|error| settings::unavailable(&error));
+            .map_err(|error| unavailable(&error));
         self.drain();
         let metadata = metadata?;
         let Some(topic) = metadata
@@ -68,12 +60,14 @@ impl Meter {
         else {
             return Ok(None);
         };
-        match topic.error().map(RDKafkaErrorCode::from) {
-            None => {}
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                return Ok(None);
-            }
-            Some(error) => return Err(ReadError::Unavailable(error.to_string())),
+        if let Some(code) = topic.error().map(RDKafkaErrorCode::from) {
+            let unknown =
+                code == RDKafkaErrorCode::UnknownTopic || Meaning::of(code) == Meaning::NoTopic;
+            return if unknown {
+                Ok(None)
+            } else {
+                Err(ReadError::Unavailable(code.to_string()))
+            };
         }
         let replicas = topic
             .partitions()
@@ -146,7 +140,7 @@ impl Meter {
                 Ok(Offset(u64::try_from(offset).unwrap_or(0)))
             }
             Some((Ok(()), _)) => Ok(high),
-            Some((Err(error), _)) => Err(settings::unavailable(&error)),
+            Some((Err(error), _)) => Err(unavailable(&error)),
             None => Err(ReadError::OutOfRange {
                 partition: Some(partition),
             }),
@@ -162,7 +156,7 @@ impl Meter {
         let asked = list(&self.topic, times);
         let answer = self.consumer.offsets_for_times(asked, ASK);
         self.drain();
-        answer.map_err(|error| settings::unavailable(&error))
+        answer.map_err(|error| unavailable(&error))
     }
 
     /// Takes what the client has to tell of itself, which else would pile up.
@@ -181,9 +175,7 @@ fn offset_of(answer: &TopicPartitionList, partition: Partition) -> Result<Offset
         .iter()
         .find(|e| mine(e.partition()))
         .ok_or_else(missing)?;
-    element
-        .error()
-        .map_err(|error| settings::unavailable(&error))?;
+    element.error().map_err(|error| unavailable(&error))?;
     match element.offset() {
         KafkaOffset::Offset(offset) => u64::try_from(offset).map(Offset).map_err(|_| missing()),
         _ => Err(ReadError::Unavailable(format!(

@@ -8,6 +8,7 @@
 //! which would tell a topic made anew from the one before it, is not to be had through
 //! `rdkafka`; the lake's own checks (watermarks, append time at the tip) find that out.
 
+mod error;
 mod fetch;
 mod handover;
 mod member;
@@ -34,6 +35,7 @@ use self::meter::Meter;
 use self::reader::KafkaReader;
 use self::settings::Settings;
 use self::writer::KafkaWriter;
+use crate::blocking::blocking;
 use crate::{
     AppendError, Identity, Offset, Partition, ReadError, Reader, Record, Timestamp, Topic,
     Watermarks, Writer,
@@ -104,13 +106,4 @@ impl Topic for KafkaTopic {
             group,
         )?))
     }
-}
-
-/// librdkafka's questions block; they run where blocking is allowed.
-async fn blocking<T: Send + 'static>(
-    question: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ReadError> {
-    tokio::task::spawn_blocking(question)
-        .await
-        .unwrap_or(Err(ReadError::Closed))
 }

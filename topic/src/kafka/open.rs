@@ -8,10 +8,19 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::Instant;
 
+use super::KafkaTopic;
+use super::error::unavailable;
 use super::meter::{Meter, Shape};
-use super::settings::{self, ASK, Quiet, Settings};
-use super::{KafkaTopic, blocking};
-use crate::{Config, Identity, Open, ReadError};
+use super::settings::{ASK, Quiet, Settings};
+use crate::blocking::blocking;
+use crate::{Backoff, Config, Identity, Open, ReadError};
+
+/// How long brokers may take to answer for the first time: they may be just starting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one of the questions meanwhile waits for its answer.
+const CONNECT_STEP: Duration = Duration::from_secs(2);
+/// The first wait between two of them, and the longest.
+const CONNECT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// Opens `host:port[,host:port…]/topic`.
 ///
@@ -21,7 +30,7 @@ use crate::{Config, Identity, Open, ReadError};
 pub async fn open(config: &Config, rest: &str, with: Open) -> Result<Arc<KafkaTopic>, ReadError> {
     let settings = Settings::new(config, rest)?;
     let meter = Arc::new(Meter::new(&settings)?);
-    let cluster = ask(&meter, Meter::cluster).await?;
+    let cluster = cluster(&settings, &meter, CONNECT_TIMEOUT).await?;
     let shape = match ask(&meter, Meter::shape).await? {
         Some(shape) => shape,
         None if with.create => make(&settings, &meter).await?,
@@ -43,6 +52,37 @@ pub async fn open(config: &Config, rest: &str, with: Open) -> Result<Arc<KafkaTo
     Ok(Arc::new(KafkaTopic::new(settings, meter, identity)))
 }
 
+/// The cluster's id. Brokers that are just starting do not tell it yet, so they are asked again
+/// for `timeout`.
+async fn cluster(
+    settings: &Settings,
+    meter: &Arc<Meter>,
+    timeout: Duration,
+) -> Result<String, ReadError> {
+    let brokers = &settings.address.brokers;
+    let deadline = Instant::now() + timeout;
+    let mut backoff = Backoff::new(CONNECT_BACKOFF.0, CONNECT_BACKOFF.1);
+    let mut told = false;
+    loop {
+        let answer = ask(meter, |meter| Ok(meter.cluster(CONNECT_STEP))).await?;
+        if let Some(id) = answer {
+            return Ok(id);
+        }
+        if Instant::now() >= deadline {
+            let seconds = timeout.as_secs();
+            return Err(ReadError::Unavailable(format!(
+                "no broker at {brokers} answered within {seconds} s: start the brokers, or correct \
+                 topic.url, topic.security and topic.sasl_*"
+            )));
+        }
+        if !told {
+            told = true;
+            tracing::warn!(brokers, "no broker answers yet; they are asked again");
+        }
+        tokio::time::sleep(backoff.wait()).await;
+    }
+}
+
 async fn ask<T: Send + 'static>(
     meter: &Arc<Meter>,
     question: impl FnOnce(&Meter) -> Result<T, ReadError> + Send + 'static,
@@ -55,7 +95,7 @@ fn admin(settings: &Settings) -> Result<AdminClient<Quiet>, ReadError> {
     settings
         .client()
         .create_with_context(Quiet)
-        .map_err(|error| settings::unavailable(&error))
+        .map_err(|error| unavailable(&error))
 }
 
 /// Makes the topic, and waits until every partition of it answers.
@@ -81,7 +121,7 @@ async fn make(settings: &Settings, meter: &Arc<Meter>) -> Result<Shape, ReadErro
         .operation_timeout(Some(ASK));
     let made = admin.create_topics([&wanted], &options).await;
     match made
-        .map_err(|error| settings::unavailable(&error))?
+        .map_err(|error| unavailable(&error))?
         .into_iter()
         .next()
     {
@@ -127,7 +167,7 @@ async fn examine(settings: &Settings, shape: &Shape) -> Result<(), ReadError> {
         Ok(Some(Err(error))) => return unread(topic, &error.to_string()),
         Ok(None) => return unread(topic, "no answer"),
         Err(error @ KafkaError::AdminOp(_)) => return unread(topic, &error.to_string()),
-        Err(error) => return Err(settings::unavailable(&error)),
+        Err(error) => return Err(unavailable(&error)),
     };
     let said = |key: &str| resource.get(key).and_then(|entry| entry.value.as_deref());
     let verdict = judge(topic, &said, shape.replicas, settings.batch_limit())?;
@@ -199,7 +239,25 @@ fn judge<'s>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::tests::settings;
     use super::*;
+
+    #[tokio::test]
+    async fn brokers_that_never_answer_are_told_with_the_remedy() {
+        let settings = settings("127.0.0.1:1");
+        let meter = Arc::new(Meter::new(&settings).unwrap());
+        let error = cluster(&settings, &meter, Duration::from_secs(1)).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, ReadError::Unavailable(_)), "{error}");
+        for part in [
+            "127.0.0.1:1",
+            "within 1 s",
+            "start the brokers",
+            "topic.url",
+        ] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
 
     #[test]
     fn a_topic_is_judged_by_its_settings() {

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 use tokio::time::Instant;
 
+use super::error::{Meaning, unavailable};
 use super::fetch::Fetchers;
 use super::handover::{Chunk, Handover, Order};
 use super::member::{Member, Seat};
-use super::settings::{self, Settings};
+use super::settings::Settings;
 use super::wire::{kafka_offset, list, record};
 use crate::{Offset, Partition, ReadError, Record};
 
@@ -25,10 +26,10 @@ const ROUND_BYTES: usize = 1024 * 1024;
 /// How long a full hand-over is waited for without polling. Past it the partitions are
 /// paused and polling goes on; before it nothing is, since a pause throws away what
 /// librdkafka has fetched ahead. Rebalances wait at most this long.
-const BREATH: Duration = Duration::from_secs(1);
+const HANDOVER_WAIT: Duration = Duration::from_secs(1);
 
 /// How long the thread sleeps at most when nobody wakes it.
-const NAP: Duration = Duration::from_millis(20);
+const IDLE_PARK: Duration = Duration::from_millis(20);
 
 /// How long a seek may find the partition's fetch not started before the partition is
 /// assigned anew at the position (after `auto.offset.reset=error` it never restarts by
@@ -48,6 +49,7 @@ struct Seek {
 pub(super) struct Poller {
     consumer: BaseConsumer<Member>,
     settings: Settings,
+    group: String,
     fetchers: Arc<Fetchers>,
     handover: Arc<Handover>,
     seeks: BTreeMap<Partition, Seek>,
@@ -58,7 +60,7 @@ pub(super) struct Poller {
 impl Poller {
     pub(super) fn new(
         consumer: BaseConsumer<Member>,
-        settings: Settings,
+        (settings, group): (Settings, String),
         fetchers: Arc<Fetchers>,
         handover: Arc<Handover>,
     ) -> Self {
@@ -66,6 +68,7 @@ impl Poller {
         Self {
             consumer,
             settings,
+            group,
             fetchers,
             handover,
             seeks,
@@ -78,11 +81,11 @@ impl Poller {
     pub(super) fn run(mut self) {
         self.handover.enter();
         while !self.handover.dropped() {
-            self.obey();
+            self.apply_orders();
             self.carry_out_seeks();
-            self.breathe();
+            self.backpressure();
             match self.round() {
-                Ok(true) => std::thread::park_timeout(NAP),
+                Ok(true) => std::thread::park_timeout(IDLE_PARK),
                 Ok(false) => {}
                 Err(fatal) => {
                     self.handover.fail(fatal);
@@ -90,12 +93,12 @@ impl Poller {
                 }
             }
         }
-        self.obey();
+        self.apply_orders();
         self.handover.end();
         // Dropping the consumer leaves the group; its last revoke calls back.
     }
 
-    fn obey(&mut self) {
+    fn apply_orders(&mut self) {
         let (orders, reports) = self.handover.orders();
         for order in orders {
             match order {
@@ -151,7 +154,10 @@ impl Poller {
             .seeks
             .iter()
             .map(|(p, seek)| (*p, kafka_offset(seek.offset)));
-        let answer = match self.consumer.seek_partitions(self.list(wanted), BREATH) {
+        let answer = match self
+            .consumer
+            .seek_partitions(self.list(wanted), HANDOVER_WAIT)
+        {
             Ok(answer) => answer,
             Err(error) => return tracing::debug!(%error, "a seek is tried again"),
         };
@@ -204,9 +210,9 @@ impl Poller {
     }
 
     /// Waits a little for room in the hand-over, then pauses; resumes when there is room.
-    fn breathe(&mut self) {
+    fn backpressure(&mut self) {
         if !self.throttled {
-            let deadline = Instant::now() + BREATH;
+            let deadline = Instant::now() + HANDOVER_WAIT;
             while self.handover.full() && !self.handover.dropped() {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
@@ -256,7 +262,7 @@ impl Poller {
         }
         match trouble {
             None => Ok(silent > 0),
-            Some(error) => self.face(&error).map(|()| false),
+            Some(error) => self.on_error(&error).map(|()| false),
         }
     }
 
@@ -288,26 +294,27 @@ impl Poller {
     }
 
     /// Tells the loop what an error of Kafka means; `Err` is one that nothing survives.
-    fn face(&mut self, error: &KafkaError) -> Result<(), ReadError> {
-        use RDKafkaErrorCode as Code;
-        match error {
-            KafkaError::MessageConsumptionFatal(_) => return Err(settings::unavailable(error)),
-            KafkaError::MessageConsumption(code) => match code {
-                // A partition that was assigned at zero, which retention has passed, may
-                // say so before it is paused; nothing is sought there.
-                Code::AutoOffsetReset | Code::OffsetOutOfRange if !self.any_running() => {}
-                Code::AutoOffsetReset | Code::OffsetOutOfRange => {
-                    self.handover
-                        .fail(ReadError::OutOfRange { partition: None });
-                }
-                Code::BadMessage | Code::BadCompression | Code::InvalidMessage => {
-                    self.stop_damaged();
-                }
-                // One broker that is away is librdkafka's own business.
-                Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut => {}
-                _ => self.handover.fail(settings::unavailable(error)),
-            },
-            _ => self.handover.fail(settings::unavailable(error)),
+    fn on_error(&mut self, error: &KafkaError) -> Result<(), ReadError> {
+        let code = match error {
+            KafkaError::MessageConsumption(code) => *code,
+            KafkaError::MessageConsumptionFatal(_) => return Err(unavailable(error)),
+            _ => {
+                self.handover.fail(unavailable(error));
+                return Ok(());
+            }
+        };
+        match Meaning::of(code) {
+            // A partition that was assigned at zero, which retention has passed, may
+            // say so before it is paused; nothing is sought there.
+            Meaning::OutOfRange if !self.any_running() => {}
+            Meaning::OutOfRange => {
+                self.handover
+                    .fail(ReadError::OutOfRange { partition: None });
+            }
+            Meaning::Damaged => self.stop_damaged(),
+            Meaning::Reconnecting => {}
+            Meaning::Refused(refusal) => return Err(refusal.error(&self.settings, &self.group)),
+            Meaning::NoTopic | Meaning::Passing => self.handover.fail(unavailable(error)),
         }
         Ok(())
     }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::error::{refused_settings, unavailable};
 use super::fetch::Fetchers;
 use super::handover::Handover;
 use super::member::Member;
 use super::poller::Poller;
-use super::settings::{self, Settings};
+use super::settings::Settings;
 use crate::{Event, Offset, Partition, ReadError, Reader};
 
 /// How long a reader that is dropped waits for the group to hear of it. Without the
@@ -37,13 +38,14 @@ impl KafkaReader {
         let mut consumer: BaseConsumer<Member> = settings
             .reader(group)
             .create_with_context(member)
-            .map_err(|error| settings::unavailable(&error))?;
+            .map_err(|error| refused_settings(&error))?;
         let bell = Arc::clone(&handover);
         consumer.set_nonempty_callback(move || bell.wake());
         consumer
             .subscribe(&[&settings.address.topic])
-            .map_err(|error| settings::unavailable(&error))?;
-        let poller = Poller::new(consumer, settings.clone(), fetchers, Arc::clone(&handover));
+            .map_err(|error| unavailable(&error))?;
+        let own = (settings.clone(), group.to_owned());
+        let poller = Poller::new(consumer, own, fetchers, Arc::clone(&handover));
         let (leaving, gone) = sync_channel(1);
         std::thread::Builder::new()
             .name("kafka-reader".into())

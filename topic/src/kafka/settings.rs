@@ -239,14 +239,32 @@ pub(super) fn tell(level: RDKafkaLogLevel, facility: &str, line: &str) {
     }
 }
 
-/// The world is bad: what librdkafka says, as the error that means "try again".
-pub(super) fn unavailable(error: &KafkaError) -> ReadError {
-    ReadError::Unavailable(error.to_string())
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use bytesize::ByteSize;
+
     use super::*;
+
+    /// The settings of the topic `clicks` on the brokers of a mock cluster.
+    pub(in crate::kafka) fn settings(brokers: &str) -> Settings {
+        let config = Config {
+            url: String::new(),
+            partitions: 1,
+            retention: Duration::from_secs(60),
+            retention_size: ByteSize(0),
+            queue: ByteSize::kib(64),
+            max_record: ByteSize::kib(16),
+            append_timeout: Duration::from_secs(2),
+            linger: Duration::from_millis(1),
+            session_timeout: Duration::from_secs(6),
+            security: "plaintext".into(),
+            sasl_mechanism: String::new(),
+            sasl_username: String::new(),
+            sasl_password: String::new().into(),
+            ca: std::path::PathBuf::new(),
+        };
+        Settings::new(&config, &format!("{brokers}/clicks")).unwrap()
+    }
 
     #[test]
     fn an_address_is_brokers_and_a_topic() {

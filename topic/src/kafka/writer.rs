@@ -138,28 +138,8 @@ mod tests {
     use rdkafka::mocking::MockCluster;
     use rdkafka::types::RDKafkaApiKey;
 
+    use super::super::settings::tests::settings;
     use super::*;
-    use crate::Config;
-
-    fn settings(cluster: &str) -> Settings {
-        let config = Config {
-            url: String::new(),
-            partitions: 1,
-            retention: Duration::from_secs(60),
-            retention_size: ByteSize(0),
-            queue: ByteSize::kib(64),
-            max_record: ByteSize::kib(16),
-            append_timeout: Duration::from_secs(2),
-            linger: Duration::from_millis(1),
-            session_timeout: Duration::from_secs(6),
-            security: "plaintext".into(),
-            sasl_mechanism: String::new(),
-            sasl_username: String::new(),
-            sasl_password: String::new().into(),
-            ca: std::path::PathBuf::new(),
-        };
-        Settings::new(&config, &format!("{cluster}/clicks")).unwrap()
-    }
 
     fn draft() -> Vec<Draft> {
         vec![Draft {
