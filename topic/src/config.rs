@@ -1,7 +1,6 @@
 //! `[topic]`: where the clicks wait, and how many of them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -9,7 +8,6 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::clock::SharedClock;
-use crate::{ReadError, Topic};
 
 /// The keys of `[topic]`; the defaults and their reasons stand in `compose/default.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -56,22 +54,4 @@ pub struct Open {
     pub clock: SharedClock,
     /// Whether a topic that does not exist is made.
     pub create: bool,
-}
-
-/// Opens the topic that `config.url` names.
-///
-/// # Errors
-/// [`ReadError::Unfit`] for a URL of another kind or a topic whose settings do not
-/// allow exactly-once, [`ReadError::Unavailable`] where nobody answers.
-pub async fn open(config: &Config, with: Open) -> Result<Arc<dyn Topic>, ReadError> {
-    if let Some(folder) = config.url.strip_prefix("file:") {
-        return Ok(crate::embedded::open(config, folder.as_ref(), with).await?);
-    }
-    if let Some(rest) = config.url.strip_prefix("kafka://") {
-        return Ok(crate::kafka::open(config, rest, with).await?);
-    }
-    Err(ReadError::Unfit(format!(
-        "topic.url is {:?}: write file:FOLDER or kafka://HOST:PORT/TOPIC",
-        config.url
-    )))
 }

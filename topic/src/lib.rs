@@ -26,13 +26,15 @@ pub mod embedded;
 pub mod envelope;
 pub mod kafka;
 pub mod log;
+mod open;
 pub mod record;
 
 pub use backoff::Backoff;
-pub use config::{Config, Open, open};
+pub use config::{Config, Open};
 pub use envelope::Envelope;
 pub use log::{
     AppendError, Delivery, Event, Identity, Placed, ReadError, Reader, Revocation, Topic,
     Watermarks, Writer,
 };
+pub use open::open;
 pub use record::{Draft, Offset, Partition, Record, Timestamp};

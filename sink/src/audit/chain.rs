@@ -2,7 +2,8 @@
 
 use topic::{Offset, Partition, Watermarks};
 
-use super::{Audit, Finding, restore};
+use super::finding::{Finding, restore};
+use super::report::Audit;
 use crate::{Counts, Footer, Ledger};
 
 /// An object's range and counts.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use topic::clock::STEP_BACK;
 use topic::{Offset, Partition, Timestamp};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::object::contents::Rows;
 use crate::{Footer, ObjectName};
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use topic::{Offset, Partition};
 
-use super::{Audit, Finding};
+use super::finding::Finding;
+use super::report::Audit;
 use crate::{Footer, ObjectName};
 
 /// What to do where the catalog and the lake disagree.

@@ -11,11 +11,11 @@ mod finding;
 mod ids;
 mod inspect;
 mod listing;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use serde::{Deserialize, Serialize};
 use topic::{Partition, Watermarks};
 
 use self::chain::Link;
@@ -26,49 +26,10 @@ use crate::{Error, Lake, Ledger, ObjectName};
 pub use self::finding::{Finding, restore};
 pub use self::ids::{Stretch, Twin, Window};
 pub use self::listing::{Listed, Listing};
+pub use self::report::Audit;
 
 /// How many objects are read ahead.
 const READERS: usize = 3;
-
-/// The verdict. `acknowledged = rows + dead_letters + duplicates + dropped + pending + lost -
-/// doubled`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Audit {
-    /// Records of the topic since `origin`, less what a `gap` accepted.
-    pub acknowledged: u64,
-    /// Rows of the lake.
-    pub rows: u64,
-    /// Dead letters of the lake.
-    pub dead_letters: u64,
-    /// Records whose id had been seen shortly before.
-    pub duplicates: u64,
-    /// Records that a rule left out.
-    pub dropped: u64,
-    /// Records beyond the lake's tips.
-    pub pending: u64,
-    /// Records that should be in the lake and are not.
-    pub lost: u64,
-    /// Offsets that stand in the lake more often than once.
-    pub doubled: u64,
-    /// Rows whose id an earlier row within the window bears.
-    pub repeated: u64,
-    /// Offsets without a record (a broker's own marks).
-    pub absent: u64,
-    /// Objects that were looked at.
-    pub objects: u64,
-    /// Objects of another configuration, whose window nobody knows: their ids were not compared.
-    pub other_windows: u64,
-    /// What was found.
-    pub findings: Vec<Finding>,
-}
-
-impl Audit {
-    /// Whether every acknowledged click is there once.
-    #[must_use]
-    pub const fn clean(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.repeated == 0 && self.findings.is_empty()
-    }
-}
 
 /// What the audit holds the lake against.
 #[derive(Debug, Clone)]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 
-use super::{Fixture, append, contents, draft, drafts, everything, settled, text};
+use super::fixture::{
+    EVENT_TIMEOUT, Fixture, append, contents, draft, drafts, everything, settled, text,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::{AppendError, Draft, Offset, Partition};
 
@@ -222,7 +224,7 @@ pub(super) async fn a_flush_waits_for_what_was_taken(fixture: &mut dyn Fixture) 
     let topic = fixture.fresh(2).await;
     let writer = topic.writer().expect("the topic gives its writer");
     let mut delivery = writer.append(drafts(0..10)).expect("the queue has room");
-    assert!(writer.flush(super::PATIENCE).await, "a flush ends in time");
+    assert!(writer.flush(EVENT_TIMEOUT).await, "a flush ends in time");
     let settled = futures::poll!(&mut delivery);
     assert!(
         settled.is_ready(),

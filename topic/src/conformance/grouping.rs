@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{
-    Fixture, append, assigned_all, drafts, event, everything, join, read, revoked, silent,
+use super::fixture::{
+    EVENT_TIMEOUT, Fixture, append, assigned_all, drafts, event, everything, join, read, revoked,
+    silent,
 };
 use crate::{Event, Offset, Partition, Reader};
 
@@ -61,7 +62,7 @@ pub(super) async fn two_members_share_the_partitions(fixture: &mut dyn Fixture) 
     let tips = Tips::default();
     let mut readers = [join(&topic), join(&topic)];
     let mut seen = [Seen::default(), Seen::default()];
-    let deadline = tokio::time::Instant::now() + super::PATIENCE;
+    let deadline = tokio::time::Instant::now() + EVENT_TIMEOUT;
     let mut sent = 200;
     loop {
         assert!(

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{
-    Fixture, append, assigned_all, contents, draft, drafts, join, read, records, silent, text,
+use super::fixture::{
+    EVENT_TIMEOUT, Fixture, append, assigned_all, contents, draft, drafts, join, out_of_range,
+    read, records, silent, text,
 };
-use crate::{Offset, Partition, ReadError, Timestamp};
+use crate::{Offset, Partition, Timestamp};
 
 const P: Partition = Partition(0);
 
@@ -176,7 +177,7 @@ pub(super) async fn a_dropped_call_loses_nothing(fixture: &mut dyn Fixture) {
         .seek(P, Offset(0))
         .expect("an assigned partition is sought");
     let mut found = Vec::new();
-    let deadline = tokio::time::Instant::now() + super::PATIENCE;
+    let deadline = tokio::time::Instant::now() + EVENT_TIMEOUT;
     for number in 0..30 {
         append(&topic, vec![draft("k", &number.to_string())]).await;
         // Far too short on purpose: most calls are dropped half-way.
@@ -204,32 +205,9 @@ pub(super) async fn a_position_beyond_the_end_is_out_of_range(fixture: &mut dyn 
     append(&topic, drafts(0..3)).await;
     let mut reader = join(&topic);
     assigned_all(&mut reader, 1).await;
-    super::reading::out_of_range(&mut reader, Offset(1_000)).await;
+    out_of_range(&mut reader, Offset(1_000)).await;
     reader
         .seek(P, Offset(1))
         .expect("a right position is sought after a wrong one");
     assert_eq!(read(&mut reader, 2).await[0].1.offset, Offset(1));
-}
-
-/// Asserts that seeking there, or the next call, says that it is out of range.
-pub(super) async fn out_of_range(reader: &mut Box<dyn crate::Reader>, offset: Offset) {
-    let sought = match reader.seek(P, offset) {
-        Err(error) => Err(error),
-        Ok(()) => loop {
-            let next = tokio::time::timeout(super::PATIENCE, reader.next()).await;
-            match next.expect("a wrong position is noticed in time") {
-                Err(ReadError::Unavailable(_)) => {}
-                other => break other.map(|event| panic!("expected an error, not {event:?}")),
-            }
-        },
-    };
-    assert!(
-        matches!(
-            sought,
-            Err(ReadError::OutOfRange {
-                partition: None | Some(P)
-            })
-        ),
-        "a position outside low..=high is out of range, not {sought:?}"
-    );
 }

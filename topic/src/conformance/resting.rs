@@ -1,6 +1,6 @@
 //! What outlives a process, and what does not outlive its time.
 
-use super::{Fixture, append, assigned_all, drafts, everything, join, read, reading};
+use super::fixture::{Fixture, append, assigned_all, drafts, everything, join, out_of_range, read};
 use crate::{Offset, Partition};
 
 pub(super) async fn a_restart_keeps_everything(fixture: &mut dyn Fixture) {
@@ -43,7 +43,7 @@ pub(super) async fn retention_moves_low_and_below_it_is_out_of_range(fixture: &m
     assert!(marks.high >= Offset(50), "high never steps back");
     let mut reader = join(&topic);
     assigned_all(&mut reader, 1).await;
-    reading::out_of_range(&mut reader, Offset(0)).await;
+    out_of_range(&mut reader, Offset(0)).await;
     let placed = append(&topic, drafts(50..51)).await[0];
     assert_eq!(placed.offset, marks.high, "offsets go on");
     reader

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 
 use super::tests::{Folder, config};
 use super::*;
@@ -12,7 +13,7 @@ use crate::Draft;
 /// What makes a started test the child, in its working directory.
 const NOTE: &str = "this-process-appends";
 /// How long a test waits for the child's next line.
-const PATIENCE: Duration = Duration::from_secs(30);
+const CHILD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A value of a few kilobytes that does not compress, so that a journal fills.
 fn value(number: usize) -> Vec<u8> {
@@ -114,12 +115,12 @@ impl Answers {
         let started = tokio::time::Instant::now();
         loop {
             assert!(
-                started.elapsed() < PATIENCE,
+                started.elapsed() < CHILD_TIMEOUT,
                 "the child comes so far in time"
             );
             let line = self
                 .lines
-                .recv_timeout(PATIENCE)
+                .recv_timeout(CHILD_TIMEOUT)
                 .expect("the child answers");
             if let Some(at) = line.find("pid ") {
                 self.process = Some(line[at + 4..].to_owned());
@@ -141,7 +142,7 @@ impl Answers {
     /// Kills the child and takes what it had said.
     fn kill(mut self) -> Vec<usize> {
         self.end();
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+        while let Ok(line) = self.lines.recv_timeout(CHILD_TIMEOUT) {
             if let Some(number) = line.strip_prefix("ok ").and_then(|rest| rest.parse().ok()) {
                 self.acknowledged.push(number);
             }

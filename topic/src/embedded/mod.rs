@@ -5,11 +5,14 @@
 //! partition is a keyspace of its own; retention drops it whole. A store that fails is
 //! closed and opened again; meanwhile appends are refused with the reason.
 
+mod error;
 mod folder;
 mod group;
 mod memory;
+mod placement;
 mod reader;
 mod segment;
+mod shared;
 mod store;
 mod stored;
 mod writer;
@@ -20,9 +23,8 @@ mod crash;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytesize::ByteSize;
@@ -30,16 +32,17 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::blocking::blocking;
-use crate::clock::SharedClock;
 use crate::{
     AppendError, Config, Identity, Offset, Open, Partition, ReadError, Reader, Record, Timestamp,
     Topic, Watermarks, Writer,
 };
 use group::Group;
+use placement::Placement;
 use reader::Member;
 use segment::Limits;
-use store::{Settings, Store};
-use writer::{Appender, Placement};
+use shared::Shared;
+use store::Settings;
+use writer::Appender;
 
 /// How many bytes a fetch brings at most, unless a single record is larger.
 const FETCH_BYTES: usize = 4 << 20;
@@ -50,19 +53,6 @@ pub struct Embedded {
     shared: Arc<Shared>,
     writer: Arc<Appender>,
     groups: Mutex<HashMap<String, Arc<Group>>>,
-}
-
-/// What the topic, its writer's task and its readers share.
-struct Shared {
-    /// None while a failed store is being opened again.
-    store: RwLock<Option<Store>>,
-    folder: PathBuf,
-    settings: Settings,
-    retention: Duration,
-    clock: SharedClock,
-    placement: Placement,
-    /// Counts commits, and wakes the readers.
-    appended: watch::Sender<u64>,
 }
 
 /// Opens the topic in `folder`, or makes it where `with.create` says so.
@@ -107,70 +97,6 @@ pub async fn open(config: &Config, folder: &Path, with: Open) -> Result<Arc<Embe
         writer,
         groups: Mutex::default(),
     }))
-}
-
-impl Shared {
-    /// Opens the store for the first time.
-    fn open(&self) -> Result<Identity, ReadError> {
-        let store = Store::open(&self.folder, self.settings, self.clock.now())?;
-        let identity = store.identity.clone();
-        *self.store.write() = Some(store);
-        Ok(identity)
-    }
-
-    /// Does something with the open store; blocks.
-    fn with<T>(&self, work: impl FnOnce(&Store) -> Result<T, ReadError>) -> Result<T, ReadError> {
-        match &*self.store.read() {
-            Some(store) => work(store),
-            None => Err(ReadError::Unavailable(
-                "it is being opened again after a failure".into(),
-            )),
-        }
-    }
-
-    /// Does something with the open store on a thread that may block.
-    async fn run<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let shared = Arc::clone(self);
-        blocking(move || shared.with(work)).await
-    }
-
-    /// Closes a failed store and opens it again. While the disk takes nothing the
-    /// failed one stays, so that readers go on.
-    async fn reopen(self: &Arc<Self>) -> Result<(), String> {
-        let shared = Arc::clone(self);
-        let reopened = blocking(move || {
-            let full = |error: std::io::Error| ReadError::Unavailable(error.to_string());
-            folder::probe(&shared.folder).map_err(full)?;
-            let mut slot = shared.store.write();
-            // The lock goes with the old store, whose last pages the kernel may have
-            // given up: they are written anew before anything is built on them.
-            drop(slot.take());
-            folder::rewrite(&shared.folder).map_err(full)?;
-            let settings = Settings {
-                create: false,
-                ..shared.settings
-            };
-            *slot = Some(Store::open(&shared.folder, settings, shared.clock.now())?);
-            Ok(())
-        });
-        reopened.await.map_err(|error| error.to_string())?;
-        self.appended.send_modify(|commits| *commits += 1);
-        Ok(())
-    }
-
-    /// Drops what is older than the retention, or over its size.
-    async fn retain(self: &Arc<Self>) -> Result<(), String> {
-        let cutoff = self.clock.now().minus(self.retention);
-        let retained = self.run(move |store| {
-            store
-                .retain(cutoff)
-                .map_err(|error| ReadError::Unavailable(store::sentence(&error)))
-        });
-        retained.await.map_err(|error| error.to_string())
-    }
 }
 
 impl Embedded {

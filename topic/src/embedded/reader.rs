@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
-use super::Shared;
 use super::group::Group;
 use super::segment::Limits;
+use super::shared::Shared;
 use super::store::{BATCH_BYTES, BATCH_RECORDS};
 use crate::{Event, Offset, Partition, ReadError, Reader, Record};
 

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use fjall::{Keyspace, KeyspaceCreateOptions};
 
+use super::error::sentence;
 use super::memory;
 use super::stored::Stored;
 use crate::{Offset, Partition, ReadError, Record, Timestamp};
@@ -170,7 +171,7 @@ fn open(
 
 /// What a failed read means: the disk does not answer, or what it answers is damaged.
 fn failure(partition: Partition, offset: Offset, error: &fjall::Error) -> ReadError {
-    let detail = super::store::sentence(error);
+    let detail = sentence(error);
     match error {
         fjall::Error::Io(_) | fjall::Error::Poisoned => ReadError::Unavailable(detail),
         fjall::Error::Storage(fjall::LsmError::Io(_)) => ReadError::Unavailable(detail),

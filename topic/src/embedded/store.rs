@@ -8,6 +8,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use parking_lot::{Mutex, RwLock};
 use rand::RngCore;
 
+use super::error::{sentence, unavailable};
 use super::memory::{self, Memory};
 use super::segment::{self, Limits, Segment};
 use super::stored::{self, Header};
@@ -58,19 +59,6 @@ struct Addition {
     high: Offset,
     /// Its bytes.
     more: u64,
-}
-
-/// A fjall error as a sentence.
-pub(super) fn sentence(error: &fjall::Error) -> String {
-    match error {
-        fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => io.to_string(),
-        fjall::Error::Poisoned => "a write or an fsync failed before".into(),
-        fjall::Error::Locked => "another clickweir has it open".into(),
-        fjall::Error::JournalRecovery(_) => {
-            "its journal is damaged before its end; restore the folder from a copy".into()
-        }
-        other => other.to_string(),
-    }
 }
 
 impl Store {
@@ -401,10 +389,6 @@ impl Store {
         }
         count
     }
-}
-
-fn unavailable(error: &fjall::Error) -> ReadError {
-    ReadError::Unavailable(sentence(error))
 }
 
 /// Cuts drafts into batches of at most [`BATCH_RECORDS`] and [`BATCH_BYTES`].

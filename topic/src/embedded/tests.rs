@@ -1,6 +1,8 @@
 //! The embedded topic against the suite, and what only it promises.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use super::*;
 use crate::clock::{Clock, SystemClock};

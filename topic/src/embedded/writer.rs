@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
-use super::Shared;
-use crate::{AppendError, Delivery, Draft, Partition, Placed, Writer};
+use super::error::sentence;
+use super::shared::Shared;
+use crate::{AppendError, Backoff, Delivery, Draft, Partition, Placed, ReadError, Writer};
 
 /// How many bytes of drafts one commit takes at most: a commit of that size still ends
 /// within a fraction of a second.
@@ -20,7 +20,7 @@ const COMMIT_BYTES: usize = 8 << 20;
 /// How often retention looks.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// The first and the longest wait before a failed store is opened again.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const REOPEN_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 type Settle = oneshot::Sender<Result<Vec<Placed>, AppendError>>;
 
@@ -305,7 +305,7 @@ fn append(shared: &Shared, group: Vec<Pending>) -> (Vec<Settlement>, Result<(), 
         }
         store
             .append(&drafts, shared.clock.now())
-            .map_err(|error| crate::ReadError::Unavailable(super::store::sentence(&error)))
+            .map_err(|error| ReadError::Unavailable(sentence(&error)))
     });
     match outcome {
         Ok(()) => {
@@ -334,12 +334,12 @@ fn append(shared: &Shared, group: Vec<Pending>) -> (Vec<Settlement>, Result<(), 
 
 /// Opens the store again, with back-off; false when nobody writes any more.
 async fn reopen(queue: &Queue, shared: &Arc<Shared>) -> bool {
-    let (mut wait, longest) = BACK_OFF;
+    let mut backoff = Backoff::new(REOPEN_BACKOFF.0, REOPEN_BACKOFF.1);
     loop {
         if queue.idle().1 {
             return false;
         }
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(backoff.wait()).await;
         match shared.reopen().await {
             Ok(()) => {
                 tracing::info!("the topic is open again");
@@ -347,28 +347,7 @@ async fn reopen(queue: &Queue, shared: &Arc<Shared>) -> bool {
             }
             Err(reason) => {
                 tracing::warn!(reason, "the topic cannot be opened again yet");
-                wait = (wait * 2).min(longest);
             }
         }
-    }
-}
-
-/// Where a draft goes.
-#[derive(Default)]
-pub(super) struct Placement {
-    /// The next keyless draft's place.
-    turn: AtomicU32,
-}
-
-impl Placement {
-    /// As librdkafka's default partitioner places a key, so that both backends agree;
-    /// keyless drafts go round.
-    pub(super) fn partition(&self, key: &[u8], count: u32) -> Partition {
-        let place = if key.is_empty() {
-            self.turn.fetch_add(1, Ordering::Relaxed)
-        } else {
-            crc32fast::hash(key)
-        };
-        Partition(place % count)
     }
 }

@@ -8,10 +8,10 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::Instant;
 
-use super::KafkaTopic;
 use super::error::unavailable;
 use super::meter::{Meter, Shape};
 use super::settings::{ASK, Quiet, Settings};
+use super::topic::KafkaTopic;
 use crate::blocking::blocking;
 use crate::{Backoff, Config, Identity, Open, ReadError};
 

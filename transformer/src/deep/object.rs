@@ -4,9 +4,9 @@ use sink::audit::{Finding, Stretch, Twin, Window};
 use sink::{Contents, ObjectName};
 use topic::{Offset, Record};
 
-use super::Deep;
 use super::decode::{Decoded, decode};
 use super::records::Records;
+use super::report::Deep;
 
 /// How many findings of one object are told one by one.
 const TOLD: u64 = 3;

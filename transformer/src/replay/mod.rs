@@ -6,17 +6,16 @@
 
 mod plan;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sink::{Hour, Lake, Outcome, Ranges, SealedBatch};
+use sink::{Hour, Lake, Outcome, SealedBatch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{Offset, Partition, ReadError, Record, Timestamp, Topic, Watermarks};
 
-pub use plan::{Span, begin};
+pub use plan::{Replay, Span, begin};
 
 use crate::partition::{Active, Shared};
 use crate::resume::{Place, Position};
@@ -26,17 +25,6 @@ use crate::{Config, Enrichment, Error};
 
 /// How many records are asked for at once; a fetch ends at some 4 MiB, too.
 const CHUNK: usize = 20_000;
-
-/// A replay that was begun: its lake, and what it holds when it is finished.
-#[derive(Debug, Clone)]
-pub struct Replay {
-    /// Its own lake, below the live one.
-    pub lake: Lake,
-    /// Its ranges.
-    pub ranges: Ranges,
-    /// Where the live lake began with each of them.
-    pub origins: BTreeMap<Partition, Offset>,
-}
 
 /// What a replay is made with.
 pub struct Parts {

@@ -1,12 +1,11 @@
 //! What is to be replayed: what was asked for, as ranges of offsets, held against what the
 //! topic retains and the lake has committed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sink::{Lake, Ledger, Ranges, ReplayName};
 use topic::{Offset, Partition, Timestamp, Topic};
 
-use super::Replay;
 use crate::{Config, Error};
 
 /// What somebody wants to be replayed.
@@ -28,6 +27,17 @@ pub enum Span {
         /// Up to this one (exclusive).
         to: Timestamp,
     },
+}
+
+/// A replay that was begun: its lake, and what it holds when it is finished.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// Its own lake, below the live one.
+    pub lake: Lake,
+    /// Its ranges.
+    pub ranges: Ranges,
+    /// Where the live lake began with each of them.
+    pub origins: BTreeMap<Partition, Offset>,
 }
 
 /// Begins a replay into `name`, or finds the one that was begun: then `span` may be left out,

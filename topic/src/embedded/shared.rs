@@ -1,0 +1,96 @@
+//! The open store, and what the topic, its writer's task and its readers share around it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use super::error::sentence;
+use super::folder;
+use super::placement::Placement;
+use super::store::{Settings, Store};
+use crate::blocking::blocking;
+use crate::clock::SharedClock;
+use crate::{Identity, ReadError};
+
+/// What the topic, its writer's task and its readers share.
+pub(super) struct Shared {
+    /// None while a failed store is being opened again.
+    pub(super) store: RwLock<Option<Store>>,
+    pub(super) folder: PathBuf,
+    pub(super) settings: Settings,
+    pub(super) retention: Duration,
+    pub(super) clock: SharedClock,
+    pub(super) placement: Placement,
+    /// Counts commits, and wakes the readers.
+    pub(super) appended: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Opens the store for the first time.
+    pub(super) fn open(&self) -> Result<Identity, ReadError> {
+        let store = Store::open(&self.folder, self.settings, self.clock.now())?;
+        let identity = store.identity.clone();
+        *self.store.write() = Some(store);
+        Ok(identity)
+    }
+
+    /// Does something with the open store; blocks.
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        match &*self.store.read() {
+            Some(store) => work(store),
+            None => Err(ReadError::Unavailable(
+                "it is being opened again after a failure".into(),
+            )),
+        }
+    }
+
+    /// Does something with the open store on a thread that may block.
+    pub(super) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Store) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let shared = Arc::clone(self);
+        blocking(move || shared.with(work)).await
+    }
+
+    /// Closes a failed store and opens it again. While the disk takes nothing the
+    /// failed one stays, so that readers go on.
+    pub(super) async fn reopen(self: &Arc<Self>) -> Result<(), String> {
+        let shared = Arc::clone(self);
+        let reopened = blocking(move || {
+            let full = |error: std::io::Error| ReadError::Unavailable(error.to_string());
+            folder::probe(&shared.folder).map_err(full)?;
+            let mut slot = shared.store.write();
+            // The lock goes with the old store, whose last pages the kernel may have
+            // given up: they are written anew before anything is built on them.
+            drop(slot.take());
+            folder::rewrite(&shared.folder).map_err(full)?;
+            let settings = Settings {
+                create: false,
+                ..shared.settings
+            };
+            *slot = Some(Store::open(&shared.folder, settings, shared.clock.now())?);
+            Ok(())
+        });
+        reopened.await.map_err(|error| error.to_string())?;
+        self.appended.send_modify(|commits| *commits += 1);
+        Ok(())
+    }
+
+    /// Drops what is older than the retention, or over its size.
+    pub(super) async fn retain(self: &Arc<Self>) -> Result<(), String> {
+        let cutoff = self.clock.now().minus(self.retention);
+        let retained = self.run(move |store| {
+            store
+                .retain(cutoff)
+                .map_err(|error| ReadError::Unavailable(sentence(&error)))
+        });
+        retained.await.map_err(|error| error.to_string())
+    }
+}
