@@ -142,7 +142,8 @@ pub enum AppendError {
 #[async_trait]
 pub trait Reader: Send {
     /// The next event. Cancel-safe: a dropped call loses nothing. An error that
-    /// names no partition may pass; call again.
+    /// names no partition may pass; call again at once: the reader keeps the pace, so that
+    /// a caller that repeats the call does not spin.
     async fn next(&mut self) -> Result<Event, ReadError>;
 
     /// Positions an assigned partition and starts it. Without a seek an assigned

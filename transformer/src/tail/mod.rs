@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sink::{Lake, Stretch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topic::{Event, Offset, Partition, ReadError, Reader, Record, Topic, Watermarks};
 
@@ -114,7 +114,7 @@ impl Tail {
                 () = sleep_until(self.deadline()) => {}
                 event = self.reader.next() => match event {
                     Ok(event) => self.event(event),
-                    Err(error) => self.read_error(error).await?,
+                    Err(error) => self.read_error(error)?,
                 },
             }
             self.turn().await?;
@@ -148,7 +148,7 @@ impl Tail {
         }
     }
 
-    async fn read_error(&mut self, error: ReadError) -> Result<(), Error> {
+    fn read_error(&mut self, error: ReadError) -> Result<(), Error> {
         match error {
             ReadError::OutOfRange { partition } => {
                 let again = match partition {
@@ -161,10 +161,8 @@ impl Tail {
             }
             // The worker stops there as well, and says it.
             ReadError::Corrupt { partition, .. } => self.wait(partition, RETRY),
-            ReadError::Unavailable(why) => {
-                tracing::debug!("the tail is delayed: {why}");
-                sleep(SOON).await;
-            }
+            // The reader keeps the pace, as for a worker.
+            ReadError::Unavailable(why) => tracing::debug!("the tail is delayed: {why}"),
             ReadError::Unfit(_) | ReadError::Closed => return Err(error.into()),
         }
         Ok(())

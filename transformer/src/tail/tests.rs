@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sink::{LakeId, S3};
+use tokio::time::sleep;
 use topic::{AppendError, Identity, Timestamp, Writer};
 
 use super::*;

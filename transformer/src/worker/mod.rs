@@ -78,6 +78,7 @@ pub async fn run(
         tasks: JoinSet::new(),
         epoch: 0,
         paused: false,
+        delayed: None,
     };
     loop {
         let deadline = worker.deadline();
@@ -87,7 +88,7 @@ pub async fn run(
             Some(step) = worker.tasks.join_next() => worker.step(step.ok())?,
             event = worker.reader.next() => match event {
                 Ok(event) => worker.event(event).await?,
-                Err(error) => worker.read_error(error).await?,
+                Err(error) => worker.read_error(error)?,
             },
             () = sleep_until(deadline) => {}
         }
@@ -137,6 +138,8 @@ struct Worker {
     tasks: JoinSet<Step>,
     epoch: u64,
     paused: bool,
+    /// Why reading is delayed, as it was logged last; `None` once an event has come.
+    delayed: Option<String>,
 }
 
 impl Worker {
@@ -153,6 +156,7 @@ impl Worker {
     }
 
     async fn event(&mut self, event: Event) -> Result<(), Error> {
+        self.delayed = None;
         match event {
             Event::Assigned { partitions } => {
                 tracing::debug!(?partitions, "assigned");
@@ -164,7 +168,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn read_error(&mut self, error: ReadError) -> Result<(), Error> {
+    fn read_error(&mut self, error: ReadError) -> Result<(), Error> {
         match error {
             ReadError::OutOfRange { partition } => {
                 let again = match partition {
@@ -174,9 +178,12 @@ impl Worker {
                 self.resume(again);
             }
             ReadError::Corrupt { partition, .. } => self.stop(partition, &error.into()),
+            // The reader keeps the pace, and behind the error there may be records already.
             ReadError::Unavailable(why) => {
-                tracing::warn!("reading is delayed: {why}");
-                tokio::time::sleep(PULSE).await;
+                if self.delayed.as_ref() != Some(&why) {
+                    tracing::warn!("reading is delayed: {why}");
+                    self.delayed = Some(why);
+                }
             }
             ReadError::Unfit(_) | ReadError::Closed => return Err(error.into()),
         }
