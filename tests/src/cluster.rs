@@ -1,4 +1,4 @@
-//! Every role a process of its own, on a real Kafka and a real S3 server.
+//! A cluster: each role in a process of its own, on a real Kafka and a real S3 server.
 
 use std::time::Duration;
 
@@ -11,13 +11,11 @@ use crate::kafka::{self, Kafka};
 use crate::proxy::Proxy;
 use crate::s3::{self, S3Server};
 
-/// When a silent member loses its partitions, in the tests.
-pub const SESSION: Duration = Duration::from_secs(3);
-/// How long the group may need until every partition is committed again: the session of
-/// the member that is gone, a rebalance and a batch; on an idle machine some five seconds.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the group may need until it has committed every partition again: the session of the
+/// member that is gone, a rebalance and a batch. On an idle machine it needs about five seconds.
+pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A topic and a lake of the test's own, and how the roles are configured.
+/// A topic and a lake of the test's own, and the configuration of the roles.
 pub struct Cluster {
     brokers: String,
     store: S3,
@@ -28,7 +26,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// On the servers that tests share; none where they cannot be had.
+    /// On the servers that the tests share. `None` if they cannot be had.
     pub async fn shared(name: &str) -> Option<Self> {
         let (kafka, s3) = (kafka::shared().await?, s3::shared().await?);
         Some(Self::on(kafka, s3, name))
@@ -37,7 +35,7 @@ impl Cluster {
     /// On these servers, with four partitions.
     #[must_use]
     pub fn on(kafka: &Kafka, s3: &S3Server, name: &str) -> Self {
-        // A name that nobody else has where the servers outlive this run.
+        // The name is new even on servers that outlive this run.
         let name = format!("{name}-{}", std::process::id());
         Self {
             brokers: kafka.brokers().to_owned(),
@@ -47,7 +45,10 @@ impl Cluster {
             partitions: 4,
             settings: Vec::new(),
         }
-        .with("TOPIC__SESSION_TIMEOUT", &format!("{}s", SESSION.as_secs()))
+        .with(
+            "TOPIC__SESSION_TIMEOUT",
+            &format!("{}s", kafka::session_timeout().as_secs()),
+        )
     }
 
     /// With so many partitions.
@@ -76,10 +77,10 @@ impl Cluster {
         self.partitions
     }
 
-    /// A folder of a role's own; what the roles share is in the environment.
+    /// A folder for one role, with the configuration that the roles share.
     ///
     /// # Panics
-    /// Where no temporary folder can be made.
+    /// If no temporary folder can be made.
     #[must_use]
     pub fn place(&self) -> Place {
         let place = Place::new()
@@ -94,7 +95,7 @@ impl Cluster {
         settings.fold(place, |place, (key, value)| place.with(key, value))
     }
 
-    /// The same for a role that meets the broker only through this door of it.
+    /// The same for a role that reaches the broker through this proxy only.
     #[must_use]
     pub fn behind(&self, door: &Proxy) -> Place {
         let url = self.url(&door.address().to_string());
@@ -105,19 +106,19 @@ impl Cluster {
         format!("kafka://{brokers}/{}", self.name)
     }
 
-    /// The lake, as somebody else sees it.
+    /// The lake, opened as another process would.
     ///
     /// # Panics
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     #[must_use]
     pub fn lake(&self) -> Lake {
         Lake::open(&self.store).expect("the lake opens")
     }
 
-    /// Makes topic and bucket.
+    /// Makes the topic and the bucket.
     ///
     /// # Errors
-    /// Where they cannot be made.
+    /// If they cannot be made.
     pub fn prepare(&self) -> Result<()> {
         let prepared = self.place().must(&["prepare"])?;
         let partitions = format!("with {} partitions", self.partitions);
@@ -125,10 +126,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// Makes topic and bucket, and starts a producer, as many transformers and a dashboard.
+    /// Makes the topic and the bucket, and starts a producer, so many transformers and a
+    /// dashboard.
     ///
     /// # Errors
-    /// Where one of them does not start.
+    /// If one of them does not start.
     pub fn start(&self, transformers: usize) -> Result<Roles> {
         self.prepare()?;
         let producer = Role::edge(self.place())?;
@@ -140,41 +142,43 @@ impl Cluster {
         })
     }
 
-    /// Waits until every partition has a newer object than it has now; how long that took.
+    /// Waits until every partition has a newer object than it has now, and returns how long that
+    /// took.
     ///
     /// # Errors
-    /// Where that is not so in time; `why` tells what was waited for.
+    /// If that takes too long; `why` is then part of the message.
     pub async fn all_commit(&self, why: &str) -> Result<Duration> {
         let before = self.newest().await?;
         self.commit_since(&before, why).await
     }
 
-    /// Where the newest object of each partition begins.
+    /// The first offset of each partition's newest object.
     ///
     /// # Errors
-    /// The store's.
+    /// If the store fails.
     pub async fn newest(&self) -> Result<Newest> {
         commits::newest(&self.lake()).await
     }
 
-    /// Waits until every partition has a newer object than it had; how long that took.
+    /// Waits until every partition has a newer object than in `before`, and returns how long that
+    /// took.
     ///
     /// # Errors
-    /// Where that is not so in time; `why` tells what was waited for.
+    /// If that takes too long; `why` is then part of the message.
     pub async fn commit_since(&self, before: &Newest, why: &str) -> Result<Duration> {
-        commits::commit_since(&self.lake(), self.partitions, before, PATIENCE)
+        commits::commit_since(&self.lake(), self.partitions, before, COMMIT_TIMEOUT)
             .await
             .with_context(|| why.to_owned())
     }
 }
 
-/// A role in a process of its own, in a folder that it keeps when it is started again.
+/// A role in a process of its own, in a folder that it keeps over restarts.
 pub struct Role {
-    /// Its folder; commands that are typed in a dashboard's ask its catalog.
+    /// Its folder. Commands that run in a dashboard's folder use its catalog.
     pub place: Place,
     /// Its process.
     pub process: Process,
-    /// Where it listens, where it does (`http://127.0.0.1:PORT`): another one after each start.
+    /// Its address, `http://127.0.0.1:PORT`, if it listens. It changes with each start.
     pub url: String,
     name: &'static str,
 }
@@ -183,15 +187,15 @@ impl Role {
     /// Starts an edge and waits until it listens.
     ///
     /// # Errors
-    /// Where it does not.
+    /// If it does not.
     pub fn edge(place: Place) -> Result<Self> {
         Self::start(place, "producer")
     }
 
-    /// Starts a member of the group and waits until it has seen topic and lake.
+    /// Starts a member of the group and waits until it has opened the topic and the lake.
     ///
     /// # Errors
-    /// Where it cannot.
+    /// If it cannot open them.
     pub fn transformer(place: Place) -> Result<Self> {
         Self::start(place, "transformer")
     }
@@ -199,7 +203,7 @@ impl Role {
     /// Starts a dashboard with its catalog and waits until it listens.
     ///
     /// # Errors
-    /// Where it does not.
+    /// If it does not.
     pub fn dashboard(place: Place) -> Result<Self> {
         Self::start(place, "dashboard")
     }
@@ -214,10 +218,10 @@ impl Role {
         })
     }
 
-    /// Starts it again, the process before being gone.
+    /// Starts the role again after its process has ended.
     ///
     /// # Errors
-    /// Where it does not come so far.
+    /// If it does not start.
     pub fn start_again(&mut self) -> Result<()> {
         (self.process, self.url) = Self::run(&self.place, self.name)?;
         Ok(())
@@ -234,8 +238,8 @@ impl Role {
         Ok((process, said))
     }
 
-    /// How many records the topic has that a dashboard's catalog does not show yet, by its
-    /// metrics; none while it cannot tell.
+    /// The number of records in the topic that a dashboard's catalog does not show yet, from the
+    /// dashboard's metrics. `None` while they do not say.
     pub async fn lag(&self) -> Option<u64> {
         let client = reqwest::Client::builder().no_proxy().build().ok()?;
         let asked = client.get(format!("{}/metrics", self.url)).send().await;
@@ -245,7 +249,7 @@ impl Role {
             .filter_map(|line| line.strip_prefix("clickweir_lag_records{"))
             .map(|rest| rest.rsplit(' ').next()?.parse().ok())
             .collect();
-        // A dashboard that does not reach the topic tells nothing.
+        // A dashboard that cannot reach the topic has no such metrics.
         let lags = lags.filter(|lags| !lags.is_empty())?;
         Some(lags.iter().sum())
     }
@@ -262,10 +266,10 @@ pub struct Roles {
 }
 
 impl Roles {
-    /// Ends them in the order of the data; each must end in time and say so.
+    /// Ends the roles in the order in which a click passes them.
     ///
     /// # Errors
-    /// Where one does not.
+    /// If one of them does not end in order and in time.
     pub fn end(self) -> Result<()> {
         ensure!(self.producer.process.end()?, "the producer ends in order");
         for transformer in self.transformers {

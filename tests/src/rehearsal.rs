@@ -1,7 +1,7 @@
-//! The rehearsal: `compose.yaml` read as a container engine would read it, and those of its
-//! services that are ours started as local processes, with exactly their command and
-//! environment. Only names and ports differ: what stands for another service's host and port,
-//! and what a service listens on, is put in the place of what the file says.
+//! A rehearsal of `compose.yaml`: it is read as a container engine would read it, and each service
+//! of our image is started as a local process with exactly its command and environment. Only
+//! names and ports differ. The addresses of other services, and the ones that a service listens
+//! on, are replaced by local ones.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -16,15 +16,16 @@ use tokio::time::{Instant, sleep};
 
 use crate::clickweir::binary;
 
-/// The image that is ours.
+/// The image that this repository builds.
 pub const IMAGE: &str = "clickweir";
-/// What a service listens on in a container: every address of it.
+/// The address that a service listens on in a container.
 const EVERYWHERE: &str = "0.0.0.0:";
-/// How long a service may take to be healthy, and to end (its own grace is 40 s).
-const HEALTHY: Duration = Duration::from_secs(90);
-const END: Duration = Duration::from_secs(45);
+/// How long a service may take until it is healthy.
+const HEALTHY_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a service may take to end; compose.yaml gives it 40 s.
+const END_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// A compose file, as far as it concerns us.
+/// A compose file, as far as the rehearsal needs it.
 #[derive(Debug, Deserialize)]
 pub struct Compose {
     /// The services by name.
@@ -37,13 +38,13 @@ pub struct Compose {
 /// A service of the file.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Service {
-    /// The image, with its tag unless it is built here.
+    /// The image, with a tag unless it is built here.
     #[serde(default)]
     pub image: String,
-    /// What follows the image's entrypoint.
+    /// The arguments of the image's entrypoint.
     #[serde(default)]
     pub command: Vec<String>,
-    /// Its variables, `${NAME:-default}` not yet replaced.
+    /// The variables; `${NAME:-default}` is not yet replaced.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// `ADDRESS:HOST PORT:CONTAINER PORT`.
@@ -52,20 +53,35 @@ pub struct Service {
     /// `VOLUME:PATH`.
     #[serde(default)]
     pub volumes: Vec<String>,
-    /// What must be so before it starts.
+    /// `PATH:OPTIONS` of folders in memory.
+    #[serde(default)]
+    pub tmpfs: Vec<String>,
+    /// True if it may write to its volumes only.
+    #[serde(default)]
+    pub read_only: bool,
+    /// The capabilities that it gives up.
+    #[serde(default)]
+    pub cap_drop: Vec<String>,
+    /// Further limits of what it may do.
+    #[serde(default)]
+    pub security_opt: Vec<String>,
+    /// How long it may take to end before it is killed.
+    #[serde(default)]
+    pub stop_grace_period: String,
+    /// The services that it waits for.
     #[serde(default)]
     pub depends_on: BTreeMap<String, Dependency>,
-    /// How the engine asks whether it is well.
+    /// How the engine checks its health.
     pub healthcheck: Option<Health>,
-    /// When it is started again.
+    /// When the engine starts it again.
     #[serde(default)]
     pub restart: String,
-    /// How many of it run.
+    /// How many copies of it run.
     #[serde(default)]
     pub deploy: Deploy,
 }
 
-/// What a service waits for.
+/// What a service waits for in another one.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Dependency {
     /// `service_healthy` or `service_completed_successfully`.
@@ -79,10 +95,10 @@ pub struct Health {
     pub test: Vec<String>,
 }
 
-/// How many of a service run.
+/// How many copies of a service run.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Deploy {
-    /// One, unless the file says so.
+    /// `None` means one.
     pub replicas: Option<usize>,
 }
 
@@ -90,7 +106,7 @@ impl Compose {
     /// Reads a file of `compose/`.
     ///
     /// # Errors
-    /// Where it is not there, or not a compose file.
+    /// If it is missing, or is no compose file.
     pub fn read(file: &str) -> Result<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../compose")
@@ -99,10 +115,10 @@ impl Compose {
         serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
     }
 
-    /// Our services, each after those that it waits for.
+    /// The services of our image, each after those that it waits for.
     ///
     /// # Errors
-    /// Where they wait for each other, or for a service that is not in the file.
+    /// If they wait for each other, or for a service that is not in the file.
     pub fn ours(&self) -> Result<Vec<(&str, &Service)>> {
         let mut waiting: Vec<_> = self
             .services
@@ -129,10 +145,10 @@ impl Compose {
     }
 }
 
-/// A text in which `${NAME:-default}` became the default: nothing is set in a rehearsal.
+/// Replaces each `${NAME:-default}` by its default, because a rehearsal sets no variables.
 ///
 /// # Errors
-/// Where a variable has no default.
+/// If a variable has no default.
 pub fn interpolate(text: &str) -> Result<String> {
     let mut out = String::new();
     let mut rest = text;
@@ -149,36 +165,36 @@ pub fn interpolate(text: &str) -> Result<String> {
     Ok(out)
 }
 
-/// Our services, running.
+/// The services of our image, running.
 pub struct Stage {
     actors: Vec<Actor>,
 }
 
-/// One of them, in a folder of its own as in a container's.
+/// One of them, in a folder of its own.
 struct Actor {
     service: String,
     folder: TempDir,
     environment: Vec<(String, String)>,
-    /// Where it listens, where it does.
+    /// Its address, `host:port`. `None` if it does not listen.
     listens: Option<String>,
     health: Option<Vec<String>>,
     child: Child,
 }
 
 impl Stage {
-    /// Starts our services in their order and waits until each is healthy, or has ended well.
-    /// `instead` names what stands in the place of a text of the environment, such as
-    /// `redpanda:9092`.
+    /// Starts the services in their order and waits until each is healthy, or has ended with
+    /// success. `instead` holds texts of the environment, such as `redpanda:9092`, and what
+    /// replaces them.
     ///
     /// # Errors
-    /// Where one is not healthy in time or ends badly; what it said last is in the message.
+    /// If one is not healthy in time, or fails. The message holds the end of its log.
     pub async fn rehearse(compose: &Compose, instead: &[(&str, &str)]) -> Result<Self> {
         let mut stage = Self { actors: Vec::new() };
         for (name, service) in compose.ours()? {
             for _ in 0..service.deploy.replicas.unwrap_or(1) {
                 let mut actor = Actor::start(name, service, instead)?;
                 if actor.health.is_none() {
-                    let ended = actor.ended(HEALTHY).await?;
+                    let ended = actor.ended(HEALTHY_TIMEOUT).await?;
                     ensure!(
                         ended.success(),
                         "{name} ended with {ended}: {}",
@@ -194,17 +210,17 @@ impl Stage {
         Ok(stage)
     }
 
-    /// `http://host:port` of a service that listens.
+    /// `http://host:port` of a service. `None` if it does not listen.
     #[must_use]
     pub fn url(&self, service: &str) -> Option<String> {
         let actor = self.actors.iter().find(|actor| actor.service == service)?;
         Some(format!("http://{}", actor.listens.as_ref()?))
     }
 
-    /// Runs a command in a service's container, so to say: its standard output.
+    /// Runs a command as in a service's container, and returns its standard output.
     ///
     /// # Errors
-    /// Where there is no such service or the command fails.
+    /// If there is no such service, or the command fails.
     pub fn exec(&self, service: &str, arguments: &[&str]) -> Result<String> {
         let actor = self.actors.iter().find(|actor| actor.service == service);
         let output = actor
@@ -220,22 +236,22 @@ impl Stage {
         Ok(out)
     }
 
-    /// Stops every service as the engine does, and waits: each service and its exit code.
+    /// Stops every service as the engine does, and returns how each of them ended.
     ///
     /// # Errors
-    /// Where one does not end in time.
+    /// If one does not end in time.
     pub async fn stop(mut self) -> Result<Vec<(String, ExitStatus)>> {
         for actor in &mut self.actors {
             if actor.child.try_wait()?.is_none() {
-                let told = Command::new("kill")
+                let sent = Command::new("kill")
                     .arg(actor.child.id().to_string())
                     .status()?;
-                ensure!(told.success(), "{} could not be told", actor.service);
+                ensure!(sent.success(), "{} got no signal", actor.service);
             }
         }
         let mut ended = Vec::new();
         for actor in &mut self.actors {
-            let status = actor.ended(END).await?;
+            let status = actor.ended(END_TIMEOUT).await?;
             ended.push((actor.service.clone(), status));
         }
         Ok(ended)
@@ -245,7 +261,7 @@ impl Stage {
 impl Actor {
     fn start(name: &str, service: &Service, instead: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rehearsal-").tempdir()?;
-        // The image has it, for the volume.
+        // The image has this folder, at which a volume is mounted.
         std::fs::create_dir(folder.path().join("data"))?;
         let mut listens = None;
         let mut environment = Vec::new();
@@ -266,7 +282,7 @@ impl Actor {
                 [cmd, program, arguments @ ..] if cmd == "CMD" && program == "clickweir" => {
                     Some(arguments.to_vec())
                 }
-                other => bail!("{name}: {other:?} is no health check of ours"),
+                other => bail!("{name}: {other:?} is no health check of clickweir"),
             },
         };
         let log = std::fs::File::create(folder.path().join("log"))?;
@@ -287,13 +303,13 @@ impl Actor {
         command(self.folder.path(), &self.environment, arguments)
     }
 
-    /// Asks until it is healthy.
+    /// Waits until it is healthy.
     async fn healthy(&mut self) -> Result<()> {
         let Some(health) = self.health.clone() else {
             return Ok(());
         };
         let health: Vec<_> = health.iter().map(String::as_str).collect();
-        let deadline = Instant::now() + HEALTHY;
+        let deadline = Instant::now() + HEALTHY_TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended with {status}: {}", self.service, self.said());
@@ -305,7 +321,7 @@ impl Actor {
             let why = String::from_utf8_lossy(&output.stderr);
             ensure!(
                 Instant::now() < deadline,
-                "{} is not well: {why}{}",
+                "{} is not healthy: {why}{}",
                 self.service,
                 self.said()
             );
@@ -321,7 +337,7 @@ impl Actor {
             }
             ensure!(
                 Instant::now() < deadline,
-                "{} goes on: {}",
+                "{} did not end: {}",
                 self.service,
                 self.said()
             );
@@ -337,8 +353,8 @@ impl Actor {
     }
 }
 
-/// The image's entrypoint in a container's folder, with nothing of this machine's environment
-/// but the way to its programs.
+/// The image's entrypoint, in a folder and with a service's environment. Of this machine's
+/// environment it gets only `PATH`.
 fn command(folder: &Path, environment: &[(String, String)], arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command

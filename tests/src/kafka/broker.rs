@@ -1,4 +1,4 @@
-//! One broker of the tests' own: its folder, its settings, its process.
+//! One broker that the tests start: its folder, its settings and its process.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -11,14 +11,14 @@ use tempfile::TempDir;
 
 use super::{USER, certificate};
 
-/// A broker that these tests have started.
+/// A broker in a folder of its own, running or not.
 pub(super) struct Broker {
     folder: TempDir,
     ports: Ports,
     process: Option<Process>,
 }
 
-/// The ports of a broker: without security, with it, and for the other controllers.
+/// The ports of a broker: its listener without security, the one with it, and its controller.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ports {
     pub(super) plain: u16,
@@ -26,16 +26,16 @@ pub(super) struct Ports {
     pub(super) controller: u16,
 }
 
-/// A listener whose clients are told another address: that of a proxy before it.
+/// A listener that advertises the address of a proxy before it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Door {
     pub(super) port: u16,
     pub(super) advertised: SocketAddr,
 }
 
-/// A shell that runs the broker, and kills it when its own input ends: so a test that
-/// is killed leaves no broker behind, and no folder either. Told to `keep`, it leaves
-/// the folder for the next start.
+/// A shell that runs the broker and kills it when its own input ends, so that a test that is
+/// killed leaves neither a broker nor its folder. After a line `keep` it leaves the folder for
+/// the next start.
 struct Process {
     shell: Child,
 }
@@ -46,7 +46,7 @@ read -r word; kill -9 $broker; wait $broker; [ "$word" = keep ] || rm -rf "$fold
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(mut input) = self.shell.stdin.take() {
-            // A shell that is gone has nothing to keep.
+            // If the shell has ended already, there is nothing left to keep.
             let _ = input.write_all(b"keep\n");
         }
         // The shell ends as soon as it has killed the broker.
@@ -55,7 +55,7 @@ impl Drop for Process {
 }
 
 impl Broker {
-    /// The broker at the place `number` of those with these ports: settings, a certificate,
+    /// Makes the broker of that number among those with these ports: its settings, a certificate
     /// and formatted storage.
     pub(super) async fn format(number: usize, all: &[Ports], doors: &[Door]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -93,7 +93,7 @@ impl Broker {
         self.folder.path()
     }
 
-    /// Starts it, with so much memory for its heap (`512m`).
+    /// Starts it with a heap of this size (`512m`).
     pub(super) fn start(&mut self, heap: &str) -> Result<()> {
         let java = self.java("kafka.Kafka", &["-Xms64m", &format!("-Xmx{heap}")]);
         let log = std::fs::OpenOptions::new()
@@ -117,7 +117,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Kills it as a crash would; it does not say goodbye.
+    /// Kills it as a crash would, without an orderly end.
     pub(super) fn kill(&mut self) {
         self.process = None;
     }
@@ -197,7 +197,7 @@ fn properties(folder: &Path, number: usize, all: &[Ports], doors: &[Door]) -> St
     set("log.dirs", &folder.join("data").to_string_lossy());
     set("log.message.timestamp.type", "LogAppendTime");
     set("auto.create.topics.enable", "false");
-    // Every broker holds everything, and one may be away.
+    // Every broker holds every partition, and the others go on without one of them.
     let (copies, least) = (all.len().to_string(), all.len().div_ceil(2).to_string());
     set("default.replication.factor", &copies);
     set("min.insync.replicas", &least);
@@ -208,7 +208,7 @@ fn properties(folder: &Path, number: usize, all: &[Ports], doors: &[Door]) -> St
     ] {
         set(key, &copies);
     }
-    // Tests start and end groups all the time.
+    // Many tests start and end groups, which small topics make quick.
     for key in [
         "transaction.state.log.min.isr",
         "share.coordinator.state.topic.min.isr",
@@ -220,10 +220,10 @@ fn properties(folder: &Path, number: usize, all: &[Ports], doors: &[Door]) -> St
     }
     set("group.initial.rebalance.delay.ms", "0");
     set("group.min.session.timeout.ms", "1000");
-    // A broker that is gone is missed soon; the default is nine seconds.
+    // The others notice soon that a broker is gone; the default is nine seconds.
     set("broker.session.timeout.ms", "3000");
     set("broker.heartbeat.interval.ms", "500");
-    // Small, since two cores and many tests share the machine.
+    // Small, because many tests share the two cores of a machine.
     set("num.network.threads", "2");
     set("num.io.threads", "2");
     set("log.cleaner.threads", "1");
@@ -250,7 +250,7 @@ pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
     bound.iter().map(port).collect()
 }
 
-/// A cluster's id is a UUID in 22 letters; that of the ports is enough for a test.
+/// An id for a cluster, 22 letters like the UUID that Kafka expects. The ports make it unique.
 fn cluster_id(first: Ports) -> String {
     format!(
         "clickweir{:05}{:05}{:03}",

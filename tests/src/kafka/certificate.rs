@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The password of the key store; it protects a key that lives as long as a test.
+/// The password of the key store. Its key lives no longer than a test.
 pub(super) const PASSWORD: &str = "only-for-tests";
 
 /// The broker's key store.
@@ -13,12 +13,12 @@ pub(super) fn keys(folder: &Path) -> PathBuf {
     folder.join("broker.p12")
 }
 
-/// The certificate as PEM, which is its own authority.
+/// The certificate in PEM. It is its own authority.
 pub(super) fn authority(folder: &Path) -> PathBuf {
     folder.join("broker.pem")
 }
 
-/// Makes both.
+/// Makes the key store and the certificate.
 pub(super) fn make(folder: &Path) -> Result<()> {
     let tool = |arguments: &[&str]| -> Result<()> {
         let made = Command::new("keytool")

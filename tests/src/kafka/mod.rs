@@ -1,9 +1,10 @@
-//! A real Apache Kafka for the tests: KRaft brokers on loopback, on free ports; one mostly,
-//! three where a leader must change, and behind proxies where the network must fail.
+//! A real Apache Kafka for the tests: KRaft brokers on loopback, on free ports. Most tests use
+//! one broker. Three serve the tests in which a leader must change, and proxies before a broker
+//! those in which the network must fail.
 //!
-//! The server comes from `tests/kafka/pom.xml` through Maven into `vendor/kafka`, once.
-//! `CLICKWEIR_TEST_KAFKA=host:port` takes a broker that is there (Redpanda, too), which
-//! can then not be restarted.
+//! `make test-setup` fetches the server that `tests/kafka/pom.xml` names into `vendor/kafka`.
+//! `CLICKWEIR_TEST_KAFKA=host:port` takes a broker that runs already, Kafka or Redpanda. Tests
+//! that restart or disturb a broker are then left out.
 
 mod broker;
 mod certificate;
@@ -26,36 +27,49 @@ use crate::real;
 /// The SASL user of the secured listener, and the password.
 pub const USER: (&str, &str) = ("clickweir", "under-the-weir");
 
-/// How long a broker may take until it answers; it takes about five seconds alone.
-const START: Duration = Duration::from_secs(90);
-/// How many tests may meet the shared broker through a proxy of their own.
+/// How long a broker may take until it answers. On an idle machine it takes about five seconds.
+const START_TIMEOUT: Duration = Duration::from_secs(90);
+/// The number of tests that may reach the shared broker through a proxy of their own.
 const DOORS: usize = 12;
-/// Any free port of it.
+/// Any free port of this machine's.
 const LOOPBACK: &str = "127.0.0.1:0";
-/// How long a question to it may take.
-const ASK: Duration = Duration::from_secs(10);
+/// How long a request to a broker may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Brokers that answer. They end when this is dropped, or when the test's process ends.
+/// After how long a broker started here takes away the partitions of a silent member.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The same for the broker that the tests use. One that is handed in has the minimum that Kafka
+/// and Redpanda have by default, and refuses a member that asks for less.
+#[must_use]
+pub fn session_timeout() -> Duration {
+    match real::env("CLICKWEIR_TEST_KAFKA") {
+        None => SESSION_TIMEOUT,
+        Some(_) => Duration::from_secs(6),
+    }
+}
+
+/// Running brokers. They end when this is dropped, or when the test's process ends.
 pub struct Kafka {
     brokers: String,
     own: Vec<Broker>,
     doors: Vec<Proxy>,
 }
 
-/// The broker that tests share which do not disturb it; `None` where Kafka cannot be
-/// had, which [`real::have`] has then told.
+/// The broker that the tests share which do not disturb it. `None` if Kafka cannot be had, which
+/// [`real::have`] has then printed.
 pub async fn shared() -> Option<&'static Kafka> {
     static SHARED: OnceCell<Option<Kafka>> = OnceCell::const_new();
     SHARED
-        .get_or_init(|| async { told(Kafka::start(1, &[LOOPBACK; DOORS]).await) })
+        .get_or_init(|| async { had(Kafka::start(1, &[LOOPBACK; DOORS]).await) })
         .await
         .as_ref()
 }
 
-/// The shared broker behind a door that no other test has; `None` as with [`start_three`].
+/// The shared broker behind a proxy that no other test has; `None` as with [`start_three`].
 ///
 /// # Panics
-/// Where more tests ask than there are doors.
+/// If more tests ask for one than there are.
 pub async fn shared_behind() -> Option<(&'static Kafka, &'static Proxy)> {
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
     let kafka = shared().await?;
@@ -68,17 +82,17 @@ pub async fn shared_behind() -> Option<(&'static Kafka, &'static Proxy)> {
 
 /// A broker of the test's own; `None` as with [`shared`].
 pub async fn start() -> Option<Kafka> {
-    told(Kafka::start(1, &[]).await)
+    had(Kafka::start(1, &[]).await)
 }
 
-/// Three brokers of the test's own, each with every partition, two of which must have a record
-/// before it is acknowledged; `None` as with [`shared`], and where a broker was handed in.
+/// Three brokers of the test's own. Each has every partition, and two must have a record before
+/// it is acknowledged. `None` as with [`shared`], and if a broker was handed in.
 pub async fn start_three() -> Option<Kafka> {
     own(3, &[]).await
 }
 
-/// A broker of the test's own with a proxy on each of these addresses (`127.0.0.1:0`), whose
-/// clients are told no other way to it; `None` as with [`start_three`].
+/// A broker of the test's own with a proxy on each of these addresses (`127.0.0.1:0`). It
+/// advertises only the proxy to the proxy's clients. `None` as with [`start_three`].
 pub async fn start_behind(doors: &[&str]) -> Option<Kafka> {
     own(1, doors).await
 }
@@ -88,7 +102,7 @@ async fn own(brokers: usize, doors: &[&str]) -> Option<Kafka> {
         handed_in();
         return None;
     }
-    told(Kafka::start(brokers, doors).await)
+    had(Kafka::start(brokers, doors).await)
 }
 
 fn handed_in() {
@@ -96,7 +110,7 @@ fn handed_in() {
     let _ = real::have("Kafka to disturb", Some(why_not));
 }
 
-fn told(started: Result<Kafka>) -> Option<Kafka> {
+fn had(started: Result<Kafka>) -> Option<Kafka> {
     match started {
         Ok(kafka) => real::have("Kafka", None).then_some(kafka),
         Err(error) => {
@@ -149,7 +163,7 @@ impl Kafka {
             own,
             doors: proxies,
         };
-        // A lone voter of three waits for the others, so all are started before one is asked.
+        // One voter of three waits for the others, so all are started before any is asked.
         for number in 0..brokers {
             kafka.run(number)?;
         }
@@ -157,13 +171,16 @@ impl Kafka {
         Ok(kafka)
     }
 
-    /// The proxy before the listener of that number; none but [`start_behind`] has any.
+    /// The proxy of that number.
+    ///
+    /// # Panics
+    /// If the broker was started without so many.
     #[must_use]
     pub fn door(&self, number: usize) -> &Proxy {
         &self.doors[number]
     }
 
-    /// The proxies, to be disturbed apart from the broker.
+    /// Takes the proxies out, so that they can be disturbed while the broker is borrowed.
     #[must_use]
     pub fn take_doors(&mut self) -> Vec<Proxy> {
         std::mem::take(&mut self.doors)
@@ -181,8 +198,8 @@ impl Kafka {
         config(&format!("kafka://{}/{topic}", self.brokers))
     }
 
-    /// The same over TLS and SCRAM-SHA-512, trusting the broker's certificate; `None`
-    /// with a broker that is not ours.
+    /// The same over TLS and SCRAM-SHA-512, trusting the broker's certificate. `None` if the
+    /// broker was handed in.
     #[must_use]
     pub fn secure_config(&self, topic: &str) -> Option<Config> {
         let own = self.own.first()?;
@@ -196,14 +213,13 @@ impl Kafka {
         Some(config)
     }
 
-    /// Whether this broker can be killed and started again.
+    /// Returns true if the test may kill this broker and start it again.
     #[must_use]
     pub fn is_own(&self) -> bool {
         !self.own.is_empty()
     }
 
-    /// The file that holds a partition's first records; `None` with a broker that is
-    /// not ours.
+    /// The file that holds a partition's first records. `None` if the broker was handed in.
     #[must_use]
     pub fn segment(&self, topic: &str, partition: u32) -> Option<PathBuf> {
         let data = self.own.first()?.folder().join("data");
@@ -211,27 +227,27 @@ impl Kafka {
         Some(folder.join("00000000000000000000.log"))
     }
 
-    /// Kills a broker as a crash would; it does not say goodbye.
+    /// Kills a broker as a crash would, without an orderly end.
     ///
     /// # Panics
-    /// Where it is not ours.
+    /// If it was handed in.
     pub fn kill(&mut self, number: usize) {
         self.own[number].kill();
     }
 
-    /// Starts it again on the same data and ports, and waits until all answer.
+    /// Starts a broker again on the same data and ports, and waits until all answer.
     ///
     /// # Errors
-    /// Where they do not answer in time; the end of a log is in the message.
+    /// If they do not answer in time. The message holds the end of each log.
     pub async fn revive(&mut self, number: usize) -> Result<()> {
         self.run(number)?;
         self.answers().await
     }
 
-    /// Stops a broker where it stands, and lets it go on: `STOP`, `CONT`.
+    /// Sends a signal to a broker: `STOP` freezes it, `CONT` lets it continue.
     ///
     /// # Errors
-    /// Where it does not run.
+    /// If it does not run.
     pub fn signal(&self, number: usize, name: &str) -> Result<()> {
         self.own[number].signal(name)
     }
@@ -239,14 +255,14 @@ impl Kafka {
     /// The number of the broker that leads a partition.
     ///
     /// # Errors
-    /// Where nobody answers, or nobody leads.
+    /// If no broker answers, or the partition has no leader.
     pub async fn leader(&self, topic: &str, partition: usize) -> Result<usize> {
         let (brokers, topic) = (self.brokers.clone(), topic.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
-            let metadata = asking(&brokers)?.fetch_metadata(Some(&topic), ASK)?;
+            let metadata = asking(&brokers)?.fetch_metadata(Some(&topic), ASK_TIMEOUT)?;
             let named = metadata.topics().first().context("a topic")?;
             let partition = named.partitions().get(partition).context("a partition")?;
-            let leader = usize::try_from(partition.leader()).context("nobody leads")?;
+            let leader = usize::try_from(partition.leader()).context("no leader")?;
             leader.checked_sub(1).context("nodes count from one")
         });
         asked.await?
@@ -255,11 +271,11 @@ impl Kafka {
     /// The ids of a group's members, in order.
     ///
     /// # Errors
-    /// Where nobody answers.
+    /// If no broker answers.
     pub async fn members(&self, group: &str) -> Result<Vec<String>> {
         let (brokers, group) = (self.brokers.clone(), group.to_owned());
         let asked = tokio::task::spawn_blocking(move || {
-            let list = asking(&brokers)?.fetch_group_list(Some(&group), ASK)?;
+            let list = asking(&brokers)?.fetch_group_list(Some(&group), ASK_TIMEOUT)?;
             let members = list.groups().iter().flat_map(GroupInfo::members);
             let mut ids: Vec<_> = members.map(|member| member.id().to_owned()).collect();
             ids.sort_unstable();
@@ -285,7 +301,7 @@ impl Kafka {
     }
 }
 
-/// A configuration of `[topic]` with small bounds, so that tests meet them.
+/// A configuration of `[topic]` with small limits, so that tests reach them.
 fn config(url: &str) -> Config {
     let text = format!(
         r#"
@@ -297,13 +313,14 @@ fn config(url: &str) -> Config {
         max_record = "64KiB"
         append_timeout = "10s"
         linger = "1ms"
-        session_timeout = "3s"
+        session_timeout = "{}s"
         security = "plaintext"
         sasl_mechanism = ""
         sasl_username = ""
         sasl_password = ""
         ca = ""
-        "#
+        "#,
+        session_timeout().as_secs()
     );
     toml::from_str(&text).expect("the configuration of the tests is one")
 }
@@ -316,12 +333,12 @@ fn asking(brokers: &str) -> Result<BaseConsumer> {
         .create()?)
 }
 
-/// Waits until so many brokers answer and take topics.
+/// Waits until so many brokers answer.
 async fn answers(brokers: &str, count: usize) -> Result<()> {
     let brokers = brokers.to_owned();
     let asked = tokio::task::spawn_blocking(move || {
         let consumer = asking(&brokers)?;
-        let deadline = tokio::time::Instant::now() + START;
+        let deadline = tokio::time::Instant::now() + START_TIMEOUT;
         loop {
             let metadata = consumer.fetch_metadata(None, Duration::from_secs(1));
             if metadata.is_ok_and(|metadata| metadata.brokers().len() >= count) {

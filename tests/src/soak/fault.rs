@@ -11,13 +11,13 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
 use super::{CUTS, Scene};
-use crate::cluster::{PATIENCE, Role, SESSION};
-use crate::kafka::Kafka;
+use crate::cluster::{COMMIT_TIMEOUT, Role};
+use crate::kafka::{Kafka, SESSION_TIMEOUT};
 use crate::proxy::{Link, Proxy};
 
 /// What a freeze and a cut last: well within the session, and beyond it.
 const SHORT: Duration = Duration::from_millis(800);
-const LONG: Duration = SESSION.saturating_add(Duration::from_secs(2));
+const LONG: Duration = SESSION_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 type Held<T> = OwnedMutexGuard<T>;
 
@@ -183,7 +183,7 @@ async fn recovery(scene: &Scene, member: Option<&mut Role>) -> Result<Duration> 
 /// Starts a role again, and once more where it ended, as a container's engine does: what it
 /// needs may be away just now.
 async fn start(role: &mut Role) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + COMMIT_TIMEOUT;
     while let Err(error) = block_in_place(|| role.start_again()) {
         ensure!(Instant::now() < deadline, "it never starts: {error:#}");
         sleep(Duration::from_millis(200)).await;
@@ -199,7 +199,7 @@ async fn cut_off(link: &Proxy, cut: usize, length: Duration) {
 
 async fn ready(edge: &str) -> Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + COMMIT_TIMEOUT;
     loop {
         let asked = client.get(format!("{edge}/readyz")).send().await;
         if asked.is_ok_and(|answer| answer.status().is_success()) {

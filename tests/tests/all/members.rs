@@ -9,7 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use serde_json::json;
 use tests::clickweir::{Place, Process};
 use tests::clients::{CLICKS, Clients};
-use tests::cluster::{Cluster, Role, SESSION};
+use tests::cluster::{Cluster, Role};
 use tests::kafka::{self, Kafka};
 use tests::namespace::Namespace;
 use tests::proxy::Proxy;
@@ -218,7 +218,7 @@ async fn fault_17_a_worker_cut_from_kafka_and_not_from_the_store_lets_go() {
         space.plug(TO_KAFKA, false).unwrap();
         // It may still reach the store with what it holds; past its session the other has all
         // partitions.
-        sleep(SESSION).await;
+        sleep(kafka::session_timeout()).await;
         let took = cluster
             .all_commit("without the one that is cut off")
             .await

@@ -1,5 +1,5 @@
-//! The containers: what their files promise, and the way of a click through all of them; in
-//! the containers where they run (`make test-containers`), else in a rehearsal.
+//! The containers: what their files promise, and the way of a click through all of them. With
+//! `make test-containers` that is a way through containers, else through a rehearsal of them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -65,7 +65,7 @@ async fn carry(edge: &str, dashboard: &str, token: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_services_of_compose_yaml_carry_clicks() {
-    // Where containers run, the test goes through them.
+    // If containers run, the test goes through them.
     if let Some(edge) = real::env("CLICKWEIR_TEST_EDGE") {
         let dashboard = real::env("CLICKWEIR_TEST_DASHBOARD").expect("CLICKWEIR_TEST_DASHBOARD");
         let token = real::env("CLICKWEIR_TEST_TOKEN").expect("CLICKWEIR_TEST_TOKEN");
@@ -77,15 +77,17 @@ async fn the_services_of_compose_yaml_carry_clicks() {
     let compose = Compose::read("compose.yaml").expect("compose.yaml");
     let key = |name: &str| interpolate(&compose.services["minio"].environment[name]).unwrap();
     let keys = [key("MINIO_ROOT_USER"), key("MINIO_ROOT_PASSWORD")];
+    // A topic and a bucket of this run's own, since the servers may outlive it.
+    let run = std::process::id();
+    let topic = format!("{}/rehearsed-{run}", kafka.brokers());
+    let lake = format!("s3://rehearsed-{run}/lake");
     let instead = [
-        ("redpanda:9092", kafka.brokers()),
+        ("redpanda:9092/clicks", topic.as_str()),
+        ("s3://clickweir/lake", lake.as_str()),
         ("http://minio:9000", s3.endpoint()),
+        (keys[0].as_str(), s3.keys().0),
         (keys[1].as_str(), s3.keys().1),
     ];
-    assert!(
-        s3.keys().0 == keys[0],
-        "the test server's access key is that of compose.yaml"
-    );
     let stage = Stage::rehearse(&compose, &instead)
         .await
         .expect("every service is healthy");
@@ -125,9 +127,15 @@ fn what_the_compose_files_say_is_whole() {
     for (name, service) in &compose.services {
         check(name, service, &compose);
     }
-    // The other store takes the place, the port and the credentials of the first.
+    // The other store takes the place, the port and the credentials of the first. Its lake is
+    // another one, so the catalog is another one too.
     let other = Compose::read("compose.seaweedfs.yaml").expect("compose.seaweedfs.yaml");
-    assert_eq!(other.services.keys().collect::<Vec<_>>(), ["minio"]);
+    let changed: Vec<_> = other.services.keys().collect();
+    assert_eq!(changed, ["dashboard", "minio"]);
+    let volumes = |compose: &Compose| compose.services["dashboard"].volumes.clone();
+    let (first, second) = (volumes(&compose), volumes(&other));
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_ne!(first, second, "each lake has a catalog of its own");
     let (first, other) = (&compose.services["minio"], &other.services["minio"]);
     assert_eq!(first.ports, other.ports);
     let values = |service: &Service| {
@@ -168,7 +176,11 @@ fn check(name: &str, service: &Service, compose: &Compose) {
             "{name}: {volume} is not declared"
         );
     }
-    // Whoever somebody waits for until it is healthy says so, and whoever ends does not.
+    assert!(
+        !service.stop_grace_period.is_empty(),
+        "{name}: the engine chooses how long it may take to end"
+    );
+    // A service that stays has a health check for those that wait for it.
     let ends = name == "prepare";
     assert_eq!(service.healthcheck.is_none(), ends, "{name}");
     for (needed, dependency) in &service.depends_on {
@@ -178,6 +190,18 @@ fn check(name: &str, service: &Service, compose: &Compose) {
             "service_healthy"
         };
         assert_eq!(dependency.condition, expect, "{name} waits for {needed}");
+    }
+    if service.image == IMAGE {
+        assert!(service.read_only, "{name} may write anywhere");
+        assert_eq!(service.cap_drop, ["ALL"], "{name}");
+        assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
+        // A folder for what it writes, unless it writes nothing.
+        let data = |places: &[String]| {
+            let here = |place: &&String| place.contains("/home/clickweir/data");
+            places.iter().filter(here).count()
+        };
+        let places = data(&service.volumes) + data(&service.tmpfs);
+        assert_eq!(places, usize::from(!ends), "{name}");
     }
     if service.image == IMAGE && !ends {
         assert!(

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tests::clients::Clients;
-use tests::cluster::{Cluster, Role, SESSION};
+use tests::cluster::{Cluster, Role};
 use tests::commits::{self, Newest};
 use tests::kafka;
 use tests::proxy::{Link, Proxy};
@@ -96,7 +96,7 @@ async fn fault_18_a_worker_cut_from_the_store_holds_its_bound_and_hands_over_in_
     // A create under way may still land; then the lake stands still.
     sleep(Duration::from_millis(500)).await;
     let before = stage.newest().await;
-    sleep(2 * SESSION).await;
+    sleep(2 * kafka::session_timeout()).await;
     assert_eq!(stage.newest().await, before, "it has no store");
     assert_eq!(
         stage.members().await,
@@ -106,7 +106,7 @@ async fn fault_18_a_worker_cut_from_the_store_holds_its_bound_and_hands_over_in_
     let grown = usage::peak(stage.worker.process.id()).unwrap() - memory;
     println!(
         "cut from the store for {:?}: memory +{grown:.0} MB",
-        2 * SESSION
+        2 * kafka::session_timeout()
     );
     assert!(
         grown < 64.0,
@@ -152,7 +152,7 @@ async fn fault_20_uploads_that_outlast_the_session_cost_no_membership() {
     };
     let (members, before) = (stage.members().await, stage.newest().await);
     // Each way so late, so that every create takes twice that.
-    stage.store.set(Link::Delay(SESSION));
+    stage.store.set(Link::Delay(kafka::session_timeout()));
     stage
         .cluster
         .commit_since(&before, "slow uploads")
@@ -216,7 +216,7 @@ async fn fault_25_a_key_that_is_refused_stops_the_partitions_until_it_is_mended(
     });
     sleep(Duration::from_secs(1)).await;
     let before = commits::newest(&stage.cluster.lake()).await.unwrap();
-    sleep(2 * SESSION).await;
+    sleep(2 * kafka::session_timeout()).await;
     assert_eq!(
         stage.newest().await,
         before,
