@@ -9,7 +9,10 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use super::{USER, certificate};
+use super::certificate;
+
+/// The SASL user of the secured listener, and the password.
+pub const USER: (&str, &str) = ("clickweir", "under-the-weir");
 
 /// A broker in a folder of its own, running or not.
 pub(super) struct Broker {

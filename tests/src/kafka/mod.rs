@@ -20,12 +20,10 @@ use rdkafka::groups::GroupInfo;
 use tokio::sync::OnceCell;
 use topic::Config;
 
+pub use self::broker::USER;
 use self::broker::{Broker, Door, Ports};
 use crate::proxy::Proxy;
 use crate::real;
-
-/// The SASL user of the secured listener, and the password.
-pub const USER: (&str, &str) = ("clickweir", "under-the-weir");
 
 /// How long a broker may take until it answers. On an idle machine it takes about five seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(90);

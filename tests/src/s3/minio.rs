@@ -6,11 +6,13 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{KEYS, Kind, Launch, executable};
+use super::launch::{KEYS, Launch, program};
 
-pub(super) fn launch(minio: &Path, folder: &Path) -> Result<Launch> {
+const PROGRAM: &str = "minio/minio";
+
+pub(super) fn launch(folder: &Path) -> Result<Launch> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut command = Command::new(minio);
+    let mut command = Command::new(program(PROGRAM)?);
     command
         .current_dir(folder)
         .args(["server", "data", "--quiet", "--config-dir=config"])
@@ -33,5 +35,5 @@ pub(super) fn launch(minio: &Path, folder: &Path) -> Result<Launch> {
 /// Returns true if MinIO is missing and there is no Go to compile it with: then even CI runs
 /// without it.
 pub(super) fn cannot_be_built() -> bool {
-    executable(Kind::MinIo).is_err() && Command::new("go").arg("version").output().is_err()
+    program(PROGRAM).is_err() && Command::new("go").arg("version").output().is_err()
 }

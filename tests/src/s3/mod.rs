@@ -5,12 +5,11 @@
 //! server that runs already, with `CLICKWEIR_TEST_S3_ACCESS_KEY` and
 //! `CLICKWEIR_TEST_S3_SECRET_KEY`.
 
+mod launch;
 mod minio;
 mod seaweedfs;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,14 +20,13 @@ use sink::{Lake, S3};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
+use self::launch::KEYS;
 use crate::leash::Leash;
 use crate::real;
 
 /// The bucket that the harness makes.
 pub const BUCKET: &str = "shop";
 const REGION: &str = "us-east-1";
-/// The access key of the servers started here, and its secret.
-const KEYS: (&str, &str) = ("clickweir", "under-the-weir");
 /// How long a server may take until it answers. Alone SeaweedFS takes about four seconds,
 /// MinIO less than one.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -46,17 +44,6 @@ pub struct S3Server {
 enum Kind {
     SeaweedFs,
     MinIo,
-}
-
-/// How to run a server.
-struct Launch {
-    command: Command,
-    /// Its S3 port.
-    port: u16,
-    /// The path that answers 200 once the server is ready.
-    ready: &'static str,
-    /// Files that the server makes outside its folder.
-    litter: Vec<String>,
 }
 
 /// The server that most tests share: SeaweedFS, or the one that was handed in. `None` if it
@@ -123,11 +110,10 @@ impl S3Server {
     }
 
     async fn run(kind: Kind) -> Result<Self> {
-        let program = executable(kind)?;
         let folder = tempfile::tempdir()?.keep();
         let launch = match kind {
-            Kind::SeaweedFs => seaweedfs::launch(&program, &folder)?,
-            Kind::MinIo => minio::launch(&program, &folder)?,
+            Kind::SeaweedFs => seaweedfs::launch(&folder)?,
+            Kind::MinIo => minio::launch(&folder)?,
         };
         let log = folder.join("server.log");
         let process = Leash::hold_and_sweep(
@@ -243,16 +229,4 @@ async fn answers(url: &str) -> Result<()> {
         ensure!(Instant::now() < deadline, "{url} did not answer in time");
         sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// A server's executable.
-fn executable(kind: Kind) -> Result<PathBuf> {
-    let path = match kind {
-        Kind::SeaweedFs => "vendor/seaweedfs/weed",
-        Kind::MinIo => "vendor/minio/minio",
-    };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    root.join(path)
-        .canonicalize()
-        .with_context(|| format!("{path} is missing; `make test-setup` brings it"))
 }

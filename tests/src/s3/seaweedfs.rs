@@ -6,13 +6,13 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::{KEYS, Launch};
+use super::launch::{KEYS, Launch, program};
 
 /// How far a server's gRPC port is above its own port, by its convention.
 const GRPC_OFFSET: u16 = 10_000;
 
 /// One small process, since the tests write only some megabytes.
-pub(super) fn launch(weed: &Path, folder: &Path) -> Result<Launch> {
+pub(super) fn launch(folder: &Path) -> Result<Launch> {
     let ports = free_ports()?;
     // It makes these sockets, and can be given no other place for them.
     let named = ["master", "volume", "filer", "s3"].into_iter().zip(ports);
@@ -20,7 +20,7 @@ pub(super) fn launch(weed: &Path, folder: &Path) -> Result<Launch> {
         .map(|(name, port)| format!("/tmp/seaweedfs-{name}-grpc-{}.sock", port + GRPC_OFFSET))
         .collect();
     Ok(Launch {
-        command: command(weed, folder, ports)?,
+        command: command(&program("seaweedfs/weed")?, folder, ports)?,
         port: ports[3],
         ready: "/healthz",
         litter,

@@ -14,7 +14,6 @@ const NOT_YET: &[&str] = &[
     "sink/",
     "topic/",
     "transformer/",
-    "tests/src/kafka/",
     "tests/src/soak/",
 ];
 
