@@ -32,17 +32,26 @@ pub(crate) fn pulse(
     role: Role,
     clock: SharedClock,
 ) -> impl Fn() + Send + Sync + use<> {
-    let file = file(settings, role);
-    let last = Mutex::new(Timestamp::default());
+    pulse_in(file(settings, role), clock)
+}
+
+fn pulse_in(file: PathBuf, clock: SharedClock) -> impl Fn() + Send + Sync + use<> {
+    let last = Mutex::new((Timestamp::default(), true));
     move || {
         let now = clock.now();
         let mut last = last.lock();
-        if now.since(*last) < RENEW {
+        let (renewed, written) = *last;
+        if now.since(renewed) < RENEW {
             return;
         }
-        *last = now;
-        if let Err(error) = std::fs::write(&file, now.micros().to_string()) {
-            tracing::warn!("{} cannot be written: {error}", file.display());
+        let result = std::fs::write(&file, now.micros().to_string());
+        *last = (now, result.is_ok());
+        // Once, and not each second for as long as it fails.
+        if let (Err(error), true) = (result, written) {
+            tracing::warn!(
+                "{} cannot be written, so this role looks unhealthy: {error}; make its folder writable",
+                file.display()
+            );
         }
     }
 }
@@ -100,4 +109,64 @@ fn fresh(settings: &Settings, role: Role) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("no progress for {} s", age.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    /// A clock that is two seconds later at each look.
+    #[derive(Default)]
+    struct Hurried(AtomicI64);
+
+    impl Clock for Hurried {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(self.0.fetch_add(2_000_000, Ordering::Relaxed) + 2_000_000)
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pulse_that_cannot_be_written_warns_once_until_it_could() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("data");
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        let warnings = || {
+            String::from_utf8_lossy(&log.0.lock())
+                .matches("WARN")
+                .count()
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            let pulse = pulse_in(place.join("alive"), Arc::new(Hurried::default()));
+            for _ in 0..5 {
+                pulse();
+            }
+            assert_eq!(warnings(), 1);
+            std::fs::create_dir(&place).expect("a folder");
+            pulse();
+            std::fs::remove_dir_all(&place).expect("no folder");
+            pulse();
+            assert_eq!(warnings(), 2, "it failed anew");
+        });
+    }
 }
