@@ -7,10 +7,14 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use secrecy::ExposeSecret;
 
 use crate::{Error, Lake, Location, S3};
+
+/// How long a connection may take. A resolver asks a name server again after 5 s, so a request
+/// outlives one lost answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(7);
 
 impl Lake {
     /// Opens the lake that `config.url` names; a folder is made.
@@ -60,6 +64,7 @@ pub(super) fn bucket_store(
         .with_bucket_name(bucket)
         .with_region(&config.region)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_client_options(ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT))
         // The commit has its own patience; the client's only bridges a hiccup.
         .with_retry(RetryConfig {
             max_retries: 2,
