@@ -19,7 +19,7 @@ help: ## list the targets
 setup: ## fetch what the build needs (again: nothing happens)
 	@compose/setup.sh build
 
-test-setup: setup ## fetch the real parts that the tests start: browser, JDK, object store
+test-setup: setup ## fetch the real programs that the tests start: browser, Kafka, object stores
 	@compose/setup.sh tests
 
 build: setup ## build the binary, target/debug/clickweir
@@ -53,15 +53,8 @@ up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one da
 down: ## stop the containers; their volumes stay
 	$(COMPOSE) down
 
-test-containers: build ## the tests, on the containers' Redpanda and MinIO (needs an engine)
-	@docker info >/dev/null 2>&1 || { echo "there is no container engine here: docker info does not answer" >&2; exit 1; }
-	$(COMPOSE) up --detach --build --wait
-	CLICKWEIR_TEST_KAFKA=127.0.0.1:19092 CLICKWEIR_TEST_S3=http://127.0.0.1:9000 \
-	CLICKWEIR_TEST_S3_ACCESS_KEY=$${CLICKWEIR_ACCESS_KEY:-clickweir} \
-	CLICKWEIR_TEST_S3_SECRET_KEY=$${CLICKWEIR_SECRET_KEY:-under-the-weir} \
-	CLICKWEIR_TEST_TOKEN=$${CLICKWEIR_TOKEN:-above-and-under-the-weir} \
-	CLICKWEIR_TEST_EDGE=http://127.0.0.1:8080 CLICKWEIR_TEST_DASHBOARD=http://127.0.0.1:8081 \
-	cargo test --locked --package tests
+test-containers: test-setup build ## compose.yaml in containers, then the tests on them (an engine, or Debian 12 and root; 40 minutes)
+	@compose/containers/test.sh
 
 sim: setup ## the seeded simulation, on every core (SEEDS=1000; SEED=17 plays one seed again)
 	CLICKWEIR_SEEDS=$(SEEDS) $(if $(SEED),CLICKWEIR_SEED=$(SEED)) \

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The README's two commands as a stranger types them, in a new Debian that holds the Rust
-# toolchain, npm and python3, and nothing else of this machine; then the lines of the
-# Dockerfile, one after another, in Debians as new. All from HEAD.
+# The README's two commands as a stranger types them, in a new Debian that has the Rust toolchain,
+# npm and python3, and nothing else of this machine. Then the lines of the Dockerfile, one after
+# the other, in more new Debians. Everything comes from HEAD.
 #
 #   fresh.sh [COMMAND…]   by default: "make demo ONCE=1" "make test" image
 #
-# Needs root, debootstrap, and some 15 GB under TMPDIR. Everything it mounts is mounted in a
-# namespace of its own, so nothing stays mounted when it ends, however it ends.
+# It needs root, debootstrap and some 15 GB under TMPDIR. It mounts in a namespace of its own, so
+# nothing stays mounted after it, even if it is killed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,7 @@ if [ "${1:-}" != inside ]; then
   [ "$(id -u)" -eq 0 ] || { echo "make fresh makes a system in a folder, which needs root: sudo make fresh" >&2; exit 1; }
   command -v debootstrap >/dev/null || { echo "missing: debootstrap; get it with: apt-get install debootstrap" >&2; exit 1; }
   folder=$(mktemp -d "${TMPDIR:-/var/tmp}/clickweir-fresh.XXXXXX")
-  # --one-file-system: should a mount have stayed, what it shows is spared.
+  # --one-file-system: a mount that is still there keeps its files.
   trap 'rm -rf --one-file-system "$folder"' EXIT
   unshare --mount --pid --fork --kill-child --propagation private "$PWD/compose/fresh.sh" inside "$folder" "$@"
   exit
@@ -24,11 +24,11 @@ folder=$2
 shift 2
 [ "$#" -gt 0 ] || set -- "make demo ONCE=1" "make test" image
 
-# debian NAME PACKAGE…: one more new system, with this machine's way to the network.
+# debian NAME PACKAGE…: makes one more new system, with this machine's settings for the network.
 debian() {
   local name=$1 root=$folder/$1 file sources=''
   cp -a "$folder/bare" "$root"
-  # A root that is a mount, as a machine's is: else nothing in it can mount apart.
+  # The root is a mount, as on a machine. Otherwise no program in it can make a mount namespace.
   mount --bind "$root" "$root"
   mount --rbind /dev "$root/dev"
   mount -t proc proc "$root/proc"
@@ -37,7 +37,7 @@ debian() {
     /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/pip.conf /root/.config/pip/pip.conf /root/.npmrc \
     /usr/local/share/ca-certificates /root/.cargo/config.toml /root/.m2/settings.xml; do
     [ -e "$file" ] || continue
-    # Apt's sources are a file or a folder; of both only what this machine has.
+    # This machine's sources for apt, a file or a folder, replace those of the new system.
     case "$file" in /etc/apt/sources.list*) [ -n "$sources" ] || rm -rf "$root"/etc/apt/sources.list*; sources=here ;; esac
     rm -rf "${root:?}$file"
     mkdir -p "$root$(dirname "$file")"
@@ -47,10 +47,10 @@ debian() {
   [ "$#" -eq 0 ] || within "$name" / root "apt-get update -qq && apt-get install -qq --no-install-recommends $*" >/dev/null
 }
 
-# Where programs look for certificates and proxies, as name=value.
+# The variables that name certificates and proxies, as NAME=VALUE.
 mapfile -t way < <(env | grep -E '^[A-Za-z_]*(CERT|_CA_BUNDLE|CAINFO|CA_CERTS|_proxy|_PROXY)[A-Z_]*=' || true)
 
-# within NAME FOLDER USER COMMAND: a shell's command in one of the systems.
+# within NAME FOLDER USER COMMAND: runs a shell command in one of the systems.
 within() {
   local home
   home=$(awk -F: -v user="$3" '$1 == user { print $6 }' "$folder/$1/etc/passwd")
@@ -60,14 +60,14 @@ within() {
     sh -c "cd '$2' && $4" </dev/null
 }
 
-# The Rust toolchain, read-only, where a stranger's installer would leave it.
+# Gives a system the Rust toolchain, read-only.
 rust() {
   mkdir -p "$folder/$1/opt/rust"
   mount --rbind "$(rustc --print sysroot)" "$folder/$1/opt/rust"
   mount -o remount,bind,ro "$folder/$1/opt/rust"
 }
 
-# Node and npm, likewise.
+# The same for Node and npm.
 npm_and_node() {
   local root=$folder/$1
   mkdir -p "$root/opt/npm"
@@ -77,7 +77,7 @@ npm_and_node() {
   ln -s /opt/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
 }
 
-# copy FROM TO: as COPY does; of a folder it takes what is in it.
+# copy FROM TO: does what COPY does, which takes the content of a folder.
 copy() {
   if [ -d "$1" ]; then
     mkdir -p "$2"
@@ -88,8 +88,8 @@ copy() {
   fi
 }
 
-# The lines of the Dockerfile. The official images are stood in for by Debian, and, for
-# Rust's, by what it adds to Debian that a build of ours touches.
+# Runs the lines of the Dockerfile. A Debian replaces each official image; for Rust's it gets what
+# that image adds to Debian, as far as our build uses it.
 image() {
   local context=$folder/context system='' workdir=/ user=root entry='' line word rest base name to
   mkdir "$context"
@@ -109,7 +109,7 @@ image() {
             rust "$system"
             ;;
           debian:bookworm-slim) debian "$system" ;;
-          *) echo "fresh: nothing stands in for $base" >&2; return 1 ;;
+          *) echo "fresh: nothing replaces the image $base" >&2; return 1 ;;
         esac
         ;;
       RUN) within "$system" "$workdir" "$user" "$rest" ;;
@@ -134,7 +134,7 @@ image() {
 echo "fresh: a new Debian, a minute or two"
 debootstrap --variant=minbase bookworm "$folder/bare" >"$folder/log" 2>&1 || { tail "$folder/log"; exit 1; }
 
-# What a stranger has: the tools to get here (git, make), python3, and what node links.
+# A stranger has git and make, with which one gets here, python3, and the libraries of node.
 debian stranger ca-certificates git libatomic1 libstdc++6 make python3
 rust stranger
 npm_and_node stranger
@@ -149,5 +149,5 @@ for command in "$@"; do
   esac
   echo "fresh: $command: $SECONDS s"
 done
-echo "fresh: what the commands have left in the clone, beside what is ignored:"
+echo "fresh: the files that the commands left in the clone, without the ignored ones:"
 git -C "$folder/stranger/root/clickweir" status --short
