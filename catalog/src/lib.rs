@@ -60,7 +60,7 @@ pub use registry::listing::Object;
 pub use registry::runs::Run;
 pub use rollup::dimension::Dimension;
 pub use sink::clock::SharedClock;
-pub use sink::{Identity, Offset, Partition, Stretch, Timestamp};
+pub use sink::{Identity, Offset, Partition, PendingRows, Timestamp};
 pub use tables::publish::PUBLISHED;
 pub use tail::feed::{Arrival, Arrivals, Arrived};
 pub use tail::memory::Tail;

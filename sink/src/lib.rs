@@ -1,4 +1,4 @@
-//! Rows become Parquet objects, and an object is the commit.
+//! RowRecords become Parquet objects, and an object is the commit.
 //!
 //! Here are the lake's columns, names, footers and ledger; the open [`Batch`] and the
 //! [`SealedBatch`]; the one conditional create that commits it ([`Lake::commit`]); the
@@ -30,15 +30,15 @@ pub use lake::commit::Outcome;
 pub use lake::location::Location;
 pub use lake::pool::Pool;
 pub use lake::tips::{Tip, Tips};
-pub use ledger::entry::{Entry, Promotion, Ranges, Replay, ReplayName};
+pub use ledger::entry::{Entry, Promotion, Ranges, ReplayName, ReplayOrigin};
 pub use ledger::fold::{Gap, Ledger};
 pub use ledger::id::LakeId;
 pub use object::batch::{Batch, SealedBatch};
 pub use object::columns::{COLUMNS, Column, Encoding, Row, Type, schema};
-pub use object::contents::{Contents, Letter, Rows};
+pub use object::contents::{Contents, LetterRecord, RowRecords};
 pub use object::footer::{Counts, Footer};
 pub use object::letters::{DeadLetter, Reason, schema as letters_schema};
 pub use object::names::{Hour, ObjectName};
-pub use object::stretch::Stretch;
-pub use replay::{Segment, segments};
+pub use object::pending_rows::PendingRows;
+pub use replay::{PromotedRange, promoted_ranges};
 pub use topic::{Identity, Offset, Partition, Timestamp, clock};

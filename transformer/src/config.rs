@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sink::audit::Window;
+use sink::audit::WindowRule;
 
 /// The keys of `[transformer]`; the defaults and their reasons stand in `compose/default.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,8 +35,8 @@ impl Config {
 
     /// The rule of the window, for an audit of what was decided by it.
     #[must_use]
-    pub fn audited(&self) -> Window {
-        Window {
+    pub fn audited(&self) -> WindowRule {
+        WindowRule {
             within: self.window,
             records: self.window_records,
             configuration: self.configuration(),

@@ -2,21 +2,31 @@
 //! for their turn. No input or output happens here.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use sink::{Batch, Hour, SealedBatch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use topic::{Identity, Offset, Partition, Record};
 
-use crate::resume::Position;
+use crate::resume::ResumePoint;
 use crate::row::transform::{self, Enrichment};
-use crate::window::{Seam, Verdict, Window};
+use crate::window::{DuplicateWindow, Seam, Sighting};
 
 /// What every partition of a worker shares.
-pub(crate) struct Shared {
+pub(crate) struct BatchContext {
     pub(crate) topic: Identity,
     pub(crate) configuration: String,
     pub(crate) enrichment: Enrichment,
+}
+
+/// When an open batch is sealed, whatever the hour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SealLimits {
+    /// At so many offsets.
+    pub(crate) offsets: u64,
+    /// At so many bytes in memory.
+    pub(crate) bytes: usize,
 }
 
 /// A partition that is being read.
@@ -24,7 +34,7 @@ pub(crate) struct Active {
     partition: Partition,
     /// Where the next batch begins; what lies before it only fills the window.
     next: Offset,
-    window: Window,
+    window: DuplicateWindow,
     /// Whether retention has cut the window's stretch, until what was read since fills it.
     window_cut: bool,
     /// Where reading began.
@@ -38,7 +48,11 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    pub(crate) fn new(partition: Partition, position: Position, window: Window) -> Self {
+    pub(crate) fn new(
+        partition: Partition,
+        position: ResumePoint,
+        window: DuplicateWindow,
+    ) -> Self {
         Self {
             partition,
             next: position.next,
@@ -52,10 +66,35 @@ impl Active {
         }
     }
 
+    /// Takes the next records, and seals what they fill. Every way from the topic to a batch goes
+    /// through here: the worker's, the tail's and the replay's.
+    pub(crate) fn take_all(
+        &mut self,
+        records: &[Record],
+        context: &BatchContext,
+        limits: SealLimits,
+    ) {
+        for record in records {
+            self.take(record, context);
+            if self.open().is_some_and(|(offsets, bytes, _)| {
+                offsets >= limits.offsets || bytes >= limits.bytes
+            }) {
+                self.seal();
+            }
+        }
+    }
+
+    /// Seals the open batch if it is of this age.
+    pub(crate) fn seal_aged(&mut self, now: Instant, age: Duration) {
+        if self.open().is_some_and(|(.., since)| now >= since + age) {
+            self.seal();
+        }
+    }
+
     /// Takes the next record, in order of offset.
-    pub(crate) fn take(&mut self, record: &Record, shared: &Shared) {
-        let read = transform::read(self.partition, record, &shared.enrichment);
-        let verdict = read.event.map_or(Verdict::New, |(id, content)| {
+    fn take(&mut self, record: &Record, context: &BatchContext) {
+        let read = transform::read(self.partition, record, &context.enrichment);
+        let verdict = read.event.map_or(Sighting::New, |(id, content)| {
             let content = crc32fast::hash(content);
             self.window
                 .observe(id, record.offset, record.appended_at, content)
@@ -81,8 +120,8 @@ impl Active {
         {
             self.window_cut = false;
         }
-        let batch = self.batch(hour, shared);
-        if let Verdict::Duplicate { differs } = verdict {
+        let batch = self.batch(hour, context);
+        if let Sighting::Duplicate { differs } = verdict {
             batch.duplicate(record.offset, record.appended_at, differs);
             return;
         }
@@ -109,20 +148,20 @@ impl Active {
 
     /// Closes the open batch at `end`, or makes one that ends there: what lies between holds
     /// no record, and `hour` is that of the last one before.
-    pub(crate) fn finish(&mut self, end: Offset, hour: Hour, shared: &Shared) {
+    pub(crate) fn finish(&mut self, end: Offset, hour: Hour, context: &BatchContext) {
         if self.open.is_none() && self.next >= end {
             return;
         }
-        self.batch(hour, shared).pass(end);
+        self.batch(hour, context).pass(end);
         self.seal();
     }
 
     /// The open batch, a new one of `hour` where there is none.
-    fn batch(&mut self, hour: Hour, shared: &Shared) -> &mut Batch {
+    fn batch(&mut self, hour: Hour, context: &BatchContext) -> &mut Batch {
         let (batch, _) = self.open.get_or_insert_with(|| {
             let batch = Batch::new(
-                shared.topic.clone(),
-                shared.configuration.clone(),
+                context.topic.clone(),
+                context.configuration.clone(),
                 self.partition,
                 self.next,
                 hour,
@@ -157,8 +196,6 @@ impl Active {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
     use topic::Timestamp;
 
@@ -179,36 +216,36 @@ mod tests {
         }
     }
 
-    fn active(next: u64) -> (Active, Shared) {
-        let position = Position {
+    fn active(next: u64) -> (Active, BatchContext) {
+        let position = ResumePoint {
             next: Offset(next),
             from: Offset(0),
             window_cut: false,
             ledger: 1,
         };
-        let window = Window::new(Duration::from_secs(60), 1_000);
+        let window = DuplicateWindow::new(Duration::from_secs(60), 1_000);
         let topic = Identity {
             cluster: "c".into(),
             topic: "t".into(),
         };
-        let shared = Shared {
+        let context = BatchContext {
             topic,
             configuration: "c".into(),
             enrichment: Enrichment::default(),
         };
-        (Active::new(Partition(1), position, window), shared)
+        (Active::new(Partition(1), position, window), context)
     }
 
     #[test]
     fn invariant_8_a_batch_holds_one_hour_of_arrival_however_old_its_clicks_are() {
-        let (mut active, shared) = active(0);
+        let (mut active, context) = active(0);
         for (offset, at) in [
             (0, 9 * HOUR - 1),
             (1, 9 * HOUR),
             (2, 10 * HOUR),
             (4, 9 * HOUR),
         ] {
-            active.take(&record(offset, at, offset), &shared);
+            active.take(&record(offset, at, offset), &context);
         }
         active.seal();
         let mut sealed = Vec::new();
@@ -226,12 +263,12 @@ mod tests {
     #[test]
     fn a_range_ends_where_it_was_meant_to_whatever_holds_no_record() {
         let check = |sealed_before: bool, end: u64, expect: &[(u64, u64)]| {
-            let (mut active, shared) = active(0);
-            active.take(&record(0, 9 * HOUR, 7), &shared);
+            let (mut active, context) = active(0);
+            active.take(&record(0, 9 * HOUR, 7), &context);
             if sealed_before {
                 active.seal();
             }
-            active.finish(Offset(end), Hour(9), &shared);
+            active.finish(Offset(end), Hour(9), &context);
             let mut sealed = Vec::new();
             while let Some(batch) = active.due() {
                 assert_eq!(batch.name().hour, Hour(9));
@@ -247,10 +284,10 @@ mod tests {
 
     #[test]
     fn a_cut_is_said_until_the_window_is_filled_again() {
-        let (mut active, shared) = active(0);
+        let (mut active, context) = active(0);
         active.window_cut = true;
         for (offset, seconds) in [(0, 0), (1, 120), (2, 121), (3, 122)] {
-            active.take(&record(offset, seconds * 1_000_000, offset), &shared);
+            active.take(&record(offset, seconds * 1_000_000, offset), &context);
             active.seal();
         }
         let mut said = Vec::new();
@@ -262,9 +299,9 @@ mod tests {
 
     #[test]
     fn what_lies_before_the_position_only_fills_the_window() {
-        let (mut active, shared) = active(2);
+        let (mut active, context) = active(2);
         for (offset, id) in [(0, 7), (1, 8), (2, 7), (3, 9)] {
-            active.take(&record(offset, 9 * HOUR, id), &shared);
+            active.take(&record(offset, 9 * HOUR, id), &context);
         }
         assert_eq!(active.open().map(|(offsets, ..)| offsets), Some(2));
         assert!(!active.idle());

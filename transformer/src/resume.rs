@@ -10,7 +10,7 @@ use crate::{Config, Error};
 
 /// Where a partition continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
+pub(crate) struct ResumePoint {
     /// Where the next batch begins.
     pub(crate) next: Offset,
     /// Where reading begins: what lies before `next` only fills the window.
@@ -22,7 +22,7 @@ pub(crate) struct Position {
 }
 
 /// A position for each partition, or why that partition must stop.
-pub(crate) type Positions = BTreeMap<Partition, Result<Position, Error>>;
+pub(crate) type ResumePoints = BTreeMap<Partition, Result<ResumePoint, Error>>;
 
 /// Asks the lake's tips where the partitions continue, and compares them with the topic. A lake
 /// that is not there yet is founded with the identity `new_lake`.
@@ -32,7 +32,7 @@ pub(crate) async fn resume(
     topic: &dyn Topic,
     config: &Config,
     partitions: &BTreeSet<Partition>,
-) -> Result<Positions, Error> {
+) -> Result<ResumePoints, Error> {
     let marks = topic.watermarks().await?;
     let lows = marks
         .iter()
@@ -50,7 +50,7 @@ async fn positions(
     config: &Config,
     partitions: &BTreeSet<Partition>,
     marks: &BTreeMap<Partition, Watermarks>,
-) -> Result<Positions, Error> {
+) -> Result<ResumePoints, Error> {
     let tips = lake.tips(ledger.clone(), partitions).await?;
     let mut starts = BTreeMap::new();
     for &partition in partitions {
@@ -79,7 +79,7 @@ async fn positions(
     // Retention may have passed meanwhile, and then the window's stretch was sought in what it
     // left: the low watermark is asked for after that.
     let marks = topic.watermarks().await?;
-    let mut positions = Positions::new();
+    let mut positions = ResumePoints::new();
     for (partition, start) in starts {
         let position = match start {
             Ok(start) => {
@@ -99,7 +99,7 @@ pub(crate) async fn after(
     topic: &dyn Topic,
     config: &Config,
     there: &Footer,
-) -> Result<Position, Error> {
+) -> Result<ResumePoint, Error> {
     let &Footer {
         partition,
         first,
@@ -184,7 +184,7 @@ impl Start {
         partition: Partition,
         origin: Offset,
         marks: &BTreeMap<Partition, Watermarks>,
-    ) -> Result<Position, Error> {
+    ) -> Result<ResumePoint, Error> {
         let low = marks.get(&partition).ok_or_else(|| unnamed(partition))?.low;
         let Self {
             next,
@@ -197,7 +197,7 @@ impl Start {
             let left = topic.fetch(partition, low, 1).await?;
             left.first().is_none_or(|oldest| wanted <= oldest.offset)
         };
-        Ok(Position {
+        Ok(ResumePoint {
             next,
             from: wanted.max(low).min(next),
             window_cut,
@@ -213,7 +213,7 @@ impl Place<'_> {
         &self,
         end: Offset,
         tip: Option<(Offset, Timestamp)>,
-    ) -> Result<Position, Error> {
+    ) -> Result<ResumePoint, Error> {
         let start = self.start(end, tip).await?;
         let marks = self.topic.watermarks().await?;
         start

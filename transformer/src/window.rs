@@ -18,20 +18,20 @@ use topic::{Offset, Timestamp};
 type Id = [u8; 16];
 
 /// So many records are allocated at once: a partition in which little happens takes no more.
-const CHUNK: usize = 256;
+const CHUNK_RECORDS: usize = 256;
 
 /// A record: its id and a checksum of its content. 20 bytes, and some 10 more for its place:
 /// the window is the largest thing that a worker holds, so an id is in it once, and what records
 /// have in common stands in their run.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct SeenId {
     id: Id,
     content: u32,
 }
 
 /// Records that stand side by side in the topic and came at one moment, as an append's do.
 #[derive(Debug, Clone, Copy)]
-struct Run {
+struct AppendRun {
     /// The first one's place.
     place: usize,
     offset: Offset,
@@ -43,7 +43,7 @@ pub(crate) type Seam = (Offset, Timestamp);
 
 /// What the window says of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Sighting {
     /// The id is new here.
     New,
     /// Its twin stands shortly before.
@@ -56,13 +56,13 @@ pub(crate) enum Verdict {
 /// The ids of one partition's last stretch. A record's place is its number, counted from the
 /// first ever.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct DuplicateWindow {
     within: Duration,
     records: u64,
     /// The stretch, oldest first; a chunk begins at a place that is a multiple of its length.
-    seen: VecDeque<Vec<Seen>>,
+    seen: VecDeque<Vec<SeenId>>,
     /// Where and when each of them came, oldest first.
-    runs: VecDeque<Run>,
+    runs: VecDeque<AppendRun>,
     /// The place of the oldest.
     gone: usize,
     /// The place of the next.
@@ -73,7 +73,7 @@ pub(crate) struct Window {
     hasher: RandomState,
 }
 
-impl Window {
+impl DuplicateWindow {
     pub(crate) fn new(within: Duration, records: u64) -> Self {
         Self {
             within,
@@ -95,7 +95,7 @@ impl Window {
         offset: Offset,
         appended_at: Timestamp,
         content: u32,
-    ) -> Verdict {
+    ) -> Sighting {
         self.forget(offset, appended_at);
         let (seen, gone, hasher) = (&self.seen, self.gone, &self.hasher);
         let id_at = |&short: &u32| at(seen, gone, whole(gone, short)).id;
@@ -116,22 +116,22 @@ impl Window {
             }
         };
         let verdict = match twin {
-            Some(twin) if self.holds(twin, offset, appended_at) => Verdict::Duplicate {
+            Some(twin) if self.holds(twin, offset, appended_at) => Sighting::Duplicate {
                 differs: at(&self.seen, self.gone, twin).content != content,
             },
-            _ => Verdict::New,
+            _ => Sighting::New,
         };
-        self.note(Seen { id, content }, offset, appended_at);
+        self.note(SeenId { id, content }, offset, appended_at);
         verdict
     }
 
-    fn note(&mut self, seen: Seen, offset: Offset, appended_at: Timestamp) {
+    fn note(&mut self, seen: SeenId, offset: Offset, appended_at: Timestamp) {
         let place = self.next;
         self.next += 1;
         match self.seen.back_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push(seen),
+            Some(chunk) if chunk.len() < CHUNK_RECORDS => chunk.push(seen),
             _ => {
-                let mut chunk = Vec::with_capacity(CHUNK);
+                let mut chunk = Vec::with_capacity(CHUNK_RECORDS);
                 chunk.push(seen);
                 self.seen.push_back(chunk);
             }
@@ -141,7 +141,7 @@ impl Window {
             .back()
             .is_some_and(|run| run.appended_at == appended_at && run.at(place) == offset);
         if !goes_on {
-            self.runs.push_back(Run {
+            self.runs.push_back(AppendRun {
                 place,
                 offset,
                 appended_at,
@@ -164,7 +164,7 @@ impl Window {
             || appended_at.since(begun_at) > self.within + STEP_BACK * 2
     }
 
-    /// Lets go what no later record can meet; [`Window::holds`] decides.
+    /// Lets go what no later record can meet; [`DuplicateWindow::holds`] decides.
     fn forget(&mut self, offset: Offset, appended_at: Timestamp) {
         while let Some(&run) = self.runs.front() {
             let near = run.at(self.gone).distance(offset) <= self.records;
@@ -180,7 +180,7 @@ impl Window {
                 last.remove();
             }
             self.gone += 1;
-            if self.gone.is_multiple_of(CHUNK) {
+            if self.gone.is_multiple_of(CHUNK_RECORDS) {
                 self.seen.pop_front();
             }
             let next = self.runs.get(1).map_or(self.next, |run| run.place);
@@ -191,7 +191,7 @@ impl Window {
     }
 }
 
-impl Run {
+impl AppendRun {
     /// The offset of one of its records.
     const fn at(&self, place: usize) -> Offset {
         Offset(self.offset.0 + (place - self.place) as u64)
@@ -199,8 +199,8 @@ impl Run {
 }
 
 /// The record at a place, of a stretch that begins at `gone`.
-fn at(seen: &VecDeque<Vec<Seen>>, gone: usize, place: usize) -> &Seen {
-    &seen[place / CHUNK - gone / CHUNK][place % CHUNK]
+fn at(seen: &VecDeque<Vec<SeenId>>, gone: usize, place: usize) -> &SeenId {
+    &seen[place / CHUNK_RECORDS - gone / CHUNK_RECORDS][place % CHUNK_RECORDS]
 }
 
 /// A place without its upper half.
@@ -223,14 +223,14 @@ mod tests {
     const SECOND: i64 = 1_000_000;
 
     fn check(records: &[(u8, u64, i64, u32)], expect: &[Option<bool>]) {
-        let mut window = Window::new(Duration::from_secs(60), 1_000);
+        let mut window = DuplicateWindow::new(Duration::from_secs(60), 1_000);
         let verdicts: Vec<Option<bool>> = records
             .iter()
             .map(|&(id, offset, at, content)| {
                 let at = Timestamp::from_micros(at * SECOND);
                 match window.observe([id; 16], Offset(offset), at, content) {
-                    Verdict::New => None,
-                    Verdict::Duplicate { differs } => Some(differs),
+                    Sighting::New => None,
+                    Sighting::Duplicate { differs } => Some(differs),
                 }
             })
             .collect();
@@ -270,13 +270,13 @@ mod tests {
 
     #[test]
     fn many_ids_come_again_and_go() {
-        let mut window = Window::new(Duration::from_secs(60), 1_000);
+        let mut window = DuplicateWindow::new(Duration::from_secs(60), 1_000);
         for offset in 0..20_000_u64 {
             // Each id twice, 500 offsets apart, and never again within the window.
             let id = (offset / 1_000 * 500 + offset % 500).to_be_bytes();
             let id = [id, id].concat().try_into().unwrap();
             let at = Timestamp::from_micros(0);
-            let twin = window.observe(id, Offset(offset), at, 7) != Verdict::New;
+            let twin = window.observe(id, Offset(offset), at, 7) != Sighting::New;
             assert_eq!(twin, offset % 1_000 >= 500, "{offset}");
         }
         assert_eq!(window.next - window.gone, 1_001);
@@ -295,8 +295,11 @@ mod tests {
     fn any_stretch_is_judged_as_the_whole_past_would_be() {
         let mut choice = StdRng::seed_from_u64(7);
         for begin in [0, u32::MAX as usize - 3_000] {
-            let mut window = Window::new(Duration::from_secs(60), 1_000);
-            (window.gone, window.next) = (begin / CHUNK * CHUNK, begin / CHUNK * CHUNK);
+            let mut window = DuplicateWindow::new(Duration::from_secs(60), 1_000);
+            (window.gone, window.next) = (
+                begin / CHUNK_RECORDS * CHUNK_RECORDS,
+                begin / CHUNK_RECORDS * CHUNK_RECORDS,
+            );
             let (mut offset, mut at, mut newest) = (0, 1_000, 1_000);
             let mut past = Vec::new();
             for _ in 0..20_000 {
@@ -318,8 +321,8 @@ mod tests {
                 let appended_at = Timestamp::from_micros(at * SECOND);
                 let verdict = window.observe([id; 16], Offset(offset), appended_at, content);
                 let told = match verdict {
-                    Verdict::New => None,
-                    Verdict::Duplicate { differs } => Some(differs),
+                    Sighting::New => None,
+                    Sighting::Duplicate { differs } => Some(differs),
                 };
                 assert_eq!(told, twin(&past, record), "{record:?}");
                 past.push(record);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use duckdb::{Row, params};
-use sink::audit::{Listed, Listing};
+use sink::audit::{ListedObject, Listing};
 use sink::{Counts, Footer, ObjectName, Offset, Partition, ReplayName, Timestamp};
 
 use crate::catalog::Catalog;
@@ -92,7 +92,7 @@ impl Catalog {
             )?;
             let mut rows = statement.query([&replay])?;
             while let Some(row) = rows.next()? {
-                listing.objects.push(Listed {
+                listing.objects.push(ListedObject {
                     path: within(&folder, row.get(0)?),
                     bytes: row.get::<_, Option<u64>>(1)?.unwrap_or_default(),
                     footer: described(row, &folder),

@@ -2,7 +2,7 @@
 //! objects around them.
 
 use duckdb::{Connection, params};
-use sink::{Location, Promotion, Segment, Timestamp, segments};
+use sink::{Location, PromotedRange, Promotion, Timestamp, promoted_ranges};
 
 use crate::db::engine::Session;
 use crate::error::Error;
@@ -20,12 +20,12 @@ pub(crate) fn fold(
 ) -> Result<(), Error> {
     let connection = &session.connection;
     connection.execute_batch("DELETE FROM promoted; DELETE FROM pieces")?;
-    for Segment {
+    for PromotedRange {
         partition,
         first,
         end,
         name,
-    } in segments(promotions)
+    } in promoted_ranges(promotions)
     {
         connection.execute(
             "INSERT INTO promoted VALUES (?, ?, ?, ?)",

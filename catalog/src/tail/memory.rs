@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
-use sink::{Offset, Partition, Stretch};
+use sink::{Offset, Partition, PendingRows};
 use tokio::sync::broadcast;
 
 use crate::tail::partition::{Kept, Piece};
@@ -76,7 +76,7 @@ impl Tail {
     }
 
     /// Takes the stretch that begins where the one before it ended.
-    pub fn take(&self, stretch: Stretch) {
+    pub fn take(&self, stretch: PendingRows) {
         if self.watchers.receiver_count() > 0 {
             // That the last of them has just gone is no matter.
             let _ = self.watchers.send(stretch.rows.clone());
@@ -124,7 +124,7 @@ impl State {
         }
     }
 
-    fn take(&mut self, stretch: Stretch) {
+    fn take(&mut self, stretch: PendingRows) {
         let partition = stretch.partition;
         self.begin(partition, stretch.first);
         let kept = self.kept.get_mut(&partition).expect("it was begun");

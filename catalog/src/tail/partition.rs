@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
-use sink::{Offset, Stretch, Timestamp};
+use sink::{Offset, PendingRows, Timestamp};
 
 /// The largest piece that others are joined to, in bytes: what is registered of a piece goes
 /// when all of it is.
@@ -74,8 +74,8 @@ impl Kept {
 }
 
 impl Piece {
-    pub(crate) fn new(stretch: Stretch) -> Self {
-        let Stretch {
+    pub(crate) fn new(stretch: PendingRows) -> Self {
+        let PendingRows {
             first,
             end,
             appended_at,

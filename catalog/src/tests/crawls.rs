@@ -129,7 +129,7 @@ async fn a_batch_of_many_pieces_is_one_object_and_one_stretch() {
             SELECT *, row_number() OVER () - 1 AS place FROM clicks)";
     let said = lines(&catalog.query(sql).await.unwrap());
     assert_eq!(said, ["20000 20000 20000"]);
-    let stretch = super::batch(ARRIVAL, 0, 0, &clicks).seal().stretch();
+    let stretch = super::batch(ARRIVAL, 0, 0, &clicks).seal().pending_rows();
     let offsets = stretch.rows.column_by_name("offset").unwrap();
     let offsets = offsets.as_primitive::<UInt64Type>().values();
     assert!(offsets.iter().copied().eq(0..ROWS));

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytesize::ByteSize;
-use sink::{Batch, Hour, Offset, Partition, Stretch};
+use sink::{Batch, Hour, Offset, Partition, PendingRows};
 
 use super::{ARRIVAL, Click, Shore, VIEW, lines, moment, row};
 use crate::db::table_function::Lend;
 use crate::{Catalog, Config, Timestamp};
 
 /// What the tail would hand over of these clicks.
-fn stretch(partition: u32, first: u64, clicks: &[Click]) -> Stretch {
+fn stretch(partition: u32, first: u64, clicks: &[Click]) -> PendingRows {
     let appended_at = moment(ARRIVAL);
     let (of, begin) = (Partition(partition), Offset(first));
     let hour = Hour::of(appended_at);
@@ -19,7 +19,7 @@ fn stretch(partition: u32, first: u64, clicks: &[Click]) -> Stretch {
     for (offset, click) in (first..).zip(clicks) {
         batch.push(&row(partition, offset, appended_at, click));
     }
-    batch.seal().stretch()
+    batch.seal().pending_rows()
 }
 
 async fn check(catalog: &Catalog, sql: &str, expect: &[&str]) {

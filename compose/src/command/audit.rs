@@ -95,7 +95,7 @@ impl Node {
             // What left the topic meanwhile had not left it when the lake was listed.
             now.low = before.get(partition).map_or(now.low, |then| then.low);
         }
-        let against = audit::Against {
+        let against = audit::Reference {
             ledger: &ledger,
             watermarks: &marks,
             catalog: Some(&listing),

@@ -135,7 +135,7 @@ impl Node {
             .collect();
         let listing = catalog.listing(Some(name)).await?;
         let lake = live.replay(name);
-        let against = audit::Against {
+        let against = audit::Reference {
             ledger: &ledger,
             watermarks: &marks,
             catalog: Some(&listing),

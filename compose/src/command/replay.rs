@@ -15,7 +15,7 @@ use sink::ReplayName;
 use tokio_util::sync::CancellationToken;
 use topic::{Offset, Partition, Timestamp};
 use transformer::Enrichment;
-use transformer::replay::{self, Parts, Report, Span};
+use transformer::replay::{self, Parts, ReplayReport, ReplaySpan};
 
 use crate::command::owner::Door;
 use crate::node::Node;
@@ -47,11 +47,11 @@ pub(crate) struct Stretch {
 
 impl Stretch {
     /// None where it was left out.
-    fn span(&self) -> anyhow::Result<Option<Span>> {
+    fn span(&self) -> anyhow::Result<Option<ReplaySpan>> {
         if let (Some(partition), Some(first), Some(end)) =
             (self.partition, self.from_offset, self.to_offset)
         {
-            return Ok(Some(Span::Offsets {
+            return Ok(Some(ReplaySpan::Offsets {
                 partition: Partition(partition),
                 first: Offset(first),
                 end: Offset(end),
@@ -65,7 +65,7 @@ impl Stretch {
                 format!("{text:?} is no moment: write it like 2026-11-22T21:00:00Z")
             })
         };
-        Ok(Some(Span::Times {
+        Ok(Some(ReplaySpan::Times {
             from: moment(from)?,
             to: moment(to)?,
         }))
@@ -77,7 +77,7 @@ impl Stretch {
 pub(crate) struct Replaying {
     committed: AtomicU64,
     total: AtomicU64,
-    ended: Mutex<Option<Result<Report, String>>>,
+    ended: Mutex<Option<Result<ReplayReport, String>>>,
     stop: CancellationToken,
 }
 

@@ -7,14 +7,14 @@ use bytesize::ByteSize;
 use tokio_util::sync::CancellationToken;
 use topic::{Offset, Partition};
 use transformer::Enrichment;
-use transformer::tail::{Components, Keeper};
+use transformer::tail::{RowSink, TailComponents};
 
 use crate::node::Node;
 use crate::settings::Sections;
 
 struct Kept(catalog::Tail);
 
-impl Keeper for Kept {
+impl RowSink for Kept {
     fn wanted(&self) -> Option<BTreeMap<Partition, Offset>> {
         self.0.wanted()
     }
@@ -23,7 +23,7 @@ impl Keeper for Kept {
         self.0.begin(partition, first);
     }
 
-    fn take(&self, stretch: sink::Stretch) {
+    fn take(&self, stretch: sink::PendingRows) {
         self.0.take(stretch);
     }
 }
@@ -40,12 +40,12 @@ pub(crate) async fn tail(
         node.group().await?,
         rand::random::<u64>()
     );
-    let components = Components {
+    let components = TailComponents {
         reader: topic.reader(&group)?,
         topic,
         lake: node.lake().await?,
         enrichment: Enrichment::default(),
-        keeper: Arc::new(Kept(catalog.tail().clone())),
+        rows: Arc::new(Kept(catalog.tail().clone())),
     };
     let config = node.settings.sections.transformer.clone();
     Ok(transformer::tail::run(config, components, shutdown))

@@ -191,7 +191,7 @@ impl Served {
         row.product_id = given(product);
         batch.push(&row);
         self.catalog.tail().begin(partition, first);
-        self.catalog.tail().take(batch.seal().stretch());
+        self.catalog.tail().take(batch.seal().pending_rows());
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {

@@ -8,12 +8,12 @@ use topic::clock::STEP_BACK;
 use topic::{Offset, Partition, Timestamp};
 
 use super::finding::Finding;
-use crate::object::contents::Rows;
+use crate::object::contents::RowRecords;
 use crate::{Footer, ObjectName};
 
 /// The rule that decided which records are duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Window {
+pub struct WindowRule {
     /// An id that was seen within this much append time …
     pub within: Duration,
     /// … and within this many offsets is a duplicate.
@@ -25,7 +25,7 @@ pub struct Window {
 
 /// The ids of one partition's last stretch of records.
 #[derive(Debug)]
-pub struct Stretch {
+pub struct RecentIds {
     within: Duration,
     records: u64,
     /// The stretch, oldest first.
@@ -45,10 +45,10 @@ pub struct Twin {
     pub object: Offset,
 }
 
-impl Stretch {
+impl RecentIds {
     /// An empty one.
     #[must_use]
-    pub fn new(window: &Window) -> Self {
+    pub fn new(window: &WindowRule) -> Self {
         Self {
             within: window.within,
             records: window.records,
@@ -95,25 +95,25 @@ pub(super) enum Judged {
 
 /// Judges the rows of the partitions' objects, one after the other.
 pub(super) struct Ids {
-    window: Window,
+    window: WindowRule,
     partition: Option<Partition>,
-    stretch: Stretch,
+    stretch: RecentIds,
 }
 
 impl Ids {
-    pub(super) fn new(window: Window) -> Self {
+    pub(super) fn new(window: WindowRule) -> Self {
         Self {
-            stretch: Stretch::new(&window),
+            stretch: RecentIds::new(&window),
             partition: None,
             window,
         }
     }
 
     /// A partition's next object: how many of its rows repeat an id.
-    pub(super) fn judge(&mut self, name: ObjectName, footer: &Footer, rows: &Rows) -> Judged {
+    pub(super) fn judge(&mut self, name: ObjectName, footer: &Footer, rows: &RowRecords) -> Judged {
         if self.partition != Some(footer.partition) {
             self.partition = Some(footer.partition);
-            self.stretch = Stretch::new(&self.window);
+            self.stretch = RecentIds::new(&self.window);
         }
         let judged = footer.configuration == self.window.configuration;
         let (mut repeated, mut told) = (0, None);

@@ -8,13 +8,13 @@ use parquet::file::statistics::Statistics;
 use sha2::{Digest, Sha256};
 use topic::{Identity, Offset, Timestamp};
 
-use crate::object::contents::{Contents, Letter, Rows};
+use crate::object::contents::{Contents, LetterRecord, RowRecords};
 use crate::object::footer;
 use crate::{Error, Footer, Hour, Lake, ObjectName};
 
 /// What is wrong with an object, within itself.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct Flaw {
     /// The object, where it is not the inspected one: its letters.
     pub(super) object: Option<String>,
     /// Which offsets, where not the whole range.
@@ -26,16 +26,16 @@ pub(super) struct Fault {
 
 /// An object as it was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Inspected {
     /// What it says of itself, where that can be believed.
     pub(super) footer: Option<Footer>,
     /// Its rows and letters, where they can be read.
-    pub(super) rows: Rows,
-    pub(super) letters: Vec<Letter>,
-    pub(super) faults: Vec<Fault>,
+    pub(super) rows: RowRecords,
+    pub(super) letters: Vec<LetterRecord>,
+    pub(super) faults: Vec<Flaw>,
 }
 
-impl Found {
+impl Inspected {
     /// One that is in the catalog and not in the lake.
     pub(super) fn missing() -> Self {
         let mut found = Self::default();
@@ -44,7 +44,7 @@ impl Found {
     }
 
     fn fault(&mut self, what: impl Into<String>) {
-        self.faults.push(Fault {
+        self.faults.push(Flaw {
             object: None,
             offsets: None,
             what: what.into(),
@@ -110,7 +110,7 @@ impl Lake {
         &self,
         name: ObjectName,
         topic: &Identity,
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<Inspected>, Error> {
         let Some(object) = self.read_if_there(&name.path()).await? else {
             return Ok(None);
         };
@@ -152,8 +152,8 @@ fn open(
     name: ObjectName,
     topic: &Identity,
     object: &Bytes,
-) -> Result<(Found, Option<ParquetMetaData>), Error> {
-    let mut found = Found::default();
+) -> Result<(Inspected, Option<ParquetMetaData>), Error> {
+    let mut found = Inspected::default();
     let metadata = match ParquetMetaDataReader::new().parse_and_finish(object) {
         Ok(metadata) => metadata,
         Err(error) => {
@@ -203,13 +203,13 @@ fn open(
 
 /// Reads the rows, and sees whether they are those that the footer counts.
 fn rows(
-    found: &mut Found,
+    found: &mut Inspected,
     footer: &Footer,
     name: ObjectName,
     object: Bytes,
     metadata: &ParquetMetaData,
 ) {
-    let rows = match Rows::read(object) {
+    let rows = match RowRecords::read(object) {
         Ok(rows) => rows,
         Err(error) => return found.fault(format!("its rows cannot be read: {error}")),
     };
@@ -253,7 +253,7 @@ fn rows(
 
 /// Reads the letters, and sees whether they are those that the footer counts.
 fn letters(
-    found: &mut Found,
+    found: &mut Inspected,
     footer: &Footer,
     name: ObjectName,
     letters: Option<(String, Option<Bytes>)>,
@@ -275,7 +275,7 @@ fn letters(
             format!("it is damaged: its hash does not fit its name in {name}"),
         );
     }
-    let letters = match Letter::read_all(bytes) {
+    let letters = match LetterRecord::read_all(bytes) {
         Ok(letters) => letters,
         Err(error) => return found.fault_of(&path, format!("it cannot be read: {error}")),
     };
@@ -305,7 +305,7 @@ fn letters(
 }
 
 /// The record before the end, where it is a row, has the append time that the footer tells.
-fn end(found: &mut Found, footer: &Footer) {
+fn end(found: &mut Inspected, footer: &Footer) {
     let last = found.rows.offsets.last().zip(found.rows.appended.last());
     if let Some((offset, at)) = last
         && offset.next() == footer.end

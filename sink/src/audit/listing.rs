@@ -16,14 +16,14 @@ const REBUILD: &str = "end the process that owns the catalog, delete the catalog
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// The objects.
-    pub objects: Vec<Listed>,
+    pub objects: Vec<ListedObject>,
     /// How far each partition is registered.
     pub ends: BTreeMap<Partition, Offset>,
 }
 
 /// An object as the catalog lists it.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct ListedObject {
     /// Its path in the lake.
     pub path: String,
     /// Its size in bytes.
@@ -86,7 +86,7 @@ impl Audit {
     }
 }
 
-impl Listed {
+impl ListedObject {
     /// The finding where the object's own footer says something else.
     pub(super) fn contradiction(&self, footer: &Footer) -> Option<Finding> {
         let differs = self.footer.as_ref().is_ok_and(|listed| listed != footer);

@@ -20,20 +20,20 @@ use topic::{Partition, Watermarks};
 
 use self::chain::Link;
 use self::ids::{Ids, Judged};
-use self::inspect::{Found, heavy};
+use self::inspect::{Inspected, heavy};
 use crate::{Error, Lake, Ledger, ObjectName};
 
 pub use self::finding::{Finding, restore};
-pub use self::ids::{Stretch, Twin, Window};
-pub use self::listing::{Listed, Listing};
+pub use self::ids::{RecentIds, Twin, WindowRule};
+pub use self::listing::{ListedObject, Listing};
 pub use self::report::Audit;
 
 /// How many objects are read ahead.
-const READERS: usize = 3;
+const READ_AHEAD_OBJECTS: usize = 3;
 
 /// What the audit holds the lake against.
 #[derive(Debug, Clone)]
-pub struct Against<'a> {
+pub struct Reference<'a> {
     /// The lake's ledger.
     pub ledger: &'a Ledger,
     /// What the topic holds, asked after [`Survey::of`]: what is appended later is pending.
@@ -42,7 +42,7 @@ pub struct Against<'a> {
     /// committed later may be missing there.
     pub catalog: Option<&'a Listing>,
     /// Which rows are duplicates, where that is known.
-    pub window: Option<Window>,
+    pub window: Option<WindowRule>,
 }
 
 /// What lies in the lake's folder of click objects at one moment.
@@ -93,7 +93,7 @@ fn sorted(names: impl Iterator<Item = ObjectName>) -> Vec<ObjectName> {
 pub async fn audit(
     lake: &Lake,
     survey: &Survey,
-    against: &Against<'_>,
+    against: &Reference<'_>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Audit, Error> {
     let mut audit = Audit::default();
@@ -103,7 +103,7 @@ pub async fn audit(
             .findings
             .push(Finding::new("no object has such a name", mend).object(path));
     }
-    let listed: BTreeMap<ObjectName, &Listed> = against
+    let listed: BTreeMap<ObjectName, &ListedObject> = against
         .catalog
         .iter()
         .flat_map(|catalog| &catalog.objects)
@@ -118,7 +118,7 @@ pub async fn audit(
         let found = lake.inspect(name, &against.ledger.topic).await?;
         Ok::<_, Error>((name, found))
     }));
-    let mut reading = reading.buffered(READERS);
+    let mut reading = reading.buffered(READ_AHEAD_OBJECTS);
     let mut ids = against.window.clone().map(Ids::new);
     let mut chains: BTreeMap<Partition, Vec<Link>> = BTreeMap::new();
     let mut reached = against.ledger.firsts.clone();
@@ -166,7 +166,7 @@ impl Audit {
     async fn judge(
         &mut self,
         name: ObjectName,
-        found: &mut Found,
+        found: &mut Inspected,
         mut ids: Ids,
     ) -> Result<Ids, Error> {
         let Some(footer) = found.footer.clone() else {
@@ -193,15 +193,15 @@ impl Audit {
     fn object(
         &mut self,
         name: ObjectName,
-        found: Option<Found>,
-        listed: Option<&Listed>,
-        against: &Against<'_>,
+        found: Option<Inspected>,
+        listed: Option<&ListedObject>,
+        against: &Reference<'_>,
     ) -> Option<Link> {
         let (path, marks) = (name.to_string(), against.watermarks.get(&name.partition));
         let known = listed.and_then(|listed| listed.footer.as_ref().ok());
-        let Found {
+        let Inspected {
             footer, mut faults, ..
-        } = found.unwrap_or_else(Found::missing);
+        } = found.unwrap_or_else(Inspected::missing);
         let sound = faults.is_empty();
         if let (Some(footer), Some(listed), true) = (&footer, listed, sound) {
             self.findings.extend(listed.contradiction(footer));

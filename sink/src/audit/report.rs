@@ -10,7 +10,7 @@ use super::finding::Finding;
 pub struct Audit {
     /// Records of the topic since `origin`, less what a `gap` accepted.
     pub acknowledged: u64,
-    /// Rows of the lake.
+    /// RowRecords of the lake.
     pub rows: u64,
     /// Dead letters of the lake.
     pub dead_letters: u64,
@@ -24,7 +24,7 @@ pub struct Audit {
     pub lost: u64,
     /// Offsets that stand in the lake more often than once.
     pub doubled: u64,
-    /// Rows whose id an earlier row within the window bears.
+    /// RowRecords whose id an earlier row within the window bears.
     pub repeated: u64,
     /// Offsets without a record (a broker's own marks).
     pub absent: u64,

@@ -58,7 +58,7 @@ async fn audited(lake: &Lake, ledger: &Ledger, (low, high): (u64, u64)) -> Audit
         high: Offset(high),
     };
     let marks = BTreeMap::from([(PARTITION, marks)]);
-    let against = Against {
+    let against = Reference {
         ledger,
         watermarks: &marks,
         catalog: None,
@@ -130,14 +130,14 @@ async fn fault_13_what_came_too_late_beside_a_gap_is_no_finding() {
 
 #[test]
 fn ids_are_distinct_within_the_window_and_may_come_again_beyond_it() {
-    let window = Window {
+    let window = WindowRule {
         within: std::time::Duration::from_secs(60),
         records: 1_000,
         configuration: "conf".into(),
     };
     // Id, offset, second; and the offset of the twin that is near.
     let check = |records: &[(u8, u64, i64, Option<u64>)]| {
-        let mut stretch = Stretch::new(&window);
+        let mut stretch = RecentIds::new(&window);
         for &(id, offset, second, expect) in records {
             let row = Twin {
                 offset: Offset(offset),

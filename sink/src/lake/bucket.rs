@@ -10,7 +10,7 @@ use super::open::bucket_store;
 use crate::{Error, Lake, S3};
 
 /// How long the signed request may be sent.
-const VALID: Duration = Duration::from_secs(300);
+const URL_LIFETIME: Duration = Duration::from_secs(300);
 
 impl Lake {
     /// The URL that makes the bucket of `config.url` when a `PUT` without a body is sent to
@@ -28,7 +28,7 @@ impl Lake {
         let bucket = rest.split('/').next().unwrap_or(rest);
         let store = bucket_store(config, bucket)?;
         let url = store
-            .signed_url(Method::PUT, &Path::default(), VALID)
+            .signed_url(Method::PUT, &Path::default(), URL_LIFETIME)
             .await?;
         Ok(Some(url.into()))
     }

@@ -24,7 +24,7 @@ pub enum Outcome {
 }
 
 /// The first wait between two tries, and the longest.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const COMMIT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 impl Lake {
     /// Creates the batch's object, its dead letters first, trying the same names and bytes
@@ -116,7 +116,7 @@ impl Lake {
 
 /// Exponential, with a jitter that differs by object and attempt and needs no randomness.
 fn backoff(name: &ObjectName, attempt: u32) -> Duration {
-    let (least, most) = BACKOFF;
+    let (least, most) = COMMIT_BACKOFF;
     let whole = least.saturating_mul(1 << attempt.min(16)).min(most);
     let digest = Sha256::digest(format!("{name}#{attempt}"));
     whole.mul_f64(0.5 + f64::from(digest[0]) / 512.0)

@@ -5,7 +5,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use topic::{Offset, Partition};
 
-use crate::object::names::{self, CLICKS, LETTERS};
+use crate::object::names::{self, CLICKS, DEAD_LETTERS};
 use crate::{Error, Hour, Lake, ObjectName};
 
 impl Lake {
@@ -83,7 +83,7 @@ impl Lake {
     /// # Errors
     /// The store's.
     pub async fn letters(&self) -> Result<Vec<(String, Partition, Offset)>, Error> {
-        let listed = self.store().list(Some(&Path::from(LETTERS)));
+        let listed = self.store().list(Some(&Path::from(DEAD_LETTERS)));
         let paths: Vec<String> = listed
             .map_ok(|meta| meta.location.to_string())
             .try_collect()

@@ -28,7 +28,7 @@ pub enum Entry {
         firsts: BTreeMap<Partition, Offset>,
         /// In the ledger of a replay: where it ends. The live lake has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        replay: Option<Replay>,
+        replay: Option<ReplayOrigin>,
     },
     /// An operator accepted that `[first, end)` was lost before the lake had it.
     Gap {
@@ -88,7 +88,7 @@ where
 pub struct ReplayName(String);
 
 /// How long a name may be.
-const LONGEST: usize = 40;
+const MAX_NAME_LETTERS: usize = 40;
 /// `clicks_live` is the lake with the topic's tail.
 const RESERVED: [&str; 2] = ["live", "per_minute"];
 
@@ -107,8 +107,8 @@ impl ReplayName {
         if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.chars().all(small) {
             return refused("take a letter, then letters, digits and _, in lower case");
         }
-        if text.len() > LONGEST {
-            return refused(&format!("take at most {LONGEST} letters"));
+        if text.len() > MAX_NAME_LETTERS {
+            return refused(&format!("take at most {MAX_NAME_LETTERS} letters"));
         }
         if RESERVED.contains(&text) {
             return refused("that table is clickweir's own, take another name");
@@ -154,7 +154,7 @@ pub type Ranges = BTreeMap<Partition, (Offset, Offset)>;
 
 /// What makes a lake's `origin` that of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replay {
+pub struct ReplayOrigin {
     /// Where each partition that takes part ends (exclusive).
     #[serde(deserialize_with = "by_partition")]
     pub ends: BTreeMap<Partition, Offset>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use topic::{Identity, Offset, Partition};
 
-use super::entry::{Entry, Promotion, Ranges, Replay, ReplayName, path};
+use super::entry::{Entry, Promotion, Ranges, ReplayName, ReplayOrigin, path};
 use super::id::LakeId;
 use crate::Error;
 use crate::object::footer::{FORMAT, Footer};
@@ -28,7 +28,7 @@ pub struct Ledger {
     /// Each partition's first offset.
     pub firsts: BTreeMap<Partition, Offset>,
     /// Where a replay ends; none for the live lake.
-    pub replay: Option<Replay>,
+    pub replay: Option<ReplayOrigin>,
     /// Accepted losses, by partition and first.
     pub gaps: BTreeMap<(Partition, Offset), Gap>,
     /// The replays that are promoted and not rolled back, in the order of their promotion.

@@ -18,9 +18,9 @@ use super::footer::{self, FORMAT};
 use super::letters;
 use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row};
 
-/// Rows are built in pieces of so many: a piece's buffers are as large as what they hold, where
+/// RowRecords are built in pieces of so many: a piece's buffers are as large as what they hold, where
 /// those of a whole batch would be grown to twice that, and copied at each growth.
-const PIECE: usize = 8_192;
+const PIECE_ROWS: usize = 8_192;
 
 /// An open batch of one partition and one hour.
 pub struct Batch {
@@ -28,7 +28,7 @@ pub struct Batch {
     hour: Hour,
     /// Its first rows.
     pieces: Vec<RecordBatch>,
-    /// Those behind them, less than [`PIECE`].
+    /// Those behind them, less than [`PIECE_ROWS`].
     builders: Builders,
     letters: Vec<DeadLetter>,
     bytes: usize,
@@ -107,7 +107,7 @@ impl Batch {
         self.footer.occurred = Some((least.min(row.occurred_at), greatest.max(row.occurred_at)));
         self.bytes += row.weight();
         self.builders.push(row);
-        if self.builders.len() == PIECE {
+        if self.builders.len() == PIECE_ROWS {
             self.pieces.push(self.builders.finish());
         }
     }
@@ -249,7 +249,7 @@ impl SealedBatch {
 
 /// The largest dictionary, in bytes: some ten thousand names of products. A column with more
 /// values than that is soon written plainly instead of being looked up value by value.
-const DICTIONARY: usize = 256 << 10;
+const DICTIONARY_BYTES: usize = 256 << 10;
 
 /// One Parquet file of one row group: ZSTD(3), statistics, dictionaries where values repeat.
 fn parquet(schema: &SchemaRef, pieces: Vec<RecordBatch>, metadata: Vec<KeyValue>) -> Vec<u8> {
@@ -258,7 +258,7 @@ fn parquet(schema: &SchemaRef, pieces: Vec<RecordBatch>, metadata: Vec<KeyValue>
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("clickweir ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
-        .set_dictionary_page_size_limit(DICTIONARY)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_max_row_group_row_count(None);
     for column in COLUMNS {
         let path = ColumnPath::from(column.name);

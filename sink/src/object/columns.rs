@@ -146,9 +146,9 @@ impl<'r> Append<Option<Cow<'r, str>>> for StringBuilder {
     }
 }
 
-/// Rows that a builder has room for when it is made; it doubles as it must. Few, since a batch
+/// RowRecords that a builder has room for when it is made; it doubles as it must. Few, since a batch
 /// stands open for each of many partitions, and 37 columns' room for Arrow's own 1,024 rows is 200 kB.
-const ROOM: usize = 64;
+const ROOM_ROWS: usize = 64;
 
 /// An empty builder.
 trait Begin {
@@ -164,14 +164,14 @@ macro_rules! begins {
 }
 
 begins! {
-    FixedSizeBinaryBuilder = Self::with_capacity(ROOM, 16);
-    BooleanBuilder = Self::with_capacity(ROOM);
-    UInt32Builder = Self::with_capacity(ROOM);
-    UInt64Builder = Self::with_capacity(ROOM);
-    Int64Builder = Self::with_capacity(ROOM);
-    Float64Builder = Self::with_capacity(ROOM);
-    TimestampMicrosecondBuilder = Self::with_capacity(ROOM).with_timezone("UTC");
-    StringBuilder = Self::with_capacity(ROOM, ROOM);
+    FixedSizeBinaryBuilder = Self::with_capacity(ROOM_ROWS, 16);
+    BooleanBuilder = Self::with_capacity(ROOM_ROWS);
+    UInt32Builder = Self::with_capacity(ROOM_ROWS);
+    UInt64Builder = Self::with_capacity(ROOM_ROWS);
+    Int64Builder = Self::with_capacity(ROOM_ROWS);
+    Float64Builder = Self::with_capacity(ROOM_ROWS);
+    TimestampMicrosecondBuilder = Self::with_capacity(ROOM_ROWS).with_timezone("UTC");
+    StringBuilder = Self::with_capacity(ROOM_ROWS, ROOM_ROWS);
 }
 
 macro_rules! columns {

@@ -11,7 +11,7 @@ use topic::{Offset, Partition, Timestamp};
 use crate::Footer;
 
 /// How many rows are decoded at once.
-const BATCH: usize = 64 << 10;
+const DECODE_ROWS: usize = 64 << 10;
 
 /// An object and its letters, whole.
 #[derive(Debug, Clone)]
@@ -19,15 +19,15 @@ pub struct Contents {
     /// What the object says of itself.
     pub footer: Footer,
     /// Its rows.
-    pub rows: Rows,
+    pub rows: RowRecords,
     /// Its dead letters, in the order of their offsets.
-    pub letters: Vec<Letter>,
+    pub letters: Vec<LetterRecord>,
 }
 
 /// Which records the rows of an object are, in the order of the file: column by column, since
 /// there are many.
 #[derive(Debug, Clone, Default)]
-pub struct Rows {
+pub struct RowRecords {
     /// Each row's event id.
     pub ids: Vec<[u8; 16]>,
     /// Each row's offset.
@@ -38,7 +38,7 @@ pub struct Rows {
 
 /// Which record a dead letter is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct LetterRecord {
     /// The partition that it says it is of.
     pub partition: Partition,
     /// Its offset.
@@ -49,7 +49,7 @@ pub struct Letter {
     pub raw: Option<Bytes>,
 }
 
-impl Rows {
+impl RowRecords {
     /// Reads three columns of a click object.
     pub(crate) fn read(object: Bytes) -> Result<Self, String> {
         let mut rows = Self::default();
@@ -75,7 +75,7 @@ impl Rows {
     }
 }
 
-impl Letter {
+impl LetterRecord {
     /// Reads an object of dead letters.
     pub(crate) fn read_all(object: Bytes) -> Result<Vec<Self>, String> {
         let mut letters = Vec::new();
@@ -128,7 +128,7 @@ fn batches(
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let builder = ParquetRecordBatchReaderBuilder::try_new(object).map_err(|error| said(&error))?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-    let reader = builder.with_projection(mask).with_batch_size(BATCH);
+    let reader = builder.with_projection(mask).with_batch_size(DECODE_ROWS);
     for batch in reader.build().map_err(|error| said(&error))? {
         let batch = batch.map_err(|error| said(&error))?;
         let schema = batch.schema();

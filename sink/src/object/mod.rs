@@ -6,5 +6,5 @@ pub(crate) mod contents;
 pub(crate) mod footer;
 pub(crate) mod letters;
 pub(crate) mod names;
+pub(crate) mod pending_rows;
 mod read;
-pub(crate) mod stretch;

@@ -85,7 +85,7 @@ pub struct ObjectName {
 /// The folder of click objects.
 pub(crate) const CLICKS: &str = "clicks";
 /// The folder of dead letters.
-pub(crate) const LETTERS: &str = "dead_letters";
+pub(crate) const DEAD_LETTERS: &str = "dead_letters";
 /// The folder of the replays, each a lake of its own.
 pub(crate) const REPLAYS: &str = "replays";
 /// The folder of the ledger.
@@ -120,7 +120,7 @@ impl ObjectName {
     pub(crate) fn letters(&self, digest: &str) -> Path {
         let (hour, partition, first) = (self.hour, self.partition.0, self.first.0);
         Path::from(format!(
-            "{LETTERS}/{hour}/{partition:05}-{first:020}-{digest}.parquet"
+            "{DEAD_LETTERS}/{hour}/{partition:05}-{first:020}-{digest}.parquet"
         ))
     }
 }
@@ -128,7 +128,7 @@ impl ObjectName {
 /// Reads the path of dead letters: their partition, and where their range begins.
 pub(crate) fn parse_letters(path: &str) -> Option<(Partition, Offset)> {
     let (folder, file) = path
-        .strip_prefix(LETTERS)?
+        .strip_prefix(DEAD_LETTERS)?
         .strip_prefix('/')?
         .rsplit_once('/')?;
     Hour::parse(folder)?;

@@ -18,7 +18,7 @@ use crate::{Error, Footer, Lake, ObjectName};
 
 /// How much of an object's end is fetched at first: larger than the metadata of any
 /// object of one row group.
-const TAIL: u64 = 64 << 10;
+const TAIL_BYTES: u64 = 64 << 10;
 
 /// The Parquet schema of the objects that this program writes.
 static CURRENT: LazyLock<SchemaDescriptor> = LazyLock::new(|| {
@@ -74,7 +74,7 @@ impl Lake {
     }
 
     async fn metadata(&self, path: &Path) -> Result<Option<ParquetMetaData>, Error> {
-        let mut wanted = TAIL;
+        let mut wanted = TAIL_BYTES;
         loop {
             let options = GetOptions {
                 range: Some(GetRange::Suffix(wanted)),

@@ -5,11 +5,11 @@ use topic::{Offset, Partition, Timestamp};
 
 use crate::object::footer::FORMAT;
 use crate::object::names::REPLAYS;
-use crate::{Entry, Error, Lake, Ledger, Promotion, Ranges, Replay, ReplayName};
+use crate::{Entry, Error, Lake, Ledger, Promotion, Ranges, ReplayName, ReplayOrigin};
 
 /// A stretch of a partition in which the tables show a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Segment {
+pub struct PromotedRange {
     /// The partition.
     pub partition: Partition,
     /// Where it begins.
@@ -23,8 +23,8 @@ pub struct Segment {
 /// What promotions come to: stretches that do not overlap, by partition and offset. Where two
 /// promotions meet, the later one is shown.
 #[must_use]
-pub fn segments(promotions: &[Promotion]) -> Vec<Segment> {
-    let mut shown: Vec<Segment> = Vec::new();
+pub fn promoted_ranges(promotions: &[Promotion]) -> Vec<PromotedRange> {
+    let mut shown: Vec<PromotedRange> = Vec::new();
     for Promotion { name, ranges, .. } in promotions {
         for (&partition, &(first, end)) in ranges {
             let mut rest = Vec::with_capacity(shown.len() + 2);
@@ -33,14 +33,14 @@ pub fn segments(promotions: &[Promotion]) -> Vec<Segment> {
                     rest.push(old);
                     continue;
                 }
-                let before = Segment {
+                let before = PromotedRange {
                     end: first,
                     ..old.clone()
                 };
-                let after = Segment { first: end, ..old };
+                let after = PromotedRange { first: end, ..old };
                 rest.extend([before, after].into_iter().filter(|s| s.first < s.end));
             }
-            rest.push(Segment {
+            rest.push(PromotedRange {
                 partition,
                 first,
                 end,
@@ -49,7 +49,7 @@ pub fn segments(promotions: &[Promotion]) -> Vec<Segment> {
             shown = rest;
         }
     }
-    shown.sort_by_key(|segment| (segment.partition, segment.first));
+    shown.sort_by_key(|range| (range.partition, range.first));
     shown
 }
 
@@ -108,7 +108,7 @@ impl Lake {
             lake: live.lake,
             topic: live.topic.clone(),
             firsts: ranges.iter().map(|(&p, &(first, _))| (p, first)).collect(),
-            replay: Some(Replay {
+            replay: Some(ReplayOrigin {
                 ends: ranges.iter().map(|(&p, &(_, end))| (p, end)).collect(),
                 configuration: configuration.to_owned(),
                 begun_at: now,
@@ -174,7 +174,7 @@ impl Lake {
         }
         let replayed = self.replay_ledger(name).await?;
         let ranges = replayed.ranges();
-        let Some(Replay { begun_at, .. }) = replayed.replay else {
+        let Some(ReplayOrigin { begun_at, .. }) = replayed.replay else {
             return Err(Error::Refused(format!(
                 "{} holds a lake that is no replay: take it out of there",
                 name.folder()

@@ -1,4 +1,4 @@
-//! Names, segments, and the ledger's entries.
+//! Names, promoted_ranges, and the ledger's entries.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -92,7 +92,7 @@ fn the_later_promotion_lies_on_top() {
                 ranges: ranges(first, end),
             })
             .collect();
-        let shown = segments(&promotions);
+        let shown = promoted_ranges(&promotions);
         let shown: Vec<(&str, u64, u64)> = shown
             .iter()
             .map(|s| (s.name.as_str(), s.first.0, s.end.0))

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use catalog::Catalog;
 use futures::future::try_join_all;
 use serde_json::Value;
-use sink::audit::{self, Against, Survey};
+use sink::audit::{self, Reference, Survey};
 use sink::{Batch, Hour, Lake, LakeId, S3};
 use tests::clickweir::{Place, Process};
 use tests::defaults::section;
@@ -110,7 +110,7 @@ async fn arithmetic(rows: u64, runs: usize, entry: &mut Entry) -> Result<()> {
         let (begun, cpu) = (Instant::now(), usage::cpu(std::process::id())?);
         let listing = catalog.listing(None).await?;
         let survey = Survey::of(&lake).await?;
-        let against = Against {
+        let against = Reference {
             ledger: &ledger,
             watermarks: &marks,
             catalog: Some(&listing),

@@ -128,7 +128,7 @@ async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
     let new = LakeId::new(7);
     let ledger = lake.found(topic.identity(), BTreeMap::new(), new);
     let ledger = ledger.await.unwrap();
-    let against = audit::Against {
+    let against = audit::Reference {
         ledger: &ledger,
         watermarks: &marks,
         catalog: None,

@@ -90,7 +90,7 @@ impl Shore {
         let survey = Survey::of(&self.lake).await.unwrap();
         let watermarks = self.topic.watermarks().await.unwrap();
         let transformer: transformer::Config = section("transformer", &[]).unwrap();
-        let against = audit::Against {
+        let against = audit::Reference {
             ledger: &ledger,
             watermarks: &watermarks,
             catalog: None,

@@ -17,13 +17,13 @@ type Tips = Arc<Mutex<BTreeMap<Partition, Offset>>>;
 
 /// What a worker saw.
 #[derive(Default)]
-struct Seen {
+struct Worked {
     records: Vec<(Partition, Offset)>,
     owned: BTreeSet<Partition>,
 }
 
 /// Works as the loop does, for one event: seeks to the tip, "commits" what it reads.
-fn work(reader: &mut Box<dyn Reader>, tips: &Tips, seen: &mut Seen, event: Event) {
+fn work(reader: &mut Box<dyn Reader>, tips: &Tips, seen: &mut Worked, event: Event) {
     match event {
         Event::Assigned { partitions } => {
             for partition in partitions {
@@ -61,7 +61,7 @@ pub(super) async fn two_members_share_the_partitions(fixture: &mut dyn Fixture) 
     append(&topic, drafts(0..200)).await;
     let tips = Tips::default();
     let mut readers = [join(&topic), join(&topic)];
-    let mut seen = [Seen::default(), Seen::default()];
+    let mut seen = [Worked::default(), Worked::default()];
     let deadline = tokio::time::Instant::now() + EVENT_TIMEOUT;
     let mut sent = 200;
     loop {

@@ -14,7 +14,7 @@ const BLOCKS: u64 = 8 << 20;
 /// What a disk must have room for before a failed store is opened again.
 const PROBE: usize = 256 << 10;
 /// How much is copied at once.
-const CHUNK: usize = 64 << 10;
+const COPY_BYTES: usize = 64 << 10;
 /// What fjall writes after each batch of a journal.
 const TRAILER: &[u8] = b"FJL\x03";
 
@@ -134,7 +134,7 @@ fn copy_sparsely(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     let mut target = File::create(to)?;
     target.set_len(source.metadata()?.len())?;
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; COPY_BYTES];
     loop {
         let count = source.read(&mut chunk)?;
         if count == 0 {
@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn a_rewritten_journal_is_the_same_byte_for_byte() {
         let folder = tempfile::tempdir().unwrap();
-        let mut bytes = vec![0; 3 * CHUNK + 5];
+        let mut bytes = vec![0; 3 * COPY_BYTES + 5];
         bytes[1] = 7;
-        bytes[2 * CHUNK + 9] = 8;
+        bytes[2 * COPY_BYTES + 9] = 8;
         let path = folder.path().join("3.jnl");
         fs::write(&path, &bytes).unwrap();
         fs::write(folder.path().join("other"), "x").unwrap();

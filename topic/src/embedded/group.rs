@@ -12,11 +12,11 @@ use tokio::sync::Notify;
 use crate::{Event, Offset, Partition, Revocation};
 
 /// How long a revoke waits for its acknowledgement.
-pub(super) const HANDOVER: Duration = Duration::from_secs(5);
+pub(super) const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One consumer group.
 pub(super) struct Group {
-    state: Mutex<State>,
+    state: Mutex<GroupState>,
     /// Where the waits for acknowledgements run: a member may be dropped anywhere.
     runtime: Handle,
 }
@@ -24,7 +24,7 @@ pub(super) struct Group {
 /// A member, counted from 0 and never counted again.
 type Id = u64;
 
-struct State {
+struct GroupState {
     members: BTreeMap<Id, Mailbox>,
     owners: Vec<Owner>,
     joined: Id,
@@ -49,7 +49,7 @@ enum Owner {
 
 impl Group {
     pub(super) fn new(partitions: u32) -> Arc<Self> {
-        let state = State {
+        let state = GroupState {
             members: BTreeMap::new(),
             owners: vec![Owner::Free; partitions as usize],
             joined: 0,
@@ -103,7 +103,7 @@ impl Group {
 
     /// Gives free partitions to members that have too few, and asks those that have
     /// too many to let go. Runs again when they did.
-    fn balance(self: &Arc<Self>, state: &mut State) {
+    fn balance(self: &Arc<Self>, state: &mut GroupState) {
         let quotas = state.quotas();
         for (&id, &quota) in &quotas {
             let excess = state.held(id).split_off(quota.min(state.held(id).len()));
@@ -125,7 +125,7 @@ impl Group {
     }
 
     /// Asks a member to let go, and waits in the background until it did.
-    fn revoke(self: &Arc<Self>, state: &mut State, id: Id, partitions: Vec<Partition>) {
+    fn revoke(self: &Arc<Self>, state: &mut GroupState, id: Id, partitions: Vec<Partition>) {
         let number = state.revokes;
         state.revokes += 1;
         for partition in &partitions {
@@ -135,7 +135,10 @@ impl Group {
         state.tell(id, Event::Revoked { partitions, ack });
         let group = Arc::clone(self);
         self.runtime.spawn(async move {
-            if tokio::time::timeout(HANDOVER, acknowledged).await.is_err() {
+            if tokio::time::timeout(REVOKE_TIMEOUT, acknowledged)
+                .await
+                .is_err()
+            {
                 tracing::warn!(
                     "a member of the group did not let go in time; its partitions go on without it"
                 );
@@ -150,7 +153,7 @@ impl Group {
     }
 }
 
-impl State {
+impl GroupState {
     /// How many partitions each member should have. The odd ones go to those that
     /// have most already, so that few move.
     fn quotas(&self) -> BTreeMap<Id, usize> {

@@ -12,14 +12,14 @@ use fjall::{Database, Keyspace};
 use crate::Partition;
 
 /// How many bytes all segments hold before the fullest goes to a file. What waits for the worker,
-/// of [`WAITING`] segments at most, comes on top.
-pub(super) const ALL: u64 = 64 << 20;
+/// of [`MAX_WAITING_FLUSHES`] segments at most, comes on top.
+pub(super) const ALL_BYTES: u64 = 64 << 20;
 /// How many bytes one holds before it does; a sixteenth of fjall's default.
-const ONE: u64 = 4 << 20;
+const SEGMENT_BYTES: u64 = 4 << 20;
 /// How many segments may wait for the worker before appends do.
-const WAITING: usize = 16;
+const MAX_WAITING_FLUSHES: usize = 16;
 /// How long they wait: were the worker dead, the next append would fail.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many bytes each partition's last segment holds in memory.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Memory {
     pub(super) fn due(&mut self) -> Option<Partition> {
         let (&fullest, &most) = self.0.iter().max_by_key(|(_, bytes)| **bytes)?;
         let all: u64 = self.0.values().sum();
-        (most >= ONE || all >= ALL).then(|| {
+        (most >= SEGMENT_BYTES || all >= ALL_BYTES).then(|| {
             self.forget(fullest);
             fullest
         })
@@ -54,7 +54,7 @@ impl Memory {
 pub(super) fn hand_over(database: &Database, keyspace: &Keyspace) -> Result<(), fjall::Error> {
     let step = Duration::from_millis(1);
     let mut waited = Duration::ZERO;
-    while database.outstanding_flushes() >= WAITING && waited < PATIENCE {
+    while database.outstanding_flushes() >= MAX_WAITING_FLUSHES && waited < FLUSH_TIMEOUT {
         std::thread::sleep(step);
         waited += step;
     }
@@ -69,13 +69,13 @@ mod tests {
     fn the_fullest_goes_when_it_is_full_or_all_are() {
         let mut memory = Memory::default();
         assert_eq!(memory.due(), None);
-        memory.add(Partition(1), ONE - 1);
+        memory.add(Partition(1), SEGMENT_BYTES - 1);
         assert_eq!(memory.due(), None);
         memory.add(Partition(1), 1);
         assert_eq!((memory.due(), memory.due()), (Some(Partition(1)), None));
-        let many = u32::try_from(ALL / ONE).unwrap() * 4;
+        let many = u32::try_from(ALL_BYTES / SEGMENT_BYTES).unwrap() * 4;
         for partition in 0..many {
-            memory.add(Partition(partition), ONE / 4);
+            memory.add(Partition(partition), SEGMENT_BYTES / 4);
         }
         memory.add(Partition(7), 1);
         assert_eq!((memory.due(), memory.due()), (Some(Partition(7)), None));

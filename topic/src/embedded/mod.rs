@@ -8,11 +8,11 @@
 mod error;
 mod folder;
 mod group;
+mod handle;
 mod memory;
 mod placement;
 mod reader;
 mod segment;
-mod shared;
 mod store;
 mod stored;
 mod writer;
@@ -37,11 +37,11 @@ use crate::{
     Topic, Watermarks, Writer,
 };
 use group::Group;
+use handle::StoreHandle;
 use placement::Placement;
-use reader::Member;
+use reader::EmbeddedReader;
 use segment::Limits;
-use shared::Shared;
-use store::Settings;
+use store::StoreSettings;
 use writer::Appender;
 
 /// How many bytes a fetch brings at most, unless a single record is larger.
@@ -50,7 +50,7 @@ const FETCH_BYTES: usize = 4 << 20;
 /// The embedded topic, open. It closes when it, its writer and its readers are dropped.
 pub struct Embedded {
     identity: Identity,
-    shared: Arc<Shared>,
+    shared: Arc<StoreHandle>,
     writer: Arc<Appender>,
     groups: Mutex<HashMap<String, Arc<Group>>>,
 }
@@ -67,12 +67,12 @@ pub async fn open(config: &Config, folder: &Path, with: Open) -> Result<Arc<Embe
             "topic.partitions is 0: a topic has at least 1".into(),
         ));
     }
-    let settings = Settings {
+    let settings = StoreSettings {
         partitions: config.partitions,
         retention_size: config.retention_size.as_u64(),
         create: with.create,
     };
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(StoreHandle {
         store: RwLock::new(None),
         folder: folder.to_owned(),
         settings,
@@ -159,6 +159,9 @@ impl Topic for Embedded {
                 .entry(group.to_owned())
                 .or_insert_with(|| Group::new(count)),
         );
-        Ok(Box::new(Member::join(Arc::clone(&self.shared), group)))
+        Ok(Box::new(EmbeddedReader::join(
+            Arc::clone(&self.shared),
+            group,
+        )))
     }
 }

@@ -8,38 +8,38 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use super::group::Group;
+use super::handle::StoreHandle;
 use super::segment::Limits;
-use super::shared::Shared;
 use super::store::{BATCH_BYTES, BATCH_RECORDS};
 use crate::{Event, Offset, Partition, ReadError, Reader, Record};
 
 /// How long a reader waits before it says that the store does not answer, so that a
 /// loop that calls again does not spin.
-const PATIENCE: Duration = Duration::from_millis(100);
+const UNAVAILABLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// One member of a group.
-pub(super) struct Member {
-    shared: Arc<Shared>,
+pub(super) struct EmbeddedReader {
+    shared: Arc<StoreHandle>,
     group: Arc<Group>,
     id: u64,
     wake: Arc<Notify>,
     appended: watch::Receiver<u64>,
-    assigned: BTreeMap<Partition, Position>,
+    assigned: BTreeMap<Partition, ReadPosition>,
     /// The partition that was read last: the next one has its turn.
     last: Option<Partition>,
 }
 
 /// Where a partition is read.
 #[derive(Default)]
-struct Position {
+struct ReadPosition {
     /// None until the seek.
     offset: Option<Offset>,
     paused: bool,
 }
 
-impl Member {
+impl EmbeddedReader {
     /// Joins the group.
-    pub(super) fn join(shared: Arc<Shared>, group: Arc<Group>) -> Self {
+    pub(super) fn join(shared: Arc<StoreHandle>, group: Arc<Group>) -> Self {
         let (id, wake) = group.join();
         let appended = shared.appended.subscribe();
         Self {
@@ -55,7 +55,7 @@ impl Member {
 
     /// The partitions that may be read, the one after the last first.
     fn turns(&self) -> Vec<(Partition, Offset)> {
-        let ready = |(&partition, position): (&Partition, &Position)| {
+        let ready = |(&partition, position): (&Partition, &ReadPosition)| {
             position
                 .offset
                 .filter(|_| !position.paused)
@@ -83,7 +83,7 @@ impl Member {
                     return Ok(Some(Event::Records { partition, records }));
                 }
                 Err(ReadError::Unavailable(detail)) => {
-                    tokio::time::sleep(PATIENCE).await;
+                    tokio::time::sleep(UNAVAILABLE_PAUSE).await;
                     return Err(ReadError::Unavailable(detail));
                 }
                 Err(error) => {
@@ -133,20 +133,20 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for EmbeddedReader {
     fn drop(&mut self) {
         self.group.leave(self.id);
     }
 }
 
 #[async_trait]
-impl Reader for Member {
+impl Reader for EmbeddedReader {
     async fn next(&mut self) -> Result<Event, ReadError> {
         loop {
             if let Some(event) = self.group.event(self.id) {
                 match &event {
                     Event::Assigned { partitions } => {
-                        let silent = |&partition| (partition, Position::default());
+                        let silent = |&partition| (partition, ReadPosition::default());
                         self.assigned.extend(partitions.iter().map(silent));
                     }
                     Event::Revoked { partitions, .. } => {

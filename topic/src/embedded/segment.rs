@@ -48,7 +48,7 @@ pub(super) fn parse(name: &str) -> Option<(Partition, Offset, i64)> {
 
 /// How a segment's keyspace is made: what it holds in memory never comes to its own limit.
 pub(super) fn options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(memory::ALL)
+    KeyspaceCreateOptions::default().max_memtable_size(memory::ALL_BYTES)
 }
 
 impl Segment {

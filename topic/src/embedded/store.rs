@@ -25,7 +25,7 @@ pub(super) const BATCH_BYTES: usize = 1 << 20;
 
 /// What the store is opened with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
+pub(super) struct StoreSettings {
     /// Partitions to make, or to add where there are fewer.
     pub(super) partitions: u32,
     /// How many bytes a partition keeps; 0 means no limit.
@@ -63,7 +63,11 @@ struct Addition {
 
 impl Store {
     /// Opens the store in `folder`, or makes it.
-    pub(super) fn open(folder: &Path, with: Settings, now: Timestamp) -> Result<Self, ReadError> {
+    pub(super) fn open(
+        folder: &Path,
+        with: StoreSettings,
+        now: Timestamp,
+    ) -> Result<Self, ReadError> {
         let at = folder.display();
         let exists = folder.join("version").exists();
         if !exists && !with.create {

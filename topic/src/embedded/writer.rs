@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::sentence;
-use super::shared::Shared;
+use super::handle::StoreHandle;
 use crate::{AppendError, Backoff, Delivery, Draft, Partition, Placed, ReadError, Writer};
 
 /// How many bytes of drafts one commit takes at most: a commit of that size still ends
@@ -34,7 +34,7 @@ struct Pending {
 
 /// The queue between the appenders and the task.
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Wakes the task: something waits, or a whole commit does.
     arrived: Notify,
     /// How many bytes are taken and not settled; zero means flushed.
@@ -45,7 +45,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     waiting: VecDeque<Pending>,
     waiting_bytes: usize,
     /// Why nothing can be written now.
@@ -58,7 +58,7 @@ pub(super) struct Appender(Arc<Queue>);
 
 impl Appender {
     /// Starts the task.
-    pub(super) fn start(shared: Arc<Shared>, limits: (usize, usize, Duration)) -> Self {
+    pub(super) fn start(shared: Arc<StoreHandle>, limits: (usize, usize, Duration)) -> Self {
         let (capacity, max_record, linger) = limits;
         let queue = Arc::new(Queue {
             state: Mutex::default(),
@@ -217,7 +217,7 @@ impl Pending {
 }
 
 /// Commits until the last writer is dropped and nothing waits.
-async fn run(queue: Arc<Queue>, shared: Arc<Shared>) {
+async fn run(queue: Arc<Queue>, shared: Arc<StoreHandle>) {
     let mut retention = tokio::time::interval(RETENTION_EVERY);
     retention.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -268,7 +268,11 @@ async fn linger(queue: &Queue, closed: bool) {
 }
 
 /// Commits one group and settles it.
-async fn commit(queue: &Queue, shared: &Arc<Shared>, group: Vec<Pending>) -> Result<(), String> {
+async fn commit(
+    queue: &Queue,
+    shared: &Arc<StoreHandle>,
+    group: Vec<Pending>,
+) -> Result<(), String> {
     let (settlements, result) = {
         let shared = Arc::clone(shared);
         let committed = tokio::task::spawn_blocking(move || append(&shared, group)).await;
@@ -279,7 +283,7 @@ async fn commit(queue: &Queue, shared: &Arc<Shared>, group: Vec<Pending>) -> Res
 }
 
 /// Places the drafts, appends them and makes the answers. Blocks until the fsync.
-fn append(shared: &Shared, group: Vec<Pending>) -> (Vec<Settlement>, Result<(), String>) {
+fn append(shared: &StoreHandle, group: Vec<Pending>) -> (Vec<Settlement>, Result<(), String>) {
     let mut drafts: BTreeMap<Partition, Vec<Draft>> = BTreeMap::new();
     let mut placed: Vec<(usize, Settle, Vec<Placed>)> = Vec::with_capacity(group.len());
     let outcome = shared.with(|store| {
@@ -333,7 +337,7 @@ fn append(shared: &Shared, group: Vec<Pending>) -> (Vec<Settlement>, Result<(), 
 }
 
 /// Opens the store again, with back-off; false when nobody writes any more.
-async fn reopen(queue: &Queue, shared: &Arc<Shared>) -> bool {
+async fn reopen(queue: &Queue, shared: &Arc<StoreHandle>) -> bool {
     let mut backoff = Backoff::new(REOPEN_BACKOFF.0, REOPEN_BACKOFF.1);
     loop {
         if queue.idle().1 {

@@ -5,7 +5,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use super::settings::Settings;
+use super::settings::KafkaSettings;
 use crate::ReadError;
 
 /// What a reader does about a code.
@@ -64,7 +64,7 @@ impl Meaning {
 
 impl RefusedBy {
     /// The error that ends a member of `group`: what happened, and what to do.
-    pub(super) fn error(self, settings: &Settings, group: &str) -> ReadError {
+    pub(super) fn error(self, settings: &KafkaSettings, group: &str) -> ReadError {
         let config = settings.config();
         let user = match config.sasl_username.as_str() {
             "" => "ANONYMOUS",

@@ -12,22 +12,22 @@ use tokio::time::Instant;
 
 use super::error::{Meaning, RefusedBy, refused_settings, unavailable};
 use super::meter::Meter;
-use super::settings::{ASK, Quiet, Settings};
+use super::settings::{ASK_TIMEOUT, KafkaSettings, Quiet};
 use super::wire::{kafka_offset, list, record};
 use crate::{Offset, Partition, ReadError, Record};
 
 /// How many consumers are kept; each has a few threads and a connection per broker.
-const KEPT: usize = 4;
+const MAX_IDLE_FETCHERS: usize = 4;
 
 /// How many bytes one fetch returns at most, but for a single record.
-const MOST: usize = 4 * 1024 * 1024;
+const FETCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a poll waits for the first record.
-const WAIT: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The consumers that are at rest, the least lately used first.
 pub(super) struct Fetchers {
-    settings: Settings,
+    settings: KafkaSettings,
     meter: Arc<Meter>,
     idle: Mutex<Vec<Fetcher>>,
 }
@@ -44,7 +44,7 @@ struct Fetcher {
 }
 
 impl Fetchers {
-    pub(super) fn new(settings: Settings, meter: Arc<Meter>) -> Self {
+    pub(super) fn new(settings: KafkaSettings, meter: Arc<Meter>) -> Self {
         Self {
             settings,
             meter,
@@ -77,7 +77,7 @@ impl Fetchers {
         }
         let mut idle = self.idle.lock();
         idle.push(fetcher);
-        let worn = if idle.len() > KEPT {
+        let worn = if idle.len() > MAX_IDLE_FETCHERS {
             Some(idle.remove(0))
         } else {
             None
@@ -96,7 +96,7 @@ impl Fetchers {
         if let Some(here) = here {
             return Ok(idle.remove(here));
         }
-        let any = if idle.len() >= KEPT {
+        let any = if idle.len() >= MAX_IDLE_FETCHERS {
             Some(idle.remove(0))
         } else {
             None
@@ -123,7 +123,7 @@ impl Fetchers {
 
 impl Fetcher {
     /// Starts, or starts anew, at `next`.
-    fn start(&mut self, settings: &Settings) -> Result<(), ReadError> {
+    fn start(&mut self, settings: &KafkaSettings) -> Result<(), ReadError> {
         let at = list(
             &settings.address.topic,
             [(self.partition, kafka_offset(self.next))],
@@ -138,16 +138,16 @@ impl Fetcher {
     /// It waits only for the first.
     fn take(
         &mut self,
-        settings: &Settings,
+        settings: &KafkaSettings,
         high: Offset,
         limit: usize,
     ) -> (Vec<Record>, Option<ReadError>) {
-        let deadline = Instant::now() + ASK;
+        let deadline = Instant::now() + ASK_TIMEOUT;
         let (mut records, mut bytes, mut waited) = (Vec::new(), 0, 0);
         let mut passing = "no record came in time".to_owned();
-        while records.len() < limit && bytes < MOST && self.next < high {
+        while records.len() < limit && bytes < FETCH_BYTES && self.next < high {
             let wait = if records.is_empty() {
-                WAIT
+                POLL_TIMEOUT
             } else {
                 Duration::ZERO
             };

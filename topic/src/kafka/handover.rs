@@ -13,7 +13,7 @@ use crate::log::Revocation;
 use crate::{Event, Offset, Partition, ReadError, Record};
 
 /// How many bytes of records may wait here; the polling thread then stops taking more.
-const BUDGET: usize = 8 * 1024 * 1024;
+const BUDGET_BYTES: usize = 8 * 1024 * 1024;
 
 /// What the loop wants of the polling thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) struct Chunk {
 }
 
 #[derive(Default)]
-struct State {
+struct HandoverState {
     /// What goes before any record: assigns, revokes, errors.
     control: VecDeque<Result<Event, ReadError>>,
     chunks: VecDeque<Chunk>,
@@ -54,7 +54,7 @@ struct State {
     ended: bool,
 }
 
-impl State {
+impl HandoverState {
     fn next_epoch(&mut self, partition: Partition) -> u64 {
         let mut freed = 0;
         self.chunks.retain(|chunk| {
@@ -73,7 +73,7 @@ impl State {
 /// Shared by one reader and its polling thread.
 #[derive(Default)]
 pub(super) struct Handover {
-    state: Mutex<State>,
+    state: Mutex<HandoverState>,
     /// Wakes the loop.
     arrived: Notify,
     /// Woken when the loop made room or gave an order.
@@ -159,7 +159,7 @@ impl Handover {
 
     /// Whether no more records should be taken for now.
     pub(super) fn full(&self) -> bool {
-        self.state.lock().bytes >= BUDGET
+        self.state.lock().bytes >= BUDGET_BYTES
     }
 
     /// What the loop wants, in its order, and how far the lake is.
@@ -208,9 +208,9 @@ impl Handover {
             return Some(event);
         }
         if let Some(chunk) = state.chunks.pop_front() {
-            let was_full = state.bytes >= BUDGET;
+            let was_full = state.bytes >= BUDGET_BYTES;
             state.bytes -= chunk.bytes;
-            let made_room = was_full && state.bytes < BUDGET;
+            let made_room = was_full && state.bytes < BUDGET_BYTES;
             drop(state);
             if made_room {
                 self.wake();
@@ -259,7 +259,7 @@ impl Handover {
         Ok(())
     }
 
-    fn order(&self, make: impl FnOnce(&mut State) -> Order) -> Result<(), ReadError> {
+    fn order(&self, make: impl FnOnce(&mut HandoverState) -> Order) -> Result<(), ReadError> {
         let mut state = self.state.lock();
         if state.ended {
             return Err(ReadError::Closed);

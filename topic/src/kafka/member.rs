@@ -24,7 +24,7 @@ use crate::{Offset, Partition, ReadError};
 
 /// How long a revoke waits for the loop: longer than the sink's own hand-over time
 /// (3 s), far below `max.poll.interval.ms` (5 min).
-const LET_GO: Duration = Duration::from_secs(5);
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An assigned partition, as the polling thread sees it.
 pub(super) struct Seat {
@@ -40,7 +40,7 @@ pub(super) struct Seat {
 }
 
 /// The context of a group member.
-pub(super) struct Member {
+pub(super) struct GroupMember {
     pub(super) handover: Arc<Handover>,
     /// Used by the polling thread alone; the lock is for the compiler.
     pub(super) seats: Mutex<BTreeMap<Partition, Seat>>,
@@ -48,7 +48,7 @@ pub(super) struct Member {
     pub(super) reason: Mutex<String>,
 }
 
-impl Member {
+impl GroupMember {
     pub(super) fn new(handover: Arc<Handover>) -> Self {
         Self {
             handover,
@@ -108,7 +108,7 @@ impl Member {
             }
             drop(seats);
             let told = self.handover.revoke(&partitions);
-            if !wait(told, LET_GO) {
+            if !wait(told, REVOKE_TIMEOUT) {
                 tracing::warn!(
                     ?partitions,
                     "the loop did not let go of revoked partitions in time; they go all the same"
@@ -121,9 +121,9 @@ impl Member {
     }
 }
 
-impl ClientContext for Member {
+impl ClientContext for GroupMember {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        settings::tell(level, facility, line);
+        settings::log_line(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -132,7 +132,7 @@ impl ClientContext for Member {
     }
 }
 
-impl ConsumerContext for Member {
+impl ConsumerContext for GroupMember {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, code: Code, list: &mut TopicPartitionList) {
         match code {
             Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),

@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::error::{Meaning, refused_settings, unavailable};
-use super::settings::{ASK, Quiet, Settings};
+use super::settings::{ASK_TIMEOUT, KafkaSettings, Quiet};
 use super::wire::list;
 use crate::{Offset, Partition, ReadError, Timestamp, Watermarks};
 
@@ -27,7 +27,7 @@ pub(super) struct Shape {
 }
 
 impl Meter {
-    pub(super) fn new(settings: &Settings) -> Result<Self, ReadError> {
+    pub(super) fn new(settings: &KafkaSettings) -> Result<Self, ReadError> {
         let consumer = settings
             .meter()
             .create_with_context(Quiet)
@@ -49,7 +49,7 @@ impl Meter {
     pub(super) fn shape(&self) -> Result<Option<Shape>, ReadError> {
         let metadata = self
             .consumer
-            .fetch_metadata(Some(&self.topic), ASK)
+            .fetch_metadata(Some(&self.topic), ASK_TIMEOUT)
             .map_err(|error| unavailable(&error));
         self.drain();
         let metadata = metadata?;
@@ -154,7 +154,7 @@ impl Meter {
         times: impl IntoIterator<Item = (Partition, KafkaOffset)>,
     ) -> Result<TopicPartitionList, ReadError> {
         let asked = list(&self.topic, times);
-        let answer = self.consumer.offsets_for_times(asked, ASK);
+        let answer = self.consumer.offsets_for_times(asked, ASK_TIMEOUT);
         self.drain();
         answer.map_err(|error| unavailable(&error))
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::error::unavailable;
 use super::meter::{Meter, Shape};
-use super::settings::{ASK, Quiet, Settings};
+use super::settings::{ASK_TIMEOUT, KafkaSettings, Quiet};
 use super::topic::KafkaTopic;
 use crate::blocking::blocking;
 use crate::{Backoff, Config, Identity, Open, ReadError};
@@ -28,7 +28,7 @@ const CONNECT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Durat
 /// [`ReadError::Unfit`] for an address or settings that no retry mends,
 /// [`ReadError::Unavailable`] where no broker answers.
 pub async fn open(config: &Config, rest: &str, with: Open) -> Result<Arc<KafkaTopic>, ReadError> {
-    let settings = Settings::new(config, rest)?;
+    let settings = KafkaSettings::new(config, rest)?;
     let meter = Arc::new(Meter::new(&settings)?);
     let cluster = cluster(&settings, &meter, CONNECT_TIMEOUT).await?;
     let shape = match ask(&meter, Meter::shape).await? {
@@ -55,7 +55,7 @@ pub async fn open(config: &Config, rest: &str, with: Open) -> Result<Arc<KafkaTo
 /// The cluster's id. Brokers that are just starting do not tell it yet, so they are asked again
 /// for `timeout`.
 async fn cluster(
-    settings: &Settings,
+    settings: &KafkaSettings,
     meter: &Arc<Meter>,
     timeout: Duration,
 ) -> Result<String, ReadError> {
@@ -91,7 +91,7 @@ async fn ask<T: Send + 'static>(
     blocking(move || question(&meter)).await
 }
 
-fn admin(settings: &Settings) -> Result<AdminClient<Quiet>, ReadError> {
+fn admin(settings: &KafkaSettings) -> Result<AdminClient<Quiet>, ReadError> {
     settings
         .client()
         .create_with_context(Quiet)
@@ -99,7 +99,7 @@ fn admin(settings: &Settings) -> Result<AdminClient<Quiet>, ReadError> {
 }
 
 /// Makes the topic, and waits until every partition of it answers.
-async fn make(settings: &Settings, meter: &Arc<Meter>) -> Result<Shape, ReadError> {
+async fn make(settings: &KafkaSettings, meter: &Arc<Meter>) -> Result<Shape, ReadError> {
     let (config, topic) = (settings.config(), &settings.address.topic);
     let partitions = i32::try_from(config.partitions.max(1)).unwrap_or(i32::MAX);
     let retention = config.retention.as_millis().to_string();
@@ -117,8 +117,8 @@ async fn make(settings: &Settings, meter: &Arc<Meter>) -> Result<Shape, ReadErro
         .set("max.message.bytes", &largest);
     let admin = admin(settings)?;
     let options = AdminOptions::new()
-        .request_timeout(Some(ASK))
-        .operation_timeout(Some(ASK));
+        .request_timeout(Some(ASK_TIMEOUT))
+        .operation_timeout(Some(ASK_TIMEOUT));
     let made = admin.create_topics([&wanted], &options).await;
     match made
         .map_err(|error| unavailable(&error))?
@@ -134,7 +134,7 @@ async fn make(settings: &Settings, meter: &Arc<Meter>) -> Result<Shape, ReadErro
         }
     }
     tracing::info!(topic, partitions, "made the topic");
-    let deadline = Instant::now() + ASK;
+    let deadline = Instant::now() + ASK_TIMEOUT;
     loop {
         let answer = match ask(meter, Meter::watermarks).await {
             Ok(_) => ask(meter, Meter::shape).await,
@@ -155,10 +155,10 @@ async fn make(settings: &Settings, meter: &Arc<Meter>) -> Result<Shape, ReadErro
 
 /// Reads the topic's settings. Where that is not permitted, the timestamp type is
 /// checked of each record, and the rest is the operator's word.
-async fn examine(settings: &Settings, shape: &Shape) -> Result<(), ReadError> {
+async fn examine(settings: &KafkaSettings, shape: &Shape) -> Result<(), ReadError> {
     let topic = &settings.address.topic;
     let admin = admin(settings)?;
-    let options = AdminOptions::new().request_timeout(Some(ASK));
+    let options = AdminOptions::new().request_timeout(Some(ASK_TIMEOUT));
     let described = admin
         .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
         .await;

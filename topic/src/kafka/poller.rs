@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use super::error::{Meaning, unavailable};
 use super::fetch::Fetchers;
 use super::handover::{Chunk, Handover, Order};
-use super::member::{Member, Seat};
-use super::settings::Settings;
+use super::member::{GroupMember, Seat};
+use super::settings::KafkaSettings;
 use super::wire::{kafka_offset, list, record};
 use crate::{Offset, Partition, ReadError, Record};
 
@@ -34,8 +34,8 @@ const IDLE_PARK: Duration = Duration::from_millis(20);
 /// How long a seek may find the partition's fetch not started before the partition is
 /// assigned anew at the position (after `auto.offset.reset=error` it never restarts by
 /// itself), and how long before the loop is told.
-const SEEK_STUCK: Duration = Duration::from_millis(300);
-const SEEK_FAILED: Duration = Duration::from_secs(15);
+const SEEK_RESTART_AFTER: Duration = Duration::from_millis(300);
+const SEEK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A seek that is not carried out yet.
 struct Seek {
@@ -47,8 +47,8 @@ struct Seek {
 
 /// The polling thread's own things.
 pub(super) struct Poller {
-    consumer: BaseConsumer<Member>,
-    settings: Settings,
+    consumer: BaseConsumer<GroupMember>,
+    settings: KafkaSettings,
     group: String,
     fetchers: Arc<Fetchers>,
     handover: Arc<Handover>,
@@ -59,8 +59,8 @@ pub(super) struct Poller {
 
 impl Poller {
     pub(super) fn new(
-        consumer: BaseConsumer<Member>,
-        (settings, group): (Settings, String),
+        consumer: BaseConsumer<GroupMember>,
+        (settings, group): (KafkaSettings, String),
         fetchers: Arc<Fetchers>,
         handover: Arc<Handover>,
     ) -> Self {
@@ -190,12 +190,12 @@ impl Poller {
             return;
         };
         let waited = seek.since.elapsed();
-        if waited > SEEK_FAILED {
+        if waited > SEEK_TIMEOUT {
             self.seeks.remove(&partition);
             self.handover.fail(ReadError::Unavailable(format!(
                 "partition {partition} could not be positioned ({error}); seek again"
             )));
-        } else if waited > SEEK_STUCK && !seek.reassigned {
+        } else if waited > SEEK_RESTART_AFTER && !seek.reassigned {
             seek.reassigned = true;
             let topic = &self.settings.address.topic;
             let at = list(topic, [(partition, kafka_offset(seek.offset))]);

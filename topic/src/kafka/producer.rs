@@ -14,19 +14,19 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext,
 use tokio::time::Instant;
 
 use super::request::Waiting;
-use super::settings::{self, Settings};
+use super::settings::{self, KafkaSettings};
 use crate::{AppendError, Offset, Partition, Placed};
 
 /// How often the thread looks whether it should end; deliveries wake it by themselves.
-const TURN: Duration = Duration::from_millis(50);
+const POLL_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// How often silent brokers are asked for a sign of life, and how long that may hold
 /// the deliveries up.
 const KNOCK_EVERY: Duration = Duration::from_secs(1);
-const KNOCK: Duration = Duration::from_millis(200);
+const KNOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What the producer's callbacks know.
-pub(super) struct Ledger {
+pub(super) struct Deliveries {
     /// Since when no broker answers; `None` while one does.
     silent: Mutex<Option<Instant>>,
     limit: usize,
@@ -34,27 +34,27 @@ pub(super) struct Ledger {
 
 /// One producer with its thread; dropped, it fails what is in flight and ends.
 pub(super) struct Live {
-    pub(super) producer: Arc<BaseProducer<Ledger>>,
+    pub(super) producer: Arc<BaseProducer<Deliveries>>,
     pub(super) born: Instant,
     dead: Arc<Mutex<Option<String>>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Live {
-    pub(super) fn start(settings: &Settings) -> Result<Self, AppendError> {
+    pub(super) fn start(settings: &KafkaSettings) -> Result<Self, AppendError> {
         let closed = |why: String| AppendError::Closed(why);
         let limit = usize::try_from(settings.batch_limit()).unwrap_or(usize::MAX);
-        let ledger = Ledger {
+        let deliveries = Deliveries {
             silent: Mutex::default(),
             limit,
         };
-        let producer: BaseProducer<Ledger> = settings
+        let producer: BaseProducer<Deliveries> = settings
             .producer()
-            .create_with_context(ledger)
+            .create_with_context(deliveries)
             .map_err(|error| closed(error.to_string()))?;
         let producer = Arc::new(producer);
         let (dead, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let turning = Turning {
+        let poll_thread = PollThread {
             producer: Arc::clone(&producer),
             topic: settings.address.topic.clone(),
             dead: Arc::clone(&dead),
@@ -63,7 +63,7 @@ impl Live {
         };
         std::thread::Builder::new()
             .name("kafka-writer".into())
-            .spawn(move || turning.run())
+            .spawn(move || poll_thread.run())
             .map_err(|error| closed(format!("no thread to write with: {error}")))?;
         Ok(Self {
             producer,
@@ -92,18 +92,18 @@ impl Drop for Live {
 
 /// The polling thread's own things. It outlives its [`Live`] by a turn, so that the
 /// purge of what is in flight never blocks a caller.
-struct Turning {
-    producer: Arc<BaseProducer<Ledger>>,
+struct PollThread {
+    producer: Arc<BaseProducer<Deliveries>>,
     topic: String,
     dead: Arc<Mutex<Option<String>>>,
     stop: Arc<AtomicBool>,
     knocked: Instant,
 }
 
-impl Turning {
+impl PollThread {
     fn run(mut self) {
         while !self.stop.load(Ordering::Acquire) {
-            self.producer.poll(TURN);
+            self.producer.poll(POLL_TIMEOUT);
             if let Some((code, why)) = self.producer.client().fatal_error()
                 && self.dead.lock().is_none()
             {
@@ -127,7 +127,7 @@ impl Turning {
         if self
             .producer
             .client()
-            .fetch_metadata(Some(&self.topic), KNOCK)
+            .fetch_metadata(Some(&self.topic), KNOCK_TIMEOUT)
             .is_ok()
         {
             *self.producer.context().silent.lock() = None;
@@ -135,15 +135,15 @@ impl Turning {
     }
 }
 
-impl Ledger {
+impl Deliveries {
     fn fell_silent(&self) {
         self.silent.lock().get_or_insert_with(Instant::now);
     }
 }
 
-impl ClientContext for Ledger {
+impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        settings::tell(level, facility, line);
+        settings::log_line(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -154,7 +154,7 @@ impl ClientContext for Ledger {
     }
 }
 
-impl ProducerContext for Ledger {
+impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Waiting>;
 
     fn delivery(&self, delivered: &DeliveryResult<'_>, waiting: Box<Waiting>) {
@@ -169,7 +169,7 @@ impl ProducerContext for Ledger {
     }
 }
 
-impl Ledger {
+impl Deliveries {
     fn failed(&self, error: &KafkaError, size: usize) -> AppendError {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {

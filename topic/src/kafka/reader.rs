@@ -10,14 +10,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use super::error::{refused_settings, unavailable};
 use super::fetch::Fetchers;
 use super::handover::Handover;
-use super::member::Member;
+use super::member::GroupMember;
 use super::poller::Poller;
-use super::settings::Settings;
+use super::settings::KafkaSettings;
 use crate::{Event, Offset, Partition, ReadError, Reader};
 
 /// How long a reader that is dropped waits for the group to hear of it. Without the
 /// goodbye the group would keep its partitions until the session times out.
-const GOODBYE: Duration = Duration::from_secs(2);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One member of a group. A thread of its own polls Kafka, so a slow loop never costs
 /// the membership; what it reads waits in a [`Handover`].
@@ -29,13 +29,13 @@ pub(super) struct KafkaReader {
 impl KafkaReader {
     /// Joins `group`; returns at once, the assignment comes as an event.
     pub(super) fn join(
-        settings: &Settings,
+        settings: &KafkaSettings,
         fetchers: Arc<Fetchers>,
         group: &str,
     ) -> Result<Self, ReadError> {
         let handover = Arc::new(Handover::default());
-        let member = Member::new(Arc::clone(&handover));
-        let mut consumer: BaseConsumer<Member> = settings
+        let member = GroupMember::new(Arc::clone(&handover));
+        let mut consumer: BaseConsumer<GroupMember> = settings
             .reader(group)
             .create_with_context(member)
             .map_err(|error| refused_settings(&error))?;
@@ -86,6 +86,6 @@ impl Drop for KafkaReader {
     fn drop(&mut self) {
         self.handover.leave();
         // Past the bound the thread ends by itself, and the group by its time-out.
-        let _ = self.gone.recv_timeout(GOODBYE);
+        let _ = self.gone.recv_timeout(LEAVE_TIMEOUT);
     }
 }

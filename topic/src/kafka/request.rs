@@ -11,10 +11,10 @@ use crate::{AppendError, Draft, Placed};
 
 /// What librdkafka keeps per record besides its bytes, roughly; without it, a flood of
 /// tiny records would hold many times the bound.
-const OVERHEAD: usize = 256;
+const RECORD_OVERHEAD_BYTES: usize = 256;
 
 fn weight(draft: &Draft) -> usize {
-    draft.size() + OVERHEAD
+    draft.size() + RECORD_OVERHEAD_BYTES
 }
 
 /// The bytes of all drafts that wait for their acknowledgement, and their bound.
@@ -62,7 +62,7 @@ impl Load {
 
     /// Whether hardly a record fits any more.
     pub(super) fn full(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) + OVERHEAD >= self.limit
+        self.waiting.load(Ordering::Acquire) + RECORD_OVERHEAD_BYTES >= self.limit
     }
 
     /// Resolves when nothing waits.
@@ -78,9 +78,9 @@ impl Load {
 }
 
 /// One append: it settles when all its drafts are placed, or with the first that fails.
-pub(super) struct Request(Mutex<Open>);
+pub(super) struct Request(Mutex<Unsettled>);
 
-struct Open {
+struct Unsettled {
     placed: Vec<Option<Placed>>,
     left: usize,
     /// `None` once it is settled.
@@ -93,7 +93,7 @@ impl Request {
         drafts: usize,
         sender: oneshot::Sender<Result<Vec<Placed>, AppendError>>,
     ) -> Self {
-        let mut open = Open {
+        let mut open = Unsettled {
             placed: vec![None; drafts],
             left: drafts,
             sender: Some(sender),
@@ -105,7 +105,7 @@ impl Request {
     }
 }
 
-impl Open {
+impl Unsettled {
     fn settle(&mut self, answer: Result<Vec<Placed>, AppendError>) {
         if let Some(sender) = self.sender.take() {
             // A client that has hung up wants no answer.
@@ -159,7 +159,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.load.release(self.size + OVERHEAD);
+        self.load.release(self.size + RECORD_OVERHEAD_BYTES);
     }
 }
 

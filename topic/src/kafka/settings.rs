@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use crate::{Config, ReadError};
 
 /// How long a question to the brokers (metadata, offsets, settings) may take.
-pub(super) const ASK: Duration = Duration::from_secs(10);
+pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much librdkafka may have fetched ahead of the hand-over, for all partitions of
 /// a reader together; it is memory that nobody else counts.
@@ -24,14 +24,14 @@ const LINGER_MS: usize = 2;
 
 /// Where the topic is: the part of `topic.url` behind `kafka://`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct TopicAddress {
     /// `host:port[,host:port…]`
     pub(super) brokers: String,
     /// The topic's name.
     pub(super) topic: String,
 }
 
-impl Address {
+impl TopicAddress {
     /// Reads `host:port[,host:port…]/topic`.
     pub(super) fn parse(rest: &str) -> Result<Self, ReadError> {
         let unfit = |why: &str| {
@@ -65,14 +65,14 @@ impl Address {
 
 /// The settings of every client of one topic.
 #[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) address: Address,
+pub(super) struct KafkaSettings {
+    pub(super) address: TopicAddress,
     config: Config,
 }
 
-impl Settings {
+impl KafkaSettings {
     pub(super) fn new(config: &Config, rest: &str) -> Result<Self, ReadError> {
-        let address = Address::parse(rest)?;
+        let address = TopicAddress::parse(rest)?;
         if !["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"].contains(&config.security.as_str()) {
             return Err(ReadError::Unfit(format!(
                 "topic.security is {:?}: write plaintext, ssl, sasl_plaintext or sasl_ssl",
@@ -212,7 +212,7 @@ pub(super) struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        tell(level, facility, line);
+        log_line(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -223,9 +223,9 @@ impl ClientContext for Quiet {
 impl rdkafka::consumer::ConsumerContext for Quiet {}
 
 /// Hands a line of librdkafka's log on. Its errors are mostly a broker that is away,
-/// which it mends by itself, and which the stages tell by readiness and lag: nobody
+/// which it mends by itself, and which the stages log_line by readiness and lag: nobody
 /// must act on the line.
-pub(super) fn tell(level: RDKafkaLogLevel, facility: &str, line: &str) {
+pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::warn!(facility, "librdkafka: {line}");
@@ -246,7 +246,7 @@ pub(super) mod tests {
     use super::*;
 
     /// The settings of the topic `clicks` on the brokers of a mock cluster.
-    pub(in crate::kafka) fn settings(brokers: &str) -> Settings {
+    pub(in crate::kafka) fn settings(brokers: &str) -> KafkaSettings {
         let config = Config {
             url: String::new(),
             partitions: 1,
@@ -263,13 +263,13 @@ pub(super) mod tests {
             sasl_password: String::new().into(),
             ca: std::path::PathBuf::new(),
         };
-        Settings::new(&config, &format!("{brokers}/clicks")).unwrap()
+        KafkaSettings::new(&config, &format!("{brokers}/clicks")).unwrap()
     }
 
     #[test]
     fn an_address_is_brokers_and_a_topic() {
         let check = |rest: &str, expect: Option<(&str, &str)>| {
-            let read = Address::parse(rest).ok();
+            let read = TopicAddress::parse(rest).ok();
             let read = read
                 .as_ref()
                 .map(|a| (a.brokers.as_str(), a.topic.as_str()));

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::fetch::Fetchers;
 use super::meter::Meter;
 use super::reader::KafkaReader;
-use super::settings::Settings;
+use super::settings::KafkaSettings;
 use super::writer::KafkaWriter;
 use crate::blocking::blocking;
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 
 /// A topic of a Kafka cluster that is open.
 pub struct KafkaTopic {
-    settings: Settings,
+    settings: KafkaSettings,
     identity: Identity,
     meter: Arc<Meter>,
     fetchers: Arc<Fetchers>,
@@ -27,7 +27,7 @@ pub struct KafkaTopic {
 }
 
 impl KafkaTopic {
-    pub(super) fn new(settings: Settings, meter: Arc<Meter>, identity: Identity) -> Self {
+    pub(super) fn new(settings: KafkaSettings, meter: Arc<Meter>, identity: Identity) -> Self {
         let fetchers = Arc::new(Fetchers::new(settings.clone(), Arc::clone(&meter)));
         Self {
             settings,

@@ -5,7 +5,7 @@ use rdkafka::Timestamp as KafkaTimestamp;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::settings::Settings;
+use super::settings::KafkaSettings;
 use crate::{Offset, Partition, ReadError, Record, Timestamp};
 
 /// A list of partitions with offsets, as librdkafka wants it.
@@ -32,7 +32,7 @@ pub(super) fn kafka_offset(offset: Offset) -> KafkaOffset {
 /// A message as a record. Its time must be the broker's own: a producer's clock would
 /// put rows into hours that have closed.
 pub(super) fn record(
-    settings: &Settings,
+    settings: &KafkaSettings,
     partition: Partition,
     message: &BorrowedMessage<'_>,
 ) -> Result<Record, ReadError> {

@@ -12,7 +12,7 @@ use rdkafka::producer::BaseRecord;
 
 use super::producer::Live;
 use super::request::{Load, Request, Waiting};
-use super::settings::Settings;
+use super::settings::KafkaSettings;
 use crate::{AppendError, Delivery, Draft, Writer};
 
 /// How long a dead producer's successor may be dead too before a third is made.
@@ -20,13 +20,13 @@ const REPLACE_EVERY: Duration = Duration::from_secs(1);
 
 /// The topic's writer.
 pub(super) struct KafkaWriter {
-    settings: Settings,
+    settings: KafkaSettings,
     load: Arc<Load>,
     live: RwLock<Arc<Live>>,
 }
 
 impl KafkaWriter {
-    pub(super) fn new(settings: &Settings) -> Result<Self, AppendError> {
+    pub(super) fn new(settings: &KafkaSettings) -> Result<Self, AppendError> {
         let load = Arc::new(Load::new(bytes(settings.config().queue)));
         let live = RwLock::new(Arc::new(Live::start(settings)?));
         Ok(Self {

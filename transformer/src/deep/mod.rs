@@ -12,7 +12,7 @@ mod report;
 
 use std::collections::BTreeMap;
 
-use sink::audit::{Against, Finding, Stretch, Survey, Window, restore};
+use sink::audit::{Finding, RecentIds, Reference, Survey, WindowRule, restore};
 use sink::{Lake, ObjectName};
 use topic::{Offset, Partition, Topic, Watermarks};
 
@@ -25,8 +25,8 @@ use crate::Error;
 struct Scene<'a> {
     topic: &'a dyn Topic,
     lake: &'a Lake,
-    against: &'a Against<'a>,
-    window: Window,
+    against: &'a Reference<'a>,
+    window: WindowRule,
     progress: &'a (dyn Fn(u64, u64) + Sync),
     /// How many offsets there are to read.
     total: u64,
@@ -41,7 +41,7 @@ pub async fn deep(
     topic: &dyn Topic,
     lake: &Lake,
     survey: &Survey,
-    against: &Against<'_>,
+    against: &Reference<'_>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Deep, Error> {
     let mut objects: BTreeMap<Partition, Vec<ObjectName>> = BTreeMap::new();
@@ -82,7 +82,7 @@ impl Deep {
     ) -> Result<(), Error> {
         let ledger = scene.against.ledger;
         let mut records = Records::new(scene.topic, partition, marks.low);
-        let mut stretch = Stretch::new(&scene.window);
+        let mut stretch = RecentIds::new(&scene.window);
         let origin = ledger.first(partition);
         let mut at = origin;
         for name in names {
@@ -133,7 +133,7 @@ impl Deep {
     async fn hole(
         &mut self,
         records: &mut Records<'_>,
-        stretch: &mut Stretch,
+        stretch: &mut RecentIds,
         (partition, first, end): (Partition, Offset, Offset),
     ) -> Result<(), Error> {
         let mut missing = 0;

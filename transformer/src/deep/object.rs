@@ -1,6 +1,6 @@
 //! One object against the records of its range, in the order of offsets.
 
-use sink::audit::{Finding, Stretch, Twin, Window};
+use sink::audit::{Finding, RecentIds, Twin, WindowRule};
 use sink::{Contents, ObjectName};
 use topic::{Offset, Record};
 
@@ -9,14 +9,14 @@ use super::records::Records;
 use super::report::Deep;
 
 /// How many findings of one object are told one by one.
-const TOLD: u64 = 3;
+const MAX_FINDINGS: u64 = 3;
 
 /// What of an object was compared so far.
 pub(super) struct Check<'a> {
     deep: &'a mut Deep,
     name: ObjectName,
     contents: &'a Contents,
-    window: &'a Window,
+    window: &'a WindowRule,
     /// Whether retention has cut the beginning of the partition.
     cut: bool,
     /// Where the object before ended: what this one holds below stands there too.
@@ -45,7 +45,7 @@ impl<'a> Check<'a> {
         name: ObjectName,
         contents: &'a Contents,
         from: Offset,
-        window: &'a Window,
+        window: &'a WindowRule,
         cut: bool,
     ) -> Self {
         Self {
@@ -65,7 +65,12 @@ impl<'a> Check<'a> {
     }
 
     /// The next record of the range.
-    pub(super) fn record(&mut self, record: &Record, stretch: &mut Stretch, records: &Records<'_>) {
+    pub(super) fn record(
+        &mut self,
+        record: &Record,
+        stretch: &mut RecentIds,
+        records: &Records<'_>,
+    ) {
         self.pass(record.offset, stretch, records);
         self.records += 1;
         self.deep.records += 1;
@@ -102,7 +107,7 @@ impl<'a> Check<'a> {
     }
 
     /// No record of the range is left.
-    pub(super) fn end(mut self, stretch: &mut Stretch, records: &Records<'_>) {
+    pub(super) fn end(mut self, stretch: &mut RecentIds, records: &Records<'_>) {
         let footer = &self.contents.footer;
         self.pass(footer.end, stretch, records);
         if footer.first < records.low() || footer.first < self.from {
@@ -123,9 +128,9 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Rows and letters before `offset` that were not met: their records left the topic, or
+    /// RowRecords and letters before `offset` that were not met: their records left the topic, or
     /// there never were any.
-    fn pass(&mut self, offset: Offset, stretch: &mut Stretch, records: &Records<'_>) {
+    fn pass(&mut self, offset: Offset, stretch: &mut RecentIds, records: &Records<'_>) {
         let contents = self.contents;
         let rows = &contents.rows;
         while let Some(&at) = rows.offsets.get(self.row).filter(|at| **at < offset) {
@@ -245,7 +250,7 @@ impl<'a> Check<'a> {
     /// Notes a finding at an offset; of many in one object the first few.
     fn find(&mut self, at: Offset, what: String) {
         self.told += 1;
-        if self.told > TOLD {
+        if self.told > MAX_FINDINGS {
             return;
         }
         let finding = Finding::new(what, self.again())

@@ -3,7 +3,7 @@
 use topic::{Offset, Partition, ReadError, Record, Timestamp, Topic};
 
 /// How many records one fetch asks for; its bytes are bounded by the topic.
-const FETCH: usize = 50_000;
+const FETCH_RECORDS: usize = 50_000;
 
 /// The records of a partition that are still to be read.
 pub(super) struct Records<'a> {
@@ -61,7 +61,10 @@ impl<'a> Records<'a> {
             return Ok(None);
         }
         if self.ahead.is_empty() {
-            self.ahead = self.topic.fetch(self.partition, self.at, FETCH).await?;
+            self.ahead = self
+                .topic
+                .fetch(self.partition, self.at, FETCH_RECORDS)
+                .await?;
             if self
                 .ahead
                 .first()

@@ -18,7 +18,7 @@ pub struct Deep {
     pub dropped: u64,
     /// Those that are neither, although they should be.
     pub missing: u64,
-    /// Rows and dead letters that are no record of the topic's, or another one.
+    /// RowRecords and dead letters that are no record of the topic's, or another one.
     pub strangers: u64,
     /// Those that count as duplicates of records that the topic no longer holds, or by a window
     /// that is configured no more: nobody can tell.

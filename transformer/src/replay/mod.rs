@@ -15,16 +15,16 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{Offset, Partition, ReadError, Record, Timestamp, Topic, Watermarks};
 
-pub use plan::{Replay, Span, begin};
+pub use plan::{Replay, ReplaySpan, begin};
 
-use crate::partition::{Active, Shared};
-use crate::resume::{Place, Position};
-use crate::window::Window;
-use crate::worker::RETRY;
+use crate::partition::{Active, BatchContext, SealLimits};
+use crate::resume::{Place, ResumePoint};
+use crate::window::DuplicateWindow;
+use crate::worker::RETRY_EVERY;
 use crate::{Config, Enrichment, Error};
 
 /// How many records are asked for at once; a fetch ends at some 4 MiB, too.
-const CHUNK: usize = 20_000;
+const FETCH_RECORDS: usize = 20_000;
 
 /// What a replay is made with.
 pub struct Parts {
@@ -40,7 +40,7 @@ pub struct Parts {
 
 /// How far a replay came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
+pub struct ReplayReport {
     /// The offsets of its ranges.
     pub total: u64,
     /// Those that are committed.
@@ -61,8 +61,8 @@ pub async fn run(
     sink: sink::Config,
     replay: Replay,
     parts: Parts,
-) -> Result<Report, Error> {
-    let shared = Arc::new(Shared {
+) -> Result<ReplayReport, Error> {
+    let context = Arc::new(BatchContext {
         topic: parts.topic.identity().clone(),
         configuration: config.configuration(),
         enrichment: parts.enrichment,
@@ -72,7 +72,7 @@ pub async fn run(
         config,
         sink,
         topic: parts.topic,
-        shared,
+        context,
         progress: parts.progress,
         stop: parts.stop,
         total,
@@ -90,7 +90,7 @@ pub async fn run(
         };
         lane.run().await?;
     }
-    Ok(Report {
+    Ok(ReplayReport {
         total,
         committed: job.committed.into_inner(),
         landed: job.landed.into_inner(),
@@ -115,7 +115,7 @@ struct Job {
     config: Config,
     sink: sink::Config,
     topic: Arc<dyn Topic>,
-    shared: Arc<Shared>,
+    context: Arc<BatchContext>,
     progress: Box<dyn Fn(u64, u64) + Send + Sync>,
     stop: CancellationToken,
     total: u64,
@@ -130,7 +130,7 @@ impl Job {
     }
 
     /// At how many bytes a batch is sealed: an open one and one under way share the budget.
-    fn most(&self) -> usize {
+    fn seal_bytes(&self) -> usize {
         let share = self.sink.max_memory.as_u64() / 2;
         usize::try_from(share.min(self.sink.max_bytes.as_u64())).unwrap_or(usize::MAX)
     }
@@ -176,7 +176,7 @@ impl Lane<'_> {
                     }
                     tracing::warn!(partition = %self.partition, "the replay waits: {error}");
                     tokio::select! {
-                        () = sleep(RETRY) => {}
+                        () = sleep(RETRY_EVERY) => {}
                         () = self.job.stop.cancelled() => return Ok(()),
                     }
                 }
@@ -201,7 +201,7 @@ impl Lane<'_> {
 
     /// Where the lake says that the range continues, and the hour of the record before; none
     /// where it is finished.
-    async fn position(&self) -> Result<Option<(Position, Hour)>, Error> {
+    async fn position(&self) -> Result<Option<(ResumePoint, Hour)>, Error> {
         let (partition, topic) = (self.partition, self.job.topic.as_ref());
         let Some(ledger) = self.lake.ledger().await? else {
             let why = "the replay's ledger is gone: take another name".to_owned();
@@ -255,12 +255,12 @@ impl Lane<'_> {
     /// fetched and the batch before is committed.
     async fn pass(
         &self,
-        position: Position,
+        position: ResumePoint,
         mut hour: Hour,
         counted: &mut Offset,
     ) -> Result<Ended, Error> {
         let config = &self.job.config;
-        let window = Window::new(config.window, config.window_records);
+        let window = DuplicateWindow::new(config.window, config.window_records);
         let ledger = position.ledger;
         let mut active = Active::new(self.partition, position, window);
         let mut at = position.from;
@@ -305,7 +305,7 @@ impl Lane<'_> {
 
     fn fetch(&self, at: Offset) -> JoinHandle<Result<Vec<Record>, ReadError>> {
         let (topic, partition) = (Arc::clone(&self.job.topic), self.partition);
-        tokio::spawn(async move { topic.fetch(partition, at, CHUNK).await })
+        tokio::spawn(async move { topic.fetch(partition, at, FETCH_RECORDS).await })
     }
 
     /// What a fetch passed over is no record, or was taken by retention just now: then true.
@@ -338,20 +338,15 @@ impl Lane<'_> {
         records: Vec<Record>,
         end: Option<(Offset, Hour)>,
     ) -> Result<Active, Error> {
-        let shared = Arc::clone(&self.job.shared);
-        let (rows, bytes) = (self.job.sink.max_rows, self.job.most());
+        let context = Arc::clone(&self.job.context);
+        let limits = SealLimits {
+            offsets: self.job.sink.max_rows,
+            bytes: self.job.seal_bytes(),
+        };
         let work = move || {
-            for record in &records {
-                active.take(record, &shared);
-                let full = active
-                    .open()
-                    .is_some_and(|(offsets, size, _)| offsets >= rows || size >= bytes);
-                if full {
-                    active.seal();
-                }
-            }
+            active.take_all(&records, &context, limits);
             if let Some((end, hour)) = end {
-                active.finish(end, hour, &shared);
+                active.finish(end, hour, &context);
             }
             active
         };

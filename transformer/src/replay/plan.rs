@@ -10,7 +10,7 @@ use crate::{Config, Error};
 
 /// What somebody wants to be replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Span {
+pub enum ReplaySpan {
     /// `[first, end)` of one partition.
     Offsets {
         /// The partition.
@@ -51,7 +51,7 @@ pub async fn begin(
     live: &Lake,
     config: &Config,
     name: &ReplayName,
-    span: Option<Span>,
+    span: Option<ReplaySpan>,
     now: Timestamp,
 ) -> Result<Replay, Error> {
     let Some(ledger) = live.ledger_of(topic.identity()).await? else {
@@ -87,15 +87,15 @@ fn refused<T>(why: impl Into<String>) -> Result<T, Error> {
 }
 
 /// The offsets of what was asked for; partitions that have none are left out.
-async fn resolve(topic: &dyn Topic, span: Span) -> Result<Ranges, Error> {
+async fn resolve(topic: &dyn Topic, span: ReplaySpan) -> Result<Ranges, Error> {
     let mut ranges = Ranges::new();
     match span {
-        Span::Offsets {
+        ReplaySpan::Offsets {
             partition,
             first,
             end,
         } => drop(ranges.insert(partition, (first, end))),
-        Span::Times { from, to } => {
+        ReplaySpan::Times { from, to } => {
             for (partition, _) in topic.watermarks().await? {
                 let first = topic.offset_at(partition, from).await?;
                 let end = topic.offset_at(partition, to).await?;
@@ -112,11 +112,11 @@ async fn check(
     topic: &dyn Topic,
     live: &Lake,
     ledger: &Ledger,
-    span: Span,
+    span: ReplaySpan,
     ranges: &Ranges,
 ) -> Result<(), Error> {
     let marks = topic.watermarks().await?;
-    if let Span::Offsets { partition, .. } = span
+    if let ReplaySpan::Offsets { partition, .. } = span
         && !marks.contains_key(&partition)
     {
         let last = marks.len().saturating_sub(1);
@@ -124,7 +124,7 @@ async fn check(
             "the topic has no partition {partition}, but 0 to {last}"
         ));
     }
-    if let Span::Times { from, .. } = span {
+    if let ReplaySpan::Times { from, .. } = span {
         retained_since(topic, ledger, from).await?;
     }
     let partitions: BTreeSet<Partition> = ranges.keys().copied().collect();

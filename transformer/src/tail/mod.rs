@@ -10,28 +10,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sink::{Lake, Stretch};
+use sink::{Lake, PendingRows};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use topic::{Event, Offset, Partition, ReadError, Reader, Record, Topic, Watermarks};
 
-use crate::partition::{Active, Shared};
-use crate::resume::{self, Position, Start};
-use crate::window::Window;
-use crate::worker::RETRY;
+use crate::partition::{Active, BatchContext, SealLimits};
+use crate::resume::{self, ResumePoint, Start};
+use crate::window::DuplicateWindow;
+use crate::worker::RETRY_EVERY;
 use crate::{Config, Enrichment, Error};
 
 /// How long a row waits for others, so that a burst is handed over in few pieces.
 const LINGER: Duration = Duration::from_millis(25);
-/// A piece is handed over at this size in memory, in bytes.
-const PIECE: usize = 1 << 20;
+/// Rows are handed over at this size in memory at the latest.
+const LIMITS: SealLimits = SealLimits {
+    offsets: u64::MAX,
+    bytes: 1 << 20,
+};
 /// How often it is asked whether the lake has begun, or a silent topic answers.
 const SOON: Duration = Duration::from_millis(200);
 /// How often an idle tail turns.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Who keeps the rows until the lake has them.
-pub trait Keeper: Send + Sync {
+pub trait RowSink: Send + Sync {
     /// From where on each partition's rows are wanted, where that is not the partition's origin:
     /// behind what is registered, or behind what is kept already. None before that is known.
     fn wanted(&self) -> Option<BTreeMap<Partition, Offset>>;
@@ -41,11 +44,11 @@ pub trait Keeper: Send + Sync {
     fn begin(&self, partition: Partition, first: Offset);
 
     /// Takes a stretch, which begins where the one before it ended. Must not block.
-    fn take(&self, stretch: Stretch);
+    fn take(&self, stretch: PendingRows);
 }
 
 /// What a tail is made of.
-pub struct Components {
+pub struct TailComponents {
     /// The topic.
     pub topic: Arc<dyn Topic>,
     /// The only member of a group of its own, so that every partition is its.
@@ -55,7 +58,7 @@ pub struct Components {
     /// What clicks are enriched from.
     pub enrichment: Enrichment,
     /// Where the rows go.
-    pub keeper: Arc<dyn Keeper>,
+    pub rows: Arc<dyn RowSink>,
 }
 
 /// Reads and hands over until `shutdown`.
@@ -65,21 +68,21 @@ pub struct Components {
 /// another topic. What can be waited out is waited out.
 pub async fn run(
     config: Config,
-    components: Components,
+    components: TailComponents,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let shared = Shared {
+    let context = BatchContext {
         topic: components.topic.identity().clone(),
         configuration: config.configuration(),
         enrichment: components.enrichment,
     };
-    let mut tail = Tail {
+    let mut tail = TailLoop {
         config,
         topic: components.topic,
         reader: components.reader,
         lake: components.lake,
-        keeper: components.keeper,
-        shared,
+        rows: components.rows,
+        context,
         partitions: BTreeMap::new(),
     };
     tokio::select! {
@@ -89,24 +92,24 @@ pub async fn run(
 }
 
 /// A partition of the topic.
-enum Held {
+enum Following {
     /// Its position is asked for at this moment.
     Waiting(Instant),
     /// It is read.
     Active(Box<Active>),
 }
 
-struct Tail {
+struct TailLoop {
     config: Config,
     topic: Arc<dyn Topic>,
     reader: Box<dyn Reader>,
     lake: Lake,
-    keeper: Arc<dyn Keeper>,
-    shared: Shared,
-    partitions: BTreeMap<Partition, Held>,
+    rows: Arc<dyn RowSink>,
+    context: BatchContext,
+    partitions: BTreeMap<Partition, Following>,
 }
 
-impl Tail {
+impl TailLoop {
     async fn run(&mut self) -> Result<(), Error> {
         loop {
             tokio::select! {
@@ -124,8 +127,8 @@ impl Tail {
     /// When the loop must turn at the latest: a piece is due, or a position is asked for.
     fn deadline(&self) -> Instant {
         let due = self.partitions.values().filter_map(|held| match held {
-            Held::Active(active) => active.open().map(|(.., since)| since + LINGER),
-            Held::Waiting(at) => Some(*at),
+            Following::Active(active) => active.open().map(|(.., since)| since + LINGER),
+            Following::Waiting(at) => Some(*at),
         });
         let idle = Instant::now() + IDLE;
         due.min().map_or(idle, |due| due.min(idle))
@@ -160,7 +163,7 @@ impl Tail {
                 }
             }
             // The worker stops there as well, and says it.
-            ReadError::Corrupt { partition, .. } => self.wait(partition, RETRY),
+            ReadError::Corrupt { partition, .. } => self.wait(partition, RETRY_EVERY),
             // The reader keeps the pace, as for a worker.
             ReadError::Unavailable(why) => tracing::debug!("the tail is delayed: {why}"),
             ReadError::Unfit(_) | ReadError::Closed => return Err(error.into()),
@@ -170,22 +173,15 @@ impl Tail {
 
     fn wait(&mut self, partition: Partition, wait: Duration) {
         let at = Instant::now() + wait;
-        self.partitions.insert(partition, Held::Waiting(at));
+        self.partitions.insert(partition, Following::Waiting(at));
     }
 
     fn read(&mut self, partition: Partition, records: &[Record]) {
-        let Some(Held::Active(active)) = self.partitions.get_mut(&partition) else {
+        let Some(Following::Active(active)) = self.partitions.get_mut(&partition) else {
             return;
         };
-        for record in records {
-            active.take(record, &self.shared);
-            if active.open().is_some_and(|(_, size, _)| size >= PIECE) {
-                active.seal();
-            }
-        }
-        while let Some(sealed) = active.due() {
-            self.keeper.take(sealed.stretch());
-        }
+        active.take_all(records, &self.context, LIMITS);
+        hand_over(active, self.rows.as_ref());
     }
 
     /// Hands over what is due, and asks for the positions that are.
@@ -194,18 +190,12 @@ impl Tail {
         let mut waiting = Vec::new();
         for (&partition, held) in &mut self.partitions {
             match held {
-                Held::Waiting(at) if now >= *at => waiting.push(partition),
-                Held::Active(active)
-                    if active
-                        .open()
-                        .is_some_and(|(.., since)| now >= since + LINGER) =>
-                {
-                    active.seal();
-                    while let Some(sealed) = active.due() {
-                        self.keeper.take(sealed.stretch());
-                    }
+                Following::Waiting(at) if now >= *at => waiting.push(partition),
+                Following::Waiting(_) => {}
+                Following::Active(active) => {
+                    active.seal_aged(now, LINGER);
+                    hand_over(active, self.rows.as_ref());
                 }
-                _ => {}
             }
         }
         if waiting.is_empty() {
@@ -217,7 +207,7 @@ impl Tail {
             Err(error @ Error::Lake(sink::Error::AnotherTopic { .. })) => return Err(error),
             Err(error) => {
                 tracing::warn!("the tail waits: {error}");
-                waiting.iter().for_each(|p| self.wait(*p, RETRY));
+                waiting.iter().for_each(|p| self.wait(*p, RETRY_EVERY));
             }
         }
         Ok(())
@@ -225,8 +215,8 @@ impl Tail {
 
     /// Sets the positions of these partitions; false where the lake or the catalog has not begun.
     async fn begin(&mut self, partitions: &[Partition]) -> Result<bool, Error> {
-        let ledger = self.lake.ledger_of(&self.shared.topic).await?;
-        let (Some(ledger), Some(wanted)) = (ledger, self.keeper.wanted()) else {
+        let ledger = self.lake.ledger_of(&self.context.topic).await?;
+        let (Some(ledger), Some(wanted)) = (ledger, self.rows.wanted()) else {
             return Ok(false);
         };
         let marks = self.topic.watermarks().await?;
@@ -239,7 +229,7 @@ impl Tail {
                 Ok(start) => starts.push((partition, origin, start)),
                 Err(error) => {
                     tracing::warn!(%partition, "the tail waits: {error}");
-                    self.wait(partition, RETRY);
+                    self.wait(partition, RETRY_EVERY);
                 }
             }
         }
@@ -254,16 +244,23 @@ impl Tail {
     }
 
     /// Reads the partition from this position on.
-    fn follow(&mut self, partition: Partition, position: Position) {
+    fn follow(&mut self, partition: Partition, position: ResumePoint) {
         tracing::debug!(%partition, next = %position.next, from = %position.from, "the tail begins");
-        self.keeper.begin(partition, position.next);
-        let window = Window::new(self.config.window, self.config.window_records);
+        self.rows.begin(partition, position.next);
+        let window = DuplicateWindow::new(self.config.window, self.config.window_records);
         let active = Box::new(Active::new(partition, position, window));
-        self.partitions.insert(partition, Held::Active(active));
+        self.partitions.insert(partition, Following::Active(active));
         if let Err(error) = self.reader.seek(partition, position.from) {
             tracing::debug!(%partition, "{error}");
             self.wait(partition, SOON);
         }
+    }
+}
+
+/// Hands over what is sealed.
+fn hand_over(active: &mut Active, rows: &dyn RowSink) {
+    while let Some(sealed) = active.due() {
+        rows.take(sealed.pending_rows());
     }
 }
 

@@ -123,7 +123,7 @@ struct Kept {
     taken: Mutex<Vec<(u64, u64, usize)>>,
 }
 
-impl Keeper for Kept {
+impl RowSink for Kept {
     fn wanted(&self) -> Option<BTreeMap<Partition, Offset>> {
         let mut late = self.late.lock();
         let early = *late > 0;
@@ -135,7 +135,7 @@ impl Keeper for Kept {
         self.begun.lock().push(first);
     }
 
-    fn take(&self, stretch: Stretch) {
+    fn take(&self, stretch: PendingRows) {
         let range = (stretch.first.0, stretch.end.0, stretch.rows.num_rows());
         self.taken.lock().push(range);
     }
@@ -178,12 +178,12 @@ async fn run_over(
         sought: sought.clone(),
         at: None,
     };
-    let components = Components {
+    let components = TailComponents {
         topic: written,
         reader: Box::new(reader),
         lake,
         enrichment: Enrichment::default(),
-        keeper: kept.clone(),
+        rows: kept.clone(),
     };
     let config = Config {
         group: String::new(),

@@ -6,17 +6,17 @@ use sink::Outcome;
 use tokio::time::Instant;
 use topic::Partition;
 
-use super::{Held, PULSE, RETRY, Step, Worker};
+use super::{Assignment, PULSE_EVERY, RETRY_EVERY, TaskResult, Worker};
 use crate::Error;
 use crate::partition::Active;
-use crate::resume::Position;
-use crate::window::Window;
+use crate::resume::ResumePoint;
+use crate::window::DuplicateWindow;
 
 impl Worker {
     /// Takes a task's result; an aborted task has none.
-    pub(super) fn step(&mut self, step: Option<Step>) -> Result<(), Error> {
+    pub(super) fn step(&mut self, step: Option<TaskResult>) -> Result<(), Error> {
         match step {
-            Some(Step::Resumed {
+            Some(TaskResult::Resumed {
                 partitions,
                 epoch,
                 positions,
@@ -39,7 +39,7 @@ impl Worker {
                     }
                 }
             },
-            Some(Step::Committed {
+            Some(TaskResult::Committed {
                 partition,
                 epoch,
                 outcome,
@@ -52,14 +52,14 @@ impl Worker {
     }
 
     fn is_resuming(&self, partition: Partition, epoch: u64) -> bool {
-        matches!(self.partitions.get(&partition), Some(Held::Resuming(at)) if *at == epoch)
+        matches!(self.partitions.get(&partition), Some(Assignment::Resuming(at)) if *at == epoch)
     }
 
     fn resumed(
         &mut self,
         partition: Partition,
         epoch: u64,
-        position: Result<Position, Error>,
+        position: Result<ResumePoint, Error>,
     ) -> Result<(), Error> {
         if !self.is_resuming(partition, epoch) {
             return Ok(());
@@ -72,10 +72,10 @@ impl Worker {
             }
         };
         tracing::debug!(%partition, next = %position.next, from = %position.from, "resumes");
-        let window = Window::new(self.config.window, self.config.window_records);
+        let window = DuplicateWindow::new(self.config.window, self.config.window_records);
         let active = Box::new(Active::new(partition, position, window));
         self.partitions
-            .insert(partition, Held::Active(epoch, active));
+            .insert(partition, Assignment::Active { epoch, active });
         self.status.committed(partition, position.next);
         if let Err(error) = self.reader.seek(partition, position.from) {
             self.stop(partition, &error.into());
@@ -94,7 +94,8 @@ impl Worker {
         epoch: u64,
         outcome: Result<Outcome, sink::Error>,
     ) {
-        let Some(Held::Active(at, active)) = self.partitions.get_mut(&partition) else {
+        let Some(Assignment::Active { epoch: at, active }) = self.partitions.get_mut(&partition)
+        else {
             return;
         };
         if *at != epoch {
@@ -140,8 +141,8 @@ impl Worker {
             tracing::error!(%partition, "stopped: {why}");
         }
         self.status.stopped(partition, why);
-        let wait = if soon { PULSE } else { RETRY };
+        let wait = if soon { PULSE_EVERY } else { RETRY_EVERY };
         self.partitions
-            .insert(partition, Held::Stopped(Instant::now() + wait));
+            .insert(partition, Assignment::Stopped(Instant::now() + wait));
     }
 }

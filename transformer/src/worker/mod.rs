@@ -12,14 +12,14 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use topic::{Event, Partition, ReadError, Reader, Record, Revocation, Topic};
 
-use crate::partition::{Active, Shared};
-use crate::resume::{self, Positions};
+use crate::partition::{Active, BatchContext, SealLimits};
+use crate::resume::{self, ResumePoints};
 use crate::{Config, Enrichment, Error, Status};
 
 /// How often a stopped partition or a silent lake is asked again.
-pub(crate) const RETRY: Duration = Duration::from_secs(5);
+pub(crate) const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// How often an idle worker shows that it lives.
-const PULSE: Duration = Duration::from_secs(1);
+const PULSE_EVERY: Duration = Duration::from_secs(1);
 
 /// What a worker is made of.
 pub struct Components {
@@ -60,7 +60,7 @@ pub async fn run(
         status,
         pulse,
     } = components;
-    let shared = Shared {
+    let context = BatchContext {
         topic: topic.identity().clone(),
         configuration: config.configuration(),
         enrichment,
@@ -72,7 +72,7 @@ pub async fn run(
         reader,
         lake,
         new_lake,
-        shared,
+        context,
         status,
         partitions: BTreeMap::new(),
         tasks: JoinSet::new(),
@@ -102,21 +102,25 @@ pub async fn run(
 }
 
 /// A partition that this member holds.
-enum Held {
+enum Assignment {
     /// Its position is being asked for, by the task of this epoch.
     Resuming(u64),
-    /// It is read; the epoch tells its commits from those of a former position.
-    Active(u64, Box<Active>),
+    /// It is read.
+    Active {
+        /// The epoch of its position, which tells its commits from those of a former one.
+        epoch: u64,
+        active: Box<Active>,
+    },
     /// It must not go on; it is asked again at the moment.
     Stopped(Instant),
 }
 
 /// What a task of the worker came to.
-enum Step {
+enum TaskResult {
     Resumed {
         partitions: BTreeSet<Partition>,
         epoch: u64,
-        positions: Result<Positions, Error>,
+        positions: Result<ResumePoints, Error>,
     },
     Committed {
         partition: Partition,
@@ -132,10 +136,10 @@ struct Worker {
     reader: Box<dyn Reader>,
     lake: Lake,
     new_lake: LakeId,
-    shared: Shared,
+    context: BatchContext,
     status: Arc<Status>,
-    partitions: BTreeMap<Partition, Held>,
-    tasks: JoinSet<Step>,
+    partitions: BTreeMap<Partition, Assignment>,
+    tasks: JoinSet<TaskResult>,
     epoch: u64,
     paused: bool,
     /// Why reading is delayed, as it was logged last; `None` once an event has come.
@@ -146,11 +150,13 @@ impl Worker {
     /// When the loop must turn at the latest: a batch comes of age, a stopped partition is
     /// asked again, or nothing happens at all.
     fn deadline(&self) -> Instant {
-        let idle = Instant::now() + PULSE;
+        let idle = Instant::now() + PULSE_EVERY;
         let due = self.partitions.values().filter_map(|held| match held {
-            Held::Active(_, active) => active.open().map(|(.., since)| since + self.sink.max_age),
-            Held::Stopped(again) => Some(*again),
-            Held::Resuming(_) => None,
+            Assignment::Active { active, .. } => {
+                active.open().map(|(.., since)| since + self.sink.max_age)
+            }
+            Assignment::Stopped(again) => Some(*again),
+            Assignment::Resuming(_) => None,
         });
         due.min().map_or(idle, |due| due.min(idle))
     }
@@ -199,7 +205,7 @@ impl Worker {
         self.tasks.spawn(async move {
             let positions =
                 resume::resume(&lake, new_lake, topic.as_ref(), &config, &partitions).await;
-            Step::Resumed {
+            TaskResult::Resumed {
                 partitions,
                 epoch,
                 positions,
@@ -216,7 +222,7 @@ impl Worker {
         self.tasks.spawn(async move {
             let position = resume::after(&lake, topic.as_ref(), &config, &there).await;
             let positions = Ok(BTreeMap::from([(partition, position)]));
-            Step::Resumed {
+            TaskResult::Resumed {
                 partitions,
                 epoch,
                 positions,
@@ -231,7 +237,7 @@ impl Worker {
         for &partition in partitions {
             self.drop_work(partition);
             self.partitions
-                .insert(partition, Held::Resuming(self.epoch));
+                .insert(partition, Assignment::Resuming(self.epoch));
         }
         self.epoch
     }
@@ -239,7 +245,7 @@ impl Worker {
     /// Forgets all that a partition holds; a create under way may still land, and is then met
     /// as "already there".
     fn drop_work(&mut self, partition: Partition) {
-        if let Some(Held::Active(_, active)) = self.partitions.remove(&partition)
+        if let Some(Assignment::Active { active, .. }) = self.partitions.remove(&partition)
             && let Some((task, _)) = active.committing
         {
             task.abort();
@@ -247,18 +253,14 @@ impl Worker {
     }
 
     fn take(&mut self, partition: Partition, records: &[Record]) {
-        let Some(Held::Active(_, active)) = self.partitions.get_mut(&partition) else {
+        let Some(Assignment::Active { active, .. }) = self.partitions.get_mut(&partition) else {
             return;
         };
-        for record in records {
-            active.take(record, &self.shared);
-            let full = active.open().is_some_and(|(offsets, bytes, _)| {
-                offsets >= self.sink.max_rows || bytes as u64 >= self.sink.max_bytes.as_u64()
-            });
-            if full {
-                active.seal();
-            }
-        }
+        let limits = SealLimits {
+            offsets: self.sink.max_rows,
+            bytes: usize::try_from(self.sink.max_bytes.as_u64()).unwrap_or(usize::MAX),
+        };
+        active.take_all(records, &self.context, limits);
     }
 
     /// What is due is sealed and committed; what is stopped is asked again.
@@ -267,14 +269,8 @@ impl Worker {
         let mut again = BTreeSet::new();
         for (partition, held) in &mut self.partitions {
             match held {
-                Held::Active(_, active)
-                    if active
-                        .open()
-                        .is_some_and(|(.., since)| now >= since + self.sink.max_age) =>
-                {
-                    active.seal();
-                }
-                Held::Stopped(at) if now >= *at => {
+                Assignment::Active { active, .. } => active.seal_aged(now, self.sink.max_age),
+                Assignment::Stopped(at) if now >= *at => {
                     again.insert(*partition);
                 }
                 _ => {}
@@ -292,11 +288,11 @@ impl Worker {
     /// nothing, and make an object of each handful of records until it has arrived.
     fn keep_budget(&mut self) {
         let budget = usize::try_from(self.sink.max_memory.as_u64()).unwrap_or(usize::MAX);
-        let held: usize = self.partitions.values().map(Held::size).sum();
+        let held: usize = self.partitions.values().map(Assignment::size).sum();
         let weight = |active: &Active| active.open().map_or(0, |(_, size, _)| size);
-        let actives = self.partitions.values_mut().filter_map(Held::active);
+        let actives = self.partitions.values_mut().filter_map(Assignment::active);
         if actives.map(|active| weight(active)).sum::<usize>() >= budget {
-            let largest = self.partitions.values_mut().filter_map(Held::active);
+            let largest = self.partitions.values_mut().filter_map(Assignment::active);
             if let Some(active) = largest.max_by_key(|active| weight(active)) {
                 active.seal();
             }
@@ -325,7 +321,7 @@ impl Worker {
     /// Starts the next create of each partition that has none unresolved.
     fn commit_due(&mut self) {
         for (&partition, held) in &mut self.partitions {
-            let Held::Active(epoch, active) = held else {
+            let Assignment::Active { epoch, active } = held else {
                 continue;
             };
             let Some(sealed) = active.due() else { continue };
@@ -333,7 +329,7 @@ impl Worker {
             let (epoch, ledger) = (*epoch, active.ledger);
             let task = self.tasks.spawn(async move {
                 let outcome = lake.commit(sealed, ledger, patience).await;
-                Step::Committed {
+                TaskResult::Committed {
                     partition,
                     epoch,
                     outcome,
@@ -356,7 +352,11 @@ impl Worker {
     async fn let_go(&mut self, partitions: &[Partition]) -> Result<(), Error> {
         let deadline = Instant::now() + self.sink.handover;
         for partition in partitions {
-            if let Some(active) = self.partitions.get_mut(partition).and_then(Held::active) {
+            if let Some(active) = self
+                .partitions
+                .get_mut(partition)
+                .and_then(Assignment::active)
+            {
                 active.seal();
             }
         }
@@ -364,7 +364,7 @@ impl Worker {
             partitions
                 .iter()
                 .any(|partition| match worker.partitions.get(partition) {
-                    Some(Held::Active(_, active)) => !active.idle(),
+                    Some(Assignment::Active { active, .. }) => !active.idle(),
                     _ => false,
                 })
         };
@@ -386,17 +386,17 @@ impl Worker {
     }
 }
 
-impl Held {
+impl Assignment {
     fn active(&mut self) -> Option<&mut Active> {
         match self {
-            Self::Active(_, active) => Some(active),
+            Self::Active { active, .. } => Some(active),
             _ => None,
         }
     }
 
     fn size(&self) -> usize {
         match self {
-            Self::Active(_, active) => active.size(),
+            Self::Active { active, .. } => active.size(),
             _ => 0,
         }
     }

@@ -106,7 +106,7 @@ impl Scene {
         let ledger = self.lake.ledger().await.unwrap().unwrap();
         let survey = Survey::of(&self.lake).await.unwrap();
         let marks = self.topic.watermarks().await.unwrap();
-        let against = audit::Against {
+        let against = audit::Reference {
             ledger: &ledger,
             watermarks: &marks,
             catalog: Some(&listing),

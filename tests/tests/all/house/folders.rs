@@ -4,14 +4,7 @@ use super::lexer::code;
 use super::{Source, none, not_yet, sources};
 
 /// Places that hold a `noun.rs` beside a folder `noun/` still.
-const BESIDE: &[&str] = &[
-    "catalog/",
-    "dashboard/",
-    "producer/",
-    "sink/",
-    "topic/",
-    "transformer/",
-];
+const BESIDE: &[&str] = &[];
 /// Places below the catalog's page of verbs that name it still.
 const UPWARDS: &[&str] = &["catalog/"];
 

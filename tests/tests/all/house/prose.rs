@@ -10,7 +10,6 @@ const NOT_YET: &[&str] = &[
     "catalog/",
     "compose/",
     "dashboard/",
-    "producer/",
     "sink/",
     "tests/",
     "topic/",

@@ -10,11 +10,11 @@ use arrow::datatypes::UInt64Type;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::json;
-use sink::{Lake, LakeId, S3, Stretch};
+use sink::{Lake, LakeId, PendingRows, S3};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{Draft, Offset, Open, Partition, Topic, clock};
-use transformer::tail::{self, Keeper};
+use transformer::tail::{self, RowSink};
 use transformer::{Components, Enrichment, Status};
 
 const RECORDS: u64 = 1_500;
@@ -32,7 +32,7 @@ struct Noted {
     rows: Mutex<Rows>,
 }
 
-impl Keeper for Noted {
+impl RowSink for Noted {
     fn wanted(&self) -> Option<BTreeMap<Partition, Offset>> {
         Some(self.from.clone())
     }
@@ -41,7 +41,7 @@ impl Keeper for Noted {
         self.ends.lock().insert(partition, first);
     }
 
-    fn take(&self, stretch: Stretch) {
+    fn take(&self, stretch: PendingRows) {
         let before = self.ends.lock().insert(stretch.partition, stretch.end);
         assert_eq!(before, Some(stretch.first), "stretches chain");
         let offsets = stretch.rows.column_by_name("offset").unwrap();
@@ -159,12 +159,12 @@ async fn invariant_5_wherever_the_tail_begins_its_rows_are_those_that_the_lake_g
             ends: Mutex::default(),
             rows: Mutex::default(),
         });
-        let components = tail::Components {
+        let components = tail::TailComponents {
             topic: topic.clone(),
             reader: topic.reader(&format!("tail-{number}")).unwrap(),
             lake: lake.clone(),
             enrichment: Enrichment::default(),
-            keeper: noted.clone(),
+            rows: noted.clone(),
         };
         let stop = CancellationToken::new();
         let reading = tokio::spawn(tail::run(config(), components, stop.clone()));

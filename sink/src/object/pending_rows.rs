@@ -8,7 +8,7 @@ use crate::SealedBatch;
 
 /// What became of `[first, end)` of a partition, as far as it is rows.
 #[derive(Debug, Clone)]
-pub struct Stretch {
+pub struct PendingRows {
     /// The partition.
     pub partition: Partition,
     /// Where the range begins.
@@ -24,14 +24,14 @@ pub struct Stretch {
 impl SealedBatch {
     /// The batch's rows instead of its objects. Their buffers are as large as what they hold.
     #[must_use]
-    pub fn stretch(self) -> Stretch {
+    pub fn pending_rows(self) -> PendingRows {
         let (footer, mut pieces) = self.into_pieces();
         let rows = match pieces.pop() {
             Some(rows) if pieces.is_empty() => rows,
             last => concat_batches(&crate::schema(), pieces.iter().chain(&last))
                 .expect("all pieces have the lake's columns"),
         };
-        Stretch {
+        PendingRows {
             partition: footer.partition,
             first: footer.first,
             end: footer.end,

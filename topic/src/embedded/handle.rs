@@ -10,17 +10,17 @@ use tokio::sync::watch;
 use super::error::sentence;
 use super::folder;
 use super::placement::Placement;
-use super::store::{Settings, Store};
+use super::store::{Store, StoreSettings};
 use crate::blocking::blocking;
 use crate::clock::SharedClock;
 use crate::{Identity, ReadError};
 
 /// What the topic, its writer's task and its readers share.
-pub(super) struct Shared {
+pub(super) struct StoreHandle {
     /// None while a failed store is being opened again.
     pub(super) store: RwLock<Option<Store>>,
     pub(super) folder: PathBuf,
-    pub(super) settings: Settings,
+    pub(super) settings: StoreSettings,
     pub(super) retention: Duration,
     pub(super) clock: SharedClock,
     pub(super) placement: Placement,
@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) appended: watch::Sender<u64>,
 }
 
-impl Shared {
+impl StoreHandle {
     /// Opens the store for the first time.
     pub(super) fn open(&self) -> Result<Identity, ReadError> {
         let store = Store::open(&self.folder, self.settings, self.clock.now())?;
@@ -71,7 +71,7 @@ impl Shared {
             // given up: they are written anew before anything is built on them.
             drop(slot.take());
             folder::rewrite(&shared.folder).map_err(full)?;
-            let settings = Settings {
+            let settings = StoreSettings {
                 create: false,
                 ..shared.settings
             };
