@@ -98,7 +98,7 @@ impl EdgeState {
         Ok((body.freeze(), held))
     }
 
-    /// Returns what the request tells about its client.
+    /// Returns what is known of the request's client.
     pub(super) fn facts<'r>(&self, request: &'r HttpRequest, format: &'r str) -> EdgeFacts<'r> {
         let forwarded = request.headers().get_all("x-forwarded-for");
         let forwarded: Vec<_> = forwarded.filter_map(|value| value.to_str().ok()).collect();

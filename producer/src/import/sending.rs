@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use topic::{AppendError, Delivery};
+use topic::{AppendError, Backoff, Delivery};
 use uuid::Uuid;
 
 use super::batch::{BATCH_LINES, DraftBatch};
@@ -25,10 +25,11 @@ const MAX_UNKNOWN_LINES: usize = 2 * MAX_IN_FLIGHT * BATCH_LINES;
 /// The most batches that are looked up at once. A lookup reads the whole lake, however many
 /// lines it names, and these lines are held in memory.
 const MAX_LOOKUP_BATCHES: usize = 32;
-/// How often a batch is tried before the import gives up.
+/// How often a batch is tried before the import gives up, after about a minute.
 const MAX_TRIES: u32 = 60;
-/// The pause between two tries.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The first and the longest wait between two tries.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How often the checkpoint is written while the import runs.
 const STORE_EVERY: Duration = Duration::from_secs(1);
 /// The most rejected lines that the report names.
@@ -182,6 +183,7 @@ impl<'s> Sender<'s> {
             self.in_flight.push_back((batch, None));
             return Ok(());
         }
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_TRIES {
             match self.edge.writer().append(batch.drafts.clone()) {
                 Ok(delivery) => {
@@ -191,7 +193,7 @@ impl<'s> Sender<'s> {
                 Err(AppendError::Full) if !self.in_flight.is_empty() => {
                     self.settle(progress).await?;
                 }
-                Err(AppendError::Full | AppendError::Closed(_)) => sleep(RETRY_PAUSE).await,
+                Err(AppendError::Full | AppendError::Closed(_)) => sleep(backoff.wait()).await,
                 Err(error @ AppendError::TooLarge { .. }) => return Err(Error::Topic(error)),
             }
         }
@@ -231,11 +233,12 @@ impl<'s> Sender<'s> {
     /// Sends a batch again that may have been written: only the lines that are not known.
     async fn retry(&mut self, batch: DraftBatch, error: AppendError) -> Result<(), Error> {
         let (mut rest, mut error) = (batch, error);
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_TRIES {
             if matches!(error, AppendError::TooLarge { .. }) {
                 break;
             }
-            sleep(RETRY_PAUSE).await;
+            sleep(backoff.wait()).await;
             let (fresh, known) = self.split_known(rest).await?;
             self.count(&known);
             rest = fresh;

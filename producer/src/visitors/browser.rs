@@ -6,11 +6,16 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE, USER_AGENT};
 use reqwest::{Client, RequestBuilder, Response};
 use tokio::time::sleep;
+use topic::Backoff;
 
 use super::error::Error;
 
-/// How often a request is tried while it gets a 503, as the page's script does.
-const MAX_TRIES: u32 = 20;
+/// How often a request is tried while it gets a 503, as the page's script does: for about
+/// half a minute.
+const MAX_TRIES: u32 = 9;
+/// The first and the longest wait between two tries. An edge that is full asks for a second.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// One visitor's browser.
 pub(super) struct Browser {
@@ -136,6 +141,7 @@ impl Browser {
             request = request.header(REFERER, &self.address);
         }
         let request = request.build().map_err(away)?;
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_TRIES {
             let again = request
                 .try_clone()
@@ -145,7 +151,7 @@ impl Browser {
                 self.keep_cookies(&answer);
                 return Ok(answer);
             }
-            sleep(Duration::from_secs(1)).await;
+            sleep(backoff.wait()).await;
         }
         Err(Error::Refused {
             status: 503,
