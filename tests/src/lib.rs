@@ -6,6 +6,7 @@ pub mod clients;
 pub mod cluster;
 pub mod commits;
 pub mod defaults;
+pub mod demo;
 pub mod faulty;
 pub mod kafka;
 pub mod landing;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::browser::{self, Browser, Scripts};
-use tests::clickweir::{Place, Up};
+use tests::clickweir::Place;
+use tests::demo::{self, Demo};
 use tokio::time::{Instant, sleep};
 
-use super::click;
+use super::{click, until_lake_says};
 
 /// The figures under Totals, by their labels.
 const TOTALS: &str = "return Object.fromEntries(
@@ -34,10 +35,19 @@ fn totals(place: &Place, condition: &str) -> Value {
     labels.map(String::from).zip(numbers).collect()
 }
 
-async fn demo(place: &Place) -> Up {
-    let mut up = place.up(&["--visitors", "40"]).unwrap();
-    up.process.line_after("serving").unwrap();
-    up
+/// A browser and the demo's pages, which no test changes.
+async fn open(page: &str) -> Option<(Browser, &'static Demo)> {
+    let browser = browser::start(Scripts::On).await?;
+    let demo = demo::shared().await;
+    let address = format!("{}{page}", demo.dashboard);
+    browser.open(&address).await.unwrap();
+    Some((browser, demo))
+}
+
+/// No page complained, and none asked another host for anything.
+async fn quiet(browser: &Browser, hosts: &[&str]) {
+    assert_eq!(browser.complaints().await.unwrap(), [""; 0]);
+    assert_eq!(Vec::from_iter(browser.hosts().await.unwrap()), hosts);
 }
 
 /// Waits until the page shows these figures: a click on a form answers before its page does.
@@ -53,20 +63,15 @@ fn bar(dimension: &str, value: &str) -> String {
 
 #[tokio::test]
 async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
-    let Some(browser) = browser::start(Scripts::On).await else {
+    let Some((browser, demo)) = open("/?range=all").await else {
         return;
     };
-    let place = Place::new().unwrap();
-    let up = demo(&place).await;
-    browser
-        .open(&format!("{}/?range=all", up.dashboard))
-        .await
-        .unwrap();
-    shows(&browser, totals(&place, "true")).await;
+    let place = &demo.place;
+    shows(&browser, totals(place, "true")).await;
 
     // A click on a bar narrows the page to it, and the address says so.
     browser.follow(&bar("action", "buy")).await.unwrap();
-    shows(&browser, totals(&place, "action = 'buy'")).await;
+    shows(&browser, totals(place, "action = 'buy'")).await;
     let url = browser.url().await.unwrap();
     assert!(
         url.contains("range=all") && url.contains("action=buy"),
@@ -78,25 +83,31 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
     browser.fill("#is", "kettle").await.unwrap();
     browser.follow("#add-filter button").await.unwrap();
     let filtered = "action = 'buy' AND country = 'DE' AND product_id = 'kettle'";
-    shows(&browser, totals(&place, filtered)).await;
+    shows(&browser, totals(place, filtered)).await;
     // A chip takes its filter away, and leaves the others.
     browser
         .follow(".chips a[aria-label$=action]")
         .await
         .unwrap();
     let filtered = "country = 'DE' AND product_id = 'kettle'";
-    shows(&browser, totals(&place, filtered)).await;
+    shows(&browser, totals(place, filtered)).await;
     browser.follow(".chips .all a").await.unwrap();
-    shows(&browser, totals(&place, "true")).await;
-    // What has no campaign can be asked for as well.
+    shows(&browser, totals(place, "true")).await;
+    // Clicks without a campaign can be asked for as well.
     browser
         .follow("[data-panel=campaign] .bars a[href*=without]")
         .await
         .unwrap();
-    shows(&browser, totals(&place, "utm_campaign IS NULL")).await;
+    shows(&browser, totals(place, "utm_campaign IS NULL")).await;
+    quiet(&browser, &[&demo.dashboard]).await;
+}
 
-    // A range of one's own, through the form; its address shows another person the same.
-    browser.open(&format!("{}/", up.dashboard)).await.unwrap();
+#[tokio::test]
+async fn a_range_of_ones_own_is_an_address_that_shows_the_same() {
+    let Some((browser, demo)) = open("/").await else {
+        return;
+    };
+    let place = &demo.place;
     browser.click("#dates summary").await.unwrap();
     let begun =
         "SELECT strftime(date_trunc('hour', max(occurred_at)) - to_hours(2), '%Y-%m-%dT%H:%M')
@@ -109,10 +120,10 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
     browser.run(&fields).await.unwrap();
     browser.follow("#dates button").await.unwrap();
     let within = totals(
-        &place,
+        place,
         &format!("occurred_at >= '{from}' AND occurred_at < '{to}'"),
     );
-    assert_ne!(within, totals(&place, "true"));
+    assert_ne!(within, totals(place, "true"));
     shows(&browser, within.clone()).await;
     let url = browser.url().await.unwrap();
     browser.open("about:blank").await.unwrap();
@@ -123,8 +134,18 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
         .await
         .unwrap();
     assert_eq!(kept, json!(from));
+    quiet(&browser, &[&demo.dashboard]).await;
+}
 
-    // A page that stands open follows the lake.
+#[tokio::test]
+async fn an_open_page_follows_the_lake() {
+    let Some(browser) = browser::start(Scripts::On).await else {
+        return;
+    };
+    let place = Place::new().unwrap();
+    let up = place.up(&[]).unwrap();
+    click(&up.shop, &json!({ "action": "early", "visitor_id": "v" })).await;
+    until_lake_says(&place, "SELECT count(*) FROM clicks", &json!(1)).await;
     browser
         .open(&format!("{}/?action=late", up.dashboard))
         .await
@@ -143,11 +164,7 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
         .unwrap();
     let drawn = "return document.querySelectorAll('.chart canvas').length";
     browser.until(drawn, |count| *count == 2).await.unwrap();
-    assert_eq!(browser.complaints().await.unwrap(), [""; 0]);
-    assert_eq!(
-        Vec::from_iter(browser.hosts().await.unwrap()),
-        [up.dashboard.as_str()]
-    );
+    quiet(&browser, &[&up.dashboard]).await;
     assert!(up.process.end().unwrap());
 }
 
@@ -188,53 +205,54 @@ async fn lightness(browser: &Browser) -> (u64, u64) {
     (both[0].as_u64().unwrap(), both[1].as_u64().unwrap())
 }
 
+/// Returns true if bars of both colours are painted.
+fn has_bars(painted: &Value) -> bool {
+    painted[0].as_u64() > Some(500) && painted[1].as_u64() > Some(500)
+}
+
 #[tokio::test]
-async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
-    let Some(browser) = browser::start(Scripts::On).await else {
+async fn charts_are_drawn_and_their_tables_add_up_to_the_lake() {
+    let Some((browser, demo)) = open("/?range=all").await else {
         return;
     };
-    let place = Place::new().unwrap();
-    let up = demo(&place).await;
-    browser
-        .open(&format!("{}/?range=all", up.dashboard))
-        .await
-        .unwrap();
-
-    let bright = browser.run(PAINTED).await.unwrap();
-    assert!(
-        bright[0].as_u64() > Some(500) && bright[1].as_u64() > Some(500),
-        "{bright}"
-    );
-    let all = place.ask("SELECT count(*)::DOUBLE FROM clicks").unwrap();
-    assert_eq!(
-        summed(&browser, "actions-by-table", "").await.as_f64(),
-        all.as_f64()
-    );
+    let painted = browser.run(PAINTED).await.unwrap();
+    assert!(has_bars(&painted), "{painted}");
+    let all = demo.place.ask("SELECT count(*)::DOUBLE FROM clicks");
+    let all = all.unwrap().as_f64().unwrap();
+    let by_action = summed(&browser, "actions-by-table", "").await;
+    assert_eq!(by_action.as_f64(), Some(all));
     for dimension in [
         "product", "category", "country", "campaign", "referrer", "device", "page", "action",
     ] {
         let table = format!("{dimension}-table");
-        let sum = summed(&browser, &table, "Clicks").await;
-        // Ten values are listed; where there are more the card says so.
+        let sum = summed(&browser, &table, "Clicks").await.as_f64().unwrap();
+        // Ten values are listed; if there are more, the card says so.
         let note = browser
             .text(&format!("[data-panel={dimension}] .note"))
             .await
             .unwrap();
-        let (sum, all) = (sum.as_f64().unwrap(), all.as_f64().unwrap());
         assert!(
             sum == all || note.contains("more") && sum < all,
             "{dimension}: {sum} of {all}"
         );
     }
-    // Every metric's card draws its own series, whose table adds up to the card.
+    quiet(&browser, &[&demo.dashboard]).await;
+}
+
+#[tokio::test]
+async fn every_metrics_card_draws_its_own_series_which_adds_up_to_the_card() {
+    let Some(browser) = browser::start(Scripts::On).await else {
+        return;
+    };
+    let demo = demo::shared().await;
     for metric in ["clicks", "buys", "revenue"] {
         let query = if metric == "clicks" {
             String::new()
         } else {
             format!("&metric={metric}")
         };
-        let place = format!("{}/?range=all{query}", up.dashboard);
-        browser.open(&place).await.unwrap();
+        let page = format!("{}/?range=all{query}", demo.dashboard);
+        browser.open(&page).await.unwrap();
         let card = browser
             .run("return document.querySelector('.totals .chosen dd').textContent.replaceAll(',', '')")
             .await
@@ -249,14 +267,11 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
         let card: f64 = card.as_str().unwrap().parse().unwrap();
         assert!((sum - card).abs() < 0.005, "{metric}: {sum} {card}");
     }
-
     // Invariant 4, as a person reads it.
-    browser
-        .open(&format!("{}/pipeline", up.dashboard))
-        .await
-        .unwrap();
+    let page = format!("{}/pipeline", demo.dashboard);
+    browser.open(&page).await.unwrap();
     let accounting = browser.text("[data-panel=accounting]").await.unwrap();
-    let audit = place.settled().await.unwrap();
+    let audit = demo.place.settled().await.unwrap();
     let sentence = format!(
         "It adds up: {0} accepted = {0} rows + 0 dead letters + 0 duplicates + 0 dropped + 0 pending.",
         audit["acknowledged"]
@@ -265,8 +280,15 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
         accounting.contains(&sentence),
         "{sentence} is not in {accounting}"
     );
+    quiet(&browser, &[&demo.dashboard]).await;
+}
 
-    // Every chart and table can be had as CSV.
+#[tokio::test]
+async fn every_chart_and_table_can_be_had_as_csv() {
+    let Some(browser) = browser::start(Scripts::On).await else {
+        return;
+    };
+    let demo = demo::shared().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for (page, csvs) in [
         ("/pipeline", 6),
@@ -274,7 +296,7 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
         ("/?range=all", 11),
     ] {
         browser
-            .open(&format!("{}{page}", up.dashboard))
+            .open(&format!("{}{page}", demo.dashboard))
             .await
             .unwrap();
         let links = "return [...document.querySelectorAll('a.csv[href^=\"/api\"]')].map((link) => link.href)";
@@ -304,26 +326,32 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
         );
         sleep(Duration::from_millis(50)).await;
     }
+    assert_eq!(browser.complaints().await.unwrap(), [""; 0]);
+}
 
+#[tokio::test]
+async fn the_pages_darken_with_the_system_and_fit_a_telephone() {
+    let Some((browser, demo)) = open("/?range=all").await else {
+        return;
+    };
     let (ground, ink) = lightness(&browser).await;
     assert!(ground > 200 && ink < 60, "light: {ground}, {ink}");
     browser.prefer("dark").await.unwrap();
     let (ground, ink) = lightness(&browser).await;
     assert!(ground < 60 && ink > 200, "dark: {ground}, {ink}");
     // The chart is drawn again, in the colours of the dark.
-    let bars = |painted: &Value| painted[0].as_u64() > Some(500) && painted[1].as_u64() > Some(500);
-    browser.until(PAINTED, bars).await.unwrap();
+    browser.until(PAINTED, has_bars).await.unwrap();
 
     browser.widen(360, 900).await.unwrap();
     let beyond = "const page = document.documentElement;
         return page.scrollWidth - page.clientWidth";
     let query = "/sql?sql=SELECT%20*%20FROM%20clicks";
     for page in [
-        format!("{}/?range=all&country=DE&product=kettle", up.dashboard),
-        format!("{}/funnel?range=all", up.dashboard),
-        format!("{}/pipeline", up.dashboard),
-        format!("{}{query}", up.dashboard),
-        up.shop.clone(),
+        format!("{}/?range=all&country=DE&product=kettle", demo.dashboard),
+        format!("{}/funnel?range=all", demo.dashboard),
+        format!("{}/pipeline", demo.dashboard),
+        format!("{}{query}", demo.dashboard),
+        demo.shop.clone(),
     ] {
         browser.open(&page).await.unwrap();
         assert_eq!(
@@ -333,5 +361,4 @@ async fn the_dashboard_draws_adds_up_darkens_and_fits_a_telephone() {
         );
     }
     assert_eq!(browser.complaints().await.unwrap(), [""; 0]);
-    assert!(up.process.end().unwrap());
 }

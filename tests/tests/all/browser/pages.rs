@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tests::browser::{self, Browser, Scripts};
 use tests::clickweir::Place;
+use tests::demo;
 
 use super::click;
 
@@ -19,9 +20,7 @@ async fn the_funnel_shows_what_sql_says_and_leads_on() {
     let Some(browser) = browser::start(Scripts::On).await else {
         return;
     };
-    let place = Place::new().unwrap();
-    let mut up = place.up(&["--visitors", "40"]).unwrap();
-    up.process.line_after("serving").unwrap();
+    let demo = demo::shared().await;
     let sql = "WITH first AS (SELECT visitor_id, occurred_at AS viewed, \"offset\" AS at_offset
             FROM clicks WHERE action = 'view')
         SELECT concat_ws(' ', count(DISTINCT visitor_id), (SELECT count(DISTINCT c.visitor_id)
@@ -29,9 +28,9 @@ async fn the_funnel_shows_what_sql_says_and_leads_on() {
             AND (c.occurred_at, c.\"offset\") > (f.viewed, f.at_offset) AND c.occurred_at <= f.viewed + INTERVAL 1 HOUR)) FROM first";
     // Of two clicks of one moment the one that arrived first is the earlier; a visitor's share
     // a partition.
-    let expect = place.ask(sql).unwrap();
+    let expect = demo.place.ask(sql).unwrap();
     browser
-        .open(&format!("{}/funnel?range=all", up.dashboard))
+        .open(&format!("{}/funnel?range=all", demo.dashboard))
         .await
         .unwrap();
     browser.click("#within option[value='60m']").await.unwrap();
@@ -49,23 +48,20 @@ async fn the_funnel_shows_what_sql_says_and_leads_on() {
     // An answer along a time is drawn as well.
     let sql = "SELECT%20date_trunc('hour',occurred_at)%20AS%20hour,count(*)%20AS%20n%20FROM%20clicks%20GROUP%20BY%20ALL";
     browser
-        .open(&format!("{}/sql?sql={sql}", up.dashboard))
+        .open(&format!("{}/sql?sql={sql}", demo.dashboard))
         .await
         .unwrap();
     let drawn = "return document.querySelectorAll('#sql-chart canvas').length";
     browser.until(drawn, |count| *count == 1).await.unwrap();
     assert_eq!(browser.complaints().await.unwrap(), [""; 0]);
-    assert!(up.process.end().unwrap());
 }
 
 #[tokio::test]
 async fn programs_get_what_the_pages_show() {
-    let place = Place::new().unwrap();
-    let mut up = place.up(&["--visitors", "20"]).unwrap();
-    up.process.line_after("serving").unwrap();
+    let demo = demo::shared().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let get = async |path: &str| {
-        let answer = client.get(format!("{}{path}", up.dashboard)).send().await;
+        let answer = client.get(format!("{}{path}", demo.dashboard)).send().await;
         let answer = answer.unwrap().error_for_status().unwrap();
         answer.bytes().await.unwrap()
     };
@@ -76,14 +72,13 @@ async fn programs_get_what_the_pages_show() {
         "SELECT sum(price * quantity) FROM clicks WHERE action = 'buy' AND country = '{}'",
         first["value"].as_str().unwrap()
     );
-    let revenue = place.ask(&sql).unwrap().as_f64().unwrap();
+    let revenue = demo.place.ask(&sql).unwrap().as_f64().unwrap();
     assert!(
         (first["revenue"].as_f64().unwrap() - revenue).abs() < 0.005,
         "{broken}"
     );
     let file = get("/api/query?format=parquet&sql=FROM+clicks+LIMIT+5").await;
     assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
-    assert!(up.process.end().unwrap());
 }
 
 #[tokio::test]

@@ -3,17 +3,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sink::{Lake, ReplayName};
-use tests::clickweir::{Place, Process, Up};
+use tests::clickweir::{Place, Process};
 use tests::clients::{Clients, post};
 use tests::cluster::Cluster;
 use tokio::time::{Instant, sleep};
 
+mod beside;
 mod refused;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,166 +75,6 @@ async fn send(shop: &str, bodies: u64) -> [u64; 3] {
         assert_eq!(post(shop, bad.to_string()).await.0, 202);
     }
     [bodies * 10, bodies * 10, bodies]
-}
-
-/// Readers over HTTP, until told to stop: each must see one of the `versions`.
-fn readers(up: &Up, sql: &'static str, versions: [u64; 2]) -> (Arc<AtomicBool>, Vec<Reading>) {
-    let done = Arc::new(AtomicBool::new(false));
-    let read = || {
-        let (url, done) = (format!("{}/api/query", up.dashboard), Arc::clone(&done));
-        tokio::spawn(async move {
-            let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            let mut seen = [0; 2];
-            while !done.load(Ordering::Relaxed) {
-                let request = client.post(&url).json(&json!({ "sql": sql }));
-                let answer = request.send().await.unwrap();
-                assert!(
-                    answer.status().is_success(),
-                    "{}",
-                    answer.text().await.unwrap()
-                );
-                let answer: Value = answer.json().await.unwrap();
-                let count = answer["rows"][0][0].as_u64().unwrap();
-                let version = versions.iter().position(|version| *version == count);
-                seen[version.unwrap_or_else(|| panic!("{count} is none of {versions:?}"))] += 1;
-            }
-            seen
-        })
-    };
-    let reading = (0..2).map(|_| read()).collect();
-    (done, reading)
-}
-
-type Reading = tokio::task::JoinHandle<[u64; 2]>;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fault_43_a_replay_beside_live_traffic_leaves_it_alone_and_both_pass_the_checker() {
-    let place = Place::new().unwrap().with("SINK__MAX_AGE", "200ms");
-    let up = place.up(&[]).unwrap();
-    let [rows, duplicates, letters] = send(&up.shop, 20).await;
-    let verdict = place.settled().await.unwrap();
-    assert_eq!(
-        [
-            &verdict["rows"],
-            &verdict["duplicates"],
-            &verdict["dead_letters"]
-        ],
-        [rows, duplicates, letters].map(|n| json!(n)).each_ref()
-    );
-    // What was appended before this click is what is replayed.
-    let mark = r#"{"id":"mark","visitor_id":"mark"}"#;
-    assert_eq!(post(&up.shop, mark).await.0, 202);
-    place.settled().await.unwrap();
-    let until = "SELECT strftime(appended_at, '%Y-%m-%dT%H:%M:%S.%fZ') FROM clicks
-        WHERE visitor_id = 'mark'";
-    let until = place.ask(until).unwrap();
-    let stretch = [
-        "--from",
-        "2020-01-01T00:00:00Z",
-        "--to",
-        until.as_str().unwrap(),
-    ];
-    let clients = Clients::start(&up.shop, 2, Duration::from_millis(20));
-    let before = clients.acknowledged();
-
-    replayed(&place, "same", &stretch);
-    same(&place, "same");
-    // Twice the same replay lands nothing.
-    let again = replay(&place, "same", &stretch);
-    let again = String::from_utf8_lossy(&again.stdout).into_owned();
-    assert!(again.contains(" 0 offsets read again now"), "{again}");
-
-    replayed(&place, "doubles", &[&stretch[..], &NO_WINDOW].concat());
-    let (told, equal) = diff(&place, "doubles");
-    assert!(!equal);
-    let told = &told["clicks"];
-    assert_eq!(
-        [&told["only_replay"], &told["only_live"], &told["differing"]],
-        [&json!(duplicates), &json!(0), &json!(0)]
-    );
-    assert_eq!(
-        place.ask("SELECT count(*) FROM clicks_doubles").unwrap(),
-        rows + duplicates
-    );
-    let shown = place.must(&["audit"]).unwrap();
-    assert!(
-        shown.contains("replay doubles: ") && shown.contains("clean"),
-        "{shown}"
-    );
-
-    // Rows of the replayed stretch; each has a visitor of one name or another.
-    const STRETCH: &str = "SELECT count(*) FROM clicks WHERE visitor_id ~ 'v[0-9]'";
-    let (done, reading) = readers(&up, STRETCH, [rows, rows + duplicates]);
-    let other = ["--set", "catalog.path=elsewhere/catalog.duckdb"];
-    let elsewhere = |sql: &str| {
-        let command = [&["query", sql, "--format", "csv"], &other[..]].concat();
-        let answer = place.must(&command).unwrap();
-        answer.lines().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    assert_eq!(elsewhere(STRETCH), rows);
-    for _turn in 0..3 {
-        place.must(&["promote", "doubles"]).unwrap();
-        assert_eq!(place.ask(STRETCH).unwrap(), rows + duplicates);
-        assert_eq!(
-            elsewhere(STRETCH),
-            rows + duplicates,
-            "another process follows"
-        );
-        let panels = reqwest::Client::builder().no_proxy().build().unwrap();
-        let accounting = panels.get(format!("{}/api/accounting", up.dashboard));
-        let accounting: Value = accounting.send().await.unwrap().json().await.unwrap();
-        assert_eq!(accounting["adds_up"], json!(true), "{accounting}");
-        // What arrives after the promotion is there.
-        let late = format!(r#"{{"id":"late-{_turn}","visitor_id":"late"}}"#);
-        assert_eq!(post(&up.shop, late).await.0, 202);
-        place.must(&["rollback", "doubles"]).unwrap();
-        assert_eq!(place.ask(STRETCH).unwrap(), rows);
-    }
-    place.must(&["promote", "same"]).unwrap();
-    done.store(true, Ordering::Relaxed);
-    let mut seen = [0, 0];
-    for reading in reading {
-        let [old, new] = reading.await.unwrap();
-        seen = [seen[0] + old, seen[1] + new];
-    }
-    println!(
-        "readers met the live rows {} times, the replay's {} times",
-        seen[0], seen[1]
-    );
-    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
-
-    let during = clients.acknowledged() - before;
-    let acknowledged = clients.stop().await.acknowledged;
-    assert!(during > 100, "the clients got through meanwhile: {during}");
-    place.settled().await.unwrap();
-    place.proves(&acknowledged).unwrap();
-    let late = "SELECT count(*) FROM clicks WHERE visitor_id = 'late'";
-    assert_eq!(place.ask(late).unwrap(), json!(3));
-    assert!(place.must(&["audit"]).unwrap().contains("clean"));
-    assert_eq!(
-        place.ask("SELECT count(*) FROM promoted").unwrap(),
-        json!(4)
-    );
-    // The published copy tells the same.
-    let published = place.path().join("data/lake/published/clickweir.duckdb");
-    let told = |sql: &str| {
-        let reader = duckdb::Connection::open_in_memory().unwrap();
-        let attach = format!(
-            "ATTACH '{}' AS shop (READ_ONLY); USE shop",
-            published.display()
-        );
-        reader.execute_batch(&attach).unwrap();
-        reader
-            .query_row(sql, [], |row| row.get::<_, u64>(0))
-            .unwrap()
-    };
-    place.must(&["promote", "doubles"]).unwrap();
-    assert_eq!(told(STRETCH), rows + duplicates);
-    place.must(&["rollback", "doubles"]).unwrap();
-    assert_eq!(told(STRETCH), rows);
-    place.must(&["publish"]).unwrap();
-    assert_eq!(told("SELECT count(*) FROM clicks"), clicks(&place));
-    assert!(up.process.end().unwrap());
 }
 
 /// The files below a folder.
