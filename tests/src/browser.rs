@@ -1,4 +1,4 @@
-//! A real browser: Chromium without a window, told what to do through its driver.
+//! A real browser: Chromium without a window, controlled through its driver.
 //!
 //! `make test-setup` installs both. `CLICKWEIR_TEST_CHROMIUM` and
 //! `CLICKWEIR_TEST_CHROMEDRIVER` name others than those on the path.
@@ -21,18 +21,18 @@ use crate::leash::Leash;
 use crate::real;
 
 /// How long anything may take: a page, an element that is to appear, the driver's start.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The key of an element's id in the driver's answers, by the WebDriver standard.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// The name that Chrome gives itself where a person uses it.
+/// The user agent of a Chrome with a window.
 const AGENT: &str = "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 \
     (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36";
 
 /// Whether pages may run scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scripts {
-    /// As nearly everybody browses.
+    /// As in nearly every browser.
     On,
     /// As with a content blocker.
     Off,
@@ -45,12 +45,12 @@ pub struct Browser {
     driver: SocketAddr,
     session: String,
     folder: PathBuf,
-    /// What the browser's network log told so far; the driver tells each entry once.
+    /// The browser's network log so far; the driver returns each entry once.
     seen: Mutex<Vec<String>>,
     process: Option<Leash>,
 }
 
-/// A browser; `None` where it cannot be had, which [`real::have`] has then told.
+/// Starts a browser; `None` if there is none, which [`real::have`] has then reported.
 pub async fn start(scripts: Scripts) -> Option<Browser> {
     match Browser::start(scripts).await {
         Ok(browser) => Some(browser),
@@ -76,7 +76,7 @@ impl Browser {
         let driver = SocketAddr::from(([127, 0, 0, 1], port(&log).await?));
         let client = reqwest::Client::builder()
             .no_proxy()
-            .timeout(2 * PATIENCE)
+            .timeout(2 * PAGE_TIMEOUT)
             .build()?;
         let wish = wish(scripts, &chromium, &folder);
         let mut browser = Self {
@@ -94,7 +94,7 @@ impl Browser {
         Ok(browser)
     }
 
-    /// Where a download comes to lie.
+    /// The folder of downloads.
     #[must_use]
     pub fn downloads(&self) -> PathBuf {
         self.folder.join("downloads")
@@ -103,7 +103,7 @@ impl Browser {
     /// Opens a page and waits until it is loaded.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub async fn open(&self, url: &str) -> Result<()> {
         self.post("/url", json!({ "url": url })).await.map(|_| ())
     }
@@ -111,26 +111,25 @@ impl Browser {
     /// The address of the page.
     ///
     /// # Errors
-    /// Where the driver does not answer.
+    /// If the driver does not answer.
     pub async fn url(&self) -> Result<String> {
         text(&self.send(self.client.get(self.at("/url"))).await?)
     }
 
-    /// Clicks what the CSS selector finds first, waiting until it is there; where that
-    /// opens a page, until the page is loaded.
+    /// Waits for the first element of the CSS selector and clicks it. If that opens a page, waits
+    /// until the page is loaded.
     ///
-    /// # Errors
-    /// Where it does not appear, or something lies over it.
+    /// # Errors If it does not appear, or another element covers it.
     pub async fn click(&self, css: &str) -> Result<()> {
         let click = self.act(css, "click", json!({})).await;
         click.with_context(|| format!("clicking {css}"))
     }
 
-    /// Clicks on what leads to another page, and waits until that stands: a click itself may be
-    /// answered while the old page is still there. It wants scripts.
+    /// Clicks an element that leads to another page, and waits for that page: the click itself may
+    /// be answered while the old page is still there. Needs scripts.
     ///
     /// # Errors
-    /// Where it does not appear, or no other page comes.
+    /// If it does not appear, or no other page comes.
     pub async fn follow(&self, css: &str) -> Result<()> {
         self.run("document.left = true").await?;
         self.click(css).await?;
@@ -139,20 +138,20 @@ impl Browser {
         Ok(())
     }
 
-    /// Types into what the CSS selector finds first, instead of what stands there.
+    /// Replaces the text of the first element of the CSS selector.
     ///
     /// # Errors
-    /// Where it does not appear, or takes no text.
+    /// If it does not appear, or takes no text.
     pub async fn fill(&self, css: &str, text: &str) -> Result<()> {
         self.act(css, "clear", json!({})).await?;
         let typed = self.act(css, "value", json!({ "text": text })).await;
         typed.with_context(|| format!("typing into {css}"))
     }
 
-    /// The text that a person sees of it.
+    /// The visible text of the first element of the CSS selector.
     ///
     /// # Errors
-    /// Where it does not appear.
+    /// If it does not appear.
     pub async fn text(&self, css: &str) -> Result<String> {
         let read = async |element| {
             let path = format!("/element/{element}/text");
@@ -161,12 +160,11 @@ impl Browser {
         text(&self.on(css, read).await?)
     }
 
-    /// Waits until this can be read in what the CSS selector finds first.
+    /// Waits until the first element of the CSS selector contains `text`.
     ///
-    /// # Errors
-    /// Where it does not come to stand there, with what does.
+    /// # Errors If it does not in time, with the text that it has.
     pub async fn reads(&self, css: &str, part: &str) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PAGE_TIMEOUT;
         loop {
             let said = self.text(css).await?;
             if said.contains(part) {
@@ -177,23 +175,22 @@ impl Browser {
         }
     }
 
-    /// Runs a script's body in the page and gives what it returns.
+    /// Runs a script's body in the page and returns its value.
     ///
     /// # Errors
-    /// Where the script throws.
+    /// If the script throws.
     pub async fn run(&self, script: &str) -> Result<Value> {
         self.post("/execute/sync", json!({ "script": script, "args": [] }))
             .await
     }
 
-    /// Runs a script's body until what it returns is accepted; gives that.
+    /// Runs a script's body until its value is accepted, and returns that value.
     ///
-    /// # Errors
-    /// Where nothing acceptable comes in time, with what came last.
+    /// # Errors If no accepted value comes in time, with the last one.
     pub async fn until(&self, script: &str, accept: impl Fn(&Value) -> bool) -> Result<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PAGE_TIMEOUT;
         loop {
-            // While one page gives way to the next there is none to run it in.
+            // Between two pages there is no page to run it in.
             let value = self.run(script).await;
             match &value {
                 Ok(value) if accept(value) => return Ok(value.clone()),
@@ -206,16 +203,16 @@ impl Browser {
     /// A command of the browser's own protocol.
     ///
     /// # Errors
-    /// Where the browser refuses it.
+    /// If the browser refuses it.
     pub async fn cdp(&self, command: &str, parameters: Value) -> Result<Value> {
         let order = json!({ "cmd": command, "params": parameters });
         self.post("/goog/cdp/execute", order).await
     }
 
-    /// Shows pages as to somebody who asked for dark ones.
+    /// Emulates a system with this colour scheme: `dark` or `light`.
     ///
     /// # Errors
-    /// Where the browser refuses it.
+    /// If the browser refuses it.
     pub async fn prefer(&self, scheme: &str) -> Result<()> {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         let told = self
@@ -230,7 +227,7 @@ impl Browser {
     /// Makes the page this many CSS pixels wide.
     ///
     /// # Errors
-    /// Where the browser refuses it.
+    /// If the browser refuses it.
     pub async fn widen(&self, width: u32, height: u32) -> Result<()> {
         let size = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
@@ -240,19 +237,19 @@ impl Browser {
             .map(|_| ())
     }
 
-    /// A picture of what the window shows, as PNG.
+    /// A picture of the window, as PNG.
     ///
     /// # Errors
-    /// Where the browser gives none.
+    /// If the browser gives none.
     pub async fn picture(&self) -> Result<Vec<u8>> {
         let shot = self.send(self.client.get(self.at("/screenshot"))).await?;
         Ok(BASE64_STANDARD.decode(text(&shot)?)?)
     }
 
-    /// The text of a dialog that a page has opened, if it has.
+    /// The text of the dialog that a page has opened, or `None`.
     ///
     /// # Errors
-    /// Where the driver does not answer.
+    /// If the driver does not answer.
     pub async fn dialog(&self) -> Result<Option<String>> {
         let answer = self.client.get(self.at("/alert/text")).send().await?;
         let body: Value = answer.json().await?;
@@ -263,10 +260,10 @@ impl Browser {
         })
     }
 
-    /// What the console has said since it was last asked: errors, refusals, warnings.
+    /// The console's new lines since the last call: errors, refusals, warnings.
     ///
     /// # Errors
-    /// Where the driver does not answer.
+    /// If the driver does not answer.
     pub async fn complaints(&self) -> Result<Vec<String>> {
         let entries = self.log("browser").await?;
         let grave = |entry: &&Value| {
@@ -284,7 +281,7 @@ impl Browser {
     /// The address of every request that pages have made, from the first on.
     ///
     /// # Errors
-    /// Where the driver does not answer.
+    /// If the driver does not answer.
     pub async fn requests(&self) -> Result<Vec<String>> {
         for entry in self.log("performance").await? {
             let event: Value = serde_json::from_str(entry["message"].as_str().unwrap_or_default())?;
@@ -298,14 +295,13 @@ impl Browser {
 
     /// Scheme, host and port of every request that pages have made.
     ///
-    /// # Errors
-    /// Where the driver does not answer, or an address is none.
+    /// # Errors If the driver does not answer, or an address is invalid.
     pub async fn hosts(&self) -> Result<BTreeSet<String>> {
         let origin = |url: String| match url.parse::<reqwest::Url>() {
             Ok(url) => Ok(url.origin().ascii_serialization()),
             Err(error) => Err(anyhow!("{url}: {error}")),
         };
-        // What a page bears within itself (`data:`, `blob:`) goes nowhere.
+        // Content inside the page itself (`data:`, `blob:`) goes to no host.
         let goes = |url: &String| url.starts_with("http") || url.starts_with("ws");
         let urls = self.requests().await?.into_iter();
         urls.filter(goes).map(origin).collect()
@@ -326,7 +322,7 @@ impl Browser {
         text(&found[ELEMENT])
     }
 
-    /// Does something to the first element.
+    /// Sends an action for the first element.
     async fn act(&self, css: &str, what: &str, how: Value) -> Result<()> {
         let act = async |element| {
             let path = format!("/element/{element}/{what}");
@@ -335,10 +331,9 @@ impl Browser {
         self.on(css, act).await.map(|_| ())
     }
 
-    /// Asks something of the first element; anew where its page gave way to the next between
-    /// the finding and the asking.
+    /// Reads a property of the first element; finds it again if its page was replaced meanwhile.
     async fn on(&self, css: &str, ask: impl AsyncFn(String) -> Result<Value>) -> Result<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PAGE_TIMEOUT;
         loop {
             let answer = ask(self.find(css).await?).await;
             let gone = |error: &anyhow::Error| error.to_string().starts_with("stale element");
@@ -372,10 +367,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Told by hand, since a drop cannot wait for a client that is asynchronous. Where this
-        // does not come about, the browser ends when its pipe to the driver does.
-        if let Ok(mut driver) = TcpStream::connect_timeout(&self.driver, PATIENCE) {
-            let _ = driver.set_read_timeout(Some(PATIENCE));
+        // By hand, since a drop cannot wait for an asynchronous client. If it fails, the browser
+        // ends with its pipe to the driver.
+        if let Ok(mut driver) = TcpStream::connect_timeout(&self.driver, PAGE_TIMEOUT) {
+            let _ = driver.set_read_timeout(Some(PAGE_TIMEOUT));
             let _ = write!(
                 driver,
                 "DELETE /session/{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
@@ -384,7 +379,7 @@ impl Drop for Browser {
             let _ = driver.read(&mut [0; 64]);
         }
         drop(self.process.take());
-        // What the browser wrote into it while the driver ended.
+        // The browser may have written into it while the driver ended.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -394,17 +389,17 @@ fn wish(scripts: Scripts, chromium: &Path, folder: &Path) -> Value {
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
     let mut arguments = vec![
         "--headless=new",
-        // As root, in a container, the sandbox cannot be had; only our own pages are opened.
+        // The sandbox does not work for root in a container; only our own pages are opened.
         "--no-sandbox",
         "--disable-gpu",
         "--disable-dev-shm-usage",
-        // Through a pipe, so that the browser ends when the driver does, however that ends.
+        // Through a pipe, so that the browser ends with its driver, even if that is killed.
         "--remote-debugging-pipe",
         "--window-size=1280,1600",
         "--force-color-profile=srgb",
-        // Its own name says that nobody sits before it, and Clickweir believes that.
+        // Its own user agent says that it is headless, and Clickweir would count it as a bot.
         AGENT,
-        // The browser's own errands: updates, lists, pings.
+        // The browser's own requests: updates, lists, pings.
         "--disable-background-networking",
         "--disable-component-update",
         "--no-proxy-server",
@@ -414,7 +409,7 @@ fn wish(scripts: Scripts, chromium: &Path, folder: &Path) -> Value {
     if scripts == Scripts::Off {
         arguments.push("--blink-settings=scriptEnabled=false");
     }
-    let patience = PATIENCE.as_millis();
+    let patience = PAGE_TIMEOUT.as_millis();
     json!({
         "timeouts": { "implicit": patience, "pageLoad": patience, "script": patience },
         "unhandledPromptBehavior": "ignore",
@@ -427,9 +422,9 @@ fn wish(scripts: Scripts, chromium: &Path, folder: &Path) -> Value {
     })
 }
 
-/// The port that the driver has taken, which its log tells.
+/// The driver's port, from its log.
 async fn port(log: &Path) -> Result<u16> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PAGE_TIMEOUT;
     loop {
         let said = std::fs::read_to_string(log)?;
         let told = said.split("started successfully on port ").nth(1);
@@ -444,7 +439,7 @@ async fn port(log: &Path) -> Result<u16> {
     }
 }
 
-/// A program that a variable names, or the first on the path.
+/// The program that a variable names, or the first one on the path.
 fn found(variable: &str, names: &[&str]) -> Result<PathBuf> {
     if let Some(named) = real::env(variable) {
         return Ok(named.into());

@@ -10,20 +10,20 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-/// How long a process may take until it serves: a loaded machine, a debug build.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a process may take until it serves, on a loaded machine in a debug build.
+const SERVE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The binary beside the test's own folder.
 ///
 /// # Panics
-/// Where it was not built.
+/// If it was not built.
 #[must_use]
 pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test
         .parent()
         .and_then(Path::parent)
-        .expect("tests lie in target/PROFILE/deps");
+        .expect("tests are in target/PROFILE/deps");
     let binary = folder.join("clickweir");
     assert!(
         binary.exists(),
@@ -33,7 +33,7 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-/// A folder with its configuration: every process that is started in it shares topic and lake.
+/// A folder with its configuration. All processes that are started in it share topic and lake.
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
@@ -45,7 +45,7 @@ impl Place {
     /// An empty folder with the embedded defaults, on free ports, quick to flush and crawl.
     ///
     /// # Errors
-    /// Where no temporary folder can be made.
+    /// If no temporary folder can be made.
     pub fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("clickweir-").tempdir()?;
         let place = Self {
@@ -68,11 +68,10 @@ impl Place {
         self
     }
 
-    /// Puts the demo's own files where its configuration, `compose/demo/demo.toml`, looks for
-    /// them.
+    /// Copies the demo's files to where its configuration, `compose/demo/demo.toml`, expects them.
     ///
     /// # Errors
-    /// Where they cannot be copied.
+    /// If they cannot be copied.
     pub fn with_demo(self) -> anyhow::Result<Self> {
         let demo = Path::new("compose/demo");
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(demo);
@@ -83,7 +82,7 @@ impl Place {
         Ok(self)
     }
 
-    /// Takes another build of the binary.
+    /// Uses another build of the binary.
     #[must_use]
     pub fn with_binary(mut self, binary: &Path) -> Self {
         binary.clone_into(&mut self.binary);
@@ -110,16 +109,14 @@ impl Place {
 
     /// Runs a command to its end.
     ///
-    /// # Errors
-    /// Where it cannot be started; its exit code is the caller's to judge.
+    /// # Errors If it cannot be started. A failing exit code is no error here.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         Ok(self.command(arguments).output()?)
     }
 
-    /// Runs a command that must succeed, and gives its standard output.
+    /// Runs a command that must succeed, and returns its standard output.
     ///
-    /// # Errors
-    /// Where it fails, with what it said.
+    /// # Errors If it fails, with its output.
     pub fn must(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.run(arguments)?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -131,10 +128,10 @@ impl Place {
         Ok(text(&output))
     }
 
-    /// The audit's verdict, whatever it is.
+    /// The audit's verdict, clean or not.
     ///
     /// # Errors
-    /// Where the audit itself fails.
+    /// If the audit itself fails.
     pub fn audit(&self) -> anyhow::Result<Value> {
         let output = self.run(&["audit", "--json"])?;
         serde_json::from_str(&text(&output))
@@ -143,10 +140,9 @@ impl Place {
 
     /// Asks the audit until nothing is pending.
     ///
-    /// # Errors
-    /// Where something still is after a minute.
+    /// # Errors If something is still pending after a minute.
     pub async fn settled(&self) -> anyhow::Result<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SERVE_TIMEOUT;
         loop {
             let verdict = self.audit()?;
             if verdict["pending"] == 0 {
@@ -160,18 +156,17 @@ impl Place {
     /// The first cell of a query's first row.
     ///
     /// # Errors
-    /// Where the query fails or has no row.
+    /// If the query fails or has no row.
     pub fn ask(&self, sql: &str) -> anyhow::Result<Value> {
         let answer: Value = serde_json::from_str(&self.must(&["query", sql, "--format", "json"])?)?;
         answer["rows"][0].get(0).cloned().context("no row")
     }
 
-    /// Proves by both audits that each of the acknowledged ids arrived and that nothing was lost
-    /// or doubled, and by SQL that no id is in two rows: a retry within the window is one click.
-    /// One that came later, since nobody served for so long, is no fault: how many there are.
+    /// Proves by both audits that each of the acknowledged ids arrived and that nothing was lost or
+    /// doubled, and by SQL that no id is in two rows: a retry within the window is one click. A
+    /// retry that came later, after a long outage, is no fault; returns how many there are.
     ///
-    /// # Errors
-    /// Where it is not so, with the audit's words.
+    /// # Errors If the audit disagrees, with its words.
     pub fn proves(&self, acknowledged: &[String]) -> anyhow::Result<u64> {
         self.listed(acknowledged)?;
         let twins = "SELECT count(*) FILTER (apart <= to_seconds(60)), count(*) FILTER (apart > to_seconds(60)) \
@@ -179,15 +174,14 @@ impl Place {
         let said = self.must(&["query", twins, "--format", "json"])?;
         let answer: Value = serde_json::from_str(&said)?;
         let (twice, late) = (&answer["rows"][0][0], &answer["rows"][0][1]);
-        ensure!(*twice == 0, "{twice} rows bear the id of another");
+        ensure!(*twice == 0, "{twice} rows have the id of another");
         late.as_u64().context("a count")
     }
 
     /// Proves by the audit that each of the acknowledged ids arrived and that no offset was lost
     /// or doubled.
     ///
-    /// # Errors
-    /// Where it is not so, with the audit's words.
+    /// # Errors If the audit disagrees, with its words.
     pub fn listed(&self, acknowledged: &[String]) -> anyhow::Result<()> {
         let list = self.path().join("acknowledged");
         std::fs::write(&list, acknowledged.join("\n"))?;
@@ -199,8 +193,7 @@ impl Place {
 
     /// Starts `up` (with more arguments) and waits until it serves.
     ///
-    /// # Errors
-    /// Where it ends or stays silent.
+    /// # Errors If it ends early.
     pub fn up(&self, more: &[&str]) -> anyhow::Result<Up> {
         let arguments: Vec<&str> = ["up"].iter().chain(more).copied().collect();
         let mut process = Process::start(self, &arguments)?;
@@ -233,18 +226,18 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it; what it says on standard error is the test's.
+    /// Starts it; its standard error is the test's.
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub fn start(place: &Place, arguments: &[&str]) -> anyhow::Result<Self> {
         Self::spawn(&mut place.command(arguments))
     }
 
-    /// The same for a command that was made ready elsewhere.
+    /// The same for a prepared command.
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub fn spawn(command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().context("its output is piped")?;
@@ -254,10 +247,9 @@ impl Process {
         })
     }
 
-    /// Waits for a line that begins so, and gives the rest of it.
+    /// Waits for a line with this prefix and returns the rest of it.
     ///
-    /// # Errors
-    /// Where the process ends before it says that.
+    /// # Errors If the process ends before it prints one.
     pub fn line_after(&mut self, prefix: &str) -> anyhow::Result<String> {
         for line in self.lines.by_ref() {
             if let Some(rest) = line?.strip_prefix(prefix) {
@@ -276,21 +268,20 @@ impl Process {
         self.child.id()
     }
 
-    /// The CPU time that it has taken, user and system, in seconds.
+    /// Its CPU time, user and system, in seconds.
     ///
-    /// # Errors
-    /// Where nobody tells, as on a system without `/proc`.
+    /// # Errors If the system has no `/proc`.
     pub fn cpu(&self) -> anyhow::Result<f64> {
         crate::usage::cpu(self.id())
     }
 
-    /// Lets it run to its end, which must be a good one: what it said, and its CPU time.
+    /// Waits for its end, which must be successful; returns its output and its CPU time.
     ///
     /// # Errors
-    /// Where it fails.
+    /// If it fails.
     pub fn done(mut self) -> anyhow::Result<(String, f64)> {
         let said: Vec<String> = self.lines.by_ref().collect::<Result<_, _>>()?;
-        // It has closed its output, and is there until it is waited for.
+        // It has closed its output, but exists until it is waited for.
         let cpu = self.cpu()?;
         ensure!(
             self.child.wait()?.success(),
@@ -303,22 +294,21 @@ impl Process {
     /// Kills it, as a power cut would.
     ///
     /// # Errors
-    /// Where it cannot be waited for.
+    /// If it cannot be waited for.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// Tells it to end and waits; true when its exit code is 0.
+    /// Asks it to end and waits. Returns true if its exit code is 0.
     ///
-    /// # Errors
-    /// Where it cannot be told or waited for.
+    /// # Errors If it cannot be signalled or waited for.
     pub fn end(mut self) -> anyhow::Result<bool> {
         self.stop()
     }
 
-    /// The same for one that is started again in its place.
+    /// The same, for a process that will be replaced.
     ///
     /// # Errors
     /// As [`Process::end`].
@@ -330,7 +320,7 @@ impl Process {
     /// Sends it a signal by name: `TERM`, `STOP`, `CONT`.
     ///
     /// # Errors
-    /// Where `kill` fails.
+    /// If `kill` fails.
     pub fn signal(&self, name: &str) -> anyhow::Result<()> {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &self.id().to_string()])
@@ -357,7 +347,7 @@ pub struct Up {
     pub dashboard: String,
 }
 
-/// The folder of real input, or none where it is not beside the project.
+/// The folder of real input, or `None` if it is not beside the project.
 #[must_use]
 pub fn data() -> Option<PathBuf> {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));

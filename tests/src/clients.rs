@@ -1,5 +1,5 @@
-//! Clients that send numbered clicks, retry what was not acknowledged (and now and then what
-//! was), and keep the list of what was.
+//! Clients that send numbered clicks, retry those that were not acknowledged (and now and then one
+//! that was), and list the acknowledged ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,20 +13,19 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// How many clicks one request carries.
 pub const CLICKS: u64 = 5;
-/// Every so many requests one is sent again although it was acknowledged: five in a hundred.
+/// One request of so many is sent again although it was acknowledged: five in a hundred.
 const AGAIN: u64 = 20;
 /// How long a client waits for an answer, and before it asks again.
 const ANSWER: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long a request may stay unanswered once the clients are told to end: all faults are
-/// mended then.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a request may stay unanswered after the clients were asked to end: all faults are
+/// mended by then.
+const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sends one body of clicks to the edge at `shop`: the answer's status and its JSON, null where
-/// it has none.
+/// Sends one body of clicks to the edge at `shop`: the answer's status and its JSON, or null if it
+/// has none.
 ///
-/// # Panics
-/// Where there is no answer.
+/// # Panics If no answer comes.
 pub async fn post(shop: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build();
     let client = client.expect("a client without options is one");
@@ -42,14 +41,14 @@ pub struct Clients {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// What clients did.
+/// What the clients did.
 #[derive(Debug, Clone, Default)]
 pub struct Sent {
     /// The ids of all clicks that were acknowledged.
     pub acknowledged: Vec<String>,
     /// Requests that were sent again although they had been acknowledged.
     pub repeated: u64,
-    /// Tries that had no answer, or another one than 202, and were made again.
+    /// Tries that had no answer, or a status other than 202, and were repeated.
     pub retried: u64,
 }
 
@@ -64,8 +63,8 @@ struct Shared {
 }
 
 impl Clients {
-    /// So many clients, each sending a request to the edge at `shop` (`http://host:port`) as
-    /// soon as the one before is acknowledged, but no oftener than `every` so long.
+    /// Starts `count` clients. Each sends its next request to the edge at `shop`
+    /// (`http://host:port`) when the one before is acknowledged, and at most one in each `every`.
     #[must_use]
     pub fn start(shop: &str, count: u64, every: Duration) -> Self {
         let shared = Arc::new(Shared {
@@ -80,12 +79,12 @@ impl Clients {
         clients
     }
 
-    /// The edge is elsewhere now.
+    /// From now on the edge is at `shop`.
     pub fn turn_to(&self, shop: &str) {
         shop.clone_into(&mut self.shared.shop.lock());
     }
 
-    /// From now on they send no oftener than that.
+    /// From now on each client sends at most one request in each `every`.
     pub fn pace(&self, every: Duration) {
         self.shared.every.send_replace(every);
     }
@@ -102,10 +101,10 @@ impl Clients {
         self.shared.sent.lock().acknowledged.len()
     }
 
-    /// Lets each finish its request, and gives what they did.
+    /// Lets each client finish its request and returns what they did.
     ///
     /// # Panics
-    /// Where a request is not acknowledged a minute later.
+    /// If a request is not acknowledged a minute later.
     pub async fn stop(self) -> Sent {
         self.shared.done.store(true, Ordering::Relaxed);
         self.pace(Duration::ZERO);
@@ -168,7 +167,7 @@ impl Shared {
             }
             self.sent.lock().retried += 1;
             if self.done.load(Ordering::Relaxed) {
-                let deadline = *ending.get_or_insert_with(|| Instant::now() + PATIENCE);
+                let deadline = *ending.get_or_insert_with(|| Instant::now() + LAST_ANSWER_TIMEOUT);
                 assert!(
                     Instant::now() < deadline,
                     "a request is acknowledged when all is mended"

@@ -1,4 +1,4 @@
-//! What is committed to a lake while it is watched, and how long that took.
+//! Watches a lake for new commits, and measures how long they took.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,13 +10,12 @@ use tokio::time::{Instant, sleep};
 /// Where the newest object of each partition begins.
 pub type Newest = BTreeMap<u32, u64>;
 
-/// How often the lake is looked at, and so how exact a time is.
+/// How often the lake is listed, and so how exact a time is.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Where the newest object of each partition begins.
 ///
-/// # Errors
-/// The store's.
+/// # Errors If the store fails.
 pub async fn newest(lake: &Lake) -> Result<Newest> {
     let mut newest = Newest::new();
     // Two hours, since a partition may not have turned with the others yet.
@@ -29,10 +28,11 @@ pub async fn newest(lake: &Lake) -> Result<Newest> {
     Ok(newest)
 }
 
-/// Waits until each of so many partitions has a newer object than it had; how long that took.
+/// Waits until each of so many partitions has a newer object than before; returns how long that
+/// took.
 ///
 /// # Errors
-/// Where one has none `within` that time, or the store fails.
+/// If one has none `within` that time, or the store fails.
 pub async fn commit_since(
     lake: &Lake,
     partitions: usize,
@@ -54,7 +54,7 @@ pub async fn commit_since(
     }
 }
 
-/// The times as people read them: how many, and p50 and p99 (the nearest rank) in seconds.
+/// The times in one line: their number, and p50 and p99 (the nearest rank) in seconds.
 #[must_use]
 pub fn told(times: &[Duration]) -> String {
     let mut sorted = times.to_vec();

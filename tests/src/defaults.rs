@@ -1,12 +1,12 @@
-//! The product's own defaults, for those who start a stage without the binary.
+//! The product's own defaults, for a stage that is started without the binary.
 
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 
-/// A section of the defaults, with some keys of it set otherwise.
+/// A section of the defaults, with some of its keys changed.
 ///
 /// # Errors
-/// Where there is no such section, or its crate cannot read it.
+/// If there is no such section, or its crate cannot read it.
 pub fn section<T: DeserializeOwned>(name: &str, keys: &[(&str, &str)]) -> Result<T> {
     let defaults = include_str!("../../compose/default.toml").parse::<toml::Table>()?;
     let section = defaults.get(name).context("a section of the defaults")?;

@@ -1,5 +1,5 @@
-//! A store that fails as real ones do, by a seed: a decorator, so that the product holds no
-//! switch that weakens it.
+//! A store that fails as real ones do, by a seed. It is a decorator, so the product holds no switch
+//! that weakens it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// What is done to a create.
+/// The fault of a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     /// It is refused before anything is stored: 503.
     Before,
     /// It is stored, and the reply is lost.
     ReplyLost,
-    /// The store speaks of a conflict, and nothing is there.
+    /// The store reports a conflict, and no object is there.
     EmptyConflict,
-    /// It is cut off, and lands when somebody else may have been there.
+    /// The connection is cut, and the create lands later, perhaps after another one.
     Delayed,
 }
 
@@ -54,14 +54,14 @@ impl Faulty {
         }
     }
 
-    /// Plants the bug that conditional creates are none.
+    /// Plants the bug: conditional creates become plain puts.
     #[must_use]
     pub fn unconditional(mut self) -> Self {
         self.unconditional = true;
         self
     }
 
-    /// How many faults were injected so far, also after the store was handed over.
+    /// The counter of injected faults, which stays readable after the store was handed over.
     #[must_use]
     pub fn injected(&self) -> Arc<AtomicU64> {
         self.injected.clone()
@@ -118,7 +118,7 @@ impl ObjectStore for Faulty {
                 source: "409 OperationAborted".into(),
             }),
             Some(Fault::ReplyLost) => {
-                // Whatever it said is lost with the reply.
+                // The answer is lost with the reply.
                 let _lost = self.inner.put_opts(location, payload, opts).await;
                 Err(broken("connection reset"))
             }

@@ -1,4 +1,4 @@
-//! The transformer in this process, for as long as the topic holds what the lake does not.
+//! The transformer in this process, until the lake holds all that the topic does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use transformer::{Components, Enrichment, Status};
 
 use crate::defaults::section;
 
-/// Lets one member land all that the topic holds now, with some keys of `[sink]` set otherwise.
+/// Lets one member land all records that the topic holds now, with some keys of `[sink]` changed.
 ///
 /// # Errors
-/// Where a partition stops, the member fails, or `patience` runs out.
+/// If a partition stops, the member fails, or `patience` runs out.
 pub async fn land(
     topic: &Arc<dyn Topic>,
     lake: &Lake,
@@ -43,13 +43,13 @@ pub async fn land(
     );
     let member = tokio::spawn(member);
     let landed = landed(topic.as_ref(), &status, patience).await;
-    // It leaves the group, also where it could not do all.
+    // It leaves the group, even if it could not land all.
     stop.cancel();
     member.await??;
     landed
 }
 
-/// Waits until the lake ends where the topic does.
+/// Waits until the lake has reached the topic's end.
 async fn landed(topic: &dyn Topic, status: &Status, patience: Duration) -> Result<()> {
     let marks = topic.watermarks().await?;
     let deadline = Instant::now() + patience;

@@ -1,4 +1,4 @@
-//! A server on a leash: it ends when the test that started it ends, however that ends.
+//! A server on a leash: it ends when the test that started it ends, even if that is killed.
 
 use std::fs::File;
 use std::io;
@@ -11,8 +11,8 @@ pub struct Leash {
     shell: Child,
 }
 
-/// `$1` is the folder to remove, `$2` the other paths, without spaces; the rest is the server.
-/// A Ctrl-C is meant for the test: the shell outlives it, or nobody would kill the server.
+/// `$1` is the folder to remove, `$2` the other paths, without spaces; the rest is the server. The
+/// shell ignores Ctrl-C, which is meant for the test: it must live to kill the server.
 const HOLD: &str = r#"folder=$1; litter=$2; shift 2; "$@" </dev/null & server=$!
 trap '' INT TERM HUP; cat >/dev/null; kill -9 $server; wait $server; rm -rf "$folder" $litter"#;
 
@@ -21,7 +21,7 @@ impl Leash {
     /// gone; it must be the server's own.
     ///
     /// # Errors
-    /// Where no shell can be started or the log cannot be written.
+    /// If no shell can be started or the log cannot be written.
     pub fn hold(server: &Command, folder: &Path, log: &File) -> io::Result<Self> {
         Self::hold_and_sweep(server, folder, log, &[])
     }

@@ -1,4 +1,4 @@
-//! What the tests share: the real parts, started, disturbed and ended here.
+//! The harness of the tests: it starts, disturbs and ends the real parts, and holds the simulation.
 
 pub mod browser;
 pub mod clickweir;

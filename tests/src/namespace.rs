@@ -1,12 +1,12 @@
-//! A network namespace with a cable to this one, that can be pulled: nobody is told, and what
-//! was on its way is gone. Needs root and Linux.
+//! A network namespace with a cable to this one. When the cable is pulled, neither end learns of
+//! it, and packets in flight are gone. Needs root and Linux.
 
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// A namespace at the other end of a pair of virtual cables. It is gone when this is dropped
-/// and nothing runs in it any more.
+/// A namespace at the other end of a pair of virtual cables. It ends when this is dropped and no
+/// process runs in it any more.
 pub struct Namespace {
     holder: Child,
     cables: Vec<String>,
@@ -16,11 +16,9 @@ impl Namespace {
     /// One cable for each of these third bytes of an address: `10.213.BYTE.1` is this end,
     /// `10.213.BYTE.2` the other.
     ///
-    /// # Errors
-    /// Where this machine or this user cannot.
+    /// # Errors If this machine or this user cannot make one.
     pub fn new(bytes: &[u8]) -> Result<Self> {
-        // It holds the namespace until its input ends, which it does with this process at the
-        // latest.
+        // It holds the namespace until its input ends, at the latest when this process ends.
         let holder = Command::new("unshare")
             .args([
                 "--net",
@@ -63,7 +61,7 @@ impl Namespace {
         Ok(space)
     }
 
-    /// This command, to be run in the namespace.
+    /// The same command, run in the namespace.
     #[must_use]
     pub fn within(&self, command: &Command) -> Command {
         let mut inside = Command::new("nsenter");
@@ -85,7 +83,7 @@ impl Namespace {
     /// Pulls a cable out, or puts it back, by its place in the list.
     ///
     /// # Errors
-    /// Where it is gone.
+    /// If it is gone.
     pub fn plug(&self, cable: usize, plugged: bool) -> Result<()> {
         let state = if plugged { "up" } else { "down" };
         ip(&["link", "set", &self.cables[cable], state])

@@ -1,6 +1,6 @@
 //! A real PostgreSQL server for the tests, from Debian's package, on a free port of loopback.
 //!
-//! It does not run as root: where the tests do, it runs as `nobody`.
+//! It refuses to run as root: if the tests do, it runs as `nobody`.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -32,7 +32,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts one; `None` where it cannot be had, which [`real::have`] has then told.
+    /// Starts one; `None` if there is none, which [`real::have`] has then reported.
     pub async fn start() -> Option<Self> {
         match Self::run().await {
             Ok(server) => real::have("PostgreSQL", None).then_some(server),
@@ -90,7 +90,7 @@ impl Postgres {
         Ok(server)
     }
 
-    /// The words that name the database and its user to PostgreSQL's clients.
+    /// The connection string for PostgreSQL's clients.
     #[must_use]
     pub fn words(&self) -> String {
         format!("host=127.0.0.1 port={} dbname=shop user=reader", self.port)
@@ -133,7 +133,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // In its own way, so that it leaves nothing in shared memory; else the leash ends it.
+        // By its own tool, so that it leaves nothing in shared memory; else the leash ends it.
         let data = self.folder.join("data");
         if let Ok(mut stop) = self.program("pg_ctl") {
             let _ = stop
@@ -144,7 +144,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Whether a new file, or this process, is root's.
+/// The owner of a new file, that is, of this process: is it root?
 fn is_root(path: &Path) -> Result<bool> {
     Ok(fs::metadata(path)?.uid() == 0)
 }
@@ -155,7 +155,7 @@ fn told(output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// Where the newest of the installed servers keeps its programs.
+/// The folder of the newest installed server's programs.
 fn programs() -> Result<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut folders: Vec<PathBuf> = versions

@@ -13,12 +13,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// How much is carried at once.
-const PIECE: usize = 64 * 1024;
-/// How long a client that was refused may go on sending what nobody reads.
+/// How many bytes are carried at once.
+const PIECE_BYTES: usize = 64 * 1024;
+/// How long a refused client's bytes are still read.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Where proxies run: those before a server that tests share outlive the test that started it.
+/// The runtime of all proxies: one before a shared server outlives the test that started it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let threads = Builder::new_multi_thread()
         .worker_threads(1)
@@ -27,25 +27,25 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     threads.expect("a thread for the proxies")
 });
 
-/// What becomes of what is sent through the proxy.
+/// How the proxy treats its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
-    /// It comes through.
+    /// Everything comes through.
     Pass,
-    /// Each piece comes so much later.
+    /// Everything comes so much later.
     Delay(Duration),
-    /// Nothing comes through, and nobody is told; what was sent meanwhile comes later.
+    /// Nothing comes through, and neither side learns of it; bytes sent meanwhile come later.
     Stall,
-    /// Every connection is reset, also those that are made now.
+    /// Every connection is reset, also each new one.
     Reset,
-    /// Each connection is reset after so many bytes more, both ways together.
+    /// Each connection is reset after so many more bytes, both directions together.
     CutAfter(u64),
-    /// What is asked comes through; in the place of the reply comes a reset.
+    /// The request comes through; instead of its reply comes a reset.
     DropReply,
-    /// For HTTP: of a hundred requests that begin so (`PUT `), so many are answered with these
+    /// For HTTP: so many of a hundred requests with this prefix (`PUT `) are answered with these
     /// statuses in turn, and the server never sees them.
     Refuse {
-        /// What a request begins with.
+        /// The prefix of a request.
         asked: &'static str,
         /// How many of a hundred.
         percent: u64,
@@ -67,15 +67,15 @@ impl Proxy {
     /// there yet. Everything comes through.
     ///
     /// # Errors
-    /// Where no port can be bound.
+    /// If no port can be bound.
     pub async fn start(server: &str) -> std::io::Result<Self> {
         Self::on("127.0.0.1:0", server).await
     }
 
-    /// The same on an address that the caller names.
+    /// The same on a given address.
     ///
     /// # Errors
-    /// Where it cannot be bound.
+    /// If it cannot be bound.
     pub async fn on(address: &str, server: &str) -> std::io::Result<Self> {
         let address = address.to_owned();
         let bound = RUNTIME.spawn(TcpListener::bind(address)).await;
@@ -96,13 +96,13 @@ impl Proxy {
         })
     }
 
-    /// Where clients connect to.
+    /// The address that clients connect to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on the link is so, for connections that are there and those to come.
+    /// Switches the link, for present and future connections.
     pub fn set(&self, link: Link) {
         self.link.send_modify(|(turn, now)| {
             *turn += 1;
@@ -123,7 +123,7 @@ impl Drop for Proxy {
     }
 }
 
-/// What every connection knows.
+/// The state that connections share.
 #[derive(Clone)]
 struct Way {
     server: String,
@@ -133,7 +133,7 @@ struct Way {
     asked: Arc<AtomicU64>,
 }
 
-/// Why a connection ends before its two sides ended it.
+/// Why the proxy ends a connection.
 enum End {
     Reset,
     Refused(u16),
@@ -148,7 +148,7 @@ impl From<std::io::Error> for End {
 }
 
 async fn accept(listener: TcpListener, way: Way) {
-    // With this task go its connections.
+    // The connections end with this task.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
@@ -172,7 +172,7 @@ impl Way {
             let _gone = client.set_zero_linger();
             return;
         };
-        // What is small and asked for now must not wait for company.
+        // Small writes must not wait for more.
         let _gone = (client.set_nodelay(true), server.set_nodelay(true));
         let carried = Carried::default();
         let ended = {
@@ -196,7 +196,7 @@ impl Way {
         }
     }
 
-    /// Carries one direction to its end; `asking` is that from the client to the server.
+    /// Carries one direction to its end; `asking` is true from the client to the server.
     async fn pipe(
         mut self,
         mut from: ReadHalf<'_>,
@@ -204,7 +204,7 @@ impl Way {
         carried: &Carried,
         asking: bool,
     ) -> Result<(), End> {
-        let mut piece = vec![0; PIECE];
+        let mut piece = vec![0; PIECE_BYTES];
         loop {
             let count = tokio::select! {
                 count = from.read(&mut piece) => count?,
@@ -225,7 +225,7 @@ impl Way {
         }
     }
 
-    /// Waits until a piece may go on: how much of it.
+    /// Waits until a piece may go on; returns how many of its bytes.
     async fn pass(&mut self, piece: &[u8], carried: &Carried, asking: bool) -> Result<usize, End> {
         loop {
             let (turn, link) = *self.link.borrow_and_update();
@@ -235,7 +235,7 @@ impl Way {
                     sleep(delay).await;
                     return Ok(piece.len());
                 }
-                // A proxy that is gone lets nothing through any more.
+                // A proxy that was dropped lets nothing through.
                 Link::Stall => self.link.changed().await.map_err(|_| End::Gone)?,
                 Link::Reset => return Err(End::Reset),
                 Link::CutAfter(bytes) => return Ok(carried.room(turn, bytes, piece.len())),
@@ -280,15 +280,15 @@ impl Carried {
     }
 }
 
-/// Answers in the server's place, and reads what else comes, or the answer might be lost in a
-/// reset.
+/// Answers instead of the server, and reads the rest of the request: otherwise a reset might lose
+/// the answer.
 async fn refuse(mut client: TcpStream, status: u16) {
     let answer =
         format!("HTTP/1.1 {status} refused\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     if client.write_all(answer.as_bytes()).await.is_err() || client.shutdown().await.is_err() {
         return;
     }
-    let mut rest = vec![0; PIECE];
+    let mut rest = vec![0; PIECE_BYTES];
     let reading = async { while client.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
     let _late = timeout(DRAIN, reading).await;
 }
@@ -299,7 +299,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that sends back what it gets, and counts it.
+    /// A server that echoes its input and counts its bytes.
     async fn echo() -> (String, Arc<AtomicU64>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -371,7 +371,10 @@ mod tests {
         let mut late = connect(&proxy).await;
         for stream in [&mut stream, &mut late] {
             let told = timeout(SOON, talk(stream, "held")).await;
-            assert!(told.is_err(), "nothing comes, and nobody is told");
+            assert!(
+                told.is_err(),
+                "nothing comes, and neither side learns of it"
+            );
         }
         proxy.set(Link::Pass);
         for stream in [&mut stream, &mut late] {
@@ -414,7 +417,7 @@ mod tests {
         assert!(talk(&mut old, "x").await.is_err(), "ten bytes went by");
         let mut new = connect(&proxy).await;
         assert!(talk(&mut new, "more than ten").await.is_err());
-        // Of what came through a server may lose the last, which it had not read before the reset.
+        // The server may lose the last bytes, which it had not read before the reset.
         let heard = heard.load(Ordering::SeqCst);
         assert!((6 + 5..=6 + 5 + 10).contains(&heard), "{heard} bytes");
     }

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-/// Whether a test may use a real part. Where `why_not` says what is missing, the test
-/// tells it in one line and goes on without; under CI that is a failure.
+/// Returns true if a test can use a real part. If `why_not` says what is missing, prints it in one
+/// line; under CI that is a failure.
 ///
 /// # Panics
-/// Where a part is missing and `CI=true`.
+/// If a part is missing and `CI=true`.
 #[must_use]
 pub fn have(part: &str, why_not: Option<String>) -> bool {
     let Some(why_not) = why_not else { return true };
@@ -15,13 +15,13 @@ pub fn have(part: &str, why_not: Option<String>) -> bool {
     false
 }
 
-/// Prints in one line that a test runs without a part.
+/// Prints one line: this test runs without a part.
 pub fn left_out(part: &str, why: &str) {
-    // Written past the test harness's capture, so that a run says what it left out.
+    // Written past the test harness's capture, so that every run says what it left out.
     let _ = writeln!(std::io::stderr(), "skipped, no {part}: {why}");
 }
 
-/// A variable of the environment that a person runs the tests with.
+/// An environment variable of the test run.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,

@@ -18,24 +18,24 @@ use crate::table::{Entry, Figure, Table};
 /// One click every so often; not a whole fraction of a second, so that they come at every
 /// point of a batch's age.
 const EVERY: Duration = Duration::from_millis(97);
-/// How often SQL looks: what a figure may be too large by.
+/// How often SQL is asked, which is the error of a figure.
 const LOOK: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(30);
-/// A process that has just started is given so long to come to rest.
+const ROW_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a new process may take to come to rest.
 const REST: Duration = Duration::from_secs(5);
 
-/// Where a click is looked for, and what goes on meanwhile.
+/// The table in which a click is looked for, and the other load.
 struct Way {
     bench: &'static str,
     backend: &'static str,
     table: &'static str,
-    /// How old a batch gets, and how often the lake is crawled besides.
+    /// The age of a batch, and how often the lake is crawled.
     age: &'static str,
     /// Other clicks a second.
     rate: u64,
 }
 
-/// Sends so many clicks in each run, one way and the other.
+/// Sends so many clicks in each run, both ways.
 pub(crate) async fn run(clicks: u32, rate: u64, runs: usize, table: &mut Table) -> Result<()> {
     let lake = Way {
         bench: "arrival",
@@ -88,7 +88,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     let begun = Instant::now();
     while seen.len() < clicks as usize {
         ensure!(
-            begun.elapsed() < EVERY * clicks + PATIENCE,
+            begun.elapsed() < EVERY * clicks + ROW_TIMEOUT,
             "clicks do not arrive"
         );
         let asked = client
@@ -123,7 +123,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Sends clicks, and gives when each was sent.
+/// Sends clicks, and returns when each was sent.
 async fn send(
     client: reqwest::Client,
     shop: String,

@@ -35,7 +35,7 @@ const AGE: u64 = 10;
 /// 2026-11-22T00:00:00Z: a new hour, in microseconds.
 const BEGIN: i64 = 1_795_305_600_000_000;
 const SILENCE: Duration = Duration::from_secs(60);
-/// How often a process is asked what it weighs.
+/// How often a process's memory is read.
 const LOOK: Duration = Duration::from_millis(20);
 /// Ten million rows may take ten seconds.
 const TARGET: f64 = 1_000_000.0;
@@ -271,7 +271,7 @@ async fn deep(records: u64, runs: usize, entry: &mut Entry) -> Result<()> {
     Ok(())
 }
 
-/// Asks a process now and then what it weighs.
+/// Reads a process's memory at intervals.
 struct Weigher {
     watching: JoinHandle<()>,
     most: watch::Receiver<f64>,
@@ -291,7 +291,7 @@ impl Weigher {
         Ok(Self { watching, most })
     }
 
-    /// The most that it weighed, in megabytes; of this process beyond what it did before.
+    /// The peak memory in megabytes; for this process, beyond its memory before.
     fn end(self) -> f64 {
         self.watching.abort();
         *self.most.borrow()

@@ -1,5 +1,5 @@
 //! C1: an hour's panels over a lake of few and of many objects, beside free SQL and beside DuckDB
-//! on the bare files; and how long the crawl of the lake takes, which is what a rebuild costs.
+//! on the bare files; and how long the crawl of the lake takes, which is the cost of a rebuild.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,13 +26,13 @@ const HOUR: i64 = 3_600_000_000;
 const HOURLY: u64 = 10;
 /// Rows of an object.
 const ROWS: u64 = 200;
-/// How often each question is asked.
+/// How often each query runs.
 const ASKED: u64 = 100;
-/// The lakes' sizes, in objects; the largest is the one that is asked for.
+/// The lakes' sizes, in objects; the largest one is an argument.
 const SMALLER: [u64; 2] = [10, 1_000];
-const PATIENCE: Duration = Duration::from_secs(60);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Asks lakes of more and more objects, the last of `objects`.
+/// Queries lakes of more and more objects, the last of `objects`.
 pub(crate) async fn run(objects: u64, table: &mut Table) -> Result<()> {
     let mut medians = Vec::new();
     for count in SMALLER
@@ -224,7 +224,7 @@ async fn build(lake: &Lake, objects: u64) -> Result<()> {
             row.appended_at = row.occurred_at;
             batch.push(&row);
         }
-        lake.commit(batch.seal(), 1, PATIENCE).await?;
+        lake.commit(batch.seal(), 1, COMMIT_TIMEOUT).await?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Clicks as a shop's script sends them: 436 to 512 bytes of JSON with 12 or 13 fields, no two
-//! alike, the same ones in every run but for their times.
+//! Clicks as a shop's script sends them: 436 to 512 bytes of JSON with 12 or 13 fields. No two are
+//! alike, and every run has the same ones but for their times.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,7 +15,7 @@ const SIZE: RangeInclusive<usize> = 436..=512;
 const PRODUCTS: f64 = 5_000.0;
 /// How many clicks a visitor makes on average.
 const EACH: u64 = 20;
-/// Clicks a second, by their own time.
+/// Clicks a second, by their own times.
 const RATE: i64 = 20_000;
 
 const GOODS: [(&str, &str); 8] = [
@@ -50,13 +50,13 @@ const SYSTEMS: [&str; 5] = [
     "Linux; Android 13; SM-S911B",
 ];
 
-/// As many clicks as are asked for, by their numbers.
+/// Any number of clicks, by their numbers.
 pub(crate) struct Clicks {
     count: u64,
     begin: Timestamp,
 }
 
-/// One click, and from where it comes.
+/// One click and its client's address.
 pub(crate) struct Click {
     /// What the client sends; it begins with the id.
     pub(crate) json: String,
@@ -101,7 +101,7 @@ impl Clicks {
     pub(crate) fn click(&self, number: u64) -> Click {
         let mut choice = StdRng::seed_from_u64(number);
         loop {
-            // A rare long one is drawn anew.
+            // A rare one that is too long is drawn anew.
             let click = self.draw(number, &mut choice);
             if SIZE.contains(&click.json.len()) {
                 return click;

@@ -4,12 +4,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The core of whoever is measured, alone.
+/// The core of the measured process alone.
 pub(crate) const MEASURED: &str = "0";
-/// The core of all else: this process, Kafka, the load.
+/// The core of everything else: this process, Kafka, the load.
 pub(crate) const REST: &str = "1";
 
-/// Puts a process with all its threads on a core; what it starts later inherits that.
+/// Pins a process with all its threads to a core; its later children inherit that.
 pub(crate) fn pin(pid: u32, core: &str) -> Result<()> {
     let pid = pid.to_string();
     let told = Command::new("taskset")
@@ -24,7 +24,7 @@ pub(crate) fn pin(pid: u32, core: &str) -> Result<()> {
     Ok(())
 }
 
-/// A program that begins on the core of whoever is measured; its process id stays.
+/// A command that starts on the measured core; its process id stays.
 pub(crate) fn measured(program: &str) -> Command {
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", MEASURED, program]);

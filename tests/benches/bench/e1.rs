@@ -1,4 +1,4 @@
-//! E1: one click a body, answered after the topic has it; and what HTTP alone costs.
+//! E1: one click a body, answered after the topic has it, beside the cost of HTTP alone.
 
 use anyhow::{Result, ensure};
 use tests::clickweir::{Place, Process};
@@ -14,16 +14,16 @@ use crate::{cores, topics};
 /// The figure that is compared.
 const COMPARED: &str = "requests per CPU-second";
 const P99_HALF: &str = "ms p99 at half of that rate, from the send";
-/// What we aim at: half of what HTTP alone allows, and four times who acknowledges as we do.
+/// The targets: half of what HTTP alone allows, and four times the peer that acknowledges as we do.
 const TARGETS: [f64; 2] = [0.5, 4.0];
-/// And this p99 at half load, in milliseconds.
+/// The target of the p99 at half load, in milliseconds.
 const P99: f64 = 5.0;
-/// Before anything is counted, in seconds.
+/// The warm-up before anything is counted, in seconds.
 const WARM: u64 = 2;
 /// How often the load runs against one edge: warm, full, half.
 const LOADS: u64 = 3;
 
-/// Loads everybody in turn.
+/// Loads each server in turn.
 pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Table) -> Result<()> {
     let mut load = Load::new()?;
     let entry = |who, counted, pinned, backend, acknowledged| Entry {
@@ -100,7 +100,7 @@ pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Ta
     Ok(())
 }
 
-/// The edge on a topic of its own: what is in the topic afterwards is what was taken.
+/// The edge on a topic of its own: afterwards the topic holds what was taken.
 async fn edge(place: Place, url: &str, load: &mut Load, seconds: u64) -> Result<Vec<Figure>> {
     let place = place.with("TOPIC__URL", url);
     let mut process = Process::start(&place, &["producer"])?;
@@ -113,8 +113,8 @@ async fn edge(place: Place, url: &str, load: &mut Load, seconds: u64) -> Result<
     Ok(run)
 }
 
-/// What is in the topic was taken, or was in flight when one of the loads ended: at most one
-/// request a connection.
+/// A record of the topic was acknowledged, or was in flight when one of the loads ended: at most
+/// one request a connection.
 fn held(who: &str, held: u64, taken: u64) -> Result<()> {
     let flying = LOADS * CONNECTIONS;
     ensure!(

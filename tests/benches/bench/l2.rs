@@ -1,7 +1,7 @@
-//! L2: from the moment a click is sent to the moment somebody who watches the dashboard is shown
-//! it, while ten thousand come each second and a hundred watch: ninety-nine streams, and one real
-//! page in a real browser, until the frame that shows it. And over the lake that this leaves, how
-//! soon each page paints.
+//! L2: from the moment a click is sent to the moment the dashboard shows it, while ten thousand
+//! come each second and a hundred clients watch: ninety-nine streams, and one page in a real
+//! browser, until the frame that shows the click. Then, over the resulting lake, how soon each page
+//! paints.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use crate::table::{Entry, Figure, Table};
 
 /// Clicks a second.
 const RATE: u64 = 10_000;
-/// Who watches besides the browser.
+/// How many streams watch besides the browser.
 const STREAMS: usize = 99;
-/// Clicks come for so long before anything is noted, and then while it is.
+/// How long clicks come before the measurement, and during it.
 const BEFORE: Duration = Duration::from_secs(5);
 const NOTED: Duration = Duration::from_secs(30);
-/// How long the last batches may take to the lake.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the last batches may take to reach the lake.
+const LAST_ROWS_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pages whose paint is timed, and how often each is opened.
 const PAGES: [(&str, &str); 4] = [
     ("/", "first paint of /"),
@@ -36,7 +36,7 @@ const PAGES: [(&str, &str); 4] = [
 ];
 const OPENED: usize = 7;
 
-/// Notes in the page how old each shown click is when the next frame is drawn.
+/// Records in the page the age of each shown click when the next frame is drawn.
 const WATCH: &str = "window.took = [];
 new MutationObserver((changes) => {
   const sent = changes.flatMap((change) => [...change.addedNodes])
@@ -48,14 +48,14 @@ new MutationObserver((changes) => {
   });
 }).observe(document.getElementById('live-list'), { childList: true });";
 
-/// What the browser says of the page that it has just loaded: milliseconds, then bytes.
+/// The browser's timings of the page that it has just loaded: milliseconds, then bytes.
 const PAINTED: &str = "const [page] = performance.getEntriesByType('navigation');
 const all = [page, ...performance.getEntriesByType('resource')];
 const sum = (of) => all.reduce((total, one) => total + of(one), 0);
 return [performance.getEntriesByName('first-contentful-paint')[0]?.startTime, page.responseEnd,
   page.loadEventEnd, sum((one) => one.transferSize), sum((one) => one.decodedBodySize), all.length];";
 
-/// Watches and opens pages, `runs` times; without a browser that is left out, and said.
+/// Watches and opens pages, `runs` times; says so if there is no browser.
 pub(crate) async fn run(runs: usize, table: &mut Table) -> Result<()> {
     let entry = |bench, who| Entry {
         bench,
@@ -133,7 +133,7 @@ async fn watch(browser: &Browser, up: &Up) -> Result<Vec<Figure>> {
     ])
 }
 
-/// How old the clicks are that a stream shows, in milliseconds.
+/// The ages of the clicks that a stream shows, in milliseconds.
 fn follow(
     client: reqwest::Client,
     url: String,
@@ -149,7 +149,7 @@ fn follow(
                 () = done.cancelled() => return Ok(took),
             };
             let now = clock::system().now().micros();
-            // What a chunk's end cuts in two is left out.
+            // A click that a chunk's end cuts in two is left out.
             let text = String::from_utf8_lossy(&chunk);
             for part in text.split(MARK).skip(1) {
                 let Some((micros, _)) = part.split_once('"') else {
@@ -164,7 +164,7 @@ fn follow(
 
 /// Waits until SQL counts all of them.
 async fn whole(client: &reqwest::Client, up: &Up, clicks: u64) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LAST_ROWS_TIMEOUT;
     loop {
         let asked = client.post(format!("{}/api/query", up.dashboard));
         let asked = asked.json(&json!({ "sql": "SELECT count(*) FROM clicks" }));
@@ -180,7 +180,7 @@ async fn whole(client: &reqwest::Client, up: &Up, clicks: u64) -> Result<()> {
     }
 }
 
-/// Opens a page as for the first time; the medians.
+/// Opens a page with an empty cache; returns the medians.
 async fn paint(browser: &Browser, up: &Up, path: &str) -> Result<Vec<Figure>> {
     browser
         .cdp("Network.setCacheDisabled", json!({ "cacheDisabled": true }))
@@ -189,7 +189,7 @@ async fn paint(browser: &Browser, up: &Up, path: &str) -> Result<Vec<Figure>> {
     for _ in 0..OPENED {
         browser.open(&format!("{}{path}", up.dashboard)).await?;
         let whole = |told: &Value| told[0].is_number() && told[2].as_f64() > Some(0.0);
-        let told = timeout(PATIENCE, browser.until(PAINTED, whole)).await??;
+        let told = timeout(LAST_ROWS_TIMEOUT, browser.until(PAINTED, whole)).await??;
         let told: [f64; 6] = serde_json::from_value(told)?;
         opened
             .iter_mut()
@@ -216,7 +216,7 @@ impl Sorted {
         Self(all)
     }
 
-    /// So many of a hundred are no greater.
+    /// The percentile: so many of a hundred are no greater.
     fn at(&self, share: usize) -> f64 {
         self.0[(self.0.len() * share / 100).min(self.0.len() - 1)]
     }

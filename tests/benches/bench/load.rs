@@ -1,4 +1,4 @@
-//! The load: wrk on the core of all else, with clicks of which no two are alike.
+//! The load: wrk on the core of everything else, with clicks of which no two are alike.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -12,25 +12,25 @@ use topic::clock;
 use crate::clicks::Clicks;
 use crate::peers;
 
-/// Enough that every group commit finds many that wait for it.
+/// So many that every group commit finds many requests waiting.
 pub(crate) const CONNECTIONS: u64 = 256;
-/// How many clicks the requests are made of; the load gives each request an id of its own.
+/// How many different clicks the requests use; the load gives each request an id of its own.
 const BODIES: u64 = 20_000;
 
 /// A load tool with its clicks.
 pub(crate) struct Load {
     bodies: NamedTempFile,
-    /// Of the next run, so that no two runs send the same ids.
+    /// The number of the next run, so that no two runs send the same ids.
     seed: u64,
 }
 
-/// What a run of the load saw.
+/// The result of a run.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answers {
     requests: u64,
     /// Answers of 400 and more.
     refused: u64,
-    /// Requests that had no answer: they may be in the topic.
+    /// Requests without an answer: they may be in the topic.
     unanswered: u64,
     seconds: f64,
     /// Latencies, in milliseconds.
@@ -39,12 +39,12 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// How many were taken.
+    /// How many were acknowledged.
     pub(crate) fn taken(&self) -> u64 {
         self.requests - self.refused
     }
 
-    /// How many a second were taken.
+    /// How many a second were acknowledged.
     #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
     pub(crate) fn rate(&self) -> f64 {
         self.taken() as f64 / self.seconds
@@ -63,8 +63,8 @@ impl Load {
         Ok(Self { bodies, seed: 0 })
     }
 
-    /// As fast as answers come, or with a rate as many a second as that, by a schedule that
-    /// does not wait for answers while a connection is free.
+    /// Sends as fast as answers come, or at a fixed rate by a schedule that does not wait for
+    /// answers while a connection is free.
     pub(crate) fn run(&mut self, url: &str, seconds: u64, rate: Option<f64>) -> Result<Answers> {
         self.seed += 1;
         let output = Command::new("wrk")
@@ -82,7 +82,7 @@ impl Load {
         let answers: Answers = serde_json::from_str(last).with_context(|| {
             format!("wrk says {said}{}", String::from_utf8_lossy(&output.stderr))
         })?;
-        // A refusal is quick: figures that hold some are no figures.
+        // Refusals are quick and would make the figures useless.
         ensure!(
             answers.taken() > 0 && answers.refused + answers.unanswered == 0,
             "not all were taken at {url}: {answers:?}"

@@ -1,5 +1,5 @@
-//! M1: what one process with every stage in it weighs, at rest and while clicks come for longer
-//! than the window reaches back: with few partitions and with many.
+//! M1: the memory of one process with all stages, at rest and while clicks come for longer than the
+//! window reaches back, with few partitions and with many.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::others::Others;
 use crate::table::{Entry, Figure, Table};
 use crate::terminal::say;
 
-/// A process that has just started is given so long to come to rest.
+/// How long a new process may take to come to rest.
 const REST: Duration = Duration::from_secs(5);
-/// How long clicks come: the window's minute, the half that append times may step back, and the
-/// time that the first batches take.
+/// How long clicks come: the window's minute, half a minute that append times may step back, and
+/// the time of the first batches.
 pub(crate) const LOADED: Duration = Duration::from_secs(110);
-/// When they have ended, for so long the process is left alone: the last batches are committed.
+/// How long the process is left alone afterwards: the last batches are committed.
 pub(crate) const AFTER: Duration = Duration::from_secs(20);
-/// How often it is weighed.
+/// How often its memory is read.
 const LOOK: Duration = Duration::from_secs(1);
 /// Partitions of the topic.
 pub(crate) const PARTITIONS: [&str; 3] = ["1", "4", "256"];
 
-/// Weighs it `runs` times with so many clicks a second, for each number of partitions.
+/// Measures it `runs` times with so many clicks a second, for each number of partitions.
 pub(crate) async fn run(rate: u64, runs: usize, table: &mut Table) -> Result<()> {
     for partitions in PARTITIONS {
         let mut entry = Entry {
@@ -100,7 +100,7 @@ async fn once(partitions: &str, rate: u64) -> Result<Vec<Figure>> {
     ])
 }
 
-/// What the databases say that they hold, in megabytes; their limits are `catalog.memory` and
+/// The memory that the databases report, in megabytes; their limits are `catalog.memory` and
 /// `catalog.query_memory`.
 async fn duckdb(client: &reqwest::Client, up: &Up) -> Result<f64> {
     let asked = client.get(format!("{}/metrics", up.dashboard));

@@ -1,9 +1,9 @@
 //! The benches, each beside its peers, in turn and in the same run:
 //! `make bench`, or `make bench BENCH="s1 --rows 200000 --runs 1"`.
 //!
-//! The subject and, in its turn, each peer has core 0; everything else (this process, Kafka,
-//! the load) has core 1. What is counted is CPU time, since a machine may be shared. No figure
-//! is kept before counts, and for the lake distinct ids, are right.
+//! The subject and, in its turn, each peer has core 0; everything else (this process, Kafka, the
+//! load) has core 1. CPU time is counted, since a machine may be shared. A figure is kept only if
+//! the counts, and for the lake the distinct ids, are right.
 
 mod arrival;
 mod audit;
@@ -64,13 +64,13 @@ struct Bench {
     /// How many clicks are followed to their rows
     #[arg(long, default_value_t = 300)]
     clicks: u32,
-    /// How many others come a second while L1 follows them, and M1 weighs
+    /// How many other clicks come a second during L1 and M1
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
     /// Another build of clickweir to compare with, in the place of S1's peers
     #[arg(long)]
     against: Option<PathBuf>,
-    /// Said by cargo to every bench
+    /// Passed by cargo to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -85,7 +85,7 @@ enum Which {
     Arrival,
     /// From a click to the dashboard's pixel, and how soon its pages paint
     L2,
-    /// What one process weighs while clicks come
+    /// The memory of one process while clicks come
     M1,
     /// How long the audits take
     Audit,
@@ -130,7 +130,7 @@ impl Bench {
     }
 
     async fn beside_peers(&self, table: &mut table::Table) -> Result<()> {
-        // What is started from here on begins on that core too.
+        // Processes that are started from here on begin on that core too.
         cores::pin(std::process::id(), cores::REST)?;
         let kafka = kafka::start().await.context("these benches need Kafka")?;
         ensure!(

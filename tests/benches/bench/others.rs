@@ -14,34 +14,34 @@ use crate::clicks::Clicks;
 /// How many clicks a body carries, and how many bodies may be under way.
 const BODY: u64 = 100;
 const SENDERS: u64 = 8;
-/// What a marked name begins with.
+/// The prefix of a marked name.
 pub(crate) const MARK: &str = "sent-";
-/// They are made for so many seconds at most.
+/// Clicks are made for so many seconds at most.
 const LONGEST: u64 = 600;
 
-/// Clicks that go on until they are told to end.
+/// Clicks that go on until they are stopped.
 pub(crate) struct Others {
     senders: Vec<JoinHandle<Result<u64>>>,
     done: CancellationToken,
     begun: Instant,
 }
 
-/// What came of them.
+/// Their result.
 pub(crate) struct Sent {
-    /// How many the edge took.
+    /// How many the edge acknowledged.
     pub(crate) clicks: u64,
     /// How many a second.
     pub(crate) rate: f64,
 }
 
 impl Others {
-    /// Sends `rate` clicks a second to an edge; none where that is 0.
+    /// Sends `rate` clicks a second to an edge; none if that is 0.
     pub(crate) fn start(client: &reqwest::Client, shop: &str, rate: u64) -> Self {
         Self::begin(client, shop, rate, |json| json)
     }
 
-    /// The same, the name of each product in them saying when its click was sent: [`MARK`], and
-    /// microseconds since 1970.
+    /// The same; the name of each product says when its click was sent: [`MARK`], and microseconds
+    /// since 1970.
     pub(crate) fn marked(client: &reqwest::Client, shop: &str, rate: u64) -> Self {
         Self::begin(client, shop, rate, mark)
     }
@@ -81,10 +81,9 @@ impl Others {
         }
     }
 
-    /// Ends them.
+    /// Stops the clicks.
     ///
-    /// # Errors
-    /// Where the edge did not take one.
+    /// # Errors If the edge did not acknowledge one.
     #[expect(clippy::cast_precision_loss, reason = "a count of clicks")]
     pub(crate) async fn end(self) -> Result<Sent> {
         self.done.cancel();
@@ -108,10 +107,10 @@ fn mark(json: String) -> String {
     format!(r#"{before}{NAME}{MARK}{now}"{after}"#)
 }
 
-/// Sends a request that the edge must take.
+/// Sends a request that the edge must acknowledge.
 ///
 /// # Errors
-/// Where it does not.
+/// If it does not.
 pub(crate) async fn taken(request: reqwest::RequestBuilder) -> Result<()> {
     let status = request.send().await?.status();
     ensure!(status == 202, "the edge answered {status}");

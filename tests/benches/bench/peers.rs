@@ -17,14 +17,14 @@ use crate::cores;
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(30);
 
-/// What a script tells of itself, as JSON in its last line.
+/// A script's report, as JSON in its last line.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Told {
     pub(crate) rows: u64,
     /// User and system, from after the imports on, in seconds.
     pub(crate) cpu: f64,
     pub(crate) wall: f64,
-    /// What was written.
+    /// The written bytes or files.
     pub(crate) bytes: u64,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn run(script: &str, arguments: &[&str]) -> Result<Told> {
     serde_json::from_str(last).with_context(|| format!("{script} says {last}"))
 }
 
-/// A server of somebody else's on loopback; it ends with this.
+/// A peer's server on loopback; it ends when this is dropped.
 pub(crate) struct Server {
     pub(crate) pid: u32,
     pub(crate) address: SocketAddr,
@@ -131,7 +131,7 @@ fn free() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Where a script of the load lies.
+/// The path of a script of the load.
 pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("benches/peers")

@@ -1,6 +1,6 @@
 //! Q1: ten questions that the dashboard asks, over lakes of more and more rows, beside DuckDB on
 //! ideal files: the same rows sorted by `occurred_at`, a file a day, nothing to list and no
-//! catalog. Both give the same numbers, or there is no figure.
+//! catalog. Both give the same numbers, or the bench fails.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,18 +19,18 @@ use crate::table::{Entry, Figure, Table, number};
 use crate::terminal::say;
 
 const DAY: i64 = 86_400_000_000;
-/// How often a question is asked; the figures are medians of that.
+/// How often each query runs; the figures are the medians.
 const ASKED: usize = 5;
 
 /// A question of the dashboard, and the SQL that asks the same of files (`t`).
 struct Question {
     said: &'static str,
-    /// Whether the rollups answer it alone.
+    /// True if the rollups alone answer it.
     rolled: bool,
     sql: String,
 }
 
-/// Asks lakes of each number of rows.
+/// Queries lakes of each number of rows.
 pub(crate) async fn run(sizes: &[u64], table: &mut Table) -> Result<()> {
     for &rows in sizes {
         of(rows, table).await?;

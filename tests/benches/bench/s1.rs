@@ -1,4 +1,5 @@
-//! S1: a topic on a real Kafka to Parquet with ZSTD(3), exactly once; and who else does that.
+//! S1: a topic on a real Kafka to Parquet with ZSTD(3), exactly once, beside peers that do the
+//! same.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,16 +20,15 @@ use crate::{cores, topics};
 
 /// The figure that is compared.
 const COMPARED: &str = "rows per CPU-second";
-/// What we aim at: three times the best peer that reads Kafka, on a machine like those that
-/// CI has.
+/// The target: three times the best peer that reads Kafka, on a machine like CI's.
 const TARGET: f64 = 280_000.0;
-/// How often the lake is asked how far it is.
+/// How often the lake's progress is read.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a run may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+const RUN_TIMEOUT: Duration = Duration::from_secs(600);
 const PINNED: &str = "alone on core 0, Kafka on core 1";
 
-/// A topic that is full, the same clicks in a file, and how many they are.
+/// A filled topic, the same clicks in a file, and their number.
 struct Work<'k> {
     kafka: &'k Kafka,
     name: String,
@@ -37,7 +37,7 @@ struct Work<'k> {
     rows: u64,
 }
 
-/// A peer's script, and how it says of itself what it did.
+/// A peer's script, and its description.
 struct Peer {
     script: &'static str,
     who: &'static str,
@@ -74,8 +74,8 @@ const PEERS: [Peer; 3] = [
     },
 ];
 
-/// Fills a topic, and lets everybody in turn carry it into Parquet.
-/// With `against` that other build of clickweir takes the peers' turns.
+/// Fills a topic, and lets each subject in turn carry it into Parquet. With `against` that other
+/// build of clickweir replaces the peers.
 pub(crate) async fn run(
     kafka: &Kafka,
     rows: u64,
@@ -177,7 +177,7 @@ impl<'k> Work<'k> {
                 "TOPIC__URL",
                 &format!("kafka://{}/{}", self.kafka.brokers(), self.name),
             )
-            // The default again: a place of the tests is quicker.
+            // The default again: a test's place has a shorter one.
             .with("SINK__MAX_AGE", "10s");
         let mut at: sink::S3 = tests::defaults::section("lake", &[])?;
         at.url = format!("file:{}", place.path().join("data/lake").display());
@@ -189,11 +189,14 @@ impl<'k> Work<'k> {
         process.line_after("from ")?;
         let (mut cpu, mut busy, mut looked) = (0.0, Duration::ZERO, begun);
         while self.committed(&lake).await? < self.rows {
-            ensure!(begun.elapsed() < PATIENCE, "the lake is not there in time");
+            ensure!(
+                begun.elapsed() < RUN_TIMEOUT,
+                "the lake is not there in time"
+            );
             sleep(LOOK).await;
             let (before, now) = (cpu, Instant::now());
             cpu = usage::cpu(pid)?;
-            // Idle is who waits for the age of the last batches.
+            // The process is idle while it waits for the age of the last batches.
             if cpu - before > 0.1 * LOOK.as_secs_f64() {
                 busy += now - looked;
             }
@@ -217,7 +220,7 @@ impl<'k> Work<'k> {
         Ok(figures)
     }
 
-    /// How many offsets the lake has.
+    /// How many offsets the lake holds.
     async fn committed(&self, lake: &Lake) -> Result<u64> {
         let Some(ledger) = lake.ledger().await? else {
             return Ok(0);

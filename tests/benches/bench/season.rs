@@ -32,7 +32,7 @@ const VISIT: u64 = 12;
 const COUNTRIES: [&str; 12] = [
     "DE", "FR", "US", "GB", "IN", "BR", "JP", "ES", "IT", "NL", "PL", "SE",
 ];
-const PATIENCE: Duration = Duration::from_secs(60);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Writes it.
 pub(crate) async fn write(lake: &Lake, rows: u64) -> Result<()> {
@@ -75,7 +75,7 @@ async fn partition_of(
         let (topic, conf) = (identity.clone(), configuration.clone());
         let mut batch = Batch::new(topic, conf, partition, Offset(first), at, false);
         let mut dice = StdRng::seed_from_u64(hour << 8 | u64::from(partition.0));
-        // Who is here in this hour comes from the visitors of a month, and most come once.
+        // This hour's visitors are drawn from those of a month, and most come once.
         let visits = (end - first) / VISIT + 1;
         let among = (rows / VISIT / 3).max(1) * (hour / 720 + 1);
         let here: Vec<u64> = (0..visits).map(|_| dice.random_range(0..among)).collect();
@@ -110,7 +110,7 @@ async fn partition_of(
             batch.push(&row);
         }
         let sealed = tokio::task::spawn_blocking(move || batch.seal()).await?;
-        lake.commit(sealed, 1, PATIENCE).await?;
+        lake.commit(sealed, 1, COMMIT_TIMEOUT).await?;
         if partition.0 == 0 && hour % 240 == 239 {
             say(&format!("  … {} of {DAYS} days", (hour + 1) / 24));
         }
@@ -119,7 +119,7 @@ async fn partition_of(
     Ok(())
 }
 
-/// What is said of the products.
+/// The properties of the products.
 struct Texts {
     products: Vec<String>,
     names: Vec<String>,

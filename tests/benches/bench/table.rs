@@ -1,4 +1,4 @@
-//! What was measured, as a table of Markdown.
+//! The measurements as a Markdown table.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use crate::terminal::say;
 /// One measured number.
 pub(crate) struct Figure {
     pub(crate) value: f64,
-    /// What is counted: `rows per CPU-second`.
+    /// The unit: `rows per CPU-second`.
     pub(crate) of: &'static str,
 }
 
-/// A subject or a peer: who it is, how it was run, and the figures of each run, of which the
-/// first is the one that is compared.
+/// A subject or a peer: its name, how it ran, and the figures of each run, of which the first is
+/// compared.
 pub(crate) struct Entry {
     pub(crate) bench: &'static str,
     pub(crate) who: &'static str,
     /// Whose CPU was counted.
     pub(crate) counted: &'static str,
-    /// What was on which core.
+    /// The cores of the processes.
     pub(crate) pinned: &'static str,
     pub(crate) backend: &'static str,
     pub(crate) acknowledged: &'static str,
@@ -26,7 +26,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Keeps a run's figures, and says them to whoever waits.
+    /// Keeps a run's figures and prints them.
     pub(crate) fn note(&mut self, turn: usize, run: Vec<Figure>) {
         let shown: Vec<String> = run
             .iter()
@@ -70,7 +70,7 @@ impl Entry {
     }
 }
 
-/// All of them, and what follows.
+/// All entries and comparisons.
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) entries: Vec<Entry>,
@@ -112,7 +112,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// Whole thousands with commas, small numbers with their parts.
+/// Large numbers with commas, small ones with decimals.
 pub(crate) fn number(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.1}");

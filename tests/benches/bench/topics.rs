@@ -14,10 +14,10 @@ use topic::{Open, Topic, clock};
 
 use crate::clicks::Clicks;
 
-/// How many deliveries may be on their way: less than half of `topic.queue`.
+/// How many deliveries may be in flight: less than half of `topic.queue`.
 const AHEAD: usize = 30_000;
 
-/// Opens a topic with the default settings; it is made where it is not there.
+/// Opens a topic with the default settings, and makes it if it is missing.
 pub(crate) async fn open(url: &str) -> Result<Arc<dyn Topic>> {
     let config: topic::Config = section("topic", &[("url", url)])?;
     let with = Open {
@@ -36,8 +36,8 @@ pub(crate) async fn records(topic: &dyn Topic) -> Result<u64> {
         .sum())
 }
 
-/// Fills a topic with so many clicks as the edge does, one click a body, and writes the
-/// same clicks into a file, one a line.
+/// Fills a topic with so many clicks, as the edge does for one click a body, and writes the same
+/// clicks into a file, one a line.
 pub(crate) async fn fill(topic: &dyn Topic, rows: u64, file: &Path) -> Result<()> {
     let clock = clock::system();
     let clicks = Clicks::new(rows, clock.now());
@@ -48,8 +48,8 @@ pub(crate) async fn fill(topic: &dyn Topic, rows: u64, file: &Path) -> Result<()
         let click = clicks.click(number);
         lines.write_all(click.json.as_bytes())?;
         lines.write_all(b"\n")?;
-        // The user agent is in the click, as a shop's own server sends it: so the file holds
-        // what the topic does.
+        // The user agent is in the click, as a shop's own server sends it, so the file and the
+        // topic hold the same.
         let facts = EdgeFacts {
             format: "native",
             source: "http",

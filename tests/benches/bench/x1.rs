@@ -23,12 +23,12 @@ use crate::table::{Entry, Figure, Table};
 use crate::terminal::say;
 use crate::topics;
 
-const PATIENCE: Duration = Duration::from_secs(300);
+const RUN_TIMEOUT: Duration = Duration::from_secs(300);
 const COMPARED: &str = "rows per CPU-second";
-/// Exactly once may cost so much.
+/// The target: how much exactly once may cost.
 const TARGET: f64 = 0.05;
 
-/// How large the objects get, and what that is called.
+/// The size of the objects, and its name.
 const SIZES: [(&str, &str, &str); 2] = [
     (
         "1000000",
@@ -72,7 +72,7 @@ pub(crate) async fn run(records: u64, runs: usize, table: &mut Table) -> Result<
 struct Work<'a> {
     topic: &'a Arc<dyn Topic>,
     records: u64,
-    /// None for a folder.
+    /// `None` for a folder.
     s3: Option<&'a S3Server>,
     /// `sink.max_rows`.
     rows: &'a str,
@@ -110,9 +110,9 @@ impl Work<'_> {
         let lake = self.lake(&folder, conditional)?;
         let group = format!("x1-{}", folder.path().display());
         let (begun, cpu) = (Instant::now(), usage::cpu(std::process::id())?);
-        // Old enough that a slow moment changes no object; the last ones wait for it.
+        // So old that a slow moment changes no object; the last ones wait for it.
         let sink = [("max_rows", self.rows), ("max_age", "5s")];
-        land(self.topic, &lake, &group, &sink, PATIENCE).await?;
+        land(self.topic, &lake, &group, &sink, RUN_TIMEOUT).await?;
         let seconds = begun.elapsed().as_secs_f64();
         let cpu = usage::cpu(std::process::id())? - cpu;
         let (mut rows, mut objects) = (0, 0);
@@ -139,7 +139,7 @@ impl Work<'_> {
                 Arc::new(s3.store(&name.to_string_lossy())?)
             }
         };
-        // Both go through the decorator, which fails nothing.
+        // Both go through the decorator, which causes no fault.
         let store = Faulty::new(store, 0, 0);
         let store = if conditional {
             store

@@ -1,5 +1,5 @@
-//! Those who make trouble: the killer, the freezer, the operator; and the keeper, who starts
-//! again what ended. They stop when the faults do.
+//! The actors that cause faults: the killer, the freezer, the operator; and the keeper, which
+//! restarts what ended. They stop when the faults do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Keeps two workers of the lake's group at work, faults or not.
+    /// Keeps two workers of the lake's group running.
     pub async fn keep(self: Arc<Self>) {
         loop {
             while self.workers.alive(Some(GROUP)).len() < 2 {
@@ -44,12 +44,12 @@ impl Stage {
         }
     }
 
-    /// Makes trouble of one kind or another every few seconds.
+    /// Causes a random fault every few seconds.
     pub async fn trouble(self: Arc<Self>) {
         while !self.dice.is_calm() {
             sleep(self.dice.millis(300..3_000)).await;
             let stage = self.clone();
-            // Each trouble has its own course; several may run at once.
+            // Each fault is a task of its own; several may run at once.
             match self.dice.number(0..20) {
                 0..5 => self.kill(),
                 5 => drop(tokio::spawn(stage.freeze())),
@@ -128,7 +128,7 @@ impl Stage {
         }
     }
 
-    /// One that shares no group with the others, and so believes that all is its own.
+    /// A worker in a group of its own, which believes that it owns all partitions.
     async fn stray(self: Arc<Self>) {
         if self
             .workers
@@ -172,7 +172,7 @@ impl Stage {
         server.clock.turn(-day);
     }
 
-    /// The leaders' clock is behind for a while, by less than may be.
+    /// Sets the leaders' clock back for a while, by less than the permitted step.
     async fn turn_leader_clock(self: Arc<Self>) {
         let behind = i64::try_from(self.dice.number(1..8)).expect("it is small") * 1_000_000;
         self.dice.struck(Fault::BrokerClockBack);
@@ -198,8 +198,8 @@ impl Stage {
         }
     }
 
-    /// Retention goes up to where the lake's newest object begins; or, rarely, beyond the
-    /// lake's end, which an operator accepts after a while.
+    /// Trims the topic up to the begin of the lake's newest object; or, rarely, beyond the lake's
+    /// end, which an operator accepts after a while.
     async fn expire(self: Arc<Self>) {
         let marks = self.workers.brokers.marks();
         let partitions: Vec<Partition> = marks.keys().copied().collect();
@@ -229,7 +229,7 @@ impl Stage {
         of_it.map(|name| name.first).max()
     }
 
-    /// What `clickweir gap accept` does, until it is done or there is no gap.
+    /// Does what `clickweir gap accept` does, until it succeeds or there is no gap.
     pub async fn accept_gap(&self, partition: Partition) {
         let lake = lake(&self.workers.bucket, &Arc::new(Process::default()), None);
         loop {

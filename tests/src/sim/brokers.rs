@@ -20,7 +20,7 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// About how many bytes a fetch answers with.
 const FETCH_BYTES: usize = 4 << 20;
 
-/// A partition: everything that was ever appended, and from where it is still kept.
+/// A partition: all records that were ever appended, and the first one that is kept.
 #[derive(Debug, Default)]
 struct Log {
     low: u64,
@@ -72,7 +72,7 @@ impl Brokers {
         })
     }
 
-    /// For this long nothing is written.
+    /// Writes nothing for this long.
     pub fn stall(&self, time: Duration) {
         *self.stalled.lock() = Instant::now() + time;
     }
@@ -84,7 +84,7 @@ impl Brokers {
         names.iter().for_each(|name| self.balance(name));
     }
 
-    /// Makes retention take all below `low`.
+    /// Lets retention take the records below `low`.
     pub fn trim(&self, partition: Partition, low: Offset) {
         let mut logs = self.logs.lock();
         let log = &mut logs[partition.0 as usize];
@@ -94,14 +94,14 @@ impl Brokers {
         self.changed.notify_waiters();
     }
 
-    /// Deletes the topic and makes it anew under its name: the offsets begin again.
+    /// Deletes the topic and makes it anew under its name; offsets begin at 0 again.
     pub fn recreate(&self) {
         for log in self.logs.lock().iter_mut() {
             *log = Log::default();
         }
     }
 
-    /// Appends records of somebody else's to a partition.
+    /// Appends foreign records to a partition.
     pub fn refill(&self, partition: Partition, records: u64) {
         let mut logs = self.logs.lock();
         let log = &mut logs[partition.0 as usize];
@@ -117,7 +117,7 @@ impl Brokers {
         }
     }
 
-    /// What each partition holds.
+    /// The offsets that each partition holds.
     #[must_use]
     pub fn marks(&self) -> BTreeMap<Partition, Watermarks> {
         let mark = |log: &Log| Watermarks {
@@ -130,7 +130,7 @@ impl Brokers {
             .collect()
     }
 
-    /// Every record that was ever appended, also those that retention took.
+    /// Every record that was ever appended, including those that retention took.
     #[must_use]
     pub fn history(&self) -> Vec<Vec<Record>> {
         let logs = self.logs.lock();
@@ -175,7 +175,7 @@ impl Brokers {
         placed
     }
 
-    /// Sends an append on its way; the receiver hears of it when it has landed.
+    /// Sends an append; the receiver is notified when it has landed.
     pub(super) fn send(
         self: &Arc<Self>,
         drafts: Vec<Draft>,
@@ -196,7 +196,7 @@ impl Brokers {
                 let until = *brokers.stalled.lock();
                 tokio::time::sleep_until(until).await;
             }
-            // A writer that is gone hears nothing.
+            // The writer may be gone.
             let _ = landed.send(brokers.land(drafts));
         });
         answer
@@ -212,7 +212,7 @@ impl Brokers {
         found.map_or(Offset(log.high), |record| record.offset)
     }
 
-    /// Up to `limit` of what is kept at or after `from`.
+    /// Up to `limit` kept records at or after `from`.
     pub(super) fn read(&self, partition: Partition, from: Offset, limit: usize) -> Vec<Record> {
         let logs = self.logs.lock();
         let log = &logs[partition.0 as usize];
@@ -248,7 +248,7 @@ impl Brokers {
         self.balance(group);
     }
 
-    /// Sends away the members of this process, whose session has run out.
+    /// Evicts the members of this process, whose session has run out.
     pub fn evict(self: &Arc<Self>, process: &Arc<Process>) {
         let mut names = Vec::new();
         for (name, group) in self.groups.lock().iter_mut() {
@@ -259,7 +259,7 @@ impl Brokers {
         names.iter().for_each(|name| self.balance(name));
     }
 
-    /// Sets what the group is said to have read, or deletes it.
+    /// Sets the group's reported offsets to arbitrary ones, or deletes them.
     pub fn reset_offsets(&self, group: &str) {
         let marks = self.marks();
         if let Some(group) = self.groups.lock().get_mut(group) {

@@ -1,4 +1,4 @@
-//! Chance, in one place: every choice of a seed, which faults strike, and how often they did.
+//! Every random choice of a seed: which faults strike, and how often they did.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -80,18 +80,18 @@ faults! {
     CatalogLost "the catalog is deleted and made anew",
 }
 
-/// A bug of the protocol, planted by a decorator: the suite must find it.
+/// A protocol bug, planted by a decorator: the suite must find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     /// The conditional create is a plain put.
     PlainPut,
-    /// "Already there" is taken for "created": the object is not read.
+    /// "Already there" counts as "created": the object is not read.
     ReplyGuessed,
     /// The next create is sent while one is unresolved.
     CreateAhead,
-    /// The group's offset is believed, not the lake's tip.
+    /// Reading resumes at the group's offset, not at the lake's tip.
     GroupBelieved,
-    /// Objects are registered without a look at the end before them.
+    /// Objects are registered without a check of the end before them.
     Unchained,
 }
 
@@ -117,7 +117,7 @@ pub struct Dice {
 }
 
 impl Dice {
-    /// The choices of a seed. It wants a runtime, whose time it measures.
+    /// The choices of a seed. Needs a runtime, whose time it measures.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -129,7 +129,7 @@ impl Dice {
         }
     }
 
-    /// Choices without faults: for the suites that the models must pass.
+    /// Choices without faults, for the suites that the models must pass.
     #[must_use]
     pub fn without_faults() -> Self {
         let dice = Self::new(0);
@@ -148,7 +148,7 @@ impl Dice {
         (end > 0).then(|| &among[usize::try_from(self.number(0..end)).expect("it is an index")])
     }
 
-    /// True in so many of a thousand cases.
+    /// Returns true in so many of a thousand cases.
     pub fn chance(&self, per_mille: u64) -> bool {
         self.number(0..1_000) < per_mille
     }
@@ -158,7 +158,8 @@ impl Dice {
         Duration::from_millis(self.number(range))
     }
 
-    /// Whether the fault strikes, in so many of a thousand cases while faults last; counted.
+    /// Returns true if the fault strikes, in so many of a thousand cases while faults last, and
+    /// counts it.
     pub fn strikes(&self, fault: Fault, per_mille: u64) -> bool {
         let strikes = !self.is_calm() && self.chance(per_mille);
         if strikes {
@@ -179,25 +180,25 @@ impl Dice {
         self.struck.lock().clone()
     }
 
-    /// From now on there are no faults.
+    /// Ends all faults.
     pub fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
     }
 
-    /// Whether there are no faults.
+    /// Returns true if there are no faults.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
     }
 
-    /// Writes what happened, and when, into the seed's trace.
+    /// Adds an event and its time to the seed's trace.
     pub fn note(&self, what: &impl Hash) {
         let mut trace = self.trace.lock();
         self.started.elapsed().hash(&mut *trace);
         what.hash(&mut *trace);
     }
 
-    /// A digest of all that was noted: equal where two runs were.
+    /// A digest of the trace: equal if two runs were equal.
     #[must_use]
     pub fn trace(&self) -> u64 {
         self.trace.lock().finish()

@@ -69,7 +69,7 @@ impl Group {
         self.release(id);
         if let Some(mailbox) = self.members.get_mut(&id) {
             mailbox.evicted = true;
-            // What it was told and has not heard is void.
+            // Events that it has not taken are void.
             mailbox.events.clear();
         }
         let (ack, _nobody_waits) = Revocation::channel();

@@ -19,7 +19,7 @@ pub(super) struct Member {
     group: String,
     id: u64,
     assigned: BTreeMap<Partition, Position>,
-    /// The partition that was read last: the next one has its turn.
+    /// The partition that was read last: the next one is served next.
     last: Option<Partition>,
     bug: Option<Bug>,
 }
@@ -140,7 +140,7 @@ impl Reader for Member {
             Some(Bug::GroupBelieved) => believed().unwrap_or(offset),
             _ => offset,
         };
-        // One that was revoked meanwhile: the event says so.
+        // The partition may have been revoked meanwhile: an event says so.
         let Some(position) = self.assigned.get_mut(&partition) else {
             return Ok(());
         };

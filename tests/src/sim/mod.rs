@@ -1,13 +1,13 @@
-//! A seeded simulation: a shop, its topic, its workers and its lake in one thread and in
-//! virtual time, with faults; and an auditor who knows what the lake should hold.
+//! A seeded simulation: a shop, its topic, its workers and its lake in one thread and in virtual
+//! time, with faults; and an auditor that knows what the lake should hold.
 //!
-//! Real are the edge's `accept`, the transformer's loop, batch, seal, commit, tips, hand-over,
-//! ledger and crawl. Models are the topic ([`brokers`], which passes the topic's own suite), the
-//! store ([`store`], which passes the object store's) and the catalog's tables. Every choice
+//! The edge's `accept`, the transformer's loop, batch, seal, commit, tips, hand-over, ledger and
+//! crawl are real. The topic ([`brokers`], which passes the topic's own suite), the store
+//! ([`store`], which passes the object store's) and the catalog's tables are models. Every choice
 //! comes from one [`Dice`], so a seed replays exactly.
 //!
-//! Nothing here is a part of the product: faults, kills and planted bugs are decorators of
-//! what the product is handed.
+//! Nothing here is a part of the product: faults, kills and planted bugs are decorators of the
+//! components that the product takes as parameters.
 
 pub mod actors;
 pub mod brokers;

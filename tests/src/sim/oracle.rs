@@ -1,5 +1,5 @@
-//! The auditor of the simulation: from everything that was ever appended it knows what the
-//! lake must hold, and compares, offset by offset. It shares no code with the transformer.
+//! The auditor of the simulation: it derives from all appended records what the lake must hold, and
+//! compares offset by offset. It shares no code with the transformer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use topic::{Offset, Partition, Record};
 enum Fate {
     Row(u128),
     Letter,
-    /// Of the record at `twin`; where retention had taken that, it may be what it is itself.
+    /// A duplicate of the record at `twin`, or a row if retention had taken that.
     Duplicate {
         twin: u64,
         id: u128,
@@ -26,7 +26,7 @@ enum Fate {
     },
 }
 
-/// What the auditor counted and found.
+/// The auditor's counts and violations.
 #[derive(Debug, Default)]
 pub struct Verdict {
     /// Records of the topic.
@@ -45,11 +45,11 @@ pub struct Verdict {
     pub lost: u64,
     /// Rows beyond what the lake should hold.
     pub doubled: u64,
-    /// Where an invariant does not hold, in words.
+    /// Violations of the invariants, in words.
     pub violations: Vec<String>,
 }
 
-/// How the transformer was told to look for duplicates.
+/// The transformer's window for duplicates.
 #[derive(Debug, Clone, Copy)]
 pub struct Twins {
     /// In microseconds of append time.
@@ -58,7 +58,7 @@ pub struct Twins {
     pub records: u64,
 }
 
-/// What a record says of itself: its id, and whether it can be a row.
+/// A record's id, and whether it can be a row.
 fn read(record: &Record) -> (u128, bool) {
     let value = record
         .value
@@ -98,7 +98,7 @@ fn fates(history: &[Record], twins: Twins) -> BTreeMap<u64, Fate> {
     fates
 }
 
-/// An object as it lies in the lake.
+/// An object of the lake.
 struct Found {
     name: ObjectName,
     footer: Footer,
@@ -106,10 +106,10 @@ struct Found {
     letters: BTreeSet<u64>,
 }
 
-/// Reads every object, by a reader of its own, and holds it against the topic's history.
+/// Reads every object with a reader of its own and compares it with the topic's history.
 ///
 /// # Panics
-/// Where the store, which is without faults now, does not answer.
+/// If the store, which is without faults now, does not answer.
 pub async fn audit(
     lake: &Lake,
     store: &dyn ObjectStore,
@@ -203,10 +203,7 @@ fn ids(object: &Bytes) -> BTreeMap<u64, u128> {
         {
             let id = u128::from_be_bytes(ids.value(row).try_into().expect("an id has 16 bytes"));
             let again = found.insert(*offset, id);
-            assert!(
-                again.is_none(),
-                "offset {offset} stands in one object twice"
-            );
+            assert!(again.is_none(), "offset {offset} is in one object twice");
         }
     }
     found
@@ -314,7 +311,7 @@ impl Verdict {
         }
     }
 
-    /// What an operator accepted as lost is not missed.
+    /// Offsets that an operator accepted as lost are not missed.
     fn give_up(
         &mut self,
         history: &[Record],

@@ -1,5 +1,5 @@
-//! A process of the simulation: it can be killed at any of its awaits, frozen, and cut from
-//! what it talks to. And the wall clocks of machines, which may be wrong.
+//! A process of the simulation: it can be killed at any of its awaits, frozen, and cut from the
+//! brokers or the store. And the machines' wall clocks, which may be wrong.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use topic::Timestamp;
 use topic::clock::Clock;
 
-/// How a process is.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Life {
     dead: bool,
@@ -18,7 +18,7 @@ struct Life {
     cut: [bool; 2],
 }
 
-/// What a process talks to.
+/// What a process is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
     /// The brokers.
@@ -27,22 +27,22 @@ pub enum Link {
     Store,
 }
 
-/// How long a process waits before it believes that a link is cut.
+/// How long a process waits before it takes a link for cut.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A process.
 #[derive(Debug, Default)]
 pub struct Process {
     life: Mutex<Life>,
-    /// Wakes in the order of waiting; a watch channel would wake in an order of its own chance.
+    /// Wakes in the order of waiting; a watch channel would wake in a random order.
     changed: Notify,
-    /// How many awaits it has left, where somebody has counted them; 0 for no count.
+    /// How many awaits it has left before it dies; 0 if it has no limit.
     left: AtomicU64,
 }
 
 impl Process {
-    /// An await of this process: it may die here; while it is frozen it goes no further, and
-    /// the dead never do.
+    /// An await of this process: it may die here. A frozen process waits, and a dead one waits for
+    /// ever.
     pub async fn pass(&self) {
         let left = self.left.load(Ordering::Relaxed);
         self.left.store(left.saturating_sub(1), Ordering::Relaxed);
@@ -52,7 +52,7 @@ impl Process {
         self.until(|life| !life.dead && !life.frozen).await;
     }
 
-    /// Waits, and is told that the link is cut. False where it is not.
+    /// Waits for the time-out and returns true if the link is cut.
     pub async fn is_cut(&self, link: Link) -> bool {
         let cut = self.life.lock().cut[link as usize];
         if cut {
@@ -76,20 +76,20 @@ impl Process {
         self.until(|life| life.dead).await;
     }
 
-    /// Whether it is neither dead nor frozen.
+    /// Returns true if it is neither dead nor frozen.
     #[must_use]
     pub fn runs(&self) -> bool {
         let life = *self.life.lock();
         !life.dead && !life.frozen
     }
 
-    /// Whether it is dead.
+    /// Returns true if it is dead.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.life.lock().dead
     }
 
-    /// Freezes it, or lets it go on.
+    /// Freezes the process or resumes it.
     pub fn freeze(&self, frozen: bool) {
         self.set(|life| life.frozen = frozen);
     }
@@ -115,11 +115,11 @@ impl Process {
     }
 }
 
-/// A wall clock over the runtime's time: it begins where it is set, and may be set anew.
+/// A wall clock over the runtime's time, which can be set.
 #[derive(Debug)]
 pub struct WallClock {
     started: Instant,
-    /// What it shows at the start, in microseconds of UTC.
+    /// Its time at the runtime's start, in microseconds of UTC.
     begins: AtomicI64,
 }
 

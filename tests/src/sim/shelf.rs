@@ -1,5 +1,5 @@
-//! The catalog of the simulation: the product's crawler, and a fold of what it registers in
-//! memory instead of tables. It can be killed in a run, and lost.
+//! The catalog of the simulation: the product's crawler, with memory in the place of tables. It can
+//! be killed during a run, and lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::store::Bucket;
 use super::worker::lake;
 use super::{Bug, Dice, Fault};
 
-/// What is registered, and what was wrong on the way.
+/// The registered objects, and the violations.
 pub struct Shelf {
     lake: Lake,
     dice: Arc<Dice>,
@@ -52,7 +52,7 @@ impl Shelf {
             let full = self.dice.chance(50);
             match timeout(patience, self.run(&mut crawler, full)).await {
                 Ok(true) => self.check().await,
-                // Its memory went with it; what is registered stays.
+                // Its memory is lost with it; the registered objects stay.
                 Ok(false) | Err(_) => crawler = self.start(),
             }
         }
@@ -62,7 +62,7 @@ impl Shelf {
         Crawler::new(self.lake.clone(), self.registered.lock().clone())
     }
 
-    /// One run; false where the lake did not answer.
+    /// Crawls once. Returns false if the lake did not answer.
     async fn run(&self, crawler: &mut Crawler, full: bool) -> bool {
         if self.bug == Some(Bug::Unchained) {
             return self.run_unchained().await;
@@ -79,7 +79,7 @@ impl Shelf {
         true
     }
 
-    /// A planted bug's way: what a list shows is registered.
+    /// A planted bug: registers whatever a list shows.
     async fn run_unchained(&self) -> bool {
         let Ok(files) = self.lake.files(None).await else {
             return false;

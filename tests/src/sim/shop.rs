@@ -1,5 +1,5 @@
-//! The shop of the simulation: edges that accept clicks, and clients that send them until
-//! they hear that they were taken, keep their own lists, and sometimes send again.
+//! The shop of the simulation: edges that accept clicks, and clients that send each click until it
+//! is acknowledged, keep their own lists, and sometimes send again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::process::WallClock;
 use super::{Dice, Fault, Process};
 
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(8);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
 const FACTS: EdgeFacts<'_> = EdgeFacts {
     format: "native",
@@ -51,7 +51,7 @@ impl Server {
         }
     }
 
-    /// A request: 2xx, or not.
+    /// Sends a request. Returns true if the answer is 2xx.
     async fn post(&self, body: Bytes) -> bool {
         self.process.pass().await;
         let Ok(accepted) = self.edge.accept(&FACTS, body) else {
@@ -63,7 +63,7 @@ impl Server {
     }
 }
 
-/// The shop's clients and what they know.
+/// The shop's clients and their lists.
 pub struct Shop {
     dice: Arc<Dice>,
     servers: Mutex<Vec<Arc<Server>>>,
@@ -73,7 +73,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// A shop that answers at these edges.
+    /// A shop with these edges.
     #[must_use]
     pub fn open(dice: Arc<Dice>, servers: Vec<Server>) -> Arc<Self> {
         Arc::new(Self {
@@ -90,7 +90,7 @@ impl Shop {
         self.servers.lock().clone()
     }
 
-    /// Another edge in the place of that one.
+    /// Replaces an edge.
     pub fn replace(&self, place: usize, server: Server) {
         self.servers.lock()[place] = Arc::new(server);
     }
@@ -101,13 +101,13 @@ impl Shop {
         self.acknowledged.lock().clone()
     }
 
-    /// Whether every click that was made has its answer.
+    /// Returns true if every click that was made has its answer.
     #[must_use]
     pub fn is_served(&self) -> bool {
         *self.open.lock() == 0
     }
 
-    /// One client: looks around, and clicks, until there are no faults any more.
+    /// One client: pauses and clicks until the faults end.
     pub async fn visit(self: Arc<Self>, client: u64) {
         let mut clicks = 0;
         while !self.dice.is_calm() {
@@ -168,7 +168,7 @@ impl Shop {
         loop {
             let servers = self.servers();
             let server = self.dice.pick(&servers).expect("the shop has an edge");
-            let answer = timeout(PATIENCE, server.post(body.clone())).await;
+            let answer = timeout(ANSWER_TIMEOUT, server.post(body.clone())).await;
             if answer.unwrap_or(false) && !self.dice.strikes(Fault::HttpReplyLost, 20) {
                 return;
             }
@@ -182,7 +182,7 @@ fn id(client: u64, n: u64) -> u128 {
     (u128::from(client) << 64) | u128::from(n)
 }
 
-/// An id as a client writes it, and as the lake keeps it.
+/// An id as a client writes it and as the lake stores it.
 fn uuid(id: u128) -> String {
     let digits = format!("{id:032x}");
     let (a, rest) = digits.split_at(8);

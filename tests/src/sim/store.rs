@@ -1,7 +1,7 @@
 //! The store of the simulation: an object store in memory with a network before it.
 //!
-//! Without faults it is what the object store's own suite asks for. A request that was sent
-//! lands whether or not its sender lives.
+//! Without faults it passes the object store's own suite. A request that was sent lands even if its
+//! sender dies.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,14 +28,14 @@ use super::{Bug, Dice, Fault, Link, Process};
 /// A request's way, in milliseconds.
 const WAY: Range<u64> = 1..30;
 
-/// The store's own side: what is stored, and what it does not show yet.
+/// The store's state: its objects, and those that it does not show yet.
 #[derive(Debug)]
 pub struct Bucket {
     inner: InMemory,
     dice: Arc<Dice>,
-    /// From when on an object is found, and from when on it is listed.
+    /// The time from which an object is found, and from which it is listed.
     shown: Mutex<BTreeMap<Path, (Instant, Instant)>>,
-    /// Until when every request is denied.
+    /// The time until which every request is denied.
     denied: Mutex<Instant>,
 }
 
@@ -61,15 +61,14 @@ impl Bucket {
         })
     }
 
-    /// From now on and for this long the credentials are not believed.
+    /// Denies every request for this long.
     pub fn deny(&self, time: Duration) {
         *self.denied.lock() = Instant::now() + time;
     }
 
-    /// All that is stored, by path.
+    /// All objects, by path.
     ///
-    /// # Panics
-    /// Never: it is in memory.
+    /// # Panics Never: the store is in memory.
     pub async fn contents(&self) -> Vec<(String, Bytes)> {
         let all: Vec<ObjectMeta> = self
             .inner
@@ -90,7 +89,7 @@ impl Bucket {
         Instant::now() < *self.denied.lock()
     }
 
-    /// Sends a put on its way; the receiver hears of it when it has landed.
+    /// Sends a put; the receiver is notified when it has landed.
     fn send(
         self: &Arc<Self>,
         location: &Path,
@@ -107,13 +106,13 @@ impl Bucket {
             if done.is_ok() {
                 bucket.hide(location);
             }
-            // A sender that is gone hears nothing.
+            // The sender may be gone.
             let _ = landed.send(done);
         });
         answer
     }
 
-    /// Whether and how long what was just stored is not shown.
+    /// Draws for how long a new object is not shown.
     fn hide(&self, location: Path) {
         let now = Instant::now();
         let mut shown = (now, now);
@@ -142,7 +141,7 @@ impl Bucket {
             .is_none_or(|(_, listed)| *listed <= Instant::now())
     }
 
-    /// What lies below a prefix and is listed.
+    /// The listed objects below a prefix.
     async fn listed(&self, prefix: Option<&Path>) -> Result<Vec<ObjectMeta>> {
         let all: Vec<ObjectMeta> = self.inner.list(prefix).try_collect().await?;
         let listed = |meta: &ObjectMeta| self.is_listed(&meta.location);
@@ -166,7 +165,7 @@ fn failed(what: &str) -> Error {
 }
 
 impl Client {
-    /// A request's way to the store.
+    /// Carries a request to the store.
     async fn request(&self) -> Result<()> {
         self.process.pass().await;
         if self.process.is_cut(Link::Store).await {
@@ -182,7 +181,7 @@ impl Client {
         }
     }
 
-    /// The answer's way back; it is lost where the link is cut.
+    /// Carries the answer back; it is lost if the link is cut.
     async fn answer<T>(&self, answer: Result<T>) -> Result<T> {
         self.process.pass().await;
         if self.process.is_cut(Link::Store).await {
@@ -191,7 +190,7 @@ impl Client {
         answer
     }
 
-    /// A conditional create, as a store that fails answers it.
+    /// A conditional create, as a failing store answers it.
     async fn create(
         &self,
         location: &Path,
@@ -228,7 +227,7 @@ impl Client {
         landed
     }
 
-    /// A planted bug's way: sent again and again in the background, taken for done.
+    /// A planted bug: the create is retried in the background and counts as done.
     fn create_ahead(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> PutResult {
         let client = Self {
             bucket: self.bucket.clone(),
@@ -237,7 +236,7 @@ impl Client {
         };
         let location = location.clone();
         tokio::spawn(async move {
-            // Until it is created, or somebody else's object stands there.
+            // Until it is created, or another object has its name.
             while let Err(error) = client
                 .put_opts(&location, payload.clone(), opts.clone())
                 .await
@@ -253,7 +252,7 @@ impl Client {
     }
 }
 
-/// What a planted bug takes for the store's answer.
+/// The answer that a planted bug assumes.
 fn taken_for_done() -> PutResult {
     PutResult {
         e_tag: None,

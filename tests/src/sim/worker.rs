@@ -17,20 +17,20 @@ use super::{Bug, Dice, Process};
 
 /// The group that the lake's workers share.
 pub const GROUP: &str = "clickweir";
-/// After so much silence the brokers give a member's partitions away.
+/// The session time-out: after so much silence the brokers reassign a member's partitions.
 pub const SESSION: Duration = Duration::from_secs(6);
 
 /// A worker.
 pub struct Worker {
     /// Its process.
     pub process: Arc<Process>,
-    /// What it tells of itself.
+    /// Its status.
     pub status: Arc<Status>,
     group: String,
     stop: CancellationToken,
 }
 
-/// All workers, and what they run on.
+/// All workers and their environment.
 pub struct Workers {
     /// The brokers.
     pub brokers: Arc<Brokers>,
@@ -131,7 +131,7 @@ impl Workers {
         }
     }
 
-    /// The workers that live, of the lake's group or of any.
+    /// The living workers, of one group or of all (`None`).
     #[must_use]
     pub fn alive(&self, group: Option<&str>) -> Vec<Arc<Worker>> {
         let running = self.running.lock();
@@ -143,7 +143,7 @@ impl Workers {
         running.iter().filter(wanted).cloned().collect()
     }
 
-    /// Why workers ended that should not have.
+    /// The errors of workers that ended unexpectedly.
     #[must_use]
     pub fn failed(&self) -> Vec<String> {
         self.failed.lock().clone()
@@ -151,12 +151,12 @@ impl Workers {
 }
 
 impl Worker {
-    /// Tells it to let go and to end.
+    /// Asks it to release its partitions and to end.
     pub fn leave(&self) {
         self.stop.cancel();
     }
 
-    /// Whether it works for the lake's own group.
+    /// Returns true if its group is not the lake's own.
     #[must_use]
     pub fn is_astray(&self) -> bool {
         self.group != GROUP

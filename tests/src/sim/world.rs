@@ -32,7 +32,7 @@ const TURN: i64 = 1_795_384_800_000_000;
 const SERVERS: u64 = 2;
 const CLIENTS: u64 = 5;
 
-/// What a seed came to.
+/// The result of a seed.
 #[derive(Debug)]
 pub struct Report {
     /// How often each kind of fault struck.
@@ -41,18 +41,18 @@ pub struct Report {
     pub verdict: Verdict,
     /// How many clicks were acknowledged.
     pub acknowledged: u64,
-    /// A digest of all that happened, and when.
+    /// A digest of all events and their times.
     pub trace: u64,
-    /// What the store holds, by path.
+    /// The store's objects, by path.
     pub stored: Vec<(String, Bytes)>,
     /// The paths that the catalog registered, in order.
     pub registered: Vec<String>,
 }
 
-/// Plays a seed, on this thread, in virtual time; with a bug, where one is planted.
+/// Plays a seed on this thread in virtual time, perhaps with a planted bug.
 ///
 /// # Panics
-/// Where the runtime cannot be made.
+/// If the runtime cannot be made.
 #[must_use]
 pub fn play(seed: u64, bug: Option<Bug>) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -119,7 +119,7 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
         clock,
         edge,
     });
-    // What retention takes before a lake is founded is not the lake's to keep.
+    // Records that retention takes before the lake is founded are not the lake's to keep.
     let sight = lake(&bucket, &Arc::new(Process::default()), None);
     let new = LakeId::new(7);
     while sight.found(&identity, BTreeMap::new(), new).await.is_err() {}
@@ -139,7 +139,7 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     );
     dice.calm_down();
     let recovered = recover(&stage).await;
-    // A list may lag for the last time, and the crawler comes by every few seconds.
+    // A list may lag once more, and the crawler runs every few seconds.
     sleep(Duration::from_secs(60)).await;
     let mut report = judge(&stage, &shelf, twins).await;
     report.verdict.violations.extend(workers.failed());
@@ -224,8 +224,8 @@ async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins) -> Report {
     }
 }
 
-/// The topic is deleted and made anew under its name, with fewer records than the lake has
-/// seen or with more: every partition must stop and say so. What is wrong, in words.
+/// Deletes the topic and makes it anew under its name, with fewer records than the lake has seen or
+/// with more: every partition must stop and say so. Returns the violations.
 async fn recreate(stage: &Stage) -> Vec<String> {
     let Workers {
         brokers,
@@ -256,7 +256,7 @@ async fn recreate(stage: &Stage) -> Vec<String> {
         names.any(|name| name.partition == *partition)
     };
     let mut wrong = Vec::new();
-    // A partition of which the lake holds nothing is as good as new.
+    // A partition without objects in the lake is like a new one.
     let new = |(path, _): &&(String, u64)| {
         let name = ObjectName::parse(path);
         name.is_none_or(|name| held(&name.partition))

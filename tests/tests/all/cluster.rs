@@ -1,4 +1,4 @@
-//! The same way on a real Kafka and a real S3 server, every role a process of its own.
+//! A click's way on a real Kafka and a real S3 server, with every role in a process of its own.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn goes_its_way(cluster: &Cluster) {
             .unwrap(),
         json!(2)
     );
-    // Each row's record is where the row says, and says what the client said.
+    // Each row's record is where the row says, and holds what the client sent.
     let row = "SELECT \"partition\" || ' ' || \"offset\" FROM clicks WHERE action = 'buy'";
     let row = roles.dashboard.place.ask(row).unwrap();
     let (partition, offset) = row.as_str().unwrap().split_once(' ').unwrap();
@@ -81,7 +81,7 @@ async fn goes_its_way(cluster: &Cluster) {
         (&record["offset"].to_string()[..], &record["value"]["click"]),
         (offset, &said)
     );
-    // A catalog of another process, made now, is equal: here nobody owns one yet.
+    // A new catalog of another process is equal: in this place no process owns one yet.
     let elsewhere = cluster.place();
     let sum =
         "SELECT count(*) || '/' || bit_xor(hash(event_id, \"offset\", occurred_at)) FROM clicks";
@@ -156,7 +156,7 @@ async fn fault_16_members_killed_frozen_and_sent_home_lose_and_double_nothing() 
                 cluster.commit_since(&before, why).await.unwrap();
                 restarts.push(since.elapsed());
             }
-            // Now and then the next kill comes while the group still settles.
+            // Sometimes the next kill comes while the group still rebalances.
             _ => member.start_again().unwrap(),
         }
     }
@@ -164,7 +164,8 @@ async fn fault_16_members_killed_frozen_and_sent_home_lose_and_double_nothing() 
     for frozen in 0..2 {
         let member = &mut roles.transformers[frozen];
         member.process.signal("STOP").unwrap();
-        // Past its session, or else its own partitions would not go on.
+        // It waits for the session time-out, or else the killed member's partitions would not go
+        // on.
         cluster.all_commit("while one is frozen").await.unwrap();
         member.process.signal("CONT").unwrap();
         cluster.all_commit("when it was woken").await.unwrap();

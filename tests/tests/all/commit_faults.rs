@@ -1,5 +1,5 @@
-//! Workers that come, go and overlap, over a store that fails: the lake must hold every
-//! record once. And a suite that cannot fail proves nothing: a planted bug must be caught.
+//! Workers that come, go and overlap, over a store that fails: the lake must hold every record
+//! once. A planted bug must be caught, since a suite that cannot fail proves nothing.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -84,8 +84,8 @@ pub(crate) fn worker(
     lake: &Lake,
     group: &str,
 ) -> (CancellationToken, Arc<Status>, Running) {
-    // Batches of two sizes: where two groups both believe that they own a partition, their
-    // objects begin alike and end elsewhere.
+    // Batches of two sizes: if two groups both believe that they own a partition, their objects
+    // begin at the same offset and end at different ones.
     let max_rows = if group == ZOMBIE { 61 } else { 97 };
     let sink = json!({
         "max_age": "20ms", "max_bytes": "64MiB", "max_rows": max_rows, "max_memory": "96MiB",
@@ -139,8 +139,8 @@ async fn audited(topic: &dyn Topic, lake: &Lake) -> Audit {
         .unwrap()
 }
 
-/// Runs workers over a store whose creates fail, until nothing is pending. Gives the verdict and
-/// how many faults there were.
+/// Runs workers over a store whose creates fail, until nothing is pending. Returns the verdict and
+/// the number of faults.
 async fn play(store: Arc<dyn ObjectStore>, seed: u64, unconditional: bool) -> (Audit, u64) {
     let folder = tempfile::tempdir().unwrap();
     let topic = topic(folder.path().to_str().unwrap(), PARTITIONS).await;
@@ -152,7 +152,7 @@ async fn play(store: Arc<dyn ObjectStore>, seed: u64, unconditional: bool) -> (A
     let injected = faulty.injected();
     let location = Location::Folder(PathBuf::from("/simulated"));
     let lake = Lake::new(Arc::new(faulty), location.clone());
-    // The auditor's own sight is not disturbed.
+    // The auditor reads without faults.
     let sight = Lake::new(store, location);
     let lows = topic
         .watermarks()
@@ -188,10 +188,10 @@ async fn play(store: Arc<dyn ObjectStore>, seed: u64, unconditional: bool) -> (A
     }
     for (stop, _, running) in workers {
         stop.cancel();
-        // An aborted worker has no answer; the others end well or by the hand-over's bound.
+        // An aborted worker has no result; the others end in order or by the hand-over's time-out.
         let _ended = running.await;
     }
-    // What was delayed lands now.
+    // Delayed creates land now.
     tokio::time::sleep(Duration::from_millis(500)).await;
     (
         audited(topic.as_ref(), &sight).await,
@@ -199,7 +199,7 @@ async fn play(store: Arc<dyn ObjectStore>, seed: u64, unconditional: bool) -> (A
     )
 }
 
-/// Plays a seed, whose verdict must be clean; how many faults there were.
+/// Plays a seed, whose verdict must be clean; returns the number of faults.
 async fn survives(store: Arc<dyn ObjectStore>, seed: u64) -> u64 {
     let name = store.to_string();
     let (verdict, injected) = play(store, seed, false).await;
@@ -286,7 +286,7 @@ async fn a_slow_store_makes_no_small_objects() {
         verdict = audited(topic.as_ref(), &lake).await;
     }
     assert!(verdict.clean(), "{verdict:?}");
-    // Two that fill the budget, and what came of age.
+    // Two that fill the budget, and those that reached their age.
     let objects = lake.files(None).await.unwrap().len();
     assert!(objects <= 8, "{objects} objects");
     stop.cancel();

@@ -1,5 +1,5 @@
-//! What happens between the edge and its topic: a 2xx is durable, and what has none is sent
-//! again and stands once.
+//! Faults between the edge and its topic: a 2xx is durable, and a click without one is sent again
+//! and is in the lake once.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep};
 
 /// `topic.append_timeout` of these edges.
 const APPEND: Duration = Duration::from_secs(2);
-/// What an answer may take beyond that on a loaded machine.
+/// How much longer an answer may take on a loaded machine.
 const SLACK: Duration = Duration::from_secs(4);
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An edge that meets the broker through a door, and the rest of the way behind it.
+/// An edge that reaches the broker through a proxy, and all roles behind it.
 struct Stage {
     cluster: Cluster,
     door: &'static Proxy,
@@ -47,14 +47,14 @@ impl Stage {
 
     /// Sends a click until it is acknowledged, as a client does.
     async fn retry(&self, click: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while post(&self.edge.url, click.to_owned()).await.0 != 202 {
             assert!(Instant::now() < deadline, "it is taken in the end");
             sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// The lake holds the click once, and so often it was left out as a duplicate.
+    /// The lake holds the click once, and counted so many duplicates of it.
     async fn once(self, id: &str, duplicates: u64) {
         let place = &self.dashboard.place;
         let verdict = place.settled().await.unwrap();
@@ -89,9 +89,9 @@ async fn fault_01_an_edge_killed_before_the_append_has_promised_nothing() {
     assert!(!asked.is_finished(), "no answer before the topic has it");
     stage.edge.process.kill().unwrap();
     assert!(asked.await.unwrap().is_err(), "no 2xx was sent");
-    // What was on its way is lost with the connection.
+    // Requests in flight are lost with the connection.
     stage.door.set(Link::Reset);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while stage.door.cut() == 0 {
         assert!(Instant::now() < deadline, "the connection is cut");
         sleep(Duration::from_millis(20)).await;
@@ -120,7 +120,7 @@ async fn fault_02_an_edge_killed_between_append_and_answer_leaves_one_click() {
     };
     let (warm, twice) = ("fault-02-warm", "fault-02-twice");
     stage.retry(&click(warm)).await;
-    // What is asked on the open connection comes through, its reply does not.
+    // A request on the open connection comes through, its reply does not.
     stage.door.set(Link::DropReply);
     let (url, body) = (stage.edge.url.clone(), click(twice));
     let asked = tokio::spawn(
@@ -141,7 +141,7 @@ async fn fault_02_an_edge_killed_between_append_and_answer_leaves_one_click() {
 
 /// Waits until the topic holds so many records.
 async fn appended(stage: &Stage, count: u64) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     loop {
         let verdict = stage.dashboard.place.audit().unwrap();
         if verdict["acknowledged"] == count {
@@ -184,7 +184,7 @@ async fn fault_04_a_stalled_topic_is_503_in_time_and_memory_stays_flat() {
     let mut asked = tokio::task::JoinSet::new();
     let note = "x".repeat(50_000);
     for number in 0..400 {
-        // 0.2 MB each, 80 MB together: eighty times what the queue takes.
+        // 0.2 MB each, 80 MB together: eighty times the queue's limit.
         let clicks: Vec<_> = (0..4)
             .map(|one| json!({ "id": format!("fault-04-{number}-{one}"), "note": note }))
             .collect();
@@ -224,7 +224,7 @@ async fn fault_04_a_stalled_topic_is_503_in_time_and_memory_stays_flat() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_05_a_broker_that_stands_still_is_503_and_found_again() {
-    /// How long it stands; longer than every time-out on the way to it.
+    /// How long the broker is stopped: longer than every time-out on the way to it.
     const AWAY: Duration = Duration::from_secs(30);
     let (Some(kafka), Some(s3)) = (kafka::start_behind(&[]).await, s3::shared().await) else {
         return;
@@ -240,7 +240,7 @@ async fn fault_05_a_broker_that_stands_still_is_503_and_found_again() {
         let asked = Instant::now();
         let (status, answer) = post(&roles.producer.url, click("fault-05-refused")).await;
         assert_eq!(status, 503, "{answer}");
-        // Those that wait for their append have its time; later ones are told at once.
+        // Requests whose append is under way wait for its time-out; later ones are refused at once.
         if since.elapsed() > 4 * APPEND + SLACK {
             slowest = slowest.max(asked.elapsed());
         }
@@ -250,7 +250,7 @@ async fn fault_05_a_broker_that_stands_still_is_503_and_found_again() {
     let (since, before) = (Instant::now(), clients.acknowledged());
     while clients.acknowledged() == before {
         assert!(
-            since.elapsed() < PATIENCE,
+            since.elapsed() < WAIT_TIMEOUT,
             "the edge finds the broker again"
         );
         sleep(Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! From a browser's request to a row, a dead letter, a proof: the embedded defaults.
+//! From a browser's request to a row, a dead letter and a proof, with the embedded defaults.
 
 use std::fs;
 use std::path::PathBuf;
@@ -259,7 +259,7 @@ async fn input_34_what_was_asked_in_sql_is_in_the_log() {
     assert_eq!(asked.send().await.unwrap().status(), 200);
     let asked = place.run(&["query", "SELECT 39 + 3"]).unwrap();
     assert!(asked.status.success());
-    // Whoever goes away is told of as well.
+    // A client that goes away is logged as well.
     let endless =
         "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range * b.range = -1";
     let asked = client.post(format!("{url}/api/query"));
@@ -363,8 +363,8 @@ fn files(place: &Place, folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Lets this process, and so those that it starts, have so many files open; why not, where
-/// the machine does not let it.
+/// Raises the limit of open files for this process and its children; returns why not, if the
+/// machine refuses.
 fn open_files(count: usize) -> Option<String> {
     let asked = Command::new("prlimit")
         .args(["--pid", &std::process::id().to_string()])
@@ -390,7 +390,7 @@ async fn input_16_five_thousand_idle_connections_harm_nobody_and_are_let_go() {
         streams.push(TcpStream::connect(address).await.unwrap());
     }
     assert_eq!(post(&up.shop, r#"{"action":"view"}"#).await.0, 202);
-    // 5 s is what a head may take.
+    // A request's head may take 5 s.
     let all_let_go = timeout(Duration::from_secs(20), async {
         for stream in &mut streams {
             let mut answer = Vec::new();

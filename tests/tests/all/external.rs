@@ -1,4 +1,4 @@
-//! Data that others keep: joined with the clicks, and no harm where it is damaged or gone.
+//! External data, joined with the clicks; damaged or missing files do no harm.
 
 use std::fs;
 use std::time::Duration;
@@ -48,7 +48,7 @@ async fn fault_47_corrupt_objects_of_a_foreign_tree_are_quarantined() {
     let config = format!("[[external]]\nname = \"strange\"\npath = {bad:?}\n");
     fs::write(place.path().join("clickweir.toml"), config).unwrap();
     let up = place.up(&[]).unwrap();
-    // One whose end is damaged, and one that only a look at all its pages finds out.
+    // One with a damaged end, and one whose damage only a read of all its pages finds.
     let found = "SELECT count(*) FROM external_objects WHERE reason <> '' AND
         (path LIKE '%/PARQUET-1481.parquet' OR path LIKE '%/ARROW-GH-47662.parquet')";
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -63,7 +63,7 @@ async fn fault_47_corrupt_objects_of_a_foreign_tree_are_quarantined() {
         said.contains("quarantined") && said.contains("PARQUET-1481"),
         "{said}"
     );
-    // What others wrote wrongly and this engine reads is shown where it fits.
+    // Malformed values of others that this engine reads are shown if they fit the column.
     let shown = "SELECT sum(\"rows\")::BIGINT FROM external_objects WHERE reason IS NULL";
     let rows = place.ask("SELECT count(*) FROM strange").unwrap();
     assert_eq!(rows, place.ask(shown).unwrap());
@@ -111,7 +111,7 @@ async fn a_table_of_a_server_is_copied_and_its_password_is_told_nobody() {
     let sum = "SELECT sum(n)::BIGINT FROM goods WHERE price = n / 4 AND sizes[2] = n + 1
         AND (facts->>'a') = '1' AND listed <= now() AND id IS NOT NULL";
     until(sum, json!(12_502_500)).await;
-    // It is copied again where it has changed, and else not written.
+    // It is copied again if it has changed, and else not written.
     let copies = "SELECT count(*) FROM external_runs WHERE name = 'goods' AND \"found\" = 1";
     assert_eq!(place.ask(copies).unwrap(), json!(1));
     server
@@ -133,7 +133,7 @@ async fn a_table_of_a_server_is_copied_and_its_password_is_told_nobody() {
     ] {
         assert!(place.ask(&sql).is_err(), "{sql}");
     }
-    // Where the server is gone the copy stays, and the runs tell why it is old.
+    // If the server is gone, the copy stays, and the runs say why it is old.
     let why = "SELECT count(*) > 0 FROM external_runs WHERE name = 'locked'
         AND contains(detail, 'password authentication failed')";
     until(why, json!(true)).await;

@@ -1,4 +1,4 @@
-//! Real files, counted by others: what the lake must hold of them.
+//! Real files with known counts: the lake must hold exactly those.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const RETAIL: [(&str, &str); 9] = [
     ("count(*) FILTER (price <= 0)", "2517"),
 ];
 
-/// The counts of a lake that must hold online_retail, whole and once.
+/// The counts of a lake that must hold online_retail completely and once.
 pub(crate) async fn holds_online_retail(place: &Place) {
     let verdict = place.settled().await.unwrap();
     assert_eq!(
@@ -39,7 +39,7 @@ pub(crate) async fn holds_online_retail(place: &Place) {
             .unwrap();
         assert_eq!(found, json!(count), "{what}");
     }
-    // What repeats apart from its identity: the twins are real sales.
+    // Rows that repeat apart from their identity: the twins are real sales.
     let twins = "SELECT (count(*) - count(DISTINCT (order_id, product_id, product_name, quantity,
         occurred_at, price, user_id, country)))::VARCHAR FROM clicks";
     assert_eq!(place.ask(twins).unwrap(), json!("5268"));
@@ -82,7 +82,7 @@ pub(crate) async fn imports_online_retail(place: &Place) {
     replays_online_retail(place, arrived);
 }
 
-/// Replays it all, and tells how fast beside the live way, which took so long.
+/// Replays it all, and prints how fast that was beside the live import.
 fn replays_online_retail(place: &Place, arrived: Duration) {
     let since = Instant::now();
     let all = [

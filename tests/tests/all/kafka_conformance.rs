@@ -12,7 +12,7 @@ use tests::kafka::{self, Kafka};
 use topic::conformance::{self, Fixture};
 use topic::{Config, Open, Topic, clock};
 
-/// Opens the topic of `config`, making it where it is not there.
+/// Opens the topic of `config`, and makes it if it is missing.
 pub(crate) async fn open(config: &Config) -> Arc<dyn Topic> {
     let with = Open {
         clock: clock::system(),
@@ -69,7 +69,7 @@ impl Fixture for OnKafka {
     }
 
     async fn expire(&mut self, topic: &Arc<dyn Topic>) -> bool {
-        // What retention does, at once: the records before an offset go.
+        // Does at once what retention does: removes the records before an offset.
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", self.kafka.brokers())
             .create()

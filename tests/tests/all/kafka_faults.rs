@@ -1,4 +1,4 @@
-//! What a broker and its groups do to a reader and a writer.
+//! Faults of a broker and its groups, as a reader and a writer meet them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use topic::{AppendError, Config, Draft, Event, Offset, Partition, Reader, Record
 use crate::commit_faults::worker;
 use crate::kafka_conformance::{fresh, open};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn draft(key: &str, value: usize) -> Draft {
     Draft {
@@ -26,9 +26,9 @@ fn draft(key: &str, value: usize) -> Draft {
     }
 }
 
-/// The client's part: tries until it is acknowledged.
+/// Tries until it is acknowledged, as a client does.
 async fn acknowledged(topic: &Arc<dyn Topic>, drafts: &[Draft]) -> usize {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     let mut tries = 0;
     loop {
         tries += 1;
@@ -58,7 +58,7 @@ async fn read_on(
     mut enough: impl FnMut(&[(Partition, Record)], usize) -> bool,
 ) -> Vec<(Partition, Record)> {
     let (mut all, mut owned) = (Vec::new(), 0);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while !enough(&all, owned) {
         let left = deadline.saturating_duration_since(Instant::now());
         let event = tokio::time::timeout(left, reader.next())
@@ -80,7 +80,7 @@ async fn read_on(
                 }
             }
             Ok(Event::Revoked { partitions, ack }) => {
-                // Those of an earlier call are not counted here.
+                // Records of an earlier call are not counted here.
                 owned = owned.saturating_sub(partitions.len());
                 ack.acknowledge();
             }
@@ -103,7 +103,7 @@ async fn fault_11_a_broker_that_is_killed_and_comes_back_keeps_order_and_doubles
     }
     let mut config = fresh(&kafka, 2);
     // Longer than the broker is away: then the producer's own retries are what is tested.
-    config.append_timeout = PATIENCE;
+    config.append_timeout = WAIT_TIMEOUT;
     let topic = open(&config).await;
     let mut reader = topic.reader("fault-11").expect("a reader");
     let mut tips = BTreeMap::new();
@@ -177,7 +177,7 @@ async fn a_seek_holds_although_the_broker_answers_late() {
     assert_eq!(first[0].1.offset, Offset(1_990));
     // Beyond the end nothing may be read silently, least of all from the beginning.
     reader.seek(Partition(0), Offset(5_000)).expect("a seek");
-    let told = tokio::time::timeout(PATIENCE, reader.next())
+    let told = tokio::time::timeout(WAIT_TIMEOUT, reader.next())
         .await
         .expect("told in time");
     assert!(
@@ -195,10 +195,10 @@ async fn a_member_that_never_answers_loses_its_partitions_and_the_rest_goes_on()
     let mut first = topic.reader("deaf").expect("a reader");
     let mut tips = BTreeMap::new();
     read_on(&mut first, &mut tips, |_, owned| owned == 4).await;
-    // From here on the first never reads its events, so it never acknowledges.
+    // From here on the first member reads no events, so it never acknowledges.
     let mut second = topic.reader("deaf").expect("a reader");
     read_on(&mut second, &mut BTreeMap::new(), |_, owned| owned == 2).await;
-    // And then it dies.
+    // Then it dies.
     tokio::task::spawn_blocking(move || drop(first))
         .await
         .expect("it goes");
@@ -213,7 +213,7 @@ async fn invariant_10_a_loop_that_does_not_read_is_waited_for_and_misses_nothing
     };
     let topic = open(&fresh(kafka, 1)).await;
     let writer = topic.writer().expect("a writer");
-    // 25 MB, three times what the hand-over holds.
+    // 25 MB, three times the hand-over's limit.
     let value = vec![b'x'; 50_000];
     for _ in 0..COUNT / 5 {
         let drafts = vec![
@@ -232,8 +232,8 @@ async fn invariant_10_a_loop_that_does_not_read_is_waited_for_and_misses_nothing
     let mut reader = topic.reader("slow").expect("a reader");
     let mut tips = BTreeMap::new();
     let mut all = read_on(&mut reader, &mut tips, |all, _| !all.is_empty()).await;
-    // As a loop whose store is away: longer than the polling thread waits before it
-    // pauses, and it must go on polling meanwhile.
+    // Like a loop whose store is away: longer than the polling thread waits before it pauses. It
+    // must go on polling meanwhile.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let before = all.len();
     all.extend(
@@ -277,7 +277,7 @@ async fn input_33_a_damaged_batch_stops_its_partition_and_no_other() {
     let Some(segment) = kafka.segment(&name, 0) else {
         return;
     };
-    // Four batches in each partition, of records that anybody can count.
+    // Four batches of numbered records in each partition.
     let mut counts = BTreeMap::<Partition, u64>::new();
     let mut number = 0;
     while counts.len() < 2 || counts.values().any(|count| *count < 4) {
@@ -291,7 +291,7 @@ async fn input_33_a_damaged_batch_stops_its_partition_and_no_other() {
 
     let mut reader = topic.reader("damaged").expect("a reader");
     let (mut read, mut told) = (BTreeMap::<Partition, Vec<u64>>::new(), None);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while told.is_none()
         || read.get(&Partition(1)).map(Vec::len) < Some(counts[&Partition(1)] as usize)
     {
@@ -377,7 +377,7 @@ async fn brokers_that_are_just_starting_are_waited_for() {
     tokio::time::sleep(START).await;
     assert!(!opening.is_finished(), "it waits");
     door.set(Link::Pass);
-    let topic = tokio::time::timeout(PATIENCE, opening).await;
+    let topic = tokio::time::timeout(WAIT_TIMEOUT, opening).await;
     let topic = topic.expect("in time").expect("no panic");
     assert_eq!(topic.watermarks().await.expect("watermarks").len(), 1);
 }
@@ -399,7 +399,7 @@ async fn fault_50_a_member_that_can_never_join_ends_with_the_remedy() {
         Location::Folder("/simulated".into()),
     );
     let (_stop, _status, running) = worker(&topic, &lake, "fault-50");
-    let ended = tokio::time::timeout(PATIENCE, running).await;
+    let ended = tokio::time::timeout(WAIT_TIMEOUT, running).await;
     let ended = ended.expect("it ends by itself").expect("no panic");
     let error = ended.expect_err("a refusal").to_string();
     for part in [
@@ -422,9 +422,9 @@ async fn delete(kafka: &Kafka, topic: &str) {
     assert!(deleted.expect("an answer")[0].is_ok());
 }
 
-/// Where the lake's partition ends, and why it goes no further.
+/// The end of the lake's partition, and why it stopped.
 async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while !is().await {
         assert!(Instant::now() < deadline, "in time: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -458,8 +458,8 @@ async fn fault_12_a_topic_that_was_made_anew_stops_its_partition_with_a_sentence
     delete(kafka, &topic.identity().topic).await;
     drop(topic);
 
-    // As long as the old one, and shorter: the time of the lake's last record tells the one,
-    // the end of the topic the other.
+    // As long as the old topic, and shorter: the time of the lake's last record gives away the
+    // first, the end of the topic the second.
     for (count, sentence) in [(30, "was appended at"), (5, "the lake ends at 20")] {
         let mut anew = None;
         until("the broker lets go of the name", async || {

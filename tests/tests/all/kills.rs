@@ -1,4 +1,4 @@
-//! Kills: whatever was acknowledged is in the lake, once.
+//! Kills: every acknowledged click is in the lake once.
 
 use std::time::Duration;
 

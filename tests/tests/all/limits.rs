@@ -1,4 +1,4 @@
-//! Bounds: file descriptors, memory, a consumer that falls behind.
+//! Limits: file descriptors, memory, a consumer that falls behind.
 
 use std::process::Command;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sends to the edge over a connection that is kept: the answer's status.
+/// Sends to the edge over an open connection; returns the answer's status.
 async fn sends(client: &reqwest::Client, edge: &str) -> u16 {
     let request = client
         .post(format!("{edge}/v1/events"))
@@ -33,7 +33,7 @@ async fn fault_38_an_edge_out_of_file_descriptors_serves_who_is_there_and_recove
     let edge = Role::edge(place).unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     assert_eq!(sends(&client, &edge.url).await, 202);
-    // The folder of its descriptors tells how many it has open.
+    // The folder of its descriptors shows how many are open.
     let pid = edge.process.id();
     let open = || {
         std::fs::read_dir(format!("/proc/{pid}/fd"))
@@ -59,10 +59,14 @@ async fn fault_38_an_edge_out_of_file_descriptors_serves_who_is_there_and_recove
     }
     let since = Instant::now();
     while open() < limit {
-        assert!(since.elapsed() < PATIENCE, "{} of {limit} are open", open());
+        assert!(
+            since.elapsed() < WAIT_TIMEOUT,
+            "{} of {limit} are open",
+            open()
+        );
         sleep(Duration::from_millis(20)).await;
     }
-    // The embedded topic may need a file just now: then it says so, and takes nothing.
+    // The embedded topic may need a file at this moment: then it says so, and takes nothing.
     let status = sends(&client, &edge.url).await;
     assert!([202, 503].contains(&status), "{status}");
     let cpu = edge.process.cpu().unwrap();
@@ -72,10 +76,10 @@ async fn fault_38_an_edge_out_of_file_descriptors_serves_who_is_there_and_recove
         spent < 1.0,
         "it does not spin while it cannot accept: {spent} s of 2 s"
     );
-    // Idle connections are let go after 5 s, and so everybody has a turn.
+    // Idle connections are closed after 5 s, so every client gets its turn.
     for stream in &mut idle {
         let mut told = Vec::new();
-        let turn = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut told));
+        let turn = tokio::time::timeout(WAIT_TIMEOUT, stream.read_to_end(&mut told));
         let _ended = turn.await.expect("each is let go in time");
     }
     let (status, answer) = post(&edge.url, r#"{"action":"view"}"#).await;
@@ -94,7 +98,7 @@ async fn fault_38_an_edge_out_of_file_descriptors_serves_who_is_there_and_recove
 async fn fault_38_two_hundred_and_fifty_six_busy_partitions_keep_to_one_budget() {
     const PARTITIONS: usize = 256;
     const CLICKS: usize = 200_000;
-    /// What one body may carry.
+    /// The bytes of one body.
     const BODY: usize = 2_000;
     let Some(cluster) = Cluster::shared("wide").await else {
         return;
@@ -122,10 +126,10 @@ async fn fault_38_two_hundred_and_fifty_six_busy_partitions_keep_to_one_budget()
         let since = Instant::now();
         // So many partitions at once may keep one broker busy for a while.
         while post(&roles.producer.url, clicks.clone()).await.0 != 202 {
-            assert!(since.elapsed() < PATIENCE, "it is taken in the end");
+            assert!(since.elapsed() < WAIT_TIMEOUT, "it is taken in the end");
         }
     }
-    let deadline = Instant::now() + 3 * PATIENCE;
+    let deadline = Instant::now() + 3 * WAIT_TIMEOUT;
     while roles.dashboard.lag().await != Some(0) {
         assert!(Instant::now() < deadline, "all of it is committed");
         sleep(Duration::from_millis(500)).await;
@@ -165,13 +169,13 @@ async fn fault_40_a_consumer_that_falls_behind_is_told_and_catches_up_within_its
     let (since, acknowledged) = (Instant::now(), clients.acknowledged());
     while clients.acknowledged() < acknowledged + 10_000 {
         assert!(
-            since.elapsed() < PATIENCE,
+            since.elapsed() < WAIT_TIMEOUT,
             "the edge takes clicks all the same"
         );
         sleep(Duration::from_millis(50)).await;
     }
     while roles.dashboard.lag().await.is_none_or(|lag| lag < 5_000) {
-        assert!(since.elapsed() < 2 * PATIENCE, "the lag is told");
+        assert!(since.elapsed() < 2 * WAIT_TIMEOUT, "the lag is reported");
         sleep(Duration::from_millis(100)).await;
     }
     let behind = roles.dashboard.lag().await;
@@ -187,7 +191,7 @@ async fn fault_40_a_consumer_that_falls_behind_is_told_and_catches_up_within_its
     worker.signal("CONT").unwrap();
     let since = Instant::now();
     while roles.dashboard.lag().await != Some(0) {
-        assert!(since.elapsed() < 2 * PATIENCE, "it catches up");
+        assert!(since.elapsed() < 2 * WAIT_TIMEOUT, "it catches up");
         sleep(Duration::from_millis(100)).await;
     }
     let grown = usage::peak(worker.id()).unwrap() - before;

@@ -1,5 +1,5 @@
-//! Brokers, partitions and members that come and go under load: nothing is lost, nothing
-//! stands twice, one visitor's clicks keep their order.
+//! Brokers, partitions and members that come and go under load: nothing is lost or doubled, and one
+//! visitor's clicks keep their order.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use tests::proxy::Proxy;
 use tests::{real, s3};
 use tokio::time::{Instant, sleep};
 
-/// How many visitors' clicks stand in the lake in another order than that in which their
-/// client sent them: its ids count up, and it sends one request after the other.
+/// How many visitors' clicks are in the lake in another order than sent. A client's ids count up,
+/// and it sends one request after the other.
 fn out_of_order(place: &Place) -> serde_json::Value {
     let disordered = "SELECT count(*) FROM (SELECT right(event_id::VARCHAR, 12) AS number, \
         lag(number) OVER (PARTITION BY visitor_id ORDER BY \"offset\") AS earlier FROM clicks) \
@@ -119,9 +119,9 @@ async fn fault_14_partitions_and_workers_added_and_removed_under_load() {
         "{verdict}"
     );
     place.listed(&sent.acknowledged).unwrap();
-    // A retry is a duplicate only where it meets its twin: a request that was sent before and
-    // again after its visitor's key moved is in two partitions, as README says. Each client
-    // had one request on the way at that moment.
+    // A retry is a duplicate only in the partition of its twin: a request that was sent before and
+    // again after its visitor's key moved is in two partitions, as README says. Each client had one
+    // request in flight at that moment.
     let twins = "SELECT count(*) - count(DISTINCT (event_id, \"partition\")) FROM clicks";
     assert_eq!(
         place.ask(twins).unwrap(),
@@ -159,7 +159,7 @@ async fn fault_19_members_that_join_and_leave_every_two_seconds_do_not_stop_it()
                 .transformers
                 .push(Role::transformer(cluster.place()).unwrap());
         } else {
-            // Now the eldest, now the youngest.
+            // The oldest and the newest in turn.
             let leaving = roles.transformers.remove(turn / 2 % 2);
             assert!(leaving.process.end().unwrap(), "a member leaves in order");
         }
@@ -216,7 +216,7 @@ async fn fault_17_a_worker_cut_from_kafka_and_not_from_the_store_lets_go() {
         .unwrap();
     for turn in ["once", "and again"] {
         space.plug(TO_KAFKA, false).unwrap();
-        // It may still reach the store with what it holds; past its session the other has all
+        // It may still commit the batches that it holds; after its session the other has all
         // partitions.
         sleep(kafka::session_timeout()).await;
         let took = cluster
@@ -227,7 +227,7 @@ async fn fault_17_a_worker_cut_from_kafka_and_not_from_the_store_lets_go() {
         space.plug(TO_KAFKA, true).unwrap();
         cluster.all_commit("it is back").await.unwrap();
     }
-    // Alone it must go on with everything: it is a whole member again.
+    // Alone it must serve all partitions: it is a full member again.
     assert!(roles.transformers.remove(0).process.end().unwrap());
     cluster.all_commit("by the one inside alone").await.unwrap();
     let sent = clients.stop().await;

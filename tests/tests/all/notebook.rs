@@ -9,7 +9,7 @@ use tests::clickweir::{Place, Up};
 use tests::real;
 use tests::s3::{self, S3Server};
 
-/// What the figure's lines are, written by the notebook after it has drawn.
+/// Prints the figure's lines, after the notebook has drawn it.
 const DRAWN: &str = "import json
 print(json.dumps({line.get_label(): [int(y) for y in line.get_ydata()] for line in axes.get_lines()}))";
 
@@ -20,7 +20,7 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// The environment of catalog/notebook/requirements.txt, made where it is not there.
+/// The environment of catalog/notebook/requirements.txt, made if it is missing.
 fn jupyter() -> Option<PathBuf> {
     let made = Command::new("bash")
         .args(["compose/setup.sh", "notebook"])
@@ -34,7 +34,7 @@ fn jupyter() -> Option<PathBuf> {
     real::have("notebook", why_not).then(|| root().join("vendor/notebook/bin/jupyter"))
 }
 
-/// The texts that a cell wrote, and the kinds of what it showed.
+/// A cell's printed texts, and the types of its outputs.
 fn outputs(cell: &Value) -> (String, Vec<String>) {
     let mut texts = String::new();
     let mut kinds = Vec::new();
@@ -51,7 +51,7 @@ fn outputs(cell: &Value) -> (String, Vec<String>) {
     (texts, kinds)
 }
 
-/// Publishes, runs the notebook on that while `up` runs, and compares.
+/// Publishes, runs the notebook on the publication beside `up`, and compares.
 fn draws_what_sql_counts(place: &Place, mut up: Up, jupyter: &Path, environment: &[(&str, &str)]) {
     up.process.line_after("clean: ").unwrap();
     let said = place.must(&["publish"]).unwrap();

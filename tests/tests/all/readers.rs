@@ -1,6 +1,6 @@
-//! Who else reads the lake: pyarrow, polars and Python's DuckDB find in every partition path what
-//! `clickweir query` finds, in the objects themselves, and in the published catalog while `up`
-//! runs, on a folder and on S3.
+//! Other readers of the lake: pyarrow, polars and Python's DuckDB find in every partition path what
+//! `clickweir query` finds, in the objects themselves and in the published catalog while `up` runs,
+//! on a folder and on S3.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,11 +18,11 @@ use topic::clock::{Clock, SystemClock};
 use topic::{Draft, Open, Timestamp};
 
 const HOUR: i64 = 3_600_000_000;
-/// Hours before now in which clicks come; between them lie a day and more without any.
+/// Hours before now in which clicks come; between them are a day and more without any.
 const HOURS: [i64; 6] = [75, 74, 50, 26, 2, 1];
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What `lake.py` gives, asked of Clickweir.
+/// The same query as in `lake.py`, for Clickweir.
 const ASKED: &str = r#"SELECT json_group_object(folder, [clicks, worth, offsets, ids])::VARCHAR FROM (
     SELECT strftime(appended_at, '%Y/%m/%d/%H') AS folder, count(*) AS clicks,
         sum(round(coalesce(price * quantity, 0) * 100)::BIGINT)::BIGINT AS worth,
@@ -40,7 +40,7 @@ impl Clock for Behind {
     }
 }
 
-/// The Python environment that `make test-setup` makes.
+/// The Python environment of `make test-setup`.
 fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let made = Command::new("bash")
@@ -55,7 +55,7 @@ fn python() -> Option<PathBuf> {
     real::have("pyarrow and polars", why_not).then(|| root.join("vendor/readers/bin/python"))
 }
 
-/// What an engine finds there, by partition path.
+/// An engine's results, by partition path.
 fn found(python: &Path, engine: &str, place: &str, environment: &[(&str, &str)]) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/lake.py");
     let mut reading = Command::new(python);
@@ -71,7 +71,8 @@ fn asked(place: &Place) -> Map<String, Value> {
     serde_json::from_str(told.as_str().unwrap()).unwrap()
 }
 
-/// Clicks of an hour: some without a price, two of one id and another key, which both stay, and one that is no click.
+/// Clicks of an hour: some without a price, two of one id and different keys, which both stay, and
+/// one that is no click.
 fn drafts(hour: i64) -> Vec<Draft> {
     let count = 150 + hour;
     let draft = |n: i64| {
@@ -109,7 +110,7 @@ async fn landed(place: &Place, lake: &S3) {
     }
     let lake = Lake::open(lake).unwrap();
     let quick = [("max_age", "200ms"), ("max_rows", "60")];
-    land(&topic, &lake, "several-days", &quick, PATIENCE)
+    land(&topic, &lake, "several-days", &quick, WAIT_TIMEOUT)
         .await
         .unwrap();
     drop(writer);

@@ -25,7 +25,7 @@ use transformer::deep::{self, Deep};
 use crate::kafka_conformance::{fresh, open};
 
 const PARTITIONS: u32 = 2;
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 const ASK: Duration = Duration::from_secs(10);
 
 /// A topic on a real Kafka, a lake in a folder, and a group between them.
@@ -74,13 +74,13 @@ impl Shore {
         self.sent += clicks;
     }
 
-    /// Lets the transformer land what there is: the group's next member.
+    /// Lets the transformer land all records, as the group's next member.
     async fn land(&self) -> anyhow::Result<()> {
         let sink = [("max_age", "200ms"), ("max_rows", "60")];
-        land(&self.topic, &self.lake, &self.group, &sink, PATIENCE).await
+        land(&self.topic, &self.lake, &self.group, &sink, WAIT_TIMEOUT).await
     }
 
-    /// Why it stops instead.
+    /// Why the transformer stops instead.
     async fn refused(&self) -> String {
         self.land().await.unwrap_err().to_string()
     }
@@ -116,7 +116,7 @@ impl Shore {
         &self.topic.identity().topic
     }
 
-    /// Sets the group's offset of every partition, and sees that the broker believes it.
+    /// Sets the group's offset of every partition, and checks that the broker has it.
     fn set_group(&self, offset: i64) {
         let mut client = self.client();
         client.set("group.id", &self.group);
@@ -147,14 +147,14 @@ impl Shore {
         let options = AdminOptions::new().request_timeout(Some(ASK));
         let deleted = self.admin().delete_topics(&[self.name()], &options).await;
         assert!(deleted.unwrap().iter().all(Result::is_ok));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             assert!(Instant::now() < deadline, "the topic is never made anew");
             let with = Open {
                 clock: clock::system(),
                 create: true,
             };
-            // While the old one goes, either may be told.
+            // While the old topic is being deleted, either sentence may come.
             if let Ok(topic) = topic::open(&self.config, with).await
                 && let Ok(marks) = topic.watermarks().await
                 && marks.values().all(|marks| marks.high == Offset(0))
@@ -212,7 +212,7 @@ async fn fault_12_a_topic_that_was_deleted_and_made_anew_is_refused_on_kafka() {
         said.contains("the topic ends at") && said.contains(REMEDY),
         "{said}"
     );
-    // It grows beyond the lake's end: the record there is another one.
+    // It grows beyond the lake's end: the record at that offset is another one.
     shore.send(2_000).await;
     let said = shore.refused().await;
     assert!(
@@ -335,7 +335,7 @@ async fn fault_26_a_server_that_ignores_if_none_match_is_refused_by_every_role_t
     serving.abort();
 }
 
-/// An S3 server that says yes to whatever it is asked: one request a connection.
+/// An S3 server that answers 200 to every request: one request a connection.
 async fn obey(mut stream: TcpStream) -> std::io::Result<()> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];

@@ -30,7 +30,7 @@ async fn carry(edge: &str, dashboard: &str, token: &str) {
                 json!({ "id": id, "action": "buy", "product_id": product, "visitor_id": id })
             })
             .collect();
-        // Sent twice, as a client does that lost the answer.
+        // Sent twice, as by a client that lost the answer.
         for _ in 0..2 {
             let request = client().post(format!("{edge}/v1/events")).json(&clicks);
             let answer = request.send().await.expect("the edge answers");

@@ -1,5 +1,5 @@
-//! Retention that passes the lake's end: the partition stops, and only an operator's word
-//! lets it go on.
+//! Retention that passes the lake's end: the partition stops, and only an operator's command lets
+//! it go on.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::clickweir::{Place, Process};
 use tokio::time::{Instant, sleep};
 
-/// Where the topic begins, by its own word: `partition 0: offsets LOW..HIGH`.
+/// The topic's first offset, from the line `partition 0: offsets LOW..HIGH`.
 fn low(place: &Place) -> u64 {
     let said = place.must(&["topic"]).unwrap();
     let (_, offsets) = said.split_once("partition 0: offsets ").unwrap();
@@ -25,7 +25,7 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         .as_u64()
         .unwrap();
 
-    // The edge alone: the lake stands still while the topic moves on.
+    // The edge alone: the lake does not change while the topic moves on.
     let mut edge = Process::start(&place, &["producer"]).unwrap();
     let url = edge.line_after("edge on ").unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -78,7 +78,7 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         shown["in_words"].to_string().contains("given up"),
         "{shown}"
     );
-    // What retention took can be replayed no more, by offset or by time.
+    // Records that retention took cannot be replayed, by offset or by time.
     let replay = ["replay", "--into", "old"];
     let offsets = ["--partition", "0", "--from-offset", "0", "--to-offset", "9"];
     let times = [

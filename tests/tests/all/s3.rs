@@ -1,4 +1,4 @@
-//! What the sink promises of a lake, on a folder and on real S3 servers alike.
+//! The sink's promises, kept on a folder and on real S3 servers.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Lists may lag; this long is a failure.
 const LAG: Duration = Duration::from_secs(20);
 
-/// A place for a lake that nobody has used yet.
+/// An unused place for a lake.
 struct Place {
     config: S3,
     _folder: Option<TempDir>,
@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-/// A folder, and a prefix on each S3 server that can be had.
+/// A folder, and a prefix on each available S3 server.
 async fn places() -> Vec<Place> {
     static USED: AtomicUsize = AtomicUsize::new(0);
     let folder = tempfile::tempdir().expect("a folder");
@@ -186,12 +186,13 @@ async fn invariant_2_what_is_committed_again_is_already_committed() {
             already(commit(&place.lake(), batch(3, 10, 15, 0)).await),
             first
         );
-        // Another batch from the same offset on, as a zombie would bring it: what stands is told.
+        // Another batch from the same offset on, as a zombie would bring it: the answer is the end
+        // of the object that is there.
         assert_eq!(
             already(commit(&place.lake(), batch(3, 10, 40, 0)).await),
             first
         );
-        // What was committed is what was written, and the letters that it names are there.
+        // The committed object is the written one, and the letters that it names are there.
         let path = batch(3, 10, 15, 0).name().to_string();
         assert!(
             lake.intact(&path).await.expect("it is there"),
@@ -208,7 +209,7 @@ async fn invariant_2_of_rivals_exactly_one_commits_and_all_believe_it() {
     for place in places().await {
         for round in 0..8 {
             let first = round * 100;
-            // Each has another end in mind, and connections of its own.
+            // Each has another end and connections of its own.
             let rivals = (0..RIVALS).map(|rival| {
                 let lake = place.lake();
                 tokio::spawn(

@@ -1,5 +1,5 @@
-//! The seeded simulation: faults of every kind, and nothing lost or doubled; each planted bug
-//! is found; and the models keep what the real parts promise.
+//! The seeded simulation: nothing is lost or doubled under faults of every kind, each planted bug
+//! is found, and the models keep the promises of the real parts.
 
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -31,8 +31,8 @@ fn number(name: &str) -> Option<u64> {
     real::env(name).and_then(|text| text.parse().ok())
 }
 
-/// Plays seeds on as many threads as there are cores, and hands each report on; until `seen`
-/// says that it is enough.
+/// Plays seeds on as many threads as there are cores, and hands each report to `seen` until it
+/// returns true.
 fn play(seeds: std::ops::Range<u64>, bug: Option<Bug>, seen: impl Fn(u64, Report) -> bool + Sync) {
     let next = AtomicU64::new(seeds.start);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -57,7 +57,7 @@ fn play(seeds: std::ops::Range<u64>, bug: Option<Bug>, seen: impl Fn(u64, Report
     });
 }
 
-/// What all seeds came to.
+/// The result of all seeds.
 #[derive(Default)]
 struct Total {
     played: u64,
@@ -201,7 +201,7 @@ fn every_planted_bug_is_found() {
     for bug in Bug::ALL {
         let (started, found) = (Instant::now(), Mutex::new(None));
         play(0..100, Some(bug), |seed, report| {
-            // Not by standing still: by a promise that does not hold.
+            // Found by a broken promise, not by a standstill.
             let broken = |violation: &String| violation.starts_with("invariant");
             let first = report.verdict.violations.into_iter().find(broken);
             let caught = first.is_some();

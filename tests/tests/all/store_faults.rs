@@ -1,5 +1,5 @@
-//! What happens between a worker and its store while it keeps its membership: nothing is
-//! skipped, nothing stands twice, and it goes on by itself.
+//! Faults between a worker and its store while it keeps its membership: nothing is skipped or
+//! doubled, and it goes on by itself.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tests::proxy::{Link, Proxy};
 use tests::{s3, usage};
 use tokio::time::{Instant, sleep};
 
-/// One worker that meets its store through a proxy, under load.
+/// One worker that reaches its store through a proxy, under load.
 struct Stage {
     cluster: Cluster,
     group: String,
@@ -60,8 +60,8 @@ impl Stage {
         self.cluster.newest().await.unwrap()
     }
 
-    /// Everything is mended: it goes on by itself, and the proof follows. How many tries the
-    /// clients' requests needed more than one.
+    /// After the mend it goes on by itself, and the audits prove the lake. Returns how many extra
+    /// tries the clients' requests needed.
     async fn proves(self, why: &str) {
         self.store.set(Link::Pass);
         let since = Instant::now();
@@ -93,7 +93,7 @@ async fn fault_18_a_worker_cut_from_the_store_holds_its_bound_and_hands_over_in_
     assert_eq!(members.len(), 1);
     let memory = usage::memory(stage.worker.process.id()).unwrap();
     stage.store.set(Link::Stall);
-    // A create under way may still land; then the lake stands still.
+    // A create in flight may still land; then the lake does not change.
     sleep(Duration::from_millis(500)).await;
     let before = stage.newest().await;
     sleep(2 * kafka::session_timeout()).await;
@@ -112,7 +112,7 @@ async fn fault_18_a_worker_cut_from_the_store_holds_its_bound_and_hands_over_in_
         grown < 64.0,
         "2 MiB twice, and what the client read ahead: +{grown:.0} MB"
     );
-    // A second member comes meanwhile, and has its half although the first cannot commit.
+    // A second member joins meanwhile, and gets its half although the first cannot commit.
     let since = Instant::now();
     let second = Role::transformer(stage.cluster.place()).unwrap();
     let deadline = since + Duration::from_secs(30);
@@ -151,7 +151,7 @@ async fn fault_20_uploads_that_outlast_the_session_cost_no_membership() {
         return;
     };
     let (members, before) = (stage.members().await, stage.newest().await);
-    // Each way so late, so that every create takes twice that.
+    // Each direction is so late that every create takes twice that.
     stage.store.set(Link::Delay(kafka::session_timeout()));
     stage
         .cluster

@@ -1,5 +1,5 @@
-//! README's walk from a click to a chart: every command of it is typed as it stands there, and
-//! the pages that it shows are looked at by a real browser.
+//! README's walk from a click to a chart: every command is run as it is written there, and a real
+//! browser opens the pages that it shows.
 
 use std::fs;
 use std::path::Path;
@@ -96,7 +96,7 @@ async fn the_walk_from_a_click_to_a_chart_is_as_the_readme_tells_it() {
             picture.starts_with(b"\x89PNG") && picture.len() > 10_000,
             "{name}"
         );
-        // Asked for, they are the README's.
+        // On request these become the README's pictures.
         if let Some(folder) = real::env("CLICKWEIR_PICTURES") {
             fs::write(Path::new(&folder).join(format!("{name}.png")), &picture).unwrap();
         }
@@ -105,7 +105,7 @@ async fn the_walk_from_a_click_to_a_chart_is_as_the_readme_tells_it() {
     assert!(up.process.end().unwrap());
 }
 
-/// A picture that two looks show alike: what is drawn by scripts has come to rest.
+/// A picture after two equal ones: the scripts have finished drawing.
 async fn settled(browser: &browser::Browser) -> Vec<u8> {
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut before = browser.picture().await.unwrap();

@@ -1,4 +1,4 @@
-//! Objects that no transformer would write, sound by themselves: their hashes fit.
+//! Objects that no transformer would write, each with a correct hash.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tests::defaults::section;
 use topic::{Identity, Partition, Record};
 use transformer::{Enrichment, transform};
 
-/// What becomes of a record in a crafted object.
+/// The fate of a record in a crafted object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Row,
@@ -17,7 +17,7 @@ pub(super) enum Fate {
     Neither,
 }
 
-/// What became of it in a real one.
+/// Its fate in a real object.
 pub(super) fn fate(contents: &Contents, record: &Record) -> Fate {
     let at = record.offset;
     if contents.rows.offsets.binary_search(&at).is_ok() {
@@ -29,8 +29,8 @@ pub(super) fn fate(contents: &Contents, record: &Record) -> Fate {
     }
 }
 
-/// Writes an object of `name` and its letters into a lake's folder, in the place of whatever is
-/// there: these records, each with its fate.
+/// Writes an object of `name` and its letters into a lake's folder, over what is there: these
+/// records, each with its fate.
 pub(super) async fn object(
     folder: &Path,
     name: ObjectName,
@@ -49,7 +49,7 @@ pub(super) async fn object(
     for (record, fate) in records {
         take(&mut batch, name.partition, record, fate);
     }
-    // Beside the lake, since only a plain copy takes another's place.
+    // Beside the lake, since only a plain copy replaces an object.
     let aside = tempfile::tempdir().unwrap();
     let url = format!("file:{}", aside.path().display());
     let config: S3 = section("lake", &[("url", &url)]).unwrap();
@@ -69,8 +69,8 @@ fn take(batch: &mut Batch, partition: Partition, record: &Record, fate: &Fate) {
     }
 }
 
-/// Changes numbers in an object's footer, each by so much, and makes its hash fit again. False
-/// where a number would become longer or shorter, or less than nothing.
+/// Changes numbers in an object's footer, each by so much, and corrects its hash. Returns false if
+/// a number would become longer, shorter or negative.
 pub(super) fn edit(object: &mut [u8], changes: &[(&str, i64)]) -> bool {
     for (field, by) in changes {
         let key = format!("\"{field}\":");
@@ -91,7 +91,7 @@ pub(super) fn edit(object: &mut [u8], changes: &[(&str, i64)]) -> bool {
     let after = last(object, key) + key.len();
     let at = (after..after + 8)
         .find(|at| object[*at..at + 64].iter().all(u8::is_ascii_hexdigit))
-        .expect("a hash stands behind its key");
+        .expect("a hash follows its key");
     object[at..at + 64].fill(b'0');
     let digest = format!("{:x}", Sha256::digest(&*object));
     object[at..at + 64].copy_from_slice(digest.as_bytes());

@@ -54,7 +54,7 @@ async fn fault_28_a_hundred_planted_faults_of_ten_kinds_are_found_and_named() {
         }
         *found.entry(kind).or_insert(0) += 1;
         innocent += by_audit.len() - 1;
-        // By itself the deep audit sees whatever is wrong with the records.
+        // The deep audit alone finds every fault of the records.
         assert!(!kind.is_the_lakes() || !deep.clean(), "{what}");
         *told.entry(kind).or_insert(0) += usize::from(by_deep.contains(&planted.object));
         scene.mend();
@@ -80,7 +80,7 @@ async fn the_deep_audit_finds_what_no_arithmetic_can() {
     let (name, contents) = &scene.objects[1];
     let other = |text: &str| text.replace("\"id\":\"click-", "\"id\":\"clack-");
     let worse = |text: &str| text.replace("many", "more");
-    // The fate of the record to change, the change, and what is said of it.
+    // The fate of the record to change, the change, and the expected finding.
     type Change<'a> = (Fate, &'a dyn Fn(&str) -> String, &'a str);
     let changes: [Change<'_>; 2] = [
         (Fate::Row, &other, "a row, but its record has another id"),
@@ -120,7 +120,7 @@ async fn the_deep_audit_finds_what_no_arithmetic_can() {
         );
         scene.mend();
     }
-    // A duplicate that is told to be no record, and a row that became one.
+    // A duplicate that is declared no record, and a row that became one.
     let file = scene.file(&name.to_string());
     let mut bytes = std::fs::read(&file).unwrap();
     assert!(craft::edit(

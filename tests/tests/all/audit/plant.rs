@@ -41,13 +41,13 @@ pub(super) const KINDS: [Kind; 10] = [
 ];
 
 impl Kind {
-    /// Whether the topic itself speaks against the lake, whatever the catalog says.
+    /// Returns true if the topic contradicts the lake, whatever the catalog says.
     pub(super) fn is_the_lakes(self) -> bool {
         !matches!(self, Self::Foreign | Self::RowRemoved | Self::RowAdded)
     }
 }
 
-/// A fault that was planted: how, and the object that an audit must name.
+/// A planted fault: a description, and the object that an audit must name.
 #[derive(Debug)]
 pub(super) struct Planted {
     pub(super) how: String,
@@ -97,7 +97,7 @@ impl Scene {
         }
     }
 
-    /// The records of an object's range, with what became of them.
+    /// The records of an object's range, with their fates.
     pub(super) async fn records(
         &self,
         name: &ObjectName,
@@ -119,7 +119,7 @@ impl Scene {
         fated.collect()
     }
 
-    /// A second object of the end of another one's range.
+    /// A second object with the end of another one's range.
     async fn overlap(&self, at: usize, choice: &mut StdRng) -> Planted {
         let (name, contents) = &self.objects[at];
         let mut records = self.records(name, contents).await;
@@ -134,7 +134,7 @@ impl Scene {
         )
     }
 
-    /// An object whose first rows bear the ids of the last rows of the object before.
+    /// An object whose first rows have the ids of the last rows of the object before.
     async fn repeat(&self, choice: &mut StdRng) -> Planted {
         let follows = |pair: &&[(ObjectName, Contents)]| pair[0].0.partition == pair[1].0.partition;
         let pairs: Vec<_> = self.objects.windows(2).filter(follows).collect();
@@ -154,7 +154,7 @@ impl Scene {
         }
         self.craft(*name, self.topic.identity(), contents, &records)
             .await;
-        // The catalog knows it so, too: only the ids tell.
+        // The catalog has it too: only the ids show the fault.
         self.forget_catalog();
         planted(format!("{count} of its ids are those of {before}"), name)
     }
@@ -176,7 +176,7 @@ impl Scene {
         planted(format!("it was {name}"), &other)
     }
 
-    /// A name that no object bears, of some later offset: within the partition or beyond it.
+    /// An unused name, of some later offset: within the partition or beyond it.
     fn free(&self, name: ObjectName, choice: &mut StdRng) -> ObjectName {
         loop {
             let first = Offset(name.first.0 + choice.random_range(1..3_000));
@@ -214,7 +214,7 @@ impl Scene {
         planted("an object of another topic", &other)
     }
 
-    /// A footer whose counts were changed and whose hash fits.
+    /// A footer with changed counts and a correct hash.
     fn miscount(&self, number: usize, choice: &mut StdRng) -> Planted {
         let changes: &[(&str, i64)] = [
             &[("rows", -1), ("duplicates", 1)][..],
@@ -229,7 +229,7 @@ impl Scene {
             let mut bytes = fs::read(&file).unwrap();
             if craft::edit(&mut bytes, changes) {
                 fs::write(file, bytes).unwrap();
-                // The catalog knows it so, too: only the numbers tell.
+                // The catalog has it too: only the numbers show the fault.
                 self.forget_catalog();
                 return planted(format!("{changes:?}"), name);
             }
@@ -252,7 +252,7 @@ impl Scene {
         planted(format!("replaced by {other}"), lost)
     }
 
-    /// A row of the catalog for an object that is not there.
+    /// A row of the catalog for a missing object.
     fn list_a_ghost(&self, name: ObjectName, contents: &Contents, number: usize) -> Planted {
         let by = match number % 3 {
             // Within the object's own range, beyond every end, far beyond.

@@ -1,6 +1,6 @@
 //! A real lake in the default folders: written by the real transformer from a real topic, with
-//! letters and duplicates in several objects of several partitions, and catalogued. What a test
-//! does to it can be undone.
+//! letters and duplicates in several objects of several partitions, and with a catalog. A test's
+//! changes can be undone.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,14 +21,14 @@ use transformer::deep::{self, Deep};
 const PARTITIONS: &str = "3";
 const RECORDS: u64 = 3_000;
 const GROUP: &str = "audited";
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The lake, its topic, and what is known of them while they are whole.
+/// The lake, its topic, and their state before any fault.
 pub(super) struct Scene {
     pub(super) place: Place,
     pub(super) topic: Arc<dyn Topic>,
     pub(super) lake: Lake,
-    /// The objects by partition and first, and what they hold.
+    /// The objects by partition and first offset, and their contents.
     pub(super) objects: Vec<(ObjectName, Contents)>,
 }
 
@@ -40,7 +40,9 @@ impl Scene {
         let lake = Lake::open(&store(place.path())).unwrap();
         // A hundred records an object.
         let sink = [("max_rows", "100"), ("max_age", "300ms")];
-        land(&topic, &lake, GROUP, &sink, PATIENCE).await.unwrap();
+        land(&topic, &lake, GROUP, &sink, WAIT_TIMEOUT)
+            .await
+            .unwrap();
         let mut objects = Vec::new();
         for name in Survey::of(&lake).await.unwrap().names() {
             let contents = lake.contents(&name, topic.identity()).await.unwrap();
@@ -67,12 +69,12 @@ impl Scene {
         self.folder("catalog.duckdb")
     }
 
-    /// Where a path of the lake lies.
+    /// The file of a path of the lake.
     pub(super) fn file(&self, path: &str) -> PathBuf {
         self.folder("lake").join(path)
     }
 
-    /// Lake and catalog as they were.
+    /// Restores the lake and the catalog.
     pub(super) fn mend(&self) {
         fs::remove_dir_all(self.folder("lake")).unwrap();
         copy(&self.folder("whole"), &self.folder("lake")).unwrap();
@@ -80,7 +82,7 @@ impl Scene {
         fs::copy(self.folder("whole.duckdb"), self.database()).unwrap();
     }
 
-    /// No catalog: the next one is built from the lake as it is then.
+    /// Removes the catalog: the next one is built from the lake as it is then.
     pub(super) fn forget_catalog(&self) {
         for end in ["", ".wal"] {
             let mut path = self.database().into_os_string();
@@ -98,7 +100,7 @@ impl Scene {
             .unwrap()
     }
 
-    /// Both audits, as the command makes them.
+    /// Both audits, as the command runs them.
     pub(super) async fn audit(&self) -> (Audit, Deep) {
         let catalog = self.catalog().await;
         catalog.crawl(true).await.unwrap();
@@ -143,7 +145,7 @@ async fn open_topic(folder: &Path) -> Arc<dyn Topic> {
     topic::open(&config, with).await.unwrap()
 }
 
-/// Clicks: every tenth is one of those shortly before, and every thirtieth is none.
+/// Clicks: every tenth repeats a recent one, and every thirtieth is no valid click.
 async fn fill(topic: &dyn Topic) {
     let drafts = (0..RECORDS).map(|n| {
         let id = if n % 10 == 9 { n - 3 } else { n };

@@ -69,7 +69,7 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
     let place = &demo.place;
     shows(&browser, totals(place, "true")).await;
 
-    // A click on a bar narrows the page to it, and the address says so.
+    // A click on a bar filters the page by it, and the address says so.
     browser.follow(&bar("action", "buy")).await.unwrap();
     shows(&browser, totals(place, "action = 'buy'")).await;
     let url = browser.url().await.unwrap();
@@ -84,7 +84,7 @@ async fn the_dashboard_shows_what_sql_says_and_its_filters_are_addresses() {
     browser.follow("#add-filter button").await.unwrap();
     let filtered = "action = 'buy' AND country = 'DE' AND product_id = 'kettle'";
     shows(&browser, totals(place, filtered)).await;
-    // A chip takes its filter away, and leaves the others.
+    // A chip removes its filter and leaves the others.
     browser
         .follow(".chips a[aria-label$=action]")
         .await
@@ -168,7 +168,7 @@ async fn an_open_page_follows_the_lake() {
     assert!(up.process.end().unwrap());
 }
 
-/// How many of the chart's points bear the colour of the first and of the second series.
+/// How many of the chart's pixels have the colour of the first and of the second series.
 const PAINTED: &str = "
     const canvas = document.querySelector('#actions-chart canvas');
     const points = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;

@@ -1,4 +1,4 @@
-//! Strings that were collected to break pages are text on every one of ours.
+//! Strings that were collected to break pages are plain text on all of ours.
 
 use serde_json::{Value, json};
 use tests::browser::{self, Scripts};
@@ -6,10 +6,10 @@ use tests::clickweir::{self, Place};
 
 use super::until_lake_says;
 
-/// Rows that the page for SQL shows at once.
-const SHOWN: usize = 500;
+/// How many rows the SQL page shows at most.
+const MAX_SHOWN_ROWS: usize = 500;
 
-/// As a browser reads a text out of a page: its lines end alike, and no character is NUL.
+/// The text as a browser reads it out of a page: with one kind of line break and without NUL.
 fn read_back(text: &str) -> String {
     let lines = text.replace("\r\n", "\n").replace('\r', "\n");
     lines.replace('\0', "\u{fffd}")
@@ -67,10 +67,10 @@ async fn input_11_and_29_hostile_strings_are_text_on_every_page() {
             .unwrap();
         harmless(page).await;
     }
-    for begin in (0..strings.len()).step_by(SHOWN) {
+    for begin in (0..strings.len()).step_by(MAX_SHOWN_ROWS) {
         let sql = format!(
             "SELECT product_name FROM clicks
-             ORDER BY CAST(properties->>'properties_number' AS INT) LIMIT {SHOWN} OFFSET {begin}"
+             ORDER BY CAST(properties->>'properties_number' AS INT) LIMIT {MAX_SHOWN_ROWS} OFFSET {begin}"
         );
         let address = format!("{}/sql", up.dashboard);
         let page = reqwest::Url::parse_with_params(&address, [("sql", sql)]).unwrap();
@@ -78,7 +78,7 @@ async fn input_11_and_29_hostile_strings_are_text_on_every_page() {
         let cells =
             "return [...document.querySelectorAll('.result tbody td')].map((td) => td.textContent)";
         let cells = browser.run(cells).await.unwrap();
-        let end = strings.len().min(begin + SHOWN);
+        let end = strings.len().min(begin + MAX_SHOWN_ROWS);
         let expect: Vec<String> = strings[begin..end]
             .iter()
             .map(|text| read_back(text))

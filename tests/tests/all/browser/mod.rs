@@ -1,4 +1,4 @@
-//! Shop and dashboard as people use them: in a real browser, clicking and typing.
+//! The shop and the dashboard as people use them: in a real browser, with clicks and keys.
 
 mod dashboard;
 mod hostile;
@@ -27,7 +27,7 @@ async fn until_lake_says(place: &Place, sql: &str, expect: &Value) {
     }
 }
 
-/// Everything that one can do in the shop, and the clicks that it is.
+/// Does everything that the shop offers; returns the expected clicks.
 async fn shopping(browser: &Browser, shop: &str) -> Value {
     browser.open(shop).await.unwrap();
     browser.click("a[href='/product/kettle']").await.unwrap();
@@ -47,14 +47,15 @@ async fn shopping(browser: &Browser, shop: &str) -> Value {
     browser.fill("input[name=quantity]", "2").await.unwrap();
     browser.click("form.buy button").await.unwrap();
     browser.reads("main", "2 × Heron Blue Mug").await.unwrap();
-    // The page again is not the purchase again.
+    // Loading the page again is no second purchase.
     browser.open(&format!("{shop}/thanks")).await.unwrap();
     browser
         .click("form[action='/log-out'] button")
         .await
         .unwrap();
     browser.text("a[href='/log-in']").await.unwrap();
-    // The list on arrival, after signing up, after logging in, and after logging out, twice.
+    // The list is shown on arrival, after signing up, after logging in, and after each of two
+    // logouts.
     json!("browse=5 buy=1 log_in=1 log_out=2 sign_up=1 view=2")
 }
 
@@ -67,7 +68,7 @@ async fn enter(browser: &Browser, password: &str) {
     browser.click("main form button").await.unwrap();
 }
 
-/// Shops, and finds each action in the lake once, sent in one way and not in the other.
+/// Shops, and finds each action in the lake once; all clicks are sent one way and none the other.
 async fn shops(scripts: Scripts, way: &str, not: &str) {
     let Some(browser) = browser::start(scripts).await else {
         return;
@@ -100,7 +101,7 @@ async fn shops(scripts: Scripts, way: &str, not: &str) {
         string_agg(product_id || quantity || currency) FILTER (action = 'buy')) FROM clicks";
     let found = place.ask(facts).unwrap();
     assert_eq!(found, json!("1 1 0 0 ChromeLinuxfalse mug2EUR"));
-    // The one sentence is the browser's own, about the password that was wrong.
+    // The only complaint is the browser's own about the wrong password.
     let complaints = browser.complaints().await.unwrap();
     assert!(
         complaints.iter().all(|said| said.contains("422")),
@@ -159,7 +160,7 @@ async fn the_page_for_sql_answers_and_says_why_it_refuses() {
         browser.url().await.unwrap().contains("sql=SELECT"),
         "it can be shared"
     );
-    // Ctrl+Enter runs, too.
+    // Ctrl+Enter runs the query too.
     browser
         .fill("#sql", "SELECT 6 * 7 AS answer\u{e009}\u{e007}\u{e000}")
         .await
@@ -275,7 +276,7 @@ async fn input_29_markup_in_a_click_is_shown_and_runs_nothing() {
             json!(0),
             "{page} made elements of it"
         );
-        // The policy of the page would have stopped a script, and would have told it.
+        // The page's policy would have stopped a script, and the console would say so.
         let complaints = browser.complaints().await.unwrap();
         assert!(
             complaints.iter().all(|said| said.contains(" 400 ")),

@@ -26,8 +26,8 @@ async fn the_funnel_shows_what_sql_says_and_leads_on() {
         SELECT concat_ws(' ', count(DISTINCT visitor_id), (SELECT count(DISTINCT c.visitor_id)
             FROM clicks c JOIN first f ON c.visitor_id = f.visitor_id AND c.action = 'buy'
             AND (c.occurred_at, c.\"offset\") > (f.viewed, f.at_offset) AND c.occurred_at <= f.viewed + INTERVAL 1 HOUR)) FROM first";
-    // Of two clicks of one moment the one that arrived first is the earlier; a visitor's share
-    // a partition.
+    // Of two clicks at one moment the first to arrive is the earlier; a visitor's clicks share a
+    // partition.
     let expect = demo.place.ask(sql).unwrap();
     browser
         .open(&format!("{}/funnel?range=all", demo.dashboard))
@@ -45,7 +45,7 @@ async fn the_funnel_shows_what_sql_says_and_leads_on() {
         url.contains("within=60m") && url.contains("range=all"),
         "{url}"
     );
-    // An answer along a time is drawn as well.
+    // An answer with a time column is drawn as a chart too.
     let sql = "SELECT%20date_trunc('hour',occurred_at)%20AS%20hour,count(*)%20AS%20n%20FROM%20clicks%20GROUP%20BY%20ALL";
     browser
         .open(&format!("{}/sql?sql={sql}", demo.dashboard))
@@ -131,7 +131,7 @@ async fn clicks_come_by_themselves_and_keys_lead_everywhere() {
             .await
             .unwrap();
     }
-    // Who came by / writes at once, and letters are letters there.
+    // After `/` the focus is in the text field, where keys are letters.
     let focus = "return document.activeElement.id";
     browser.until(focus, |id| *id == "sql").await.unwrap();
     press(&browser, "d").await;

@@ -8,7 +8,7 @@ fn allowed() -> Vec<String> {
     texts(&table("deny.toml")["licenses"]["allow"])
 }
 
-/// Whether an SPDX expression can be met with the allowed licences: of an OR one side, of an
+/// Returns true if an SPDX expression can be met with the allowed licences: of an OR one side, of an
 /// AND both. `/` is how OR was written once.
 fn met(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression

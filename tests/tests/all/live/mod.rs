@@ -1,4 +1,4 @@
-//! `clicks_live`: a click is in SQL at once, while the lake takes its time, and it is there once.
+//! `clicks_live`: a click is in SQL at once and only once, before the lake has it.
 
 mod same;
 
@@ -11,8 +11,8 @@ use tests::cluster::{Cluster, Role};
 use tests::{kafka, real, s3};
 use tokio::time::{Instant, sleep};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How late a row may be on a machine that does much else; what the page promises is a second.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How late a row may be on a busy machine; the page promises a second.
 const LATE: Duration = Duration::from_secs(10);
 const COUNT: &str = "SELECT count(*), count(DISTINCT (partition, \"offset\")),
     count(DISTINCT event_id) FROM clicks_live";
@@ -23,7 +23,7 @@ fn clicks() -> usize {
     asked.unwrap_or(4_000)
 }
 
-/// Asks a dashboard's page: the answer, whole.
+/// Asks a dashboard's API; returns the whole answer.
 async fn ask(dashboard: &str, sql: &str) -> Value {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let asked = client
@@ -49,14 +49,17 @@ async fn becomes(dashboard: &str, sql: &str, expect: u64) {
         if found == expect {
             return;
         }
-        assert!(since.elapsed() < PATIENCE, "{found}, not {expect}: {sql}");
+        assert!(
+            since.elapsed() < WAIT_TIMEOUT,
+            "{found}, not {expect}: {sql}"
+        );
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Lets clients send so many clicks while `clicks_live` is asked again and again: never an
-/// offset twice, never an id (they repeat themselves), never less than before, never less than
-/// was acknowledged a while ago; and at the end all.
+/// Lets clients send so many clicks while `clicks_live` is queried again and again: no offset is
+/// there twice, no id either (clients repeat some), the count never falls and never lags what was
+/// acknowledged a while ago; at the end all are there.
 async fn crosses(edge: &str, dashboard: &str, clicks: usize) {
     let before = numbers(dashboard, COUNT).await[0];
     let clients = Clients::start(edge, 4, Duration::from_millis(2));
@@ -91,7 +94,7 @@ async fn crosses(edge: &str, dashboard: &str, clicks: usize) {
     println!("{all} clicks, {reads} reads, {both} of them across the boundary");
 }
 
-/// How long a click takes to SQL, in the middle of some; the lake has none of them yet.
+/// How long a click takes to SQL among others; the lake has none of them yet.
 async fn arrives(edge: &str, dashboard: &str) -> Duration {
     let mut took = Vec::new();
     for number in 0..9 {
@@ -140,7 +143,7 @@ async fn a_click_is_in_sql_within_a_second_while_its_object_stays_open() {
 async fn rows_cross_from_the_tail_into_the_lake_and_are_there_once_all_the_while() {
     let mut place = Place::new().unwrap();
     if clicks() > 100_000 {
-        // Some hundred objects, not ten thousand: each question reads all of them.
+        // Some hundred objects, not ten thousand: each query reads all of them.
         place = place.with("SINK__MAX_AGE", "5s");
     }
     let up = place.up(&[]).unwrap();
@@ -155,7 +158,7 @@ async fn a_retry_whose_twin_the_lake_has_is_no_row_of_the_tail() {
     let click = r#"{"id":"0190dddd-0000-7000-8000-000000000001","action":"view","visitor_id":"v"}"#;
     let sends = async |up: &Up, seen: u64| {
         assert_eq!(post(&up.shop, click).await.0, 202);
-        // Seen by the tail, whether or not the lake has it by now.
+        // The tail has seen it, whether or not the lake has it by now.
         let ends = "SELECT coalesce(sum(tail_end), 0)::UBIGINT FROM tail";
         becomes(&up.dashboard, ends, seen).await;
         assert_eq!(numbers(&up.dashboard, COUNT).await, [1, 1, 1]);
@@ -164,7 +167,7 @@ async fn a_retry_whose_twin_the_lake_has_is_no_row_of_the_tail() {
     // A commit is crawled at once, whatever catalog.every says.
     becomes(&up.dashboard, "SELECT count(*) FROM clicks", 1).await;
     sends(&up, 2).await;
-    // A tail that begins anew reads the window's stretch again.
+    // A new tail reads the window's range again.
     assert!(up.process.end().unwrap());
     up = place.up(&[]).unwrap();
     sends(&up, 3).await;
@@ -190,12 +193,12 @@ async fn a_full_tail_says_from_when_it_is_complete() {
     let from = "SELECT count(*) FROM tail WHERE complete_from IS NOT NULL";
     let note = loop {
         let answer = ask(&up.dashboard, COUNT).await;
-        // The lake may catch up between the two questions.
+        // The lake may catch up between the two queries.
         let cut = numbers(&up.dashboard, from).await[0];
         if let (Some(note), true) = (answer["note"].as_str(), cut > 0) {
             break note.to_owned();
         }
-        assert!(since.elapsed() < PATIENCE, "it is never full: {answer}");
+        assert!(since.elapsed() < WAIT_TIMEOUT, "it is never full: {answer}");
     };
     assert!(note.contains("clicks_live is complete up to"), "{note}");
     let sent = clients.stop().await;
@@ -221,7 +224,8 @@ async fn with_the_dashboard_apart_a_click_is_in_sql_within_a_second_and_once() {
     let transformers = [cluster.place(), cluster.place()].map(Role::transformer);
     becomes(&dashboard.url, "SELECT count(*) FROM clicks", 9).await;
     crosses(&edge.url, &dashboard.url, clicks() / 2).await;
-    // Killed in the middle, it reads the window's stretch again, and what its catalog lacks.
+    // Killed in the middle, it reads the window's range again, and the records that its catalog
+    // lacks.
     let before = numbers(&dashboard.url, COUNT).await[0];
     let click = |number: u64| {
         let id = format!("0190eeee-0000-7000-8000-{number:012}");
@@ -249,11 +253,11 @@ async fn with_the_dashboard_apart_a_click_is_in_sql_within_a_second_and_once() {
     assert!(dashboard.process.end().unwrap());
 }
 
-/// Waits until clients have so many acknowledged.
+/// Waits until so many clicks are acknowledged.
 async fn acknowledged(clients: &Clients, count: usize) {
     let since = Instant::now();
     while clients.acknowledged() < count {
-        assert!(since.elapsed() < PATIENCE, "{}", clients.acknowledged());
+        assert!(since.elapsed() < WAIT_TIMEOUT, "{}", clients.acknowledged());
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -282,7 +286,7 @@ async fn a_tail_whose_broker_is_killed_goes_on_and_misses_and_doubles_nothing() 
         if before > 0 {
             break before;
         }
-        assert!(since.elapsed() < PATIENCE, "the tail shows nothing");
+        assert!(since.elapsed() < WAIT_TIMEOUT, "the tail shows nothing");
         sleep(Duration::from_millis(20)).await;
     };
     kafka.kill(0);

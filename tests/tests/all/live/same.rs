@@ -1,5 +1,5 @@
-//! What the tail hands over is what the lake gets, wherever the tail begins: the same rows, the
-//! same duplicates, the same dead letters left out.
+//! The tail hands over what the lake gets, wherever the tail begins: the same rows, without the
+//! same duplicates and dead letters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use transformer::tail::{self, RowSink};
 use transformer::{Components, Enrichment, Status};
 
 const RECORDS: u64 = 1_500;
-/// So short that most begin in the middle of somebody's.
+/// So short that most begin in the middle of one.
 const WINDOW: u64 = 40;
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The offsets of rows, by partition.
 type Rows = BTreeMap<Partition, BTreeSet<u64>>;
 
-/// Keeps offsets only, and looks whether the stretches chain.
+/// Keeps offsets only, and checks that the ranges chain.
 struct Noted {
     from: BTreeMap<Partition, Offset>,
     ends: Mutex<BTreeMap<Partition, Offset>>,
@@ -59,7 +59,7 @@ fn config() -> transformer::Config {
     serde_json::from_value(keys).unwrap()
 }
 
-/// Clicks of which some come again, soon or too late to be told, and some are no clicks.
+/// Clicks of which some come again, within the window or after it, and some are no valid clicks.
 async fn fill(topic: &dyn Topic) {
     let click = |n: u64| {
         let id = match n % 11 {
@@ -83,7 +83,7 @@ async fn fill(topic: &dyn Topic) {
     writer.append(drafts).unwrap().await.unwrap();
 }
 
-/// What the lake holds, and where its objects end.
+/// The lake's rows, and the ends of its objects.
 async fn landed(topic: &Arc<dyn Topic>, lake: &Lake) -> (Rows, Vec<(Partition, Offset)>) {
     let sink: sink::Config = tests::defaults::section("sink", &[("max_rows", "97")]).unwrap();
     let stop = CancellationToken::new();
@@ -119,7 +119,7 @@ async fn landed(topic: &Arc<dyn Topic>, lake: &Lake) -> (Rows, Vec<(Partition, O
         if counted + 97 * 2 > RECORDS {
             stop.cancel();
         }
-        assert!(since.elapsed() < PATIENCE, "{counted} of {RECORDS}");
+        assert!(since.elapsed() < WAIT_TIMEOUT, "{counted} of {RECORDS}");
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -150,7 +150,7 @@ async fn invariant_5_wherever_the_tail_begins_its_rows_are_those_that_the_lake_g
         all > 500 && all < 1_300,
         "some of {RECORDS} are no rows: {all}"
     );
-    // Registered ends are ends of objects; whatever is kept already may end anywhere.
+    // Registered ends are ends of objects; a batch that is kept already may end anywhere.
     let some = ends[0].0;
     ends.extend((0..20).map(|n| (some, Offset(n * 7))));
     for (number, &(partition, from)) in ends.iter().enumerate() {
@@ -170,7 +170,7 @@ async fn invariant_5_wherever_the_tail_begins_its_rows_are_those_that_the_lake_g
         let reading = tokio::spawn(tail::run(config(), components, stop.clone()));
         let since = Instant::now();
         while noted.ends.lock().get(&partition) != Some(&marks[&partition].high) {
-            assert!(since.elapsed() < PATIENCE, "it reads to the end");
+            assert!(since.elapsed() < WAIT_TIMEOUT, "it reads to the end");
             sleep(Duration::from_millis(5)).await;
         }
         stop.cancel();

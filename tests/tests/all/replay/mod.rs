@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 mod beside;
 mod refused;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// All that a test ever appended.
 const ALWAYS: [&str; 4] = [
     "--from",
@@ -40,7 +40,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The comparison, and whether the exit code says that nothing differs.
+/// The comparison, and true if the exit code says that nothing differs.
 fn diff(place: &Place, name: &str) -> (Value, bool) {
     let output = place.run(&["diff", name, "--json"]).unwrap();
     let diff = serde_json::from_slice(&output.stdout);
@@ -62,8 +62,8 @@ fn clicks(place: &Place) -> u64 {
     count.as_u64().unwrap()
 }
 
-/// Bodies of ten clicks, each sent twice, and one click that cannot become a row each: so
-/// many clicks, duplicates and letters.
+/// Sends bodies of ten clicks, each twice, and for each one click that cannot become a row. Returns
+/// the numbers of rows, duplicates and letters.
 async fn send(shop: &str, bodies: u64) -> [u64; 3] {
     for body in 0..bodies {
         let click = |n: u64| json!({ "id": format!("{body}-{n}"), "visitor_id": format!("v{n}") });
@@ -91,8 +91,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Starts the replay and kills it once it has committed something more, again and again, until
-/// it is whole. How often it was killed while it was not.
+/// Starts the replay and kills it after each few commits, until it is complete. Returns how often
+/// it was killed before that.
 async fn kill_and_go_on(place: &Place, lake: &Lake, name: &str, stretch: &[&str]) -> usize {
     let parsed = ReplayName::parse(name).unwrap();
     let replay = lake.replay(&parsed);
@@ -101,7 +101,7 @@ async fn kill_and_go_on(place: &Place, lake: &Lake, name: &str, stretch: &[&str]
         let before = replay.files(None).await.unwrap().len();
         let command = [&["replay", "--into", name], stretch].concat();
         let mut process = Process::start(place, &command).unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while replay.files(None).await.unwrap().len() < before + 3 {
             let begun = replay.ledger().await.unwrap().is_some();
             if begun && lake.unfinished(&parsed).await.unwrap().is_empty() {
@@ -136,7 +136,7 @@ async fn a_replay_that_is_killed_goes_on_where_it_ended_and_doubles_nothing() {
     let kills = kill_and_go_on(&place, &lake.unwrap(), "a", &ALWAYS).await;
     println!("killed {kills} times");
     assert!(kills >= 3, "killed {kills} times only");
-    // No stretch is named: what was begun goes on, and is whole.
+    // Without a range the replay goes on where it ended, and becomes complete.
     replayed(&place, "a", &[]);
     same(&place, "a");
     let verdict: Value = place.audit().unwrap();
@@ -157,9 +157,9 @@ async fn a_replay_that_is_killed_goes_on_where_it_ended_and_doubles_nothing() {
     );
     let twice = "SELECT count(*) - count(DISTINCT (partition, \"offset\")) FROM clicks_a";
     assert_eq!(place.ask(twice).unwrap(), json!(0));
-    // Letters of a batch that a kill cut off are swept, the others stay.
+    // Letters of a batch that a kill interrupted are swept, the others stay.
     let folder = place.path().join("data/lake/replays/a/dead_letters");
-    // A kill may leave what was being written beside them, under a name that nobody lists.
+    // A kill may leave an unfinished file beside them, under a name that is never listed.
     let letters_there = || -> Vec<PathBuf> {
         let there = files(&folder).into_iter();
         let whole = |file: &PathBuf| file.extension().is_some_and(|end| end == "parquet");
@@ -176,7 +176,7 @@ async fn a_replay_that_is_killed_goes_on_where_it_ended_and_doubles_nothing() {
         place.ask("SELECT count(*) FROM dead_letters_a").unwrap(),
         letters
     );
-    // Wherever a range begins and ends, a duplicate is one as it was live.
+    // Wherever a range begins and ends, its duplicates are those of the live rows.
     for (number, (first, end)) in [(1, 40), (7, 100), (13, 77), (50, 90)].iter().enumerate() {
         let (name, first, end) = (format!("part{number}"), first.to_string(), end.to_string());
         let (first, end) = (["--from-offset", &first], ["--to-offset", &end]);
@@ -206,7 +206,7 @@ async fn a_replay_on_a_cluster_is_killed_compared_promoted_and_followed() {
         &["--from-offset", "1"],
         &["--to-offset", &end],
     ];
-    // Nobody owns files in this folder, so the replay is a process of its own.
+    // No process owns files in this folder, so the replay is a process of its own.
     let place = cluster.place().with("SINK__MAX_ROWS", "2");
     let kills = kill_and_go_on(&place, &cluster.lake(), "part", &partition.concat()).await;
     println!("killed {kills} times");
