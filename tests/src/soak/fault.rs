@@ -15,23 +15,23 @@ use crate::cluster::{COMMIT_TIMEOUT, Role};
 use crate::kafka::{Kafka, SESSION_TIMEOUT};
 use crate::proxy::{Link, Proxy};
 
-/// What a freeze and a cut last: well within the session, and beyond it.
+/// How long a freeze or a cut lasts: well within the session time-out, and beyond it.
 const SHORT: Duration = Duration::from_millis(800);
 const LONG: Duration = SESSION_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 type Held<T> = OwnedMutexGuard<T>;
 
-/// What is done, with what is held for it.
+/// A fault, with the places that it holds.
 pub(super) enum Fault {
     /// A member is killed and started at once.
     Kill(Held<Role>),
-    /// A member is killed, and started when the other has its partitions.
+    /// A member is killed, and started when the other one has its partitions.
     Lose(Held<Role>, Held<Role>),
-    /// A member is told to end, and started again.
+    /// A member is asked to end, and started again.
     Restart(Held<Role>),
-    /// A member stands still.
+    /// A member is stopped for a while.
     Freeze(Held<Role>, Duration),
-    /// The edge is killed and started at once, its broker being in reach.
+    /// The edge is killed and started at once while its broker can be reached.
     KillEdge(Held<Role>, Held<Proxy>),
     KillDashboard(Held<Role>),
     KillBroker(Held<Kafka>),
@@ -45,7 +45,7 @@ pub(super) struct Met {
     pub(super) took: Option<(&'static str, Duration)>,
 }
 
-/// What is measured.
+/// The measured times.
 pub(super) const RESTART: &str = "a killed member's start to the next commit of all partitions";
 pub(super) const RETURN: &str = "an orderly restart, from its end to the next commit of all";
 pub(super) const FAILOVER: &str = "a member's kill to the other's commit of all partitions";
@@ -60,7 +60,7 @@ fn free<T>(one: &Arc<Mutex<T>>) -> Option<Held<T>> {
 }
 
 impl Fault {
-    /// Draws one whose place is not disturbed already; none where hardly any is left. Every
+    /// Draws a fault whose place is not disturbed already; `None` if hardly any is left. Every
     /// other `turn` is a kill, the others are freezes and cuts.
     pub(super) fn draw(scene: &Scene, turn: usize, choices: &mut StdRng) -> Option<Self> {
         (0..100).find_map(|_| match turn % 4 {
@@ -99,7 +99,7 @@ impl Fault {
         })
     }
 
-    /// Does it, mends it, and waits until its place has recovered.
+    /// Causes the fault, mends it, and waits until its place has recovered.
     pub(super) async fn play(self, scene: Arc<Scene>) -> Result<Met> {
         let within = |length| if length == LONG { "long" } else { "short" };
         let met = |name: String| Met { name, took: None };
@@ -122,7 +122,7 @@ impl Fault {
                 }
             }
             Self::Restart(mut member) => {
-                // One that cannot reach its store ends in disorder, which is a fault too.
+                // A member that cannot reach its store ends in disorder, which is a fault too.
                 block_in_place(|| member.process.stop())?;
                 let took = recovery(&scene, Some(&mut member)).await?;
                 Met {
@@ -169,7 +169,7 @@ impl Fault {
     }
 }
 
-/// From now until every partition has committed anew, a member being started first.
+/// Starts the member, if any, and returns the time until every partition has committed anew.
 async fn recovery(scene: &Scene, member: Option<&mut Role>) -> Result<Duration> {
     let (since, before) = (Instant::now(), scene.cluster.newest().await?);
     if let Some(member) = member {
@@ -180,8 +180,8 @@ async fn recovery(scene: &Scene, member: Option<&mut Role>) -> Result<Duration> 
     Ok(since.elapsed())
 }
 
-/// Starts a role again, and once more where it ended, as a container's engine does: what it
-/// needs may be away just now.
+/// Starts a role, and again if it ends, as a container engine does: the broker or the store may be
+/// away at the moment.
 async fn start(role: &mut Role) -> Result<()> {
     let deadline = Instant::now() + COMMIT_TIMEOUT;
     while let Err(error) = block_in_place(|| role.start_again()) {

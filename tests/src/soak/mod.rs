@@ -1,5 +1,5 @@
-//! The soak: every role a process of its own on a real Kafka and a real S3 server, clients at
-//! half load, and every few seconds a kill, a freeze or a cut; then the proof.
+//! The soak: every role in a process of its own on a real Kafka and a real S3 server, clients at
+//! half load, and every few seconds a kill, a freeze or a cut; then both audits.
 
 mod fault;
 mod tally;
@@ -22,19 +22,19 @@ use crate::kafka::{self, Kafka};
 use crate::proxy::{Link, Proxy};
 use crate::s3;
 
-/// From one fault to the next.
+/// The time from one fault to the next.
 const EVERY: Duration = Duration::from_secs(3);
 /// How many clients there are.
 const CLIENTS: u64 = 8;
 /// How many members the group has.
 const MEMBERS: usize = 2;
-/// How long the clients send as fast as they can, to learn what full load is.
+/// How long the clients send as fast as they can, to measure full load.
 const FULL: Duration = Duration::from_secs(5);
-/// How long the lag may last when the faults end.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long the lag may last after the faults.
+const LAG_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// What is disturbed. A fault holds what it disturbs, so that no other meets it there; what
-/// belongs to a whole is disturbed at once at several places.
+/// The parts that faults disturb. A fault locks its part, so that no other fault has the same part;
+/// different parts are disturbed at the same time.
 struct Scene {
     cluster: Cluster,
     clients: Clients,
@@ -42,9 +42,9 @@ struct Scene {
     edge: Arc<Mutex<Role>>,
     members: Vec<Arc<Mutex<Role>>>,
     dashboard: Arc<Mutex<Role>>,
-    /// Before the broker, for the edge and each member.
+    /// The proxies before the broker, for the edge and each member.
     brokers: Vec<Arc<Mutex<Proxy>>>,
-    /// Before the store, for each member.
+    /// The proxies before the store, for each member.
     stores: Vec<Arc<Mutex<Proxy>>>,
 }
 
@@ -55,11 +55,9 @@ pub struct Soak {
 }
 
 impl Soak {
-    /// Starts everything and learns what half load is; none where Kafka or the store cannot be
-    /// had.
+    /// Starts everything and measures half load; `None` if Kafka or the store is missing.
     ///
-    /// # Errors
-    /// Where a part does not start.
+    /// # Errors If a part does not start.
     pub async fn start() -> Result<Option<Self>> {
         let doors = ["127.0.0.1:0"; 1 + MEMBERS];
         let Some(s3) = s3::shared().await else {
@@ -99,8 +97,8 @@ impl Soak {
         Ok(Some(soak))
     }
 
-    /// Full load is what the clients get acknowledged without a pause, over the time until the
-    /// catalog shows all of it; from then on they send half of it.
+    /// Full load is the rate of acknowledged clicks without pauses, over the time until the catalog
+    /// shows them all. From then on the clients send half of it.
     async fn halve(&mut self) -> Result<()> {
         let Scene {
             cluster, clients, ..
@@ -108,8 +106,8 @@ impl Soak {
         cluster.all_commit("the start").await?;
         let (before, since) = (clients.acknowledged(), Instant::now());
         sleep(FULL).await;
-        // Each sends one more, and then nothing for so long.
-        clients.pace(PATIENCE);
+        // Each sends one more request, and then none for so long.
+        clients.pace(LAG_TIMEOUT);
         self.scene.lag_ends().await?;
         let seconds = since.elapsed().as_secs_f64();
         let full = f64::from(u32::try_from(clients.acknowledged() - before)?) / seconds;
@@ -119,11 +117,10 @@ impl Soak {
         Ok(())
     }
 
-    /// Disturbs everything for so long, mends it, and proves that nothing was lost or doubled.
-    /// The same `seed` draws the same faults.
+    /// Disturbs everything for `length`, mends it, and proves that nothing was lost or doubled. The
+    /// same `seed` draws the same faults.
     ///
-    /// # Errors
-    /// Where something was, or a part does not come back; the audit's words are in the message.
+    /// # Errors If something was, with the audit's words, or if a part does not come back.
     pub async fn run(self, length: Duration, seed: u64) -> Result<Tally> {
         let Self { scene, mut tally } = self;
         let mut choices = StdRng::seed_from_u64(seed);
@@ -159,15 +156,16 @@ impl Soak {
 }
 
 impl Scene {
-    /// Waits until the catalog shows what the topic has, but what the clients sent just now.
+    /// Waits until the catalog shows the topic's records, except the newest requests of the
+    /// clients.
     async fn lag_ends(&self) -> Result<()> {
         lag_ends(&self.dashboard, CLIENTS * CLICKS).await
     }
 }
 
-/// Waits until the catalog shows all that the topic has but so many records.
+/// Waits until the catalog lacks at most `but` of the topic's records.
 async fn lag_ends(dashboard: &Mutex<Role>, but: u64) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LAG_TIMEOUT;
     loop {
         let lag = dashboard.lock().await.lag().await;
         if lag.is_some_and(|lag| lag <= but) {

@@ -1,4 +1,4 @@
-//! What a soak came to.
+//! The result of a soak.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,7 +55,7 @@ impl Tally {
         self.clicks
     }
 
-    /// Whether the audit counts nothing lost and nothing doubled.
+    /// Returns true if the audit counts nothing lost and nothing doubled.
     #[must_use]
     pub fn clean(&self) -> bool {
         self.verdict["lost"] == 0 && self.verdict["doubled"] == 0

@@ -223,7 +223,7 @@ async fn fault_04_a_stalled_topic_is_503_in_time_and_memory_stays_flat() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fault_05_a_broker_that_stands_still_is_503_and_found_again() {
+async fn fault_05_a_broker_that_is_stopped_is_503_and_found_again() {
     /// How long the broker is stopped: longer than every time-out on the way to it.
     const AWAY: Duration = Duration::from_secs(30);
     let (Some(kafka), Some(s3)) = (kafka::start_behind(&[]).await, s3::shared().await) else {

@@ -72,7 +72,7 @@ async fn fault_47_corrupt_objects_of_a_foreign_tree_are_quarantined() {
 }
 
 #[tokio::test]
-async fn a_table_of_a_server_is_copied_and_its_password_is_told_nobody() {
+async fn a_table_of_a_server_is_copied_and_its_password_stays_secret() {
     let Some(server) = Postgres::start().await else {
         return;
     };

@@ -55,16 +55,46 @@ impl Source {
 
 /// Every Rust file of the workspace's crates, sorted by path.
 pub(super) fn sources() -> Vec<Source> {
+    let folders = members().iter().map(|name| root().join(name)).collect();
+    let found = files(folders, &["rs"]);
+    assert!(found.len() > 50, "only {} files were found", found.len());
+    found
+}
+
+/// Every page, configuration and script that people read, sorted by path.
+pub(super) fn documents() -> Vec<Source> {
     let mut folders: Vec<PathBuf> = members().iter().map(|name| root().join(name)).collect();
+    folders.push(root().join("docs"));
+    let mut found = files(
+        folders,
+        &["css", "html", "js", "md", "py", "sh", "toml", "yaml"],
+    );
+    let pages = std::fs::read_dir(root()).expect("the root is a folder");
+    for page in pages {
+        let name = page.expect("a folder can be listed").file_name();
+        let path = name.to_string_lossy().into_owned();
+        if path.ends_with(".md") || path == "Makefile" {
+            let text = read(&path);
+            found.push(Source { path, text });
+        }
+    }
+    assert!(found.len() > 10, "only {} files were found", found.len());
+    found
+}
+
+/// The files below these folders that have one of the extensions, sorted by path.
+fn files(mut folders: Vec<PathBuf>, extensions: &[&str]) -> Vec<Source> {
+    folders.retain(|folder| folder.exists());
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a crate is a folder") {
             let path = entry.expect("a folder can be listed").path();
+            let extension = path.extension().unwrap_or_default().to_string_lossy();
             if path.is_dir() {
                 if !path.ends_with("node_modules") {
                     folders.push(path);
                 }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if extensions.contains(&&*extension) {
                 let below = path.strip_prefix(root()).expect("it is in the workspace");
                 let path = below.to_string_lossy().replace('\\', "/");
                 let text = read(&path);
@@ -73,6 +103,5 @@ pub(super) fn sources() -> Vec<Source> {
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(found.len() > 50, "only {} files were found", found.len());
     found
 }
