@@ -1,5 +1,5 @@
-//! `[catalog]`: where the database is, how often the lake is crawled, and what a query may
-//! take.
+//! `[catalog]`, `[[external]]` and `[[dataset]]`: where the database is, what it may take, and
+//! which tables it has beside the lake's.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,9 +9,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::sql::named;
 
-/// The keys of `[catalog]`; the defaults and their reasons stand in `compose/default.toml`.
+/// The keys of `[catalog]`. The defaults and their reasons are in `compose/default.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -20,36 +19,36 @@ pub struct Config {
     /// How often the lake's newest hours are crawled.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
-    /// How often the whole lake is.
+    /// How often the whole lake is crawled.
     #[serde(with = "humantime_serde")]
     pub full_every: Duration,
-    /// What crawls and panels may hold in memory; beyond that DuckDB spills beside its file, at
+    /// The memory for crawls and panels. Beyond it DuckDB spills to a folder beside its file, at
     /// most four times as much.
     pub memory: ByteSize,
-    /// What the tail may hold in memory: the rows that the lake does not have yet.
+    /// The memory for the tail: the rows that the lake does not have yet.
     pub tail_memory: ByteSize,
-    /// How many rows are folded into the rollups at once: what is read of them is held in memory
-    /// meanwhile.
+    /// How many rows are folded into the rollups at once. A fold holds their columns in memory.
     pub fold_rows: u64,
     /// DuckDB's threads: as many for crawls and panels, and as many for free SQL.
     pub threads: u32,
-    /// What all free SQL together may hold in memory, in a database of its own; beyond that it
-    /// spills beside the file, at most four times as much.
+    /// The memory for all free SQL together, in a database of its own. Beyond it DuckDB spills to
+    /// a folder beside the file, at most four times as much.
     pub query_memory: ByteSize,
     /// How long one query may run.
     #[serde(with = "humantime_serde")]
     pub query_timeout: Duration,
-    /// How many rows one query may answer; the rest is cut, and the answer says so.
+    /// How many rows an answer has at most. The rest is cut, and the answer says so.
     pub query_rows: usize,
     /// How often the published copy is renewed.
     #[serde(with = "humantime_serde")]
     pub publish_every: Duration,
-    /// The folder or file of DuckDB's `httpfs` extension, for a lake in a bucket.
-    pub httpfs: PathBuf,
-    /// The external tables; sections of their own.
+    /// The folder of DuckDB's extensions (`httpfs` for buckets, `sqlite_scanner`,
+    /// `postgres_scanner`), each in a file `NAME.duckdb_extension`.
+    pub extensions: PathBuf,
+    /// The `[[external]]` tables, which are sections of their own.
     #[serde(skip)]
     pub externals: Vec<External>,
-    /// The data sets; sections of their own.
+    /// The `[[dataset]]` tables, which are sections of their own.
     #[serde(skip)]
     pub datasets: Vec<Dataset>,
 }
@@ -64,19 +63,19 @@ pub struct External {
     /// `*.parquet`, `*.csv`, `*.tsv`, `*.json`, `*.ndjson` (each also `.gz`), `*.sqlite`, `*.db`.
     #[serde(default)]
     pub path: String,
-    /// Or a PostgreSQL server, as its own tools are told of it: `host=… dbname=… user=…`.
+    /// A PostgreSQL server instead of a path, as libpq takes it: `host=… dbname=… user=…`.
     #[serde(default)]
     pub postgres: String,
     /// The password of that user.
     #[serde(default)]
     pub password: SecretString,
-    /// Of a SQLite file or a server: which of its tables; a server's may have its schema before it.
+    /// The table of a SQLite file or of a server; a server's may have its schema before it.
     #[serde(default)]
     pub table: String,
-    /// What becomes of columns that the first crawl did not see.
+    /// What happens to columns that the first crawl did not see.
     #[serde(default)]
     pub changes: Changes,
-    /// How often a tree is crawled, and a server's table copied.
+    /// How often a folder is crawled, or a server's table copied.
     #[serde(default = "minute", with = "humantime_serde")]
     pub every: Duration,
 }
@@ -85,11 +84,11 @@ const fn minute() -> Duration {
     Duration::from_secs(60)
 }
 
-/// What becomes of columns that the first crawl did not see.
+/// What happens to columns that the first crawl did not see.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Changes {
-    /// They become the table's, and the crawl's history says so.
+    /// The table gets them, and the crawl's history says so.
     #[default]
     Add,
     /// They are left out, and the crawl's history says so.
@@ -98,7 +97,7 @@ pub enum Changes {
     Ignore,
 }
 
-/// How a table is read.
+/// How an external table is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Tree,
@@ -109,7 +108,7 @@ pub(crate) enum Form {
 }
 
 impl External {
-    /// How it is read, by its name.
+    /// How it is read, which its path's ending says.
     pub(crate) fn form(&self) -> Form {
         if !self.postgres.is_empty() {
             return Form::Postgres;
@@ -127,10 +126,10 @@ impl External {
         }
     }
 
-    /// Whether it can be read as it is configured.
+    /// Checks that its keys go together.
     ///
     /// # Errors
-    /// [`Error::Invalid`], which says why not.
+    /// [`Error::Invalid`], which says why they do not.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let (name, form) = (&self.name, self.form());
         let invalid = |why: &str| Err(Error::Invalid(format!("external {name:?}: {why}")));
@@ -138,7 +137,7 @@ impl External {
             return invalid("write either `path` or `postgres`");
         }
         if self.postgres.contains("password") {
-            // What is wrong with a server is told with the words that name it.
+            // An error of the server quotes this text.
             return invalid("the password is a key of its own, `password`");
         }
         if matches!(form, Form::Sqlite | Form::Postgres) == self.table.is_empty() {
@@ -149,18 +148,9 @@ impl External {
         Ok(())
     }
 
-    /// Whether its path names one file.
+    /// Returns true if its path names one file.
     pub(crate) fn is_file(&self) -> bool {
         self.form() != Form::Tree || self.path.ends_with(".parquet")
-    }
-
-    /// The name of a server's table in SQL.
-    pub(crate) fn qualified(&self) -> String {
-        let (schema, table) = self
-            .table
-            .split_once('.')
-            .unwrap_or(("public", &self.table));
-        format!("{}.{}", named(schema), named(table))
     }
 }
 
@@ -170,10 +160,11 @@ impl External {
 pub struct Dataset {
     /// Its table's name.
     pub name: String,
-    /// One statement that reads; it may read the lake's tables, external ones and data sets that
-    /// stand before it.
+    /// One statement that reads. It may read the lake's tables, external tables and the data sets
+    /// before it.
     pub sql: String,
-    /// How often it is made; without it, after each crawl that registered something.
+    /// How often its table is made. `None` if it is made after each crawl that registers
+    /// something.
     #[serde(default, with = "humantime_serde::option")]
     pub every: Option<Duration>,
 }
@@ -183,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_path_names() {
+    fn the_path_says_how_a_table_is_read() {
         let form = |path: &str| {
             let external = External {
                 name: "t".into(),

@@ -1,31 +1,31 @@
-//! Data sets: named SQL whose answer is kept as a table, and made again after the crawls that
-//! registered something, on a schedule, or when somebody asks for it.
+//! Data sets: named SQL whose answer is kept as a table, and made anew after the crawls that
+//! registered something, on a schedule, or on request.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use duckdb::{Connection, OptionalExt, params};
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sink::Timestamp;
+use sink::clock::SharedClock;
 use tokio::time::Instant;
 
-use crate::catalog::Catalog;
 use crate::config::Dataset;
-use crate::db::engine::{Mode, Session};
+use crate::db::engine::{Engine, Mode, Session};
 use crate::error::Error;
-use crate::query::views::Desk;
-use crate::query::{copy, sandbox};
+use crate::query::database::QueryDatabase;
+use crate::sql::Ident;
+use crate::tail::snapshot::TailSnapshot;
 
-/// A data set and its newest run.
+/// A data set and its newest runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DatasetState {
     /// Its name.
     pub name: String,
     /// Its SQL.
     pub sql: String,
-    /// When it is made.
+    /// When it is made, in words.
     pub when: String,
-    /// The rows of its table; none before its first run that succeeded.
+    /// The rows of its table. `None` before its first run that succeeded.
     pub rows: Option<u64>,
     /// Its runs, newest first, at most ten.
     pub runs: Vec<DatasetRun>,
@@ -38,115 +38,101 @@ pub struct DatasetRun {
     pub started_at: Timestamp,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
-    /// How many rows its table has since; none where it failed, and the table stayed as it was.
+    /// How many rows its table has since. `None` if it failed; then the table is as before.
     pub rows: Option<u64>,
-    /// Why it failed.
+    /// Why it failed. `None` if it did not.
     pub error: Option<String>,
 }
 
 /// How many runs of a data set are kept.
-const RUNS: u64 = 100;
-/// How many are shown.
-const SHOWN: usize = 10;
+const KEPT_RUNS: u64 = 100;
+/// How many of them are shown.
+const SHOWN_RUNS: usize = 10;
 
-impl Catalog {
-    /// Makes a data set again. What its SQL meets is the run's error, and its table then stays.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where there is no data set of that name, else the database's.
-    pub async fn refresh(&self, name: &str) -> Result<DatasetRun, Error> {
-        let config = &self.inner.config;
-        let Some(dataset) = config.datasets.iter().find(|dataset| dataset.name == name) else {
-            let names: Vec<&str> = config.datasets.iter().map(|d| d.name.as_str()).collect();
-            return Err(Error::Invalid(match names.as_slice() {
-                [] => format!(
-                    "there is no data set {name}: a [[dataset]] in clickweir.toml makes one"
-                ),
-                names => format!(
-                    "there is no data set {name}: there are {}",
-                    names.join(", ")
-                ),
-            }));
-        };
-        let (dataset, inner) = (dataset.clone(), self.inner.clone());
-        let (started_at, clock) = (inner.clock.now(), Instant::now());
-        let limit = config.query_timeout;
-        // The tail before the snapshot, as for every query.
-        let now = inner.tail.now();
-        let work = move |desk: &mut Session<Desk>| {
-            sandbox::check(&desk.connection, &dataset.sql)?;
-            let snapshot = Arc::new(Mutex::new(inner.engine.begin(Mode::Read)?));
-            let location = inner.lake.location();
-            let _laid = desk.lay(&snapshot, &inner.config, location, &now, &dataset.sql)?;
-            let kept = inner.engine.begin(Mode::Write)?;
-            // It is one statement that reads, so it may stand within another.
-            let sql = dataset.sql.trim_end().trim_end_matches(';');
-            let rows = copy::fill(&kept, &dataset.name, desk, sql, limit)?;
-            kept.commit()?;
-            Ok(rows)
-        };
-        let made = self.inner.desk.run(Mode::Read, limit, work).await;
-        let run = DatasetRun {
-            started_at,
-            took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
-            rows: made.as_ref().ok().copied(),
-            error: made.err().map(|error| error.to_string()),
-        };
-        // Its history tells the same; a line in the log with each crawl would hide people's.
-        tracing::debug!(
-            target: "sql", by = "data set", name, took_ms = run.took_ms, rows = run.rows,
-            error = run.error, "a data set was made"
-        );
-        let (name, kept) = (name.to_owned(), run.clone());
-        let keep = move |session: &mut Session| keep(&session.connection, &name, &kept);
-        self.inner.engine.run(Mode::Write, limit, keep).await?;
-        Ok(run)
+/// Finds a data set by its name.
+///
+/// # Errors
+/// [`Error::Invalid`] if there is no data set of that name.
+pub(crate) fn named(datasets: &[Dataset], name: &str) -> Result<Dataset, Error> {
+    if let Some(dataset) = datasets.iter().find(|dataset| dataset.name == name) {
+        return Ok(dataset.clone());
     }
-
-    /// Makes those data sets that are due: `registered` says that a crawl has brought something.
-    ///
-    /// # Errors
-    /// The database's.
-    pub(crate) async fn refresh_due(&self, registered: bool) -> Result<(), Error> {
-        let states = self.datasets().await?;
-        let now = self.inner.clock.now();
-        for (dataset, state) in self.inner.config.datasets.iter().zip(states) {
-            let newest = state.runs.first().map(|run| run.started_at);
-            let due = match (newest, dataset.every) {
-                (None, _) => true,
-                (Some(_), None) => registered,
-                (Some(at), Some(every)) => now.minus(every) >= at,
-            };
-            if due {
-                let run = self.refresh(&dataset.name).await?;
-                if let Some(error) = run.error {
-                    tracing::warn!(dataset = dataset.name, error, "a data set was not made");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The data sets, in the order of the configuration.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn datasets(&self) -> Result<Vec<DatasetState>, Error> {
-        let datasets = self.inner.config.datasets.clone();
-        self.read(move |session| {
-            let state = |dataset: Dataset| state(&session.connection, dataset);
-            datasets.into_iter().map(state).collect()
-        })
-        .await
-    }
+    let names: Vec<&str> = datasets.iter().map(|d| d.name.as_str()).collect();
+    Err(Error::Invalid(match names.as_slice() {
+        [] => format!("there is no data set {name}: a [[dataset]] in clickweir.toml makes one"),
+        names => format!(
+            "there is no data set {name}: there are {}",
+            names.join(", ")
+        ),
+    }))
 }
 
-fn state(connection: &Connection, dataset: Dataset) -> Result<DatasetState, Error> {
+/// Makes a data set's table anew. What its SQL meets is the run's error, and the table is then as
+/// before.
+///
+/// # Errors
+/// The catalog's database's.
+pub(crate) async fn refresh(
+    queries: &QueryDatabase,
+    engine: &Engine,
+    clock: &SharedClock,
+    tail: TailSnapshot,
+    dataset: &Dataset,
+    limit: Duration,
+) -> Result<DatasetRun, Error> {
+    let (started_at, begun) = (clock.now(), Instant::now());
+    let made = queries.fill(tail, dataset).await;
+    let run = DatasetRun {
+        started_at,
+        took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        rows: made.as_ref().ok().copied(),
+        error: made.err().map(|error| error.to_string()),
+    };
+    let name = dataset.name.clone();
+    // Its history says the same; a line at a higher level with each crawl would hide people's.
+    tracing::debug!(
+        target: "sql", by = "data set", name, took_ms = run.took_ms, rows = run.rows,
+        error = run.error, "a data set was made"
+    );
+    let kept = run.clone();
+    let keep = move |session: &mut Session| keep(&session.connection, &name, &kept);
+    engine.run(Mode::Write, limit, keep).await?;
+    Ok(run)
+}
+
+/// The data sets that are due. `registered` is true if a crawl registered something.
+pub(crate) fn due(
+    datasets: &[Dataset],
+    states: Vec<DatasetState>,
+    now: Timestamp,
+    registered: bool,
+) -> impl Iterator<Item = &Dataset> {
+    let with_states = datasets.iter().zip(states);
+    let due = with_states.filter(move |(dataset, state)| {
+        let newest = state.runs.first().map(|run| run.started_at);
+        match (newest, dataset.every) {
+            (None, _) => true,
+            (Some(_), None) => registered,
+            (Some(at), Some(every)) => now.minus(every) >= at,
+        }
+    });
+    due.map(|(dataset, _)| dataset)
+}
+
+/// The data sets with their newest runs, in the order of the configuration.
+pub(crate) fn states(session: &Session, datasets: &[Dataset]) -> Result<Vec<DatasetState>, Error> {
+    let states = datasets.iter();
+    states
+        .map(|dataset| state(&session.connection, dataset))
+        .collect()
+}
+
+fn state(connection: &Connection, dataset: &Dataset) -> Result<DatasetState, Error> {
     let mut statement = connection.prepare(
         "SELECT epoch_us(started_at), took_ms, \"rows\", error FROM dataset_runs
          WHERE name = ? ORDER BY number DESC LIMIT ?",
     )?;
-    let runs = statement.query_map(params![dataset.name, SHOWN as u64], |row| {
+    let runs = statement.query_map(params![dataset.name, SHOWN_RUNS as u64], |row| {
         Ok(DatasetRun {
             started_at: Timestamp::from_micros(row.get(0)?),
             took_ms: row.get(1)?,
@@ -166,8 +152,8 @@ fn state(connection: &Connection, dataset: Dataset) -> Result<DatasetState, Erro
                 humantime_serde::re::humantime::format_duration(every)
             ),
         },
-        name: dataset.name,
-        sql: dataset.sql,
+        name: dataset.name.clone(),
+        sql: dataset.sql.clone(),
         rows: rows.optional()?,
         runs,
     })
@@ -192,7 +178,7 @@ fn keep(connection: &Connection, name: &str, run: &DatasetRun) -> Result<(), Err
     )?;
     connection.execute(
         "DELETE FROM dataset_runs WHERE name = ? AND number + ? <= ?",
-        params![name, RUNS, number],
+        params![name, KEPT_RUNS, number],
     )?;
     Ok(())
 }
@@ -203,7 +189,7 @@ pub(crate) fn prune(connection: &Connection, datasets: &[Dataset]) -> Result<(),
     let names = statement.query_map([], |row| row.get::<_, String>(0))?;
     for name in names.collect::<Result<Vec<_>, _>>()? {
         if datasets.iter().all(|dataset| dataset.name != name) {
-            connection.execute_batch(&format!("DROP TABLE IF EXISTS \"{name}\""))?;
+            connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", Ident(&name)))?;
             connection.execute("DELETE FROM dataset_runs WHERE name = ?", [&name])?;
         }
     }

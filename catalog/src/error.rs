@@ -1,4 +1,4 @@
-//! What can go wrong with the catalog, by what the caller does about it.
+//! The catalog's errors, by what the caller does about them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 /// An error of the catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The SQL is not of the kind that is allowed here: tell who asked.
+    /// The statement is not of a kind that is allowed here. The caller may read why.
     #[error("{0}")]
     Refused(String),
-    /// The SQL or a parameter is wrong: tell who asked, in DuckDB's words.
+    /// The SQL or a parameter is wrong. The caller may read why, in DuckDB's words.
     #[error("{0}")]
     Invalid(String),
     /// The query ran into its time limit.
@@ -29,24 +29,24 @@ pub enum Error {
         /// Where the owner's published copy is.
         published: String,
     },
-    /// The lake's own trouble.
+    /// The lake fails.
     #[error(transparent)]
     Lake(#[from] sink::Error),
-    /// The database fails now (its disk, its extension); nothing was registered.
+    /// The database fails now (its disk, its extension). Nothing was registered.
     #[error("the catalog's database fails: {0}")]
     Unavailable(String),
 }
 
 impl Error {
-    /// What a statement of ours met: never the asker's fault.
-    pub(crate) fn ours(error: &duckdb::Error) -> Self {
+    /// The error of a statement of the catalog's own, which is not the caller's fault.
+    pub(crate) fn internal(error: &duckdb::Error) -> Self {
         Self::Unavailable(sentence(error))
     }
 }
 
 impl From<duckdb::Error> for Error {
     fn from(error: duckdb::Error) -> Self {
-        Self::ours(&error)
+        Self::internal(&error)
     }
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn sentence(error: &duckdb::Error) -> String {
 #[cfg(test)]
 const VERSION: &str = "v1.5.5";
 
-/// What DuckDB's sentence reports, by what the caller does about it. The library gives no codes
-/// for these, so this is the one place that looks at its words.
+/// What DuckDB reports, by what the caller does about it. The library has no codes for these, so
+/// this is the one place that reads its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// Another process has the file open.
@@ -121,7 +121,7 @@ impl From<&duckdb::Error> for Trouble {
     }
 }
 
-/// Whose fault an error of somebody's SQL is.
+/// The error of a caller's statement: who can mend it.
 pub(crate) fn blame(error: &duckdb::Error, limit: Duration) -> Error {
     let text = sentence(error);
     let first = text.lines().next().unwrap_or(&text);

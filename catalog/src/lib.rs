@@ -1,24 +1,27 @@
-//! The crawler and the query engine: a fold of the lake's objects and ledger in DuckDB.
+//! The catalog of a lake: the crawler and the query engine, a fold of the lake's objects and ledger
+//! in DuckDB.
 //!
-//! [`Catalog::crawl`] registers what the lake committed, and adds it to the rollups, or leaves
-//! much of it to [`Catalog::fold`]; [`schedule::run`] does both on time. [`Catalog::ask`] is free SQL in a sandbox, in a DuckDB of
-//! its own; the panels ([`Catalog::totals`] and its neighbours) take a [`Filter`] and read only
-//! the objects that it can concern. [`Catalog::publish`] writes a small copy for notebooks.
-//! Replays are registered beside the live lake, each a table of its own; [`Catalog::diff`]
-//! compares one with the live rows, and what the ledger promotes is shown in their place.
-//! A [`Tail`] that somebody feeds holds what the lake lacks yet; `clicks_live` is both. An
-//! [`External`] table is what others keep in files, a [`Dataset`] named SQL that is kept as a
-//! table.
+//! [`Catalog`] is the page of everything that it can do. [`Catalog::crawl`] registers what the lake
+//! committed and folds it into the rollups; [`Catalog::fold`] folds the backlog of a large crawl;
+//! [`schedule::run`] does both on time. Panels ([`Catalog::totals`] and its neighbours) take a
+//! [`Filter`]. [`Catalog::ask`] runs free SQL in a sandbox. A [`Tail`] holds the rows that the lake
+//! does not have yet. An [`External`] table is a file or a table of a server, and a [`Dataset`] is
+//! named SQL that is kept as a table.
 //!
-//! This crate knows no brokers and serves no HTTP. Its database is private to one process
-//! and holds nothing that the lake and those files do not: delete it, and it is built again.
+//! This crate does not know brokers and does not serve HTTP. Its database belongs to one process and
+//! holds nothing that the lake and the external tables do not: if it is deleted, it is built again.
 //!
-//! Invariants (the numbers are DESIGN's):
-//! - 6: the catalog is a fold of the lake's objects and ledger; a crawl is one
-//!   transaction, and the same crawl again changes nothing.
-//! - 7: readers bind explicit lists of objects, taken in one snapshot; nothing globs.
-//! - 8: the partition path is the hour of arrival; what people ask by is `occurred_at`.
-//! - An object is registered only where its range begins at its partition's end.
+//! The folders depend on one another in this order: `sql`, `names`, `config`; `db`, which does not
+//! know clicks; `tables`, the lake as SQL; `rollup`; `registry`, the fold of objects and ledger;
+//! `panels` and `tail`; `external`; `query`; then `dataset`, `catalog`, `open` and `schedule`.
+//! Features take a session and a location, and never name [`Catalog`].
+//!
+//! Invariants (ARCHITECTURE.md has their numbers):
+//! - 6: the catalog is a fold of the lake's objects and ledger; a crawl is one transaction, and the
+//!   same crawl again changes nothing.
+//! - 7: readers bind explicit lists of objects from one snapshot, and no pattern.
+//! - 8: the partition path is the hour of arrival; people ask by `occurred_at`.
+//! - An object is registered only if its range begins at its partition's end.
 
 mod catalog;
 mod config;
@@ -41,28 +44,28 @@ pub use catalog::Catalog;
 pub use config::{Changes, Config, Dataset, External};
 pub use dataset::{DatasetRun, DatasetState};
 pub use error::Error;
-pub use external::adopt::{Adoption, Quarantined};
+pub use external::adoption::{Adoption, Quarantined};
 pub use panels::accounting::{Account, Accounting, Freshness};
 pub use panels::breakdown::{Breakdown, Slice};
 pub use panels::diff::{Compared, Diff, Difference};
 pub use panels::filter::Filter;
-pub use panels::funnel::{MOST_STEPS, Reached};
+pub use panels::funnel::{MAX_STEPS as MAX_FUNNEL_STEPS, Reached};
 pub use panels::letters::{Letter, Letters};
 pub use panels::rates::Rate;
 pub use panels::series::{Bucket, Metric, Point, Step};
 pub use panels::totals::Totals;
 pub use query::csv;
-pub use query::log::Asker;
+pub use query::log::Caller;
 pub use query::rows::Rows;
 pub use registry::crawl::Crawl;
-pub use registry::discover::{Crawler, Found};
+pub use registry::discover::{Crawler, NewObjects};
 pub use registry::listing::Object;
 pub use registry::runs::Run;
 pub use rollup::dimension::Dimension;
 pub use sink::clock::SharedClock;
 pub use sink::{Identity, Offset, Partition, PendingRows, Timestamp};
 pub use tables::publish::PUBLISHED;
-pub use tail::feed::{Arrival, Arrivals, Arrived};
+pub use tail::feed::{Arrival, ArrivalBatch, ArrivalFeed};
 pub use tail::memory::Tail;
 
 #[cfg(test)]

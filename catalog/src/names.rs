@@ -1,25 +1,25 @@
-//! The names of our tables and views, and which names others may take.
+//! The names of the catalog's tables and views, and which names others may take.
 
 use crate::error::Error;
 
-/// The rows of the lake.
+/// The view of the lake's rows.
 pub(crate) const CLICKS: &str = "clicks";
-/// Its dead letters.
+/// The view of the lake's dead letters.
 pub(crate) const DEAD_LETTERS: &str = "dead_letters";
-/// The name under which the tail's rows are lent, and how they stand is shown.
+/// The table that shows how each partition's tail compares with the registered end; the tail's
+/// rows are exported under the same name.
 pub(crate) const TAIL: &str = "tail";
-/// The views of the lake and the tail: the rows, and what people ask of them minute by minute.
+/// The views over the lake and the tail: the rows, and three aggregates by minute of arrival.
 pub(crate) const LIVE_VIEWS: [&str; 4] = [
     "clicks_live",
     "clicks_per_minute",
     "totals_per_minute",
     "products_per_minute",
 ];
-/// The views' names.
-pub(crate) const OWN_VIEWS: [&str; 3] = ["shown", "rollup", "returns"];
-
-/// The tables' names.
-pub(crate) const OWN_TABLES: [&str; 19] = [
+/// The views of the catalog's own database.
+pub(crate) const CATALOG_VIEWS: [&str; 3] = ["shown", "rollup", "returns"];
+/// The tables of the catalog's own database.
+pub(crate) const CATALOG_TABLES: [&str; 19] = [
     "meta",
     "partitions",
     "gaps",
@@ -41,12 +41,11 @@ pub(crate) const OWN_TABLES: [&str; 19] = [
     "dataset_runs",
 ];
 
-/// Whether a table of one's own may bear this name: a word of SQL that nothing else here has.
+/// Checks the name of an external table or a data set: a word of SQL that is not taken.
 ///
 /// # Errors
-/// [`Error::Invalid`], which says why not.
-pub(crate) fn fit(kind: &str, name: &str) -> Result<(), Error> {
-    let taken = |table: &str| name == table || name.starts_with(&format!("{table}_"));
+/// [`Error::Invalid`], which says why the name does not fit.
+pub(crate) fn check(kind: &str, name: &str) -> Result<(), Error> {
     let word = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 63
         && name
@@ -57,9 +56,11 @@ pub(crate) fn fit(kind: &str, name: &str) -> Result<(), Error> {
             "{kind} {name:?}: a name is small letters, digits and _, and begins with a letter"
         )));
     }
-    let own = OWN_TABLES.contains(&name) || OWN_VIEWS.contains(&name);
-    let known = own || LIVE_VIEWS.contains(&name) || name == TAIL;
-    if known || taken(CLICKS) || taken(DEAD_LETTERS) {
+    // Each replay has a table `clicks_NAME` and a table `dead_letters_NAME`.
+    let of_lake = |table: &str| name == table || name.starts_with(&format!("{table}_"));
+    let of_catalog = CATALOG_TABLES.contains(&name) || CATALOG_VIEWS.contains(&name);
+    let of_tail = LIVE_VIEWS.contains(&name) || name == TAIL;
+    if of_catalog || of_tail || of_lake(CLICKS) || of_lake(DEAD_LETTERS) {
         return Err(Error::Invalid(format!(
             "{kind} {name:?}: the catalog has a table of that name, take another"
         )));
@@ -72,9 +73,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_a_word_that_nothing_else_has() {
+    fn a_name_is_a_word_that_is_not_taken() {
         for name in ["orders", "p2_x"] {
-            assert!(fit("external", name).is_ok(), "{name}");
+            assert!(check("external", name).is_ok(), "{name}");
         }
         for name in [
             "",
@@ -88,7 +89,7 @@ mod tests {
             "tail",
             "totals_per_minute",
         ] {
-            assert!(fit("external", name).is_err(), "{name}");
+            assert!(check("external", name).is_err(), "{name}");
         }
     }
 }

@@ -8,70 +8,88 @@ use sink::{Lake, S3};
 
 use crate::catalog::{Catalog, Inner};
 use crate::config::{Config, External};
-use crate::dataset;
-use crate::db::access as remote;
+use crate::db::access::Access;
 use crate::db::engine::Engine;
 use crate::error::Error;
-use crate::external::source as external;
-use crate::names::fit;
-use crate::query::views as desk;
+use crate::external::source;
+use crate::query::bind::QueryScope;
+use crate::query::database::{self, QueryDatabase};
 use crate::registry::schema;
+use crate::registry::writer::RegistryWriter;
 use crate::tables::publish::PUBLISHED;
 use crate::tail::memory::Tail;
+use crate::{dataset, names};
 
 impl Catalog {
-    /// Opens the catalog's file, or makes it. A file that is damaged, of another version or
-    /// of another lake is moved aside and built anew by the next crawl.
+    /// Opens the catalog's file, or makes it. A file that is damaged, of another version or of
+    /// another lake's place is moved aside, and the next crawl builds it anew.
     ///
     /// # Errors
-    /// [`Error::InUse`] where another process has it, [`Error::Unavailable`] where the disk
-    /// or the `httpfs` extension fails.
+    /// [`Error::InUse`] if another process has the file, [`Error::Unavailable`] if the disk or an
+    /// extension fails, [`Error::Invalid`] if the configuration does not fit together.
     pub async fn open(
         config: Config,
         lake: Lake,
         s3: &S3,
         clock: SharedClock,
     ) -> Result<Self, Error> {
-        let (externals, datasets) = (&config.externals, &config.datasets);
-        let names = externals.iter().map(|one| ("external", &one.name));
-        let names = names.chain(datasets.iter().map(|one| ("dataset", &one.name)));
-        externals.iter().try_for_each(External::check)?;
-        let mut met = HashSet::new();
-        for (kind, name) in names {
-            fit(kind, name)?;
-            if !met.insert(name) {
-                return Err(Error::Invalid(format!(
-                    "{kind} {name:?}: another has that name"
-                )));
-            }
-        }
-        let settings = remote::settings(&config, lake.location(), s3)?;
-        let place = lake.location().to_string();
-        let published = lake.location().absolute(PUBLISHED);
+        check(&config)?;
+        let config = Arc::new(config);
+        let location = lake.location().clone();
+        let access = Access::new(&config, &location, s3)?;
+        let (place, published) = (location.to_string(), location.absolute(PUBLISHED));
+        let opened = Arc::clone(&config);
         let opening = move || {
-            let root = schema::open(&config, &settings, &place, &published)?;
-            dataset::prune(&root, &config.datasets)?;
-            external::prune(&root, &config)?;
-            let desk = desk::open(&config, &settings)?;
-            Ok::<_, Error>((config, Engine::new(root), Engine::new(desk)))
+            let root = schema::open(&opened, &access, &place, &published)?;
+            dataset::prune(&root, &opened.datasets)?;
+            source::prune(&root, &opened)?;
+            Ok::<_, Error>((root, database::open(&opened, &access)?))
         };
-        let (config, engine, desk) = tokio::task::spawn_blocking(opening)
+        let (root, queries) = tokio::task::spawn_blocking(opening)
             .await
             .expect("opening the database does not panic")?;
-        let most = usize::try_from(config.tail_memory.as_u64()).unwrap_or(usize::MAX);
+        let engine = Arc::new(Engine::new(root));
+        let scope = QueryScope {
+            catalog: Arc::clone(&engine),
+            config: Arc::clone(&config),
+            location,
+        };
+        let max_tail_bytes = usize::try_from(config.tail_memory.as_u64()).unwrap_or(usize::MAX);
         let inner = Inner {
+            registry: RegistryWriter::new(
+                Arc::clone(&engine),
+                lake.clone(),
+                clock.clone(),
+                config.fold_rows,
+            ),
+            queries: QueryDatabase::new(queries, scope),
+            tail: Tail::new(max_tail_bytes),
+            publishing: tokio::sync::Mutex::default(),
+            s3: s3.clone(),
             config,
             lake,
-            s3: s3.clone(),
             clock,
             engine,
-            desk,
-            marks: tokio::sync::Mutex::new(None),
-            tail: Tail::new(most),
-            publishing: tokio::sync::Mutex::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
     }
+}
+
+/// Checks the external tables and data sets, and that no two have one name.
+fn check(config: &Config) -> Result<(), Error> {
+    config.externals.iter().try_for_each(External::check)?;
+    let externals = config.externals.iter().map(|one| ("external", &one.name));
+    let datasets = config.datasets.iter().map(|one| ("dataset", &one.name));
+    let mut taken = HashSet::new();
+    for (kind, name) in externals.chain(datasets) {
+        names::check(kind, name)?;
+        if !taken.insert(name) {
+            return Err(Error::Invalid(format!(
+                "{kind} {name:?}: another has that name"
+            )));
+        }
+    }
+    Ok(())
 }

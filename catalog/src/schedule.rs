@@ -1,5 +1,4 @@
-//! The crawler on time: crawls, full passes and publications, external trees and data sets,
-//! until it is told to stop.
+//! Runs crawls, full crawls and publications, external tables and data sets on time.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -10,21 +9,23 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
+use crate::dataset;
+use crate::error::Error;
 use crate::registry::crawl::Crawl;
 
-/// How long it rests at least after a crawl before a commit makes it crawl again: partitions
-/// commit one after the other.
-const REST: Duration = Duration::from_millis(100);
-/// How many times as long as the crawl took it rests, so that a large catalog is left time for
-/// whoever asks.
-const CALM: u32 = 3;
+/// The least time between a crawl and one that a commit asks for: partitions commit one after
+/// the other.
+const MIN_REST: Duration = Duration::from_millis(100);
+/// The least time between them, as a multiple of the crawl's own time. It leaves time for queries
+/// to a large catalog.
+const REST_FACTOR: u32 = 3;
 
-/// Crawls every `config.every`, and at once when `landed` is told that this process has written
-/// an object; the whole lake every `config.full_every`. Between crawls, folds the backlog.
-/// Publishes every `config.publish_every`, and when a replay was promoted or rolled back. Beside
-/// that, crawls the external trees and makes the data sets as each says. An error is logged and
-/// the next turn tries again. `progress` is told of every run that succeeded. Ends with one last
-/// crawl, when `shutdown` says so.
+/// Crawls every `config.every`, and at once when `landed` is notified, which says that this process
+/// committed an object; the whole lake every `config.full_every`. Between crawls it folds the
+/// backlog. It publishes every `config.publish_every`, and when a replay was promoted or rolled
+/// back. Beside that it runs over the external tables and makes the data sets, as each says. An
+/// error is logged, and the next turn tries again. `progress` is called after every crawl that
+/// succeeded. When `shutdown` is cancelled, it ends with one last crawl.
 pub async fn run(
     catalog: Catalog,
     landed: Arc<Notify>,
@@ -53,8 +54,8 @@ async fn crawls(
     let mut rested = Instant::now();
     let mut backlog = 0;
     loop {
-        // In this order, a turn that ends the waiting takes no notice away.
-        let told = async {
+        // In this order, a turn that ends the waiting does not consume a notification.
+        let committed = async {
             sleep_until(rested).await;
             landed.notified().await;
         };
@@ -62,7 +63,7 @@ async fn crawls(
             biased;
             () = shutdown.cancelled() => true,
             _ = turns.tick() => false,
-            () = told => false,
+            () = committed => false,
             () = ready(()), if backlog > 0 => {
                 backlog = fold(catalog).await;
                 continue;
@@ -76,28 +77,20 @@ async fn crawls(
                 promoted = crawl.promoted;
                 if full {
                     full_at = now + config.full_every;
-                    if let Err(error) = catalog.sweep().await {
-                        tracing::warn!(%error, "stray dead letters could not be swept");
-                    }
+                    sweep(catalog).await;
                 }
                 progress(&crawl);
                 if crawl.registered > 0 || crawl.promoted {
                     registered.notify_one();
                 }
-                backlog = match catalog.backlog().await {
-                    Ok(backlog) => backlog,
-                    Err(error) => {
-                        tracing::warn!(%error, "whether anything waits to be folded is not known");
-                        0
-                    }
-                };
+                backlog = unfolded(catalog).await;
             }
             Err(error) => tracing::warn!(%error, "the lake could not be crawled"),
         }
         if stopping {
             return;
         }
-        rested = Instant::now() + REST.max(now.elapsed() * CALM);
+        rested = Instant::now() + MIN_REST.max(now.elapsed() * REST_FACTOR);
         if promoted || now >= publish_at {
             match catalog.publish(None).await {
                 Ok(()) => publish_at = now + config.publish_every,
@@ -107,8 +100,8 @@ async fn crawls(
     }
 }
 
-/// Folds a slice of the backlog, and says how much is left; after an error nothing, until the
-/// next crawl.
+/// Folds a slice of the backlog, and returns how many objects are left; zero after an error, so
+/// that the next crawl comes first.
 async fn fold(catalog: &Catalog) -> u64 {
     match catalog.fold().await {
         Ok(0) => {
@@ -126,16 +119,31 @@ async fn fold(catalog: &Catalog) -> u64 {
     }
 }
 
-/// How often it is looked whether an external tree or a data set is due.
-const LOOK: Duration = Duration::from_secs(1);
+/// How many objects are in the backlog; zero after an error.
+async fn unfolded(catalog: &Catalog) -> u64 {
+    catalog.backlog().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the backlog could not be counted");
+        0
+    })
+}
 
-/// What is made of the lake's tables and of others': it may take its time, and no crawl waits.
+async fn sweep(catalog: &Catalog) {
+    if let Err(error) = catalog.sweep().await {
+        tracing::warn!(%error, "stray dead letters could not be swept");
+    }
+}
+
+/// How often external tables and data sets are checked for being due.
+const DUE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs over the external tables and makes the data sets. It may take its time: crawls do not wait
+/// for it.
 async fn derived(catalog: &Catalog, shutdown: &CancellationToken, registered: &Notify) {
     let config = catalog.config();
     if config.externals.is_empty() && config.datasets.is_empty() {
         return;
     }
-    let mut turns = interval(LOOK);
+    let mut turns = interval(DUE_CHECK_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut due: Vec<Instant> = config.externals.iter().map(|_| Instant::now()).collect();
     loop {
@@ -153,12 +161,25 @@ async fn derived(catalog: &Catalog, shutdown: &CancellationToken, registered: &N
             match catalog.adopt(external).await {
                 Ok(run) => changed |= run.found + run.gone > 0,
                 Err(error) => {
-                    tracing::warn!(table = external.name, %error, "a tree could not be crawled");
+                    tracing::warn!(table = external.name, %error, "an external table could not be read");
                 }
             }
         }
-        if let Err(error) = catalog.refresh_due(changed).await {
+        if let Err(error) = refresh_due(catalog, changed).await {
             tracing::warn!(%error, "the data sets could not be made");
         }
     }
+}
+
+/// Makes the data sets that are due. `changed` is true if there are new rows.
+pub(crate) async fn refresh_due(catalog: &Catalog, changed: bool) -> Result<(), Error> {
+    let states = catalog.datasets().await?;
+    let now = catalog.inner.clock.now();
+    for dataset in dataset::due(&catalog.config().datasets, states, now, changed) {
+        let run = catalog.refresh(&dataset.name).await?;
+        if let Some(error) = run.error {
+            tracing::warn!(dataset = dataset.name, error, "a data set was not made");
+        }
+    }
+    Ok(())
 }

@@ -63,9 +63,6 @@ impl Settings {
                 "configuration {place}: {error}; `clickweir config show` lists every key"
             )
         })?;
-        if sections.catalog.httpfs.as_os_str().is_empty() {
-            sections.catalog.httpfs = extension();
-        }
         for external in &mut sections.external {
             let is_file = !external.path.is_empty() && !external.path.starts_with("s3://");
             if is_file {
@@ -133,22 +130,4 @@ fn shown(value: &Value) -> String {
         }
         other => format!("{other:?}"),
     }
-}
-
-/// DuckDB's `httpfs` extension: in `lib/` beside the binary's folder, else where a checkout
-/// keeps it.
-fn extension() -> PathBuf {
-    const NAME: &str = "httpfs.duckdb_extension";
-    let beside = std::env::current_exe().ok().and_then(|binary| {
-        let bin = binary.parent()?;
-        [
-            bin.join("../lib"),
-            bin.join("../../vendor/extensions"),
-            bin.join("../../../vendor/extensions"),
-        ]
-        .into_iter()
-        .map(|folder| folder.join(NAME))
-        .find(|file| file.exists())
-    });
-    beside.unwrap_or_else(|| PathBuf::from("vendor/extensions").join(NAME))
 }

@@ -1,6 +1,6 @@
-//! The settings of a database that reads one lake, the external tables, and nothing else.
+//! What a database may reach: one lake, the external tables, and nothing else.
 //!
-//! They are put in force before anything runs, then locked: the files that DuckDB may
+//! The settings are applied before any statement runs, and then locked. The files that DuckDB may
 //! touch are its own, the lake's and the external tables', whatever SQL asks for.
 
 use std::collections::BTreeSet;
@@ -12,126 +12,123 @@ use url::Url;
 
 use crate::config::{Config, Form};
 use crate::error::Error;
-use crate::sql::{plain, quoted};
+use crate::sql::{Glob, Literal, joined, list};
 
 /// The extension for buckets.
 const HTTPFS: &str = "httpfs";
-/// The extension for SQLite's files.
+/// The extension for SQLite files.
 const SQLITE: &str = "sqlite_scanner";
 /// The extension for PostgreSQL servers, which only copies load.
 pub(crate) const POSTGRES: &str = "postgres_scanner";
-/// DuckDB holds what it read of files until its memory is full. A disk's the system holds
-/// already, and where a crawl opens many small objects the copying is a third of its time.
-const NEAR: &str = "SET enable_external_file_cache = false;";
+/// DuckDB caches what it reads of files until its memory is full. The system caches local files
+/// already, and copying them takes a third of a crawl over many small objects.
+const NO_FILE_CACHE: &str = "SET enable_external_file_cache = false;";
 
-/// SQL that makes the lake readable.
+/// SQL that makes the lake readable and everything else unreachable.
 pub(crate) struct Access {
-    /// Loads the extension and makes the secret; for files only, lets the system cache them.
-    pub(crate) reach: String,
-    /// Shuts everything else, for good.
-    pub(crate) shut: String,
+    /// Loads the extensions and makes the secrets.
+    pub(crate) open: String,
+    /// Forbids everything that is not on the lists, for good.
+    pub(crate) restrict: String,
 }
 
-/// The settings for a lake's place.
-///
-/// # Errors
-/// [`Error::Unavailable`] where a bucket's extension is not there.
-pub(crate) fn settings(config: &Config, location: &Location, s3: &S3) -> Result<Access, Error> {
-    let (mut folders, mut files) = (vec![format!("{location}/")], Vec::new());
-    for external in &config.externals {
-        if external.form() == Form::Postgres {
-            // Not loaded here, but to be had when it is copied.
-            extension(POSTGRES, &config.httpfs)?;
-            continue;
+impl Access {
+    /// The settings for a lake and the external tables.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if an extension is needed and missing.
+    pub(crate) fn new(config: &Config, location: &Location, s3: &S3) -> Result<Self, Error> {
+        let (mut folders, mut files) = (vec![format!("{location}/")], Vec::new());
+        for external in &config.externals {
+            if external.form() == Form::Postgres {
+                // A copy loads it later; this only checks that it is there.
+                extension(POSTGRES, &config.extensions)?;
+                continue;
+            }
+            match external.is_file() {
+                true => files.push(external.path.clone()),
+                false => folders.push(format!("{}/", external.path.trim_end_matches('/'))),
+            }
         }
-        match external.is_file() {
-            true => files.push(external.path.clone()),
-            false => folders.push(format!("{}/", external.path.trim_end_matches('/'))),
+        let mut open = String::new();
+        let paths = folders.iter().chain(&files);
+        let buckets = paths.filter(|path| path.starts_with("s3://"));
+        for (number, scope) in buckets.enumerate() {
+            if number == 0 {
+                open = load(HTTPFS, &config.extensions)?;
+            }
+            open.push_str(&secret(&format!("lake_{number}"), scope, s3)?);
         }
+        if open.is_empty() {
+            NO_FILE_CACHE.clone_into(&mut open);
+        }
+        let mut externals = config.externals.iter();
+        if externals.any(|external| external.form() == Form::Sqlite) {
+            open.push_str(&load(SQLITE, &config.extensions)?);
+        }
+        let restrict = format!(
+            "SET allowed_directories = {}; SET allowed_paths = {}; \
+             SET enable_external_access = false; SET lock_configuration = true;",
+            allowed(&folders),
+            allowed(&files)
+        );
+        Ok(Self { open, restrict })
     }
-    let mut reach = String::new();
-    let distant: Vec<&String> = folders.iter().chain(&files).collect();
-    for (number, scope) in distant
+}
+
+/// A list of paths for DuckDB, which compares them with the pattern that a query reads.
+fn allowed(paths: &[String]) -> String {
+    let both = paths
         .iter()
-        .filter(|p| p.starts_with("s3://"))
-        .enumerate()
-    {
-        if number == 0 {
-            reach = load(HTTPFS, &config.httpfs)?;
-        }
-        reach.push_str(&secret(&format!("lake_{number}"), scope, s3)?);
-    }
-    if reach.is_empty() {
-        NEAR.clone_into(&mut reach);
-    }
-    if config
-        .externals
-        .iter()
-        .any(|one| one.form() == Form::Sqlite)
-    {
-        reach.push_str(&load(SQLITE, &config.httpfs)?);
-    }
-    let list = |paths: &[String]| {
-        // DuckDB holds the pattern that it is asked for against these.
-        let both = paths.iter().flat_map(|path| [path.clone(), plain(path)]);
-        let quoted: BTreeSet<String> = both.map(|path| quoted(&path)).collect();
-        let quoted: Vec<String> = quoted.into_iter().collect();
-        format!("[{}]", quoted.join(", "))
-    };
-    let shut = format!(
-        "SET allowed_directories = {}; SET allowed_paths = {}; \
-         SET enable_external_access = false; SET lock_configuration = true;",
-        list(&folders),
-        list(&files)
-    );
-    Ok(Access { reach, shut })
+        .flat_map(|path| [path.clone(), Glob(path).to_string()]);
+    let sorted: BTreeSet<String> = both.collect();
+    list(sorted.into_iter().map(Literal))
 }
 
 /// SQL that loads an extension.
-pub(crate) fn load(name: &str, configured: &Path) -> Result<String, Error> {
-    let file = extension(name, configured)?;
-    Ok(format!("LOAD {};", quoted(&file.display().to_string())))
+pub(crate) fn load(name: &str, folder: &Path) -> Result<String, Error> {
+    let file = extension(name, folder)?;
+    let file = file.display().to_string();
+    Ok(format!("LOAD {};", Literal(file)))
 }
 
-/// Where an extension is: as configured, or beside that, else beside the program's libraries.
-fn extension(name: &str, configured: &Path) -> Result<PathBuf, Error> {
-    // The name of the file is the one that DuckDB wants.
+/// Finds an extension: in the folder that `catalog.extensions` names, or else beside the
+/// program's libraries, or else in a checkout.
+fn extension(name: &str, folder: &Path) -> Result<PathBuf, Error> {
+    // DuckDB takes the extension's name from the file's.
     let file = format!("{name}.duckdb_extension");
-    let mut tried = Vec::new();
-    let mut places = Vec::new();
-    if configured.as_os_str().is_empty() {
+    let mut folders = Vec::new();
+    if folder.as_os_str().is_empty() {
         let program = std::env::current_exe().unwrap_or_default();
         for above in program.ancestors().skip(2).take(3) {
-            places.push(above.join("lib").join(&file));
-            places.push(above.join("vendor/extensions").join(&file));
+            folders.push(above.join("lib"));
+            folders.push(above.join("vendor/extensions"));
         }
+        folders.push(PathBuf::from("vendor/extensions"));
     } else {
-        places.extend((name == HTTPFS).then(|| configured.to_owned()));
-        places.push(configured.join(&file));
-        places.push(configured.with_file_name(&file));
+        folders.push(folder.to_owned());
     }
-    for place in places {
-        if place.is_file() {
-            return Ok(place);
-        }
-        tried.push(place.display().to_string());
+    let places: Vec<PathBuf> = folders.iter().map(|folder| folder.join(&file)).collect();
+    match places.iter().find(|place| place.is_file()) {
+        Some(place) => Ok(place.clone()),
+        None => Err(Error::Unavailable(format!(
+            "DuckDB's extension {name} is needed, and is not at {}: run `make setup`, or set catalog.extensions",
+            joined(places.iter().map(|place| place.display()), ", ")
+        ))),
     }
-    Err(Error::Unavailable(format!(
-        "DuckDB's extension {name} is needed, and is not at {}: run `make setup`, or set catalog.httpfs",
-        tried.join(", ")
-    )))
 }
 
-/// The keys for what lies below `scope`.
+/// SQL of the secret for what is below `scope`.
 fn secret(name: &str, scope: &str, s3: &S3) -> Result<String, Error> {
     let mut clauses = vec![
         "TYPE s3".to_owned(),
-        format!("REGION {}", quoted(&s3.region)),
-        format!("SCOPE {}", quoted(scope)),
+        format!("REGION {}", Literal(&s3.region)),
+        format!("SCOPE {}", Literal(scope)),
     ];
     if !s3.access_key.is_empty() {
-        clauses.push(format!("KEY_ID {}", quoted(&s3.access_key)));
-        clauses.push(format!("SECRET {}", quoted(s3.secret_key.expose_secret())));
+        clauses.push(format!("KEY_ID {}", Literal(&s3.access_key)));
+        let secret_key = s3.secret_key.expose_secret();
+        clauses.push(format!("SECRET {}", Literal(secret_key)));
     }
     if !s3.endpoint.is_empty() {
         let endpoint = Url::parse(&s3.endpoint).ok();
@@ -148,7 +145,7 @@ fn secret(name: &str, scope: &str, s3: &S3) -> Result<String, Error> {
             .port()
             .map(|port| format!(":{port}"))
             .unwrap_or_default();
-        clauses.push(format!("ENDPOINT {}", quoted(&format!("{host}{port}"))));
+        clauses.push(format!("ENDPOINT {}", Literal(format!("{host}{port}"))));
         clauses.push(format!("USE_SSL {}", url.scheme() == "https"));
         clauses.push("URL_STYLE 'path'".to_owned());
     }

@@ -1,4 +1,4 @@
-//! What every database of ours is opened with.
+//! How every database of the catalog is opened.
 
 use bytesize::ByteSize;
 use duckdb::Connection;
@@ -6,9 +6,10 @@ use duckdb::Connection;
 use crate::db::access::Access;
 use crate::db::table_function;
 use crate::error::Error;
+use crate::sql::Ident;
 
-/// What a database may take: memory, four times as much on disk, threads; and that it fetches
-/// nothing by itself.
+/// A database's limits: memory, four times as much on disk, and threads. It loads no extension by
+/// itself.
 pub(crate) fn limits(memory: ByteSize, threads: u32) -> Result<duckdb::Config, duckdb::Error> {
     duckdb::Config::default()
         .max_memory(&format!("{}B", memory.as_u64()))?
@@ -21,17 +22,24 @@ pub(crate) fn limits(memory: ByteSize, threads: u32) -> Result<duckdb::Config, d
         .with("autoload_known_extensions", "false")
 }
 
-/// Opens a database's way to the lake, shuts every other, and locks its settings.
+/// Makes the lake readable, then restricts the database and locks its settings.
 pub(crate) fn ready(connection: Connection, access: &Access) -> Result<Connection, Error> {
-    connection.execute_batch(&access.reach)?;
+    connection.execute_batch(&access.open)?;
     table_function::register(&connection)?;
     connection.execute_batch("SET GLOBAL TimeZone = 'UTC'")?;
-    connection.execute_batch(&access.shut)?;
+    connection.execute_batch(&access.restrict)?;
     Ok(connection)
 }
 
-/// A hash over a table's rows, whatever their order. It reads every block.
+/// A hash over a table's rows in any order. It reads every block of the table.
 pub(crate) fn digest(connection: &Connection, table: &str) -> Result<String, duckdb::Error> {
-    let sql = format!(r#"SELECT concat(count(*), ':', bit_xor(hash(t))) FROM "{table}" t"#);
+    let table = Ident(table);
+    let sql = format!("SELECT concat(count(*), ':', bit_xor(hash(t))) FROM {table} t");
     connection.query_row(&sql, [], |row| row.get(0))
+}
+
+/// How much memory a database takes.
+pub(crate) fn memory_bytes(connection: &Connection) -> Result<u64, Error> {
+    let sql = "SELECT coalesce(sum(memory_usage_bytes), 0)::UBIGINT FROM duckdb_memory()";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }

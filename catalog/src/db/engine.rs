@@ -1,5 +1,5 @@
-//! DuckDB off the async runtime: a pool of connections to one database, a transaction
-//! around each piece of work, and a time limit that really ends it.
+//! DuckDB off the async runtime: a pool of connections to one database, a transaction around each
+//! piece of work, and a time limit that interrupts it.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -14,58 +14,56 @@ use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, sentence};
 
-/// How long a statement of ours may run: it is bounded work, so this only ends what hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
-/// How many pieces of work run side by side; more wait their turn.
-const SESSIONS: usize = 6;
-/// An interrupt that falls between two statements is lost, so it is repeated.
-const AGAIN: Duration = Duration::from_millis(20);
+/// How long a statement of the catalog's own may run. Its work is bounded, so this ends only what
+/// hangs.
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(600);
+/// How many transactions run side by side. More wait for their turn.
+const MAX_SESSIONS: usize = 6;
+/// How often an interrupt is repeated: one that comes between two statements is lost.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
-/// A database and its idle connections; `K` is what each connection keeps from one transaction
-/// to the next.
+/// A database and its idle connections. `K` is the state that each connection keeps from one
+/// transaction to the next.
 pub(crate) struct Engine<K: Default = ()> {
-    /// Made first, kept to make others.
+    /// The first connection, from which others are cloned.
     root: Mutex<Connection>,
     idle: Idle<K>,
     permits: Arc<Semaphore>,
 }
 
-/// Connections that nobody uses now.
 type Idle<K> = Arc<Mutex<Vec<Session<K>>>>;
 
-/// A connection.
+/// A connection with its state. While work has it, it is inside a transaction.
 pub(crate) struct Session<K = ()> {
-    /// The connection, inside a transaction while work holds it.
     pub(crate) connection: Connection,
-    /// What it keeps.
-    pub(crate) kept: K,
+    pub(crate) state: K,
     stopped: Arc<AtomicBool>,
 }
 
 impl<K> Session<K> {
-    /// A column of text.
-    pub(crate) fn paths(&self, sql: &str) -> Result<Vec<String>, Error> {
+    /// The first column of what a query answers, as text.
+    pub(crate) fn texts(&self, sql: &str) -> Result<Vec<String>, Error> {
         let mut statement = self.connection.prepare(sql)?;
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Whether nobody waits for this work any more.
+    /// Returns true if the work was interrupted, or its caller went away.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 }
 
-/// What a piece of work may do.
+/// What a transaction may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Read,
     Write,
 }
 
-/// Ends the work, also when the runtime goes away.
+/// Interrupts the work; also when it is dropped, as when the runtime ends.
 struct Stop {
-    /// Emptied when the work is done, so that nobody else's is interrupted.
+    /// `None` once the work is done, so that the connection's next work is not interrupted.
     handle: Arc<Mutex<Option<Arc<InterruptHandle>>>>,
     stopped: Arc<AtomicBool>,
 }
@@ -78,11 +76,11 @@ impl Stop {
         }
     }
 
-    /// Stops the work until it has ended.
+    /// Interrupts the work until it has ended.
     async fn until<T>(&self, mut job: JoinHandle<T>) -> Result<T, JoinError> {
         loop {
             self.now();
-            if let Ok(joined) = timeout(AGAIN, &mut job).await {
+            if let Ok(joined) = timeout(INTERRUPT_EVERY, &mut job).await {
                 return joined;
             }
         }
@@ -97,13 +95,13 @@ impl Drop for Stop {
 
 /// A session inside a transaction, which is rolled back unless it is committed.
 pub(crate) struct Transaction<K: Default = ()> {
-    /// None once it is committed.
+    /// `None` once it is committed.
     session: Option<Session<K>>,
     idle: Idle<K>,
 }
 
 impl<K: Default> Transaction<K> {
-    /// Makes what was written stay.
+    /// Commits what was written.
     ///
     /// # Errors
     /// The database's; then nothing was written.
@@ -114,35 +112,35 @@ impl<K: Default> Transaction<K> {
     }
 }
 
-const HELD: &str = "only its commit takes the session, and consumes the transaction";
+const NOT_COMMITTED: &str = "only commit takes the session, and it consumes the transaction";
 
 impl<K: Default> Deref for Transaction<K> {
     type Target = Session<K>;
 
     fn deref(&self) -> &Session<K> {
-        self.session.as_ref().expect(HELD)
+        self.session.as_ref().expect(NOT_COMMITTED)
     }
 }
 
 impl<K: Default> DerefMut for Transaction<K> {
     fn deref_mut(&mut self) -> &mut Session<K> {
-        self.session.as_mut().expect(HELD)
+        self.session.as_mut().expect(NOT_COMMITTED)
     }
 }
 
 impl<K: Default> Drop for Transaction<K> {
     fn drop(&mut self) {
-        // A connection in whose client a panic began is not used again.
+        // A connection is not used again after a panic inside it.
         let session = self.session.take();
         let Some(mut session) = session.filter(|_| !std::thread::panicking()) else {
             return;
         };
-        // What was kept may be of this transaction.
-        session.kept = K::default();
+        // The state may describe what is now rolled back.
+        session.state = K::default();
         if let Err(error) = session.connection.execute_batch("ROLLBACK") {
             tracing::debug!(error = %sentence(&error), "nothing was left to roll back");
         }
-        // Nor is one whose transaction could not be ended.
+        // Nor is it used again if its transaction could not be ended.
         if session.connection.execute_batch("SELECT 1").is_ok() {
             self.idle.lock().push(session);
         }
@@ -154,11 +152,11 @@ impl<K: Default + Send + 'static> Engine<K> {
         Self {
             root: Mutex::new(root),
             idle: Arc::default(),
-            permits: Arc::new(Semaphore::new(SESSIONS)),
+            permits: Arc::new(Semaphore::new(MAX_SESSIONS)),
         }
     }
 
-    /// Begins a transaction beside those of [`Engine::run`], on this thread: for work that runs
+    /// Begins a transaction on this thread, beside those of [`Engine::run`]: for work that runs
     /// within another database's time limit.
     ///
     /// # Errors
@@ -169,7 +167,7 @@ impl<K: Default + Send + 'static> Engine<K> {
             Some(session) => session,
             None => Session {
                 connection: self.root.lock().try_clone()?,
-                kept: K::default(),
+                state: K::default(),
                 stopped: Arc::default(),
             },
         };
@@ -183,7 +181,7 @@ impl<K: Default + Send + 'static> Engine<K> {
         })
     }
 
-    /// Runs `work` in one transaction: committed when it succeeds, rolled back when not.
+    /// Runs `work` in one transaction, which is committed if it succeeds and rolled back if not.
     ///
     /// # Errors
     /// The work's own; [`Error::TimedOut`] after `limit`.
@@ -213,7 +211,7 @@ impl<K: Default + Send + 'static> Engine<K> {
             drop(permit);
             done
         });
-        // A task of its own: whoever asked may go away, and the work must end all the same.
+        // A task of its own: the caller may go away, and the work must be ended all the same.
         let (mut answer, asked) = oneshot::channel();
         tokio::spawn(async move {
             let joined = tokio::select! {
@@ -221,14 +219,14 @@ impl<K: Default + Send + 'static> Engine<K> {
                 () = sleep(limit) => stop.until(job).await,
                 () = answer.closed() => stop.until(job).await,
             };
-            // Nobody may be there any more.
+            // It fails if the caller has gone away.
             let _ = answer.send((joined, stop.stopped.load(Ordering::Relaxed)));
         });
         let (joined, stopped) = asked.await.expect("the task above answers");
         match joined {
             Ok(Err(_)) | Err(_) if stopped => Err(Error::TimedOut(limit)),
             Ok(result) => result,
-            // The client panics on what it cannot turn into Arrow; that connection is gone.
+            // The client panics on a value that it cannot turn into Arrow; that connection is gone.
             Err(_) => Err(Error::Invalid(
                 "the answer cannot be carried out of the database: cast its columns to VARCHAR"
                     .into(),

@@ -1,7 +1,7 @@
-//! Rows that one database lends another: a table function, `lent('NAME')`, that gives what is
-//! lent under that name to whoever binds it on the thread that lends.
+//! Tables that one database exports to another: a table function, `snapshot_table('NAME')`,
+//! answers the rows of the table that is exported under that name on the thread that binds it.
 //!
-//! DuckDB asks for the columns that a query needs, and takes them a vector at a time.
+//! DuckDB asks only for the columns that a query needs, and takes one vector of rows at a time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,124 +19,137 @@ use duckdb::vtab::{
 use parking_lot::Mutex;
 
 use crate::error::Error;
+use crate::sql::Literal;
 
-/// The table function's name; the sandbox lets nobody call it but through our views.
-pub(crate) const FUNCTION: &str = "lent";
-/// How many rows DuckDB takes at once: its vectors' size.
-const CHUNK: usize = 2048;
-/// How many threads may read it side by side.
-const THREADS: u64 = 4;
+/// The table function's name. The sandbox allows calls of it only inside the catalog's own views.
+const FUNCTION: &str = "snapshot_table";
+/// How many rows DuckDB takes at once: the size of its vectors.
+const VECTOR_ROWS: usize = 2048;
+/// How many threads may read one scan side by side.
+const SCAN_THREADS: u64 = 4;
 
-/// Something with rows.
-pub(crate) trait Lend: Send + Sync {
+/// SQL of the table that is exported under a name.
+pub(crate) fn exported(name: &str) -> String {
+    format!("{FUNCTION}({})", Literal(name))
+}
+
+/// Something with columns and rows.
+pub(crate) trait TableSource: Send + Sync {
     /// Its columns.
     fn schema(&self) -> Result<SchemaRef, Error>;
 
-    /// How many rows it has, about.
+    /// About how many rows it has.
     fn rows(&self) -> u64;
 
-    /// Its rows, of these columns.
+    /// Its rows, with only these columns.
     fn scan(&self, columns: Vec<usize>) -> Scan;
 }
 
-/// Rows on their way.
+/// Rows as they are read.
 pub(crate) type Scan = Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>;
-/// What is lent, by name.
-pub(crate) type Lent = BTreeMap<String, Arc<dyn Lend>>;
+/// The exported tables by name.
+pub(crate) type Exports = BTreeMap<String, Arc<dyn TableSource>>;
 
 thread_local! {
-    static LENT: RefCell<Lent> = const { RefCell::new(BTreeMap::new()) };
+    static EXPORTS: RefCell<Exports> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Lends to what is bound on this thread, until it is dropped; then what was lent before is
-/// lent again.
-pub(crate) struct Lending {
-    before: Lent,
+/// Exports tables to the statements that this thread binds until it is dropped. Then the exports
+/// before it are restored.
+pub(crate) struct ExportGuard {
+    before: Exports,
 }
 
-impl Lending {
-    pub(crate) fn new(lent: Lent) -> Self {
+impl ExportGuard {
+    pub(crate) fn new(exports: Exports) -> Self {
         Self {
-            before: LENT.replace(lent),
+            before: EXPORTS.replace(exports),
         }
     }
+
+    /// Exports one table.
+    pub(crate) fn one(name: &str, table: impl TableSource + 'static) -> Self {
+        let table: Arc<dyn TableSource> = Arc::new(table);
+        Self::new([(name.to_owned(), table)].into())
+    }
 }
 
-impl Drop for Lending {
+impl Drop for ExportGuard {
     fn drop(&mut self) {
-        LENT.set(std::mem::take(&mut self.before));
+        EXPORTS.set(std::mem::take(&mut self.before));
     }
 }
 
-/// Makes the function known to a database.
+/// Registers the table function with a database.
 pub(crate) fn register(connection: &Connection) -> Result<(), duckdb::Error> {
-    connection.register_table_function::<Function>(FUNCTION)
+    connection.register_table_function::<SnapshotTableFunction>(FUNCTION)
 }
 
-/// Rows in memory.
-pub(crate) struct Held {
+/// A table in memory.
+pub(crate) struct MemoryTable {
     schema: SchemaRef,
-    rows: Vec<RecordBatch>,
+    batches: Vec<RecordBatch>,
 }
 
-impl Held {
-    pub(crate) fn new(schema: SchemaRef, rows: Vec<RecordBatch>) -> Self {
-        Self { schema, rows }
+impl MemoryTable {
+    pub(crate) fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, batches }
     }
 }
 
-impl Lend for Held {
+impl TableSource for MemoryTable {
     fn schema(&self) -> Result<SchemaRef, Error> {
         Ok(Arc::clone(&self.schema))
     }
 
     fn rows(&self) -> u64 {
-        self.rows.iter().map(|rows| rows.num_rows() as u64).sum()
+        let rows = self.batches.iter().map(RecordBatch::num_rows);
+        rows.map(|rows| rows as u64).sum()
     }
 
     fn scan(&self, columns: Vec<usize>) -> Scan {
-        let project = move |rows: RecordBatch| {
-            let projected = rows.project(&columns);
-            projected.expect("DuckDB asks for columns that it was told of")
+        let project = move |batch: RecordBatch| {
+            let projected = batch.project(&columns);
+            projected.expect("DuckDB asks for columns that bind announced")
         };
-        let chunks = |rows: RecordBatch| {
-            let starts = (0..rows.num_rows()).step_by(CHUNK);
-            starts.map(move |at| rows.slice(at, CHUNK.min(rows.num_rows() - at)))
+        let vectors = |batch: RecordBatch| {
+            let starts = (0..batch.num_rows()).step_by(VECTOR_ROWS);
+            starts.map(move |at| batch.slice(at, VECTOR_ROWS.min(batch.num_rows() - at)))
         };
-        let rows = self.rows.clone().into_iter().map(project);
-        Box::new(rows.flat_map(chunks).map(Ok))
+        let batches = self.batches.clone().into_iter().map(project);
+        Box::new(batches.flat_map(vectors).map(Ok))
     }
 }
 
-struct Function;
+struct SnapshotTableFunction;
 
 /// A scan that is under way.
-struct Reading {
+struct ScanState {
     columns: Vec<usize>,
-    /// Begun by whoever asks first: only then is it known of what.
+    /// Opened at the first fetch.
     scan: Mutex<Option<Scan>>,
 }
 
-impl VTab for Function {
-    type InitData = Reading;
-    type BindData = Arc<dyn Lend>;
+impl VTab for SnapshotTableFunction {
+    type InitData = ScanState;
+    type BindData = Arc<dyn TableSource>;
 
     fn bind(bind: &BindInfo) -> Result<Self::BindData, Box<dyn StdError>> {
         let name = bind.get_parameter(0).to_string();
-        let lent = LENT.with_borrow(|lent| lent.get(&name).cloned());
-        let lent = lent.ok_or_else(|| format!("nothing is lent as {name}"))?;
-        for field in lent.schema()?.fields() {
+        let table = EXPORTS.with_borrow(|exports| exports.get(&name).cloned());
+        let table = table.ok_or_else(|| format!("no table is exported as {name}"))?;
+        for field in table.schema()?.fields() {
             bind.add_result_column(field.name(), to_duckdb_logical_type_for_field(field)?);
         }
-        bind.set_cardinality(lent.rows(), false);
-        Ok(lent)
+        bind.set_cardinality(table.rows(), false);
+        Ok(table)
     }
 
     fn init(init: &InitInfo) -> Result<Self::InitData, Box<dyn StdError>> {
-        init.set_max_threads(THREADS);
+        init.set_max_threads(SCAN_THREADS);
         let columns = init.get_column_indices();
         let columns = columns.into_iter().map(|column| column as usize).collect();
-        Ok(Reading {
+        Ok(ScanState {
             columns,
             scan: Mutex::default(),
         })
@@ -146,11 +159,11 @@ impl VTab for Function {
         function: &TableFunctionInfo<Self>,
         output: &mut DataChunkHandle,
     ) -> Result<(), Box<dyn StdError>> {
-        // One thread at a time fetches; what follows they do side by side.
-        let (reading, lent) = (function.get_init_data(), function.get_bind_data());
+        // One thread at a time fetches; the threads convert side by side.
+        let (state, table) = (function.get_init_data(), function.get_bind_data());
         let next = {
-            let mut scan = reading.scan.lock();
-            scan.get_or_insert_with(|| lent.scan(reading.columns.clone()))
+            let mut scan = state.scan.lock();
+            scan.get_or_insert_with(|| table.scan(state.columns.clone()))
                 .next()
         };
         match next.transpose()? {

@@ -1,20 +1,21 @@
-//! A column of a foreign object beside the table's column of that name.
+//! Columns of foreign files, compared with the table's columns of the same names.
 
 use serde::{Deserialize, Serialize};
 
-/// A column: its name and its type in DuckDB's words.
+/// A column of a file or of an external table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Column {
+pub(super) struct FileColumn {
     pub(super) name: String,
+    /// Its type in DuckDB's words.
     pub(super) kind: String,
 }
 
-/// Whole numbers, each holding those before it.
+/// Types of whole numbers, each of which holds those before it.
 const WHOLE: [&str; 5] = ["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"];
-/// Fractions, each holding those before it.
+/// Types of fractions, each of which holds those before it.
 const FRACTIONS: [&str; 2] = ["FLOAT", "DOUBLE"];
 
-/// Whether every value of type `narrow` is one of type `wide`.
+/// Returns true if every value of type `narrow` is a value of type `wide`.
 pub(super) fn holds(wide: &str, narrow: &str) -> bool {
     let rank = |of: &[&str], kind: &str| of.iter().position(|known| *known == kind);
     let within = |of: &[&str]| {
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_holds_what_is_narrower() {
+    fn a_type_holds_narrower_types() {
         let check =
             |wide, narrow, expect| assert_eq!(holds(wide, narrow), expect, "{wide} {narrow}");
         check("BIGINT", "INTEGER", true);

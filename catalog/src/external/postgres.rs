@@ -1,59 +1,74 @@
-//! A table of a PostgreSQL server, copied: read by a DuckDB that is opened for this one copy, so
-//! that the databases in which people's SQL and the catalog run know no server, and no password.
+//! Copies a table of a PostgreSQL server. A DuckDB that is opened for this one copy reads it, so
+//! the databases where free SQL and the catalog run know neither the server nor the password.
+
+use std::sync::Arc;
 
 use duckdb::{Connection, params};
 use secrecy::ExposeSecret;
 
-use crate::catalog::Catalog;
 use crate::config::{Config, External};
 use crate::db::access::{POSTGRES, load};
-use crate::db::columns::Column;
-use crate::db::database;
-use crate::db::engine::{Engine, Mode, PATIENCE, Session};
+use crate::db::columns::{SqlColumn, tables};
+use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
+use crate::db::{copy, database};
 use crate::error::{Error, sentence};
-use crate::external::adopt::Adoption;
-use crate::query::copy;
-use crate::sql::{named, quoted};
+use crate::external::adoption::Adoption;
+use crate::sql::{Ident, Literal};
 
-/// How long a server may take to answer at all, in seconds, unless its words say otherwise.
-const CONNECT: u32 = 10;
+/// How long a server may take to answer at all, unless its connection text says otherwise.
+const CONNECT_TIMEOUT_SECS: u32 = 10;
 
-/// What a copy came to: how many rows, and whether they differ from those before.
-pub(super) struct Copied {
+/// A finished copy.
+pub(super) struct CopiedTable {
     rows: u64,
+    /// True if the rows differ from those before.
     changed: bool,
 }
 
-impl Catalog {
-    /// Copies a server's table. Rows that are all as they were are not written.
-    ///
-    /// # Errors
-    /// The server's, in its own words, or the databases'.
-    pub(super) async fn copy(&self, external: &External) -> Result<Copied, Error> {
-        let (config, of) = (self.inner.config.clone(), external.clone());
-        let opening = tokio::task::spawn_blocking(move || attach(&config, &of));
-        let source = opening.await.expect("attaching a server does not panic")?;
-        let (inner, external) = (self.inner.clone(), external.clone());
-        let work = move |source: &mut Session| {
-            let catalog = inner.engine.begin(Mode::Write)?;
-            let before = digest(&catalog, &external.name)?;
-            let sql = format!("FROM source.{}", external.qualified());
-            let rows = copy::fill(&catalog, &external.name, source, &sql, PATIENCE)?;
-            let changed = before != digest(&catalog, &external.name)?;
-            if changed {
-                catalog.commit()?;
-            }
-            Ok(Copied { rows, changed })
-        };
-        Engine::new(source).run(Mode::Read, PATIENCE, work).await
-    }
+/// Copies a server's table. If all rows are as before, nothing is written.
+///
+/// # Errors
+/// The server's, in its own words, or the databases'.
+pub(super) async fn copy_table(
+    engine: &Arc<Engine>,
+    config: &Arc<Config>,
+    external: &External,
+) -> Result<CopiedTable, Error> {
+    let (config, of) = (Arc::clone(config), external.clone());
+    let opening = tokio::task::spawn_blocking(move || attach(&config, &of));
+    let source = opening.await.expect("attaching a server does not panic")?;
+    let (engine, external) = (Arc::clone(engine), external.clone());
+    let work = move |source: &mut Session| {
+        let catalog = engine.begin(Mode::Write)?;
+        let name = &external.name;
+        let before = digest(&catalog, name)?;
+        let sql = format!("FROM source.{}", qualified(&external));
+        let rows = copy::fill(&catalog, name, source, &sql, STATEMENT_TIMEOUT)?;
+        let changed = before != digest(&catalog, name)?;
+        if changed {
+            catalog.commit()?;
+        }
+        Ok(CopiedTable { rows, changed })
+    };
+    Engine::new(source)
+        .run(Mode::Read, STATEMENT_TIMEOUT, work)
+        .await
 }
 
-/// What a copy's run is, of how it went.
+/// The name of a server's table in SQL.
+fn qualified(external: &External) -> String {
+    let (schema, table) = external
+        .table
+        .split_once('.')
+        .unwrap_or(("public", &external.table));
+    format!("{}.{}", Ident(schema), Ident(table))
+}
+
+/// The run of a copy.
 pub(super) fn run(
     session: &Session,
     external: &External,
-    copied: Result<Copied, Error>,
+    copied: Result<CopiedTable, Error>,
 ) -> Result<Adoption, Error> {
     let mut run = Adoption {
         name: external.name.clone(),
@@ -67,8 +82,9 @@ pub(super) fn run(
         }
         Err(error) => {
             run.detail = format!("{} was not copied: {error}", external.table);
-            if !session.tables(|name| name == external.name)?.is_empty() {
-                let count = format!("SELECT count(*)::UBIGINT FROM {}", named(&external.name));
+            if !tables(session, |name| name == external.name)?.is_empty() {
+                let table = Ident(&external.name);
+                let count = format!("SELECT count(*)::UBIGINT FROM {table}");
                 run.adopted = 1;
                 run.rows = session.connection.query_row(&count, [], |row| row.get(0))?;
             }
@@ -77,21 +93,21 @@ pub(super) fn run(
     Ok(run)
 }
 
-/// A database that has the server attached, to be read.
+/// Opens a database that has the server attached, read-only.
 fn attach(config: &Config, external: &External) -> Result<Connection, Error> {
     let limits = database::limits(config.query_memory, 1)?;
     let connection = Connection::open_in_memory_with_flags(limits)?;
-    connection.execute_batch(&load(POSTGRES, &config.httpfs)?)?;
+    connection.execute_batch(&load(POSTGRES, &config.extensions)?)?;
     let mut server = external.postgres.clone();
     if !server.contains("connect_timeout") {
-        server.push_str(&format!(" connect_timeout={CONNECT}"));
+        server.push_str(&format!(" connect_timeout={CONNECT_TIMEOUT_SECS}"));
     }
-    // The secret is said alone: what fails is told with the words that name the server.
+    // The password is kept apart from the connection text, which an error of the server quotes.
     let password = external.password.expose_secret();
     if !password.is_empty() {
         let secret = format!(
             "CREATE SECRET source (TYPE postgres, PASSWORD {})",
-            quoted(password)
+            Literal(password)
         );
         let made = connection.execute_batch(&secret);
         made.map_err(|_| Error::Unavailable("the password cannot be used".into()))?;
@@ -103,20 +119,18 @@ fn attach(config: &Config, external: &External) -> Result<Connection, Error> {
     };
     let attach = format!(
         "ATTACH {} AS source (TYPE postgres, READ_ONLY{with})",
-        quoted(&server)
+        Literal(server)
     );
     let attached = connection.execute_batch(&format!("SET TimeZone = 'UTC'; {attach}"));
     attached.map_err(|error| Error::Unavailable(sentence(&error)))?;
     Ok(connection)
 }
 
-/// A table's columns and a hash over its rows; none where it is not there.
-fn digest(session: &Session, table: &str) -> Result<Option<(Vec<Column>, String)>, Error> {
-    let Some(owned) = session.tables(|name| name == table)?.pop() else {
+/// A table's columns and a hash over its rows. `None` if there is no such table.
+fn digest(session: &Session, name: &str) -> Result<Option<(Vec<SqlColumn>, String)>, Error> {
+    let Some(table) = tables(session, |other| other == name)?.pop() else {
         return Ok(None);
     };
-    Ok(Some((
-        owned.columns,
-        database::digest(&session.connection, table)?,
-    )))
+    let digest = database::digest(&session.connection, name)?;
+    Ok(Some((table.columns, digest)))
 }

@@ -1,5 +1,5 @@
-//! A tree of foreign Parquet objects, crawled: what is new or has changed is read whole, what
-//! has gone is forgotten, in one transaction a run.
+//! Crawls a tree of foreign Parquet files: files that are new or have changed are read whole,
+//! deleted ones are forgotten, in one transaction a run.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,28 @@ use duckdb::{Connection, OptionalExt, params};
 use crate::config::{Changes, External};
 use crate::db::engine::Session;
 use crate::error::{Error, Trouble, sentence};
-use crate::external::adopt::Adoption;
-use crate::external::column::{Column, holds};
-use crate::sql::{nothing, plain, quoted};
+use crate::external::adoption::Adoption;
+use crate::external::column::{FileColumn, holds};
+use crate::sql::{Glob, Ident, Literal, failing, file, joined, list};
 
-/// Size in bytes, and when it was written, in microseconds: what says that a file has changed.
+/// A file's size in bytes, and when it was written, in microseconds. If they differ from those
+/// before, the file has changed.
 type Stamp = (u64, i64);
 
-/// What an object is, once read.
-struct Object {
+/// A file that was read.
+struct ForeignFile {
     path: String,
     stamp: Stamp,
     rows: u64,
-    columns: Vec<Column>,
+    columns: Vec<FileColumn>,
+    /// Why the table does not show it. `None` if it does.
     reason: Option<String>,
 }
 
 /// How many lines a run's detail has at most.
-const LINES: usize = 20;
+const MAX_DETAIL_LINES: usize = 20;
 
-/// One run: what is known afterwards is written, the run itself is not.
+/// One run. It writes what is known of the files afterwards; the caller keeps the run.
 pub(super) fn crawl(
     session: &Session,
     spare: &Connection,
@@ -40,35 +42,8 @@ pub(super) fn crawl(
         ..Adoption::default()
     };
     let mut lines = Vec::new();
-    let known = known(connection, name)?;
-    match list(spare, external) {
-        Ok(there) => {
-            for path in known.keys().filter(|path| !there.contains_key(*path)) {
-                forget(connection, name, path)?;
-                run.gone += 1;
-            }
-            let mut columns = columns(connection, name)?;
-            let first = columns.is_empty();
-            for (path, stamp) in there {
-                if known.get(&path) == Some(&stamp) {
-                    continue;
-                }
-                run.found += 1;
-                let mut object = examine(spare, path, stamp);
-                if object.reason.is_none() {
-                    object.reason = admit(&mut columns, &object, external, first, &mut lines);
-                }
-                if let Some(reason) = &object.reason {
-                    lines.push(format!("quarantined {}: {reason}", object.path));
-                }
-                remember(connection, name, &object)?;
-            }
-            let json = serde_json::to_string(&columns).expect("columns are texts");
-            connection.execute(
-                "INSERT OR REPLACE INTO external_tables VALUES (?, ?)",
-                params![name, json],
-            )?;
-        }
+    match files(spare, external) {
+        Ok(present) => adopt_files(connection, spare, external, present, &mut run, &mut lines)?,
         Err(why) => lines.push(why),
     }
     (run.adopted, run.rows, run.quarantined) = connection.query_row(
@@ -79,8 +54,8 @@ pub(super) fn crawl(
         [name],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    let more = lines.len().saturating_sub(LINES);
-    lines.truncate(LINES);
+    let more = lines.len().saturating_sub(MAX_DETAIL_LINES);
+    lines.truncate(MAX_DETAIL_LINES);
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
@@ -88,19 +63,58 @@ pub(super) fn crawl(
     Ok(run)
 }
 
-/// The tree's files now.
-fn list(spare: &Connection, external: &External) -> Result<BTreeMap<String, Stamp>, String> {
+/// Forgets deleted files, and adopts or quarantines new and changed ones.
+fn adopt_files(
+    connection: &Connection,
+    spare: &Connection,
+    external: &External,
+    present: BTreeMap<String, Stamp>,
+    run: &mut Adoption,
+    lines: &mut Vec<String>,
+) -> Result<(), Error> {
+    let name = &external.name;
+    let known = known(connection, name)?;
+    for path in known.keys().filter(|path| !present.contains_key(*path)) {
+        forget(connection, name, path)?;
+        run.gone += 1;
+    }
+    let mut columns = columns(connection, name)?;
+    let first = columns.is_empty();
+    for (path, stamp) in present {
+        if known.get(&path) == Some(&stamp) {
+            continue;
+        }
+        run.found += 1;
+        let mut file = read(spare, path, stamp);
+        if file.reason.is_none() {
+            file.reason = admit(&mut columns, &file, external, first, lines);
+        }
+        if let Some(reason) = &file.reason {
+            lines.push(format!("quarantined {}: {reason}", file.path));
+        }
+        remember(connection, name, &file)?;
+    }
+    let json = serde_json::to_string(&columns).expect("columns are texts");
+    connection.execute(
+        "INSERT OR REPLACE INTO external_tables VALUES (?, ?)",
+        params![name, json],
+    )?;
+    Ok(())
+}
+
+/// The tree's files now. The error says why they cannot be listed.
+fn files(spare: &Connection, external: &External) -> Result<BTreeMap<String, Stamp>, String> {
     let root = external.path.trim_end_matches('/');
     let pattern = match external.is_file() {
-        true => plain(root),
-        false => format!("{}/**/*.parquet", plain(root)),
+        true => Glob(root).to_string(),
+        false => format!("{}/**/*.parquet", Glob(root)),
     };
     let sql = format!(
         "SELECT filename, size, coalesce(epoch_us(last_modified), 0) FROM read_blob({})",
-        quoted(&pattern)
+        Literal(pattern)
     );
-    let nothing = || format!("there are no Parquet files at {root}");
-    let read = || {
+    let missing = || format!("there are no Parquet files at {root}");
+    let listed = || {
         let mut statement = spare.prepare(&sql)?;
         let files = statement.query_map([], |row| {
             let size: i64 = row.get(1)?;
@@ -108,30 +122,30 @@ fn list(spare: &Connection, external: &External) -> Result<BTreeMap<String, Stam
         })?;
         files.collect::<Result<BTreeMap<String, Stamp>, _>>()
     };
-    let mut files = read().map_err(|error| match Trouble::from(&error) {
-        Trouble::Missing => nothing(),
+    let mut files = listed().map_err(|error| match Trouble::from(&error) {
+        Trouble::Missing => missing(),
         _ => format!("{root} cannot be listed: {}", sentence(&error)),
     })?;
-    // What writers have not finished, or keep for themselves, begins with _ or a dot.
+    // Names that begin with _ or a dot are of unfinished files, or writers' own.
     files.retain(|path, _| {
         let below = path.strip_prefix(root).unwrap_or(path);
         !below.split('/').any(|part| part.starts_with(['_', '.']))
     });
     if files.is_empty() {
-        return Err(nothing());
+        return Err(missing());
     }
     Ok(files)
 }
 
-/// Reads an object whole: a sound end tells nothing of what lies before it.
-fn examine(spare: &Connection, path: String, stamp: Stamp) -> Object {
-    let read = || -> Result<(Vec<Column>, u64), duckdb::Error> {
+/// Reads a file whole: its footer may be sound and its rows damaged.
+fn read(spare: &Connection, path: String, stamp: Stamp) -> ForeignFile {
+    let content = || -> Result<(Vec<FileColumn>, u64), duckdb::Error> {
         let from = scan(std::slice::from_ref(&path));
         let mut statement = spare.prepare(&format!(
             "SELECT column_name, column_type FROM (DESCRIBE FROM {from})"
         ))?;
         let columns = statement.query_map([], |row| {
-            Ok(Column {
+            Ok(FileColumn {
                 name: row.get(0)?,
                 kind: row.get(1)?,
             })
@@ -141,11 +155,11 @@ fn examine(spare: &Connection, path: String, stamp: Stamp) -> Object {
         let rows = spare.query_row(&sql, [], |row| row.get(0))?;
         Ok((columns, rows))
     };
-    let (columns, rows, reason) = match read() {
+    let (columns, rows, reason) = match content() {
         Ok((columns, rows)) => (columns, rows, None),
         Err(error) => (Vec::new(), 0, Some(sentence(&error))),
     };
-    Object {
+    ForeignFile {
         path,
         stamp,
         rows,
@@ -154,23 +168,23 @@ fn examine(spare: &Connection, path: String, stamp: Stamp) -> Object {
     }
 }
 
-/// Adds what an object has to the table's columns, as the policy says; why it cannot be shown,
-/// where it cannot.
+/// Adds a file's columns to the table's, as `changes` says. Returns why the file cannot be shown;
+/// `None` if it can.
 fn admit(
-    columns: &mut Vec<Column>,
-    object: &Object,
+    columns: &mut Vec<FileColumn>,
+    file: &ForeignFile,
     external: &External,
     first: bool,
     lines: &mut Vec<String>,
 ) -> Option<String> {
     let mut next = columns.clone();
-    let mut said = Vec::new();
-    for column in &object.columns {
-        let Column { name, kind } = column;
+    let mut news = Vec::new();
+    for column in &file.columns {
+        let FileColumn { name, kind } = column;
         match next.iter_mut().find(|known| known.name == *name) {
             Some(known) if holds(&known.kind, kind) => {}
             Some(known) if external.changes == Changes::Add && holds(kind, &known.kind) => {
-                said.push(format!(
+                news.push(format!(
                     "column {name} becomes {kind}, it was {}",
                     known.kind
                 ));
@@ -184,35 +198,31 @@ fn admit(
             }
             None if first || external.changes == Changes::Add => {
                 if !first {
-                    said.push(format!("new column {name} {kind}, since {}", object.path));
+                    news.push(format!("new column {name} {kind}, since {}", file.path));
                 }
                 next.push(column.clone());
             }
             None if external.changes == Changes::Log => {
-                said.push(format!(
-                    "column {name} {kind} of {} is left out",
-                    object.path
-                ));
+                news.push(format!("column {name} {kind} of {} is left out", file.path));
             }
             None => {}
         }
     }
     *columns = next;
-    lines.extend(said);
+    lines.extend(news);
     None
 }
 
-/// SQL that reads Parquet files, with the columns that their folders' names say.
+/// SQL that reads Parquet files, with the columns that their folders' names give.
 fn scan(paths: &[String]) -> String {
-    let quoted: Vec<String> = paths.iter().map(|path| quoted(&plain(path))).collect();
     format!(
-        "read_parquet([{}], hive_partitioning = true)",
-        quoted.join(", ")
+        "read_parquet({}, hive_partitioning = true)",
+        list(paths.iter().map(|path| file(path)))
     )
 }
 
-/// SQL of a tree's table: objects with the same columns are read together, what one of them
-/// lacks is NULL.
+/// SQL of a tree's table. Files with the same columns are read together; a column that they lack
+/// is NULL.
 pub(super) fn select(session: &Session, name: &str) -> Result<String, Error> {
     let columns = columns(&session.connection, name)?;
     let mut statement = session.connection.prepare(
@@ -225,25 +235,22 @@ pub(super) fn select(session: &Session, name: &str) -> Result<String, Error> {
         groups.entry(row.get(0)?).or_default().push(row.get(1)?);
     }
     if groups.is_empty() {
-        return Ok(nothing(&format!(
+        return Ok(failing(&format!(
             "external table {name} shows no object: see external_runs"
         )));
     }
     let selects = groups.into_iter().map(|(json, paths)| {
         let theirs = parsed(&json)?;
-        let listed: Vec<String> = columns
-            .iter()
-            .map(|Column { name, kind }| {
-                let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-                match theirs.iter().any(|column| column.name == *name) {
-                    true => format!("{quoted}::{kind} AS {quoted}"),
-                    false => format!("NULL::{kind} AS {quoted}"),
-                }
-            })
-            .collect();
+        let listed = columns.iter().map(|FileColumn { name, kind }| {
+            let column = Ident(name);
+            match theirs.iter().any(|column| column.name == *name) {
+                true => format!("{column}::{kind} AS {column}"),
+                false => format!("NULL::{kind} AS {column}"),
+            }
+        });
         Ok(format!(
             "SELECT {} FROM {}",
-            listed.join(", "),
+            joined(listed, ", "),
             scan(&paths)
         ))
     });
@@ -255,12 +262,11 @@ pub(super) fn select(session: &Session, name: &str) -> Result<String, Error> {
 fn known(connection: &Connection, name: &str) -> Result<BTreeMap<String, Stamp>, Error> {
     let mut statement = connection
         .prepare("SELECT path, bytes, epoch_us(modified) FROM external_objects WHERE name = ?")?;
-    let objects =
-        statement.query_map([name], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
-    Ok(objects.collect::<Result<_, _>>()?)
+    let files = statement.query_map([name], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    Ok(files.collect::<Result<_, _>>()?)
 }
 
-fn columns(connection: &Connection, name: &str) -> Result<Vec<Column>, Error> {
+fn columns(connection: &Connection, name: &str) -> Result<Vec<FileColumn>, Error> {
     let sql = "SELECT columns FROM external_tables WHERE name = ?";
     let json: Option<String> = connection
         .query_row(sql, [name], |row| row.get(0))
@@ -268,7 +274,7 @@ fn columns(connection: &Connection, name: &str) -> Result<Vec<Column>, Error> {
     json.as_deref().map_or_else(|| Ok(Vec::new()), parsed)
 }
 
-fn parsed(json: &str) -> Result<Vec<Column>, Error> {
+fn parsed(json: &str) -> Result<Vec<FileColumn>, Error> {
     serde_json::from_str(json)
         .map_err(|error| Error::Unavailable(format!("its columns cannot be read: {error}")))
 }
@@ -279,19 +285,19 @@ fn forget(connection: &Connection, name: &str, path: &str) -> Result<(), Error> 
     Ok(())
 }
 
-fn remember(connection: &Connection, name: &str, object: &Object) -> Result<(), Error> {
-    let json = serde_json::to_string(&object.columns).expect("columns are texts");
-    let (bytes, modified) = object.stamp;
+fn remember(connection: &Connection, name: &str, file: &ForeignFile) -> Result<(), Error> {
+    let json = serde_json::to_string(&file.columns).expect("columns are texts");
+    let (bytes, modified) = file.stamp;
     connection.execute(
         "INSERT OR REPLACE INTO external_objects VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?)",
         params![
             name,
-            object.path,
+            file.path,
             bytes,
             modified,
-            object.rows,
+            file.rows,
             json,
-            object.reason
+            file.reason
         ],
     )?;
     Ok(())

@@ -1,29 +1,30 @@
-//! A replay beside the live rows of its ranges, offset by offset.
+//! A replay compared with the live rows of its ranges, offset by offset.
 
 use serde::{Deserialize, Serialize};
 use sink::{Location, Ranges, ReplayName};
 
-use crate::catalog::Catalog;
-use crate::db::engine::{Mode, PATIENCE, Session};
+use crate::db::engine::Session;
 use crate::error::Error;
+use crate::sql::{Ident, Literal, OffsetRange, any, joined};
+use crate::tables::select::objects;
 use crate::tables::table::Table;
 
-/// How many differing offsets of a table are told.
-const SAMPLE: usize = 10;
+/// How many differing offsets of a table are listed.
+const SAMPLE_OFFSETS: usize = 10;
 
-/// What a replay came to, beside what was live, whatever is promoted.
+/// A replay compared with the live objects, whatever is promoted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diff {
     /// The rows.
     pub clicks: Compared,
     /// The dead letters.
     pub dead_letters: Compared,
-    /// The first of the differing offsets of both tables.
+    /// The first differing offsets of both tables.
     pub sample: Vec<Difference>,
 }
 
 impl Diff {
-    /// Whether both sides hold the same.
+    /// Returns true if both sides hold the same.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.clicks.differences() + self.dead_letters.differences() == 0
@@ -37,9 +38,9 @@ pub struct Compared {
     pub live: u64,
     /// Rows of the replay.
     pub replay: u64,
-    /// Offsets that are a row of the live objects only.
+    /// Offsets that only the live objects have a row of.
     pub only_live: u64,
-    /// Offsets that are a row of the replay only.
+    /// Offsets that only the replay has a row of.
     pub only_replay: u64,
     /// Offsets whose rows differ in a column, by a hash of 64 bits.
     pub differing: u64,
@@ -56,58 +57,52 @@ impl Compared {
 pub struct Difference {
     /// `clicks` or `dead_letters`.
     pub table: String,
-    /// The partition.
+    /// The partition's number.
     pub partition: u32,
-    /// The offset.
+    /// The record's offset.
     pub offset: u64,
-    /// The event's id, where there is one.
+    /// The event's id. `None` if the record has none.
     pub event_id: Option<String>,
-    /// Where it is missing, or each column that differs, as `column: live → replay`.
+    /// The side that lacks it, or each column that differs, as `column: live → replay`.
     pub what: String,
 }
 
-impl Catalog {
-    /// Compares a replay with the live objects, within the replay's `ranges`.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] where not all of either side is registered, else the database's,
-    /// and the lake's as the database met it.
-    pub async fn diff(&self, name: &ReplayName, ranges: &Ranges) -> Result<Diff, Error> {
-        let (name, ranges) = (name.to_string(), ranges.clone());
-        let location = self.inner.lake.location().clone();
-        let work = move |session: &mut Session| {
-            registered(session, &name, &ranges)?;
-            let mut diff = Diff::default();
-            for table in [Table::Clicks, Table::Letters] {
-                let sides = Sides::of(session, table, &name, &ranges, &location)?;
-                let compared = sides.compare(session)?;
-                match table {
-                    Table::Clicks => diff.clicks = compared,
-                    Table::Letters => diff.dead_letters = compared,
-                }
-                if compared.differences() > 0 {
-                    diff.sample.extend(sides.sample(session, table)?);
-                }
-            }
-            Ok(diff)
-        };
-        self.inner.engine.run(Mode::Read, PATIENCE, work).await
+/// Compares a replay with the live objects, within the replay's ranges.
+pub(crate) fn diff(
+    session: &Session,
+    location: &Location,
+    name: &ReplayName,
+    ranges: &Ranges,
+) -> Result<Diff, Error> {
+    check_registered(session, name, ranges)?;
+    let mut diff = Diff::default();
+    for table in Table::ALL {
+        let sides = Sides::new(session, table, name, ranges, location)?;
+        let compared = sides.compare(session)?;
+        match table {
+            Table::Clicks => diff.clicks = compared,
+            Table::Letters => diff.dead_letters = compared,
+        }
+        if compared.differences() > 0 {
+            diff.sample.extend(sides.sample(session, table)?);
+        }
     }
+    Ok(diff)
 }
 
-/// Refuses to compare what is not there whole.
-fn registered(session: &Session, name: &str, ranges: &Ranges) -> Result<(), Error> {
+/// Refuses to compare sides that are not completely registered.
+fn check_registered(session: &Session, name: &ReplayName, ranges: &Ranges) -> Result<(), Error> {
     for (partition, (_, end)) in ranges {
         let reached: u64 = session.connection.query_row(
             "SELECT count(*)::UBIGINT FROM partitions
              WHERE partition = ? AND registered_end >= ? AND replay IN ('', ?)",
-            duckdb::params![partition.0, end.0, name],
+            duckdb::params![partition.0, end.0, name.as_str()],
             |row| row.get(0),
         )?;
         if reached < 2 {
             return Err(Error::Refused(format!(
                 "partition {partition} is not registered up to {end}, live and replayed: \
-                 `clickweir crawl` says why, where it stays so"
+                 if this stays so, `clickweir crawl` says why"
             )));
         }
     }
@@ -121,36 +116,42 @@ struct Sides {
 }
 
 impl Sides {
-    fn of(
+    fn new(
         session: &Session,
         table: Table,
-        name: &str,
+        name: &ReplayName,
         ranges: &Ranges,
         location: &Location,
     ) -> Result<Self, Error> {
-        let any = |condition: &dyn Fn(u32, u64, u64) -> String| {
-            let each = ranges.iter();
-            let each = each.map(|(p, (first, end))| condition(p.0, first.0, end.0));
-            each.collect::<Vec<_>>().join(" OR ")
-        };
-        let touched = any(&|partition, first, end| {
+        let ranges = ranges.iter();
+        let ranges: Vec<OffsetRange> = ranges
+            .map(|(partition, (first, end))| OffsetRange {
+                partition: partition.0,
+                first: *first,
+                end: *end,
+            })
+            .collect();
+        let touched = any(ranges.iter().map(|range| {
+            let OffsetRange {
+                partition,
+                first,
+                end,
+            } = range;
             format!(r#"(partition = {partition} AND "first" < {end} AND "end" > {first})"#)
-        });
-        let within = any(&|partition, first, end| {
-            format!(r#"(partition = {partition} AND "offset" >= {first} AND "offset" < {end})"#)
-        });
+        }));
+        let within = any(&ranges);
         let side = |lake: &str| {
-            let pieces = session.pieces_of(table, lake, &touched)?;
+            let pieces = objects(session, table, lake, &touched)?;
             let rows = table.of(&pieces, location);
             Ok::<_, Error>(format!("(FROM {rows} WHERE {within})"))
         };
         Ok(Self {
             live: side("")?,
-            replay: side(name)?,
+            replay: side(name.as_str())?,
         })
     }
 
-    /// Both sides by a hash of each row.
+    /// SQL of both sides, with a hash of each row.
     fn joined(&self) -> String {
         let hashed = |side: &str| {
             format!(r#"(SELECT partition, "offset", hash(rows) AS hash FROM {side} rows)"#)
@@ -182,24 +183,22 @@ impl Sides {
     }
 
     fn sample(&self, session: &Session, table: Table) -> Result<Vec<Difference>, Error> {
-        let chosen = session.paths(&format!(
+        let chosen = session.texts(&format!(
             r#"SELECT '(partition = ' || partition || ' AND "offset" = ' || "offset" || ')'
                FROM {} WHERE live.hash IS DISTINCT FROM replay.hash
-               ORDER BY partition, "offset" LIMIT {SAMPLE}"#,
+               ORDER BY partition, "offset" LIMIT {SAMPLE_OFFSETS}"#,
             self.joined()
         ))?;
-        let chosen = chosen.join(" OR ");
+        let chosen = any(chosen);
         let columns = table.columns();
-        let differing: Vec<String> = columns
-            .iter()
-            .map(|(name, _)| {
-                format!(
-                    r#"CASE WHEN live."{name}" IS DISTINCT FROM replay."{name}" THEN concat(
-                        '{name}: ', coalesce(live."{name}"::VARCHAR, 'NULL'), ' → ',
-                        coalesce(replay."{name}"::VARCHAR, 'NULL')) END"#
-                )
-            })
-            .collect();
+        let differing = columns.iter().map(|(name, _)| {
+            let (column, label) = (Ident(name), Literal(format!("{name}: ")));
+            format!(
+                "CASE WHEN live.{column} IS DISTINCT FROM replay.{column} THEN concat(
+                    {label}, coalesce(live.{column}::VARCHAR, 'NULL'), ' → ',
+                    coalesce(replay.{column}::VARCHAR, 'NULL')) END"
+            )
+        });
         let sql = format!(
             r#"SELECT partition, "offset", coalesce(live.event_id, replay.event_id)::VARCHAR,
                 CASE WHEN live.appended_at IS NULL THEN 'in the replay only'
@@ -207,7 +206,7 @@ impl Sides {
                     ELSE concat_ws(', ', {}) END
                FROM (FROM {} WHERE {chosen}) live FULL JOIN (FROM {} WHERE {chosen}) replay
                     USING (partition, "offset") ORDER BY partition, "offset""#,
-            differing.join(", "),
+            joined(differing, ", "),
             self.live,
             self.replay
         );

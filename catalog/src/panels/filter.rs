@@ -8,19 +8,19 @@ use sink::Timestamp;
 
 use crate::rollup::dimension::Dimension;
 
-/// `occurred_at` in `[from, to)`, and equal to what is given.
+/// Clicks whose `occurred_at` is in `[from, to)` and whose dimensions have these values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// From when.
     pub from: Timestamp,
     /// Until when (exclusive).
     pub to: Timestamp,
-    /// Only clicks of these values; none stands for clicks without any.
+    /// The values of dimensions; `None` is for clicks that have no value.
     pub only: BTreeMap<Dimension, Option<String>>,
 }
 
 impl Filter {
-    /// The same, so much earlier.
+    /// The same filter, so much earlier.
     #[must_use]
     pub fn earlier(&self, by: Duration) -> Self {
         Self {
@@ -30,12 +30,17 @@ impl Filter {
         }
     }
 
-    /// The same without a dimension's condition.
+    /// The same filter without a dimension's condition.
     #[must_use]
     pub fn without(&self, dimension: Dimension) -> Self {
         let mut wider = self.clone();
         wider.only.remove(&dimension);
         wider
+    }
+
+    /// Its range of `occurred_at`.
+    pub(crate) const fn range(&self) -> (Timestamp, Timestamp) {
+        (self.from, self.to)
     }
 
     /// The condition on the dimensions' columns, and its parameters.

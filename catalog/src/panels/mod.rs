@@ -1,4 +1,4 @@
-//! What the dashboard asks.
+//! What the dashboard asks about the lake. Each panel is a function of a snapshot.
 
 pub(crate) mod accounting;
 pub(crate) mod breakdown;

@@ -1,28 +1,26 @@
-//! What the dashboard shows along a range of `occurred_at`, with filters.
+//! Numbers along a range of `occurred_at`, with filters.
 //!
-//! Every number is exact for the range as given: whole hours come from the rollup, the
-//! ragged edges (and what only rows can tell) from the objects that can hold them.
+//! Every number is exact for the range as given: whole hours come from the rollup, the ragged
+//! ends (and what only rows can answer) from the objects that can hold them.
 
 use duckdb::params_from_iter;
 use serde::{Deserialize, Serialize};
-use sink::Timestamp;
+use sink::{Location, Timestamp};
 
-use crate::catalog::Catalog;
+use crate::db::engine::Session;
 use crate::error::Error;
 use crate::panels::filter::Filter;
-use crate::panels::source::{among, cover, rows, source, untold};
-use crate::rollup::dimension::Dimension;
-use crate::rollup::grain::Grain;
+use crate::panels::source::{cover, in_ranges, panel, rows, rows_beside};
+use crate::rollup::grain::{Cover, Grain};
 use crate::rollup::measures::revenue;
-use crate::rollup::uniques;
-use crate::rollup::uniques::Kind;
-use crate::sql::truncated;
+use crate::rollup::uniques::{self, Unique};
+use crate::sql::{Literal, truncated};
 
 /// A step of a time axis, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// A minute. No rollup knows minutes: the range's rows are read.
+    /// A minute. The rollups do not have minutes, so the range's rows are read.
     Minute,
     /// An hour.
     Hour,
@@ -35,7 +33,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// The longest units of time that it is made of; none where no rollup knows any.
+    /// The longest units that it is composed of. `None` if the rollups have no such unit.
     const fn longest(self) -> Option<Grain> {
         match self {
             Self::Minute => None,
@@ -45,8 +43,8 @@ impl Step {
         }
     }
 
-    /// SQL of the step's begin in microseconds, over a moment.
-    fn begin(self, at: &str) -> String {
+    /// SQL of the start of the step that a moment is in, in microseconds.
+    fn start(self, at: &str) -> String {
         let unit = match self {
             Self::Minute => "minute",
             Self::Hour => "hour",
@@ -68,14 +66,13 @@ pub enum Metric {
     Visitors,
     /// Rows whose action is `buy`.
     Buys,
-    /// Distinct orders among `buy` and `cancel`.
+    /// Distinct orders of a `buy` or a `cancel`.
     Orders,
     /// Price times quantity, of `buy` less what `cancel` took back.
     Revenue,
 }
 
-/// A metric in one step of the axis. Steps without rows are left out, and of what is told apart
-/// those without any.
+/// A metric in one step of the axis. Empty steps are omitted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Point {
     /// The step's start.
@@ -84,7 +81,7 @@ pub struct Point {
     pub value: f64,
 }
 
-/// One action's count in one step of the axis. Steps without clicks are left out.
+/// One action's count in one step of the axis. Empty steps are omitted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bucket {
     /// The step's start.
@@ -95,160 +92,132 @@ pub struct Bucket {
     pub clicks: u64,
 }
 
-impl Catalog {
-    /// A metric by step, in the axis' order.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
-    pub async fn series(
-        &self,
-        filter: &Filter,
-        step: Step,
-        metric: Metric,
-    ) -> Result<Vec<Point>, Error> {
-        let rolled = match metric {
-            Metric::Clicks => "sum(clicks)".to_owned(),
-            Metric::Buys => "coalesce(sum(clicks) FILTER (action = 'buy'), 0)".to_owned(),
-            Metric::Revenue => revenue(),
-            Metric::Visitors => return self.distinct(filter, step, Kind::Visitor).await,
-            Metric::Orders => return self.distinct(filter, step, Kind::Order).await,
-        };
-        let sql = move |folded: &str| {
-            format!(
-                "SELECT {} AS start, ({rolled})::DOUBLE FROM {folded} GROUP BY ALL ORDER BY start",
-                step.begin("moment")
-            )
-        };
-        self.panel(filter, step.longest(), &[], sql, point).await
-    }
+/// A metric by step, in the axis' order.
+pub(crate) fn series(
+    session: &Session,
+    location: &Location,
+    filter: &Filter,
+    step: Step,
+    metric: Metric,
+) -> Result<Vec<Point>, Error> {
+    let sum = match metric {
+        Metric::Clicks => "sum(clicks)".to_owned(),
+        Metric::Buys => "coalesce(sum(clicks) FILTER (action = 'buy'), 0)".to_owned(),
+        Metric::Revenue => revenue(),
+        Metric::Visitors => return distinct(session, location, filter, step, Unique::Visitor),
+        Metric::Orders => return distinct(session, location, filter, step, Unique::Order),
+    };
+    let sql = |folded: &str| {
+        format!(
+            "SELECT {} AS start, ({sum})::DOUBLE FROM {folded} GROUP BY ALL ORDER BY start",
+            step.start("moment")
+        )
+    };
+    panel(session, location, filter, (step.longest(), &[]), sql, point)
+}
 
-    /// Rows by step and action, in the axis' order.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
-    pub async fn actions_by(&self, filter: &Filter, step: Step) -> Result<Vec<Bucket>, Error> {
-        let sql = move |folded: &str| {
-            format!(
-                "SELECT {} AS start, action, sum(clicks)::UBIGINT
-                 FROM {folded} GROUP BY ALL ORDER BY start, action",
-                step.begin("moment")
-            )
-        };
-        self.panel(filter, step.longest(), &[], sql, |row| {
-            Ok(Bucket {
-                at: Timestamp::from_micros(row.get(0)?),
-                action: row.get(1)?,
-                clicks: row.get(2)?,
-            })
+/// Rows by step and action, in the axis' order.
+pub(crate) fn actions_by(
+    session: &Session,
+    location: &Location,
+    filter: &Filter,
+    step: Step,
+) -> Result<Vec<Bucket>, Error> {
+    let sql = |folded: &str| {
+        format!(
+            "SELECT {} AS start, action, sum(clicks)::UBIGINT
+             FROM {folded} GROUP BY ALL ORDER BY start, action",
+            step.start("moment")
+        )
+    };
+    let read = |row: &duckdb::Row<'_>| {
+        Ok(Bucket {
+            at: Timestamp::from_micros(row.get(0)?),
+            action: row.get(1)?,
+            clicks: row.get(2)?,
         })
-        .await
-    }
+    };
+    panel(session, location, filter, (step.longest(), &[]), sql, read)
+}
 
-    /// The actions that occur, most frequent first, at most 250.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn actions(&self) -> Result<Vec<String>, Error> {
-        self.read(|session| {
-            session.paths(
-                "SELECT action FROM rollup WHERE dimension = 'action' AND grain = 'month'
-                 GROUP BY action ORDER BY sum(clicks) DESC, action LIMIT 250",
-            )
-        })
-        .await
-    }
+/// The actions that occur, most frequent first, at most 250.
+pub(crate) fn actions(session: &Session) -> Result<Vec<String>, Error> {
+    session.texts(
+        "SELECT action FROM rollup WHERE dimension = 'action' AND grain = 'month'
+         GROUP BY action ORDER BY sum(clicks) DESC, action LIMIT 250",
+    )
+}
 
-    /// The least and the greatest `occurred_at` of all rows; none for an empty lake.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn span(&self) -> Result<Option<(Timestamp, Timestamp)>, Error> {
-        self.read(|session| {
-            let sql =
-                "SELECT epoch_us(min(occurred_least)), epoch_us(max(occurred_greatest)) FROM shown";
-            let ends: (Option<i64>, Option<i64>) =
-                session
-                    .connection
-                    .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let (Some(least), Some(greatest)) = ends else {
-                return Ok(None);
-            };
-            Ok(Some((
-                Timestamp::from_micros(least),
-                Timestamp::from_micros(greatest),
-            )))
-        })
-        .await
-    }
+/// The least and the greatest `occurred_at` of all rows. `None` if there are no rows.
+pub(crate) fn span(session: &Session) -> Result<Option<(Timestamp, Timestamp)>, Error> {
+    let sql = "SELECT epoch_us(min(occurred_least)), epoch_us(max(occurred_greatest)) FROM shown";
+    let ends: (Option<i64>, Option<i64>) = session
+        .connection
+        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let moment = Timestamp::from_micros;
+    Ok(ends.0.map(moment).zip(ends.1.map(moment)))
+}
 
-    /// How many of a kind there are in each step: by the hours in which they were seen, and of
-    /// what those cannot tell, by the rows.
-    async fn distinct(&self, filter: &Filter, step: Step, kind: Kind) -> Result<Vec<Point>, Error> {
-        let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
-        self.read(move |session| {
-            let cover = cover(session, &filter, step.longest())?;
-            let (sql, values) = match cover.reach() {
-                Some(reach) if filter.only.is_empty() => {
-                    let mut parts = vec![format!(
-                        "SELECT start, number
-                         FROM (SELECT *, {} AS start FROM {} WHERE kind = '{}')
-                         WHERE previous IS NULL OR epoch_us(previous) < greatest(start, {})",
-                        step.begin("moment"),
-                        uniques::whole(&cover),
-                        kind.name(),
-                        reach.0.micros(),
-                    )];
-                    if let Some(rows) = untold(session, &location, &cover)? {
-                        parts.push(kind.besides(&rows, reach, |at| step.begin(at)));
-                    }
-                    let sql = format!(
-                        "SELECT start, sum(number)::DOUBLE FROM ({})
-                         GROUP BY ALL ORDER BY start",
-                        parts.join(" UNION ALL BY NAME ")
-                    );
-                    (sql, Vec::new())
-                }
-                _ => {
-                    let ranges = [(filter.from, filter.to)];
-                    let (condition, values) = filter.condition();
-                    let sql = format!(
-                        "SELECT {} AS start, ({})::DOUBLE
-                         FROM {} WHERE {} AND {} AND {condition} GROUP BY ALL ORDER BY start",
-                        step.begin("occurred_at"),
-                        kind.counted(),
-                        rows(session, &location, &ranges)?,
-                        among(&ranges),
-                        kind.told(),
-                    );
-                    (sql, values)
-                }
-            };
-            let mut statement = session.connection.prepare(&sql)?;
-            let points = statement.query_map(params_from_iter(values), point)?;
-            Ok(points.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
+/// How many distinct keys each step has.
+fn distinct(
+    session: &Session,
+    location: &Location,
+    filter: &Filter,
+    step: Step,
+    unique: Unique,
+) -> Result<Vec<Point>, Error> {
+    let cover = cover(session, filter, step.longest())?;
+    let (sql, values) = match cover.reach() {
+        Some(reach) if filter.only.is_empty() => {
+            let sql = distinct_from_rollups(session, location, &cover, reach, (step, unique))?;
+            (sql, Vec::new())
+        }
+        _ => {
+            let ranges = [filter.range()];
+            let (condition, values) = filter.condition();
+            let sql = format!(
+                "SELECT {} AS start, ({})::DOUBLE
+                 FROM {} WHERE {} AND {} AND {condition} GROUP BY ALL ORDER BY start",
+                step.start("occurred_at"),
+                unique.counted(),
+                rows(session, location, &ranges)?,
+                in_ranges(&ranges),
+                unique.condition(),
+            );
+            (sql, values)
+        }
+    };
+    let mut statement = session.connection.prepare(&sql)?;
+    let points = statement.query_map(params_from_iter(values), point)?;
+    Ok(points.collect::<Result<_, _>>()?)
+}
 
-    /// Runs the SQL that `sql` makes around a filter's folded clicks.
-    pub(crate) async fn panel<T: Send + 'static>(
-        &self,
-        filter: &Filter,
-        longest: Option<Grain>,
-        needs: &[Dimension],
-        sql: impl FnOnce(&str) -> String + Send + 'static,
-        read: impl Fn(&duckdb::Row<'_>) -> Result<T, duckdb::Error> + Send + 'static,
-    ) -> Result<Vec<T>, Error> {
-        let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
-        let needs = needs.to_owned();
-        self.read(move |session| {
-            let source = source(session, &location, &filter, longest, &needs)?;
-            let mut statement = session.connection.prepare(&sql(&source.folded))?;
-            let rows = statement.query_map(params_from_iter(source.values), |row| read(row))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+/// SQL of the distinct keys by step: by the hours in which they were seen, and by the rows that
+/// the rollups lack.
+fn distinct_from_rollups(
+    session: &Session,
+    location: &Location,
+    cover: &Cover,
+    reach: (Timestamp, Timestamp),
+    (step, unique): (Step, Unique),
+) -> Result<String, Error> {
+    let mut parts = vec![format!(
+        "SELECT start, number
+         FROM (SELECT *, {} AS start FROM {} WHERE kind = {})
+         WHERE previous IS NULL OR epoch_us(previous) < greatest(start, {})",
+        step.start("moment"),
+        uniques::whole_units(cover),
+        Literal(unique.name()),
+        reach.0.micros(),
+    )];
+    if let Some(rows) = rows_beside(session, location, cover)? {
+        parts.push(unique.not_seen_in(&rows, reach, |at| step.start(at)));
     }
+    Ok(format!(
+        "SELECT start, sum(number)::DOUBLE FROM ({})
+         GROUP BY ALL ORDER BY start",
+        parts.join(" UNION ALL BY NAME ")
+    ))
 }
 
 fn point(row: &duckdb::Row<'_>) -> Result<Point, duckdb::Error> {

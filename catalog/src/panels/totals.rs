@@ -4,19 +4,16 @@ use duckdb::params_from_iter;
 use serde::Serialize;
 use sink::Location;
 
-use crate::catalog::Catalog;
 use crate::db::engine::Session;
 use crate::error::Error;
 use crate::panels::filter::Filter;
-use crate::panels::source::{among, cover, rows, untold};
+use crate::panels::source::{cover, in_ranges, rows, rows_beside};
 use crate::rollup::dimension::Dimension;
 use crate::rollup::grain::{Cover, Grain};
 use crate::rollup::measures::{TRADE, WORTH, measures, revenue};
-use crate::rollup::uniques::Kind;
-use crate::rollup::{fold as rollup, uniques};
-
-/// Totals have no steps that a unit of time would have to fit.
-const LONGEST: Option<Grain> = Some(Grain::Month);
+use crate::rollup::uniques::Unique;
+use crate::rollup::{fold, uniques};
+use crate::sql::Literal;
 
 /// The totals of a range.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -27,85 +24,81 @@ pub struct Totals {
     pub buys: u64,
     /// Distinct visitors.
     pub visitors: u64,
-    /// Those of them who bought.
+    /// Distinct visitors who bought.
     pub buyers: u64,
-    /// Distinct orders among `buy` and `cancel`.
+    /// Distinct orders of a `buy` or a `cancel`.
     pub orders: u64,
     /// Price times quantity, of `buy` less what `cancel` took back.
     pub revenue: f64,
 }
 
-impl Catalog {
-    /// The totals of a range.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
-    pub async fn totals(&self, filter: &Filter) -> Result<Totals, Error> {
-        let (filter, location) = (filter.clone(), self.inner.lake.location().clone());
-        self.read(move |session| {
-            let cover = cover(session, &filter, LONGEST)?;
-            match filter.only.is_empty() && !cover.whole.is_empty() {
-                true => rolled(session, &location, &cover),
-                false => read(session, &location, &filter),
-            }
-        })
-        .await
+/// The totals of a filter's clicks.
+pub(crate) fn totals(
+    session: &Session,
+    location: &Location,
+    filter: &Filter,
+) -> Result<Totals, Error> {
+    // Totals have no steps that a unit of time would have to fit.
+    let cover = cover(session, filter, Some(Grain::Month))?;
+    match filter.only.is_empty() && !cover.whole.is_empty() {
+        true => from_rollups(session, location, &cover),
+        false => from_rows(session, location, filter),
     }
 }
 
-/// From the rollups, and at the range's ends from rows, which are read once.
-fn rolled(session: &Session, location: &Location, cover: &Cover) -> Result<Totals, Error> {
-    let units = cover.whole.iter();
-    let units = units.flat_map(|units| rollup::whole(Dimension::Action, *units, "", "true"));
-    let mut clicks: Vec<String> = units.collect();
-    let (mut with, mut ends) = (String::new(), None);
-    if let Some(rows) = untold(session, location, cover)? {
+/// From the rollups, and from the rows that they lack, which are read once.
+fn from_rollups(session: &Session, location: &Location, cover: &Cover) -> Result<Totals, Error> {
+    let whole = cover.whole.iter();
+    let whole = whole.flat_map(|units| fold::whole_units(Dimension::Action, *units, "", "true"));
+    let mut clicks: Vec<String> = whole.collect();
+    let (mut with, mut beside) = (String::new(), None);
+    if let Some(rows) = rows_beside(session, location, cover)? {
         with = format!(
-            "ends AS MATERIALIZED (
+            "beside AS MATERIALIZED (
                 SELECT action, visitor_id, order_id, quantity, price FROM {rows}),"
         );
-        ends = Some("ends");
+        beside = Some("beside");
         clicks.push(format!(
-            "SELECT action, {} FROM ends GROUP BY action",
+            "SELECT action, {} FROM beside GROUP BY action",
             measures()
         ));
     }
-    let [visitors, buyers, orders] = Kind::ALL.map(|kind| {
-        let name = kind.name();
-        format!("coalesce((SELECT number FROM told WHERE kind = '{name}'), 0)")
+    let [visitors, buyers, orders] = Unique::ALL.map(|unique| {
+        let kind = Literal(unique.name());
+        format!("coalesce((SELECT number FROM uniques WHERE kind = {kind}), 0)")
     });
     let sql = format!(
-        "WITH {with} told AS MATERIALIZED ({})
+        "WITH {with} uniques AS MATERIALIZED ({})
          SELECT coalesce(sum(clicks), 0)::UBIGINT,
             coalesce(sum(clicks) FILTER (action = 'buy'), 0)::UBIGINT,
             {visitors}, {buyers}, {orders},
             {}
          FROM ({})",
-        uniques::number(cover, ends),
+        uniques::count(cover, beside),
         revenue(),
         clicks.join(" UNION ALL BY NAME ")
     );
-    Ok(session.connection.query_row(&sql, [], totals)?)
+    Ok(session.connection.query_row(&sql, [], read)?)
 }
 
 /// From rows alone.
-fn read(session: &Session, location: &Location, filter: &Filter) -> Result<Totals, Error> {
-    let ranges = [(filter.from, filter.to)];
+fn from_rows(session: &Session, location: &Location, filter: &Filter) -> Result<Totals, Error> {
+    let ranges = [filter.range()];
     let (condition, values) = filter.condition();
-    let [visitors, buyers, orders] = Kind::ALL.map(Kind::counted);
+    let [visitors, buyers, orders] = Unique::ALL.map(Unique::counted);
     let sql = format!(
         "SELECT count(*)::UBIGINT, (count(*) FILTER (action = 'buy'))::UBIGINT,
             ({visitors})::UBIGINT, ({buyers})::UBIGINT, ({orders})::UBIGINT,
             coalesce(sum({WORTH}) FILTER ({TRADE}), 0)::DOUBLE
          FROM {} WHERE {} AND {condition}",
         rows(session, location, &ranges)?,
-        among(&ranges),
+        in_ranges(&ranges),
     );
     let mut statement = session.connection.prepare(&sql)?;
-    Ok(statement.query_row(params_from_iter(values), totals)?)
+    Ok(statement.query_row(params_from_iter(values), read)?)
 }
 
-fn totals(row: &duckdb::Row<'_>) -> Result<Totals, duckdb::Error> {
+fn read(row: &duckdb::Row<'_>) -> Result<Totals, duckdb::Error> {
     Ok(Totals {
         clicks: row.get(0)?,
         buys: row.get(1)?,

@@ -1,17 +1,16 @@
-//! CSV that a spreadsheet shows and does not run.
+//! CSV whose text a spreadsheet does not run as formulas.
 
-/// Letters that make a spreadsheet take a cell for a formula, wide ones too.
-const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+/// The first letters of a cell that a spreadsheet takes for a formula, full-width ones included.
+const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Adds one line, ended by CR LF as RFC 4180 has it. Each cell comes with whether it is text
-/// of anybody's: such text gets an apostrophe before it where a spreadsheet would take it for
-/// a formula.
+/// Adds one line that ends in CR LF, as in RFC 4180. A cell's flag is true if it is text: text that
+/// a spreadsheet would take for a formula gets a leading apostrophe.
 pub fn line<'c>(out: &mut String, cells: impl IntoIterator<Item = (&'c str, bool)>) {
     for (place, (cell, is_text)) in cells.into_iter().enumerate() {
         if place > 0 {
             out.push(',');
         }
-        let formula = is_text && cell.starts_with(FORMULA);
+        let formula = is_text && cell.starts_with(FORMULA_STARTS);
         if formula || cell.contains([',', '"', '\n', '\r']) {
             out.push('"');
             if formula {

@@ -1,4 +1,4 @@
-//! Who asks in SQL, and the log of what was asked and what came of it.
+//! The log of queries: who asked what, and what became of it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,22 +8,22 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::query::rows::Rows;
 
-/// How much of a statement the log shows, in characters.
-const LOGGED: usize = 2_000;
+/// How many characters of a statement the log shows.
+const MAX_LOGGED_CHARS: usize = 2_000;
 
 /// Who asks, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asker {
+pub struct Caller {
     /// By which way: `page`, `api`, `shell`.
     pub way: String,
-    /// From where, where it came over a network.
+    /// The address of the client. `None` if the query did not come over a network.
     pub peer: Option<IpAddr>,
 }
 
-impl Asker {
-    /// Somebody in this process or at its shell.
+impl Caller {
+    /// A caller in this process or at its shell.
     #[must_use]
-    pub fn here(way: &str) -> Self {
+    pub fn local(way: &str) -> Self {
         Self {
             way: way.to_owned(),
             peer: None,
@@ -31,54 +31,58 @@ impl Asker {
     }
 }
 
-impl fmt::Display for Asker {
+impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.way)?;
         self.peer.map_or(Ok(()), |peer| write!(f, " from {peer}"))
     }
 }
 
-/// A question that the log is to tell of, whatever becomes of it.
-pub(crate) struct Question {
-    asker: Asker,
-    asked: String,
-    began: Instant,
-    told: bool,
+/// A query that is logged when it is answered, or when it is dropped without an answer.
+pub(crate) struct QueryLogEntry {
+    caller: Caller,
+    sql: String,
+    begun_at: Instant,
+    logged: bool,
 }
 
-impl Question {
-    pub(crate) fn new(asker: &Asker, sql: &str) -> Self {
+impl QueryLogEntry {
+    pub(crate) fn new(caller: &Caller, sql: &str) -> Self {
         Self {
-            asker: asker.clone(),
-            asked: sql.chars().take(LOGGED).collect(),
-            began: Instant::now(),
-            told: false,
+            caller: caller.clone(),
+            sql: sql.chars().take(MAX_LOGGED_CHARS).collect(),
+            begun_at: Instant::now(),
+            logged: false,
         }
     }
 
-    /// Tells what came of it.
+    /// Logs the answer.
     pub(crate) fn answered(mut self, answer: &Result<Rows, Error>) {
-        self.told = true;
-        let Self { asker, asked, .. } = &self;
-        let took = self.began.elapsed();
+        self.logged = true;
+        let Self {
+            caller, sql: asked, ..
+        } = &self;
+        let took = self.begun_at.elapsed();
         match answer {
             Ok(rows) => {
                 let (cut, rows) = (rows.truncated, rows.len());
-                tracing::info!(target: "sql", by = %asker, ?took, rows, cut, asked, "a query was answered");
+                tracing::info!(target: "sql", by = %caller, ?took, rows, cut, asked, "a query was answered");
             }
             Err(error) => {
-                tracing::info!(target: "sql", by = %asker, ?took, %error, asked, "a query was not answered");
+                tracing::info!(target: "sql", by = %caller, ?took, %error, asked, "a query was not answered");
             }
         }
     }
 }
 
-impl Drop for Question {
+impl Drop for QueryLogEntry {
     fn drop(&mut self) {
-        if !self.told {
-            let Self { asker, asked, .. } = self;
-            let took = self.began.elapsed();
-            tracing::info!(target: "sql", by = %asker, ?took, asked, "a query was abandoned by its asker");
+        if !self.logged {
+            let Self {
+                caller, sql: asked, ..
+            } = self;
+            let took = self.begun_at.elapsed();
+            tracing::info!(target: "sql", by = %caller, ?took, asked, "a query was abandoned by its caller");
         }
     }
 }

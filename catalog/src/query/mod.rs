@@ -1,9 +1,9 @@
-//! People's SQL.
+//! Free SQL: one statement that reads, in a sandbox, within limits.
 
 pub(crate) mod ask;
 pub(crate) mod bind;
-pub(crate) mod copy;
 pub mod csv;
+pub(crate) mod database;
 pub(crate) mod formats;
 pub(crate) mod lake;
 pub(crate) mod live;

@@ -1,4 +1,4 @@
-//! The answer of a query, and how it is written for people.
+//! The answer of a query, as JSON, CSV and cells of text.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,31 +12,32 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crate::error::Error;
 use crate::query::csv::line;
 
-/// Rows, as Arrow batches of one schema.
+/// The answer of a query: Arrow batches of one schema.
 #[derive(Debug, Clone)]
 pub struct Rows {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
-    /// Whether there were more rows than `catalog.query_rows`.
+    /// True if there were more rows than `catalog.query_rows`.
     pub truncated: bool,
     /// How long the query took.
     pub took: Duration,
-    /// What is to be known of rows that the lake does not have yet.
+    /// What a reader must know of rows that the lake does not have yet. `None` if there is
+    /// nothing.
     pub note: Option<String>,
 }
 
-const OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
+const FORMAT_OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
 
 impl Rows {
     /// # Errors
-    /// [`Error::Invalid`] for a column of a type that cannot be shown.
+    /// [`Error::Invalid`] for a column of a type that has no text form.
     pub(crate) fn new(
         schema: &Schema,
         batches: &[RecordBatch],
         truncated: bool,
         took: Duration,
     ) -> Result<Self, Error> {
-        let shown = |error: ArrowError| {
+        let unshown = |error: ArrowError| {
             Error::Invalid(format!(
                 "a column cannot be shown, cast it to VARCHAR: {error}"
             ))
@@ -60,7 +61,7 @@ impl Rows {
                 .map(|(array, field)| cast(array, field.data_type()))
                 .collect();
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            let columns = columns.map_err(shown)?;
+            let columns = columns.map_err(unshown)?;
             for decimals in columns
                 .iter()
                 .filter_map(|column| column.as_primitive_opt::<Decimal128Type>())
@@ -68,11 +69,11 @@ impl Rows {
                 // DuckDB sends whole numbers of 39 digits as decimals of 38.
                 decimals
                     .validate_decimal_precision(decimals.precision())
-                    .map_err(shown)?;
+                    .map_err(unshown)?;
             }
             let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options);
-            let batch = batch.map_err(shown)?;
-            formatters(&batch).map_err(shown)?;
+            let batch = batch.map_err(unshown)?;
+            formatters(&batch).map_err(unshown)?;
             shifted.push(batch);
         }
         Ok(Self {
@@ -84,7 +85,7 @@ impl Rows {
         })
     }
 
-    /// The columns: name and Arrow type.
+    /// The columns: names and Arrow types.
     #[must_use]
     pub fn columns(&self) -> Vec<(String, String)> {
         let fields = self.schema.fields().iter();
@@ -103,19 +104,19 @@ impl Rows {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The batches.
+    /// The rows, in batches.
     #[must_use]
     pub fn batches(&self) -> &[RecordBatch] {
         &self.batches
     }
 
-    /// Every row's cells as text; none for NULL. UUIDs and moments read as people write them.
+    /// Each row's cells as text; `None` for NULL. UUIDs and moments have their usual notation.
     pub fn cells(&self) -> impl Iterator<Item = Vec<Option<String>>> + '_ {
         self.batches.iter().flat_map(|batch| {
             let columns =
@@ -129,9 +130,8 @@ impl Rows {
         })
     }
 
-    /// `{"columns":[{"name","type"}],"rows":[[…]],"truncated","took_ms"}`, and `"note"` where
-    /// there is one. Numbers are
-    /// numbers (not finite: null), what is nested is text.
+    /// `{"columns":[{"name","type"}],"rows":[[…]],"truncated","took_ms"}`, and `"note"` if there is
+    /// one. Numbers are numbers, or null if they are not finite; nested values are text.
     #[must_use]
     pub fn json(&self) -> String {
         let columns: Vec<_> = self
@@ -200,11 +200,12 @@ impl Rows {
 fn formatters(batch: &RecordBatch) -> Result<Vec<ArrayFormatter<'_>>, ArrowError> {
     let columns = batch.columns().iter();
     columns
-        .map(|array| ArrayFormatter::try_new(array.as_ref(), &OPTIONS))
+        .map(|array| ArrayFormatter::try_new(array.as_ref(), &FORMAT_OPTIONS))
         .collect()
 }
 
-/// DuckDB names UTC by its name, which arrow shows only with a table of time zones.
+/// The type with UTC as an offset: DuckDB says "UTC", which arrow shows only with a table of time
+/// zones.
 fn at_offset_zero(kind: &DataType) -> DataType {
     let field = |field: &Field| {
         field
@@ -223,7 +224,7 @@ fn at_offset_zero(kind: &DataType) -> DataType {
     }
 }
 
-/// A type's name, short.
+/// A type's short name.
 fn kind(kind: &DataType) -> String {
     match kind {
         DataType::Timestamp(_, Some(_)) => "Timestamp (UTC)".into(),

@@ -1,15 +1,16 @@
 //! What free SQL may be: one statement that reads, over tables and a few table functions.
 //!
-//! The database itself is shut against files (see `remote`) and the transaction is
-//! read-only; this is the wall before those, and it tells why.
+//! The database itself is restricted to the lake (see `db::access`) and the transaction is
+//! read-only. This check comes before those, and its errors say why a statement is refused.
 
 use duckdb::Connection;
 use serde_json::Value;
 
 use crate::error::{Error, sentence};
 
-/// Table functions that only compute, or that tell of the catalog's own tables and memory.
-const ALLOWED: [&str; 18] = [
+/// Table functions that only compute, that read the lake's objects, or that list the catalog's own
+/// tables and memory.
+const ALLOWED_FUNCTIONS: [&str; 18] = [
     "range",
     "generate_series",
     "unnest",
@@ -30,7 +31,7 @@ const ALLOWED: [&str; 18] = [
     "duckdb_views",
 ];
 
-/// Looks at the statement as DuckDB's own parser reads it.
+/// Checks the statement's syntax tree, as DuckDB's own parser makes it.
 pub(crate) fn check(connection: &Connection, sql: &str) -> Result<(), Error> {
     let parsed: String = connection
         .query_row("SELECT json_serialize_sql(?::VARCHAR)", [sql], |row| {
@@ -38,7 +39,7 @@ pub(crate) fn check(connection: &Connection, sql: &str) -> Result<(), Error> {
         })
         .map_err(|error| Error::Invalid(sentence(&error)))?;
     let tree: Value = serde_json::from_str(&parsed)
-        .map_err(|error| Error::Refused(format!("the statement cannot be looked into: {error}")))?;
+        .map_err(|error| Error::Refused(format!("the statement cannot be inspected: {error}")))?;
     if tree["error"] == Value::Bool(true) {
         let text = tree["error_message"]
             .as_str()
@@ -58,7 +59,7 @@ pub(crate) fn check(connection: &Connection, sql: &str) -> Result<(), Error> {
         });
     }
     match tree["statements"].as_array().map(Vec::len) {
-        Some(1) => look(&tree),
+        Some(1) => check_functions(&tree),
         Some(0) | None => Err(Error::Invalid("there is no statement".into())),
         Some(n) => Err(Error::Refused(format!(
             "these are {n} statements: send one at a time"
@@ -66,8 +67,8 @@ pub(crate) fn check(connection: &Connection, sql: &str) -> Result<(), Error> {
     }
 }
 
-/// Every table function of the tree must be on the list.
-fn look(node: &Value) -> Result<(), Error> {
+/// Refuses table functions that are not on the list.
+fn check_functions(node: &Value) -> Result<(), Error> {
     match node {
         Value::Object(fields) => {
             if fields.get("type").and_then(Value::as_str) == Some("TABLE_FUNCTION") {
@@ -76,15 +77,15 @@ fn look(node: &Value) -> Result<(), Error> {
                     .and_then(|function| function["function_name"].as_str())
                     .unwrap_or("a table function without a name")
                     .to_lowercase();
-                if !ALLOWED.contains(&name.as_str()) {
+                if !ALLOWED_FUNCTIONS.contains(&name.as_str()) {
                     return Err(Error::Refused(format!(
                         "{name} is not allowed here: read clicks, dead_letters, objects, rollup, crawls, or the lake's own objects by read_parquet"
                     )));
                 }
             }
-            fields.values().try_for_each(look)
+            fields.values().try_for_each(check_functions)
         }
-        Value::Array(items) => items.iter().try_for_each(look),
+        Value::Array(items) => items.iter().try_for_each(check_functions),
         _ => Ok(()),
     }
 }

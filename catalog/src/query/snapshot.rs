@@ -1,5 +1,5 @@
-//! The catalog's own tables, lent to where free SQL runs: read in the transaction of one
-//! snapshot, some rows at a time and only the columns that are asked for.
+//! The catalog's own tables, exported to the query database: read in the transaction of one
+//! snapshot, some rows at a time and only the columns that a query needs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,36 +8,41 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 
-use crate::db::columns::{Column, columns};
+use crate::db::columns::{CatalogTable, SqlColumn};
 use crate::db::engine::{Session, Transaction};
-use crate::db::table_function::{Lend, Scan};
+use crate::db::table_function::{Scan, TableSource};
 use crate::error::Error;
-use crate::sql::named;
+use crate::sql::{Ident, joined};
 
-/// A transaction of the catalog that reads, and that others read in meanwhile.
+/// A read transaction of the catalog, shared by several scans.
 pub(crate) type Snapshot = Arc<Mutex<Transaction>>;
 
-/// What is fetched at once, in bytes: less than DuckDB itself holds of a scan.
-const PIECE: u64 = 8 << 20;
-/// How many rows are fetched first, when it is not known what they weigh …
-const FIRST: u64 = 8 * 2048;
-/// … and at most: what DuckDB keeps together.
-const MOST: u64 = 122_880;
+/// How much is fetched at once: less than DuckDB itself keeps of a scan.
+const FETCH_BYTES: u64 = 8 << 20;
+/// How many rows are fetched at least: one vector.
+const MIN_FETCH_ROWS: u64 = 2048;
+/// How many rows are fetched first, while their size is not known.
+const FIRST_FETCH_ROWS: u64 = 8 * MIN_FETCH_ROWS;
+/// How many rows are fetched at most: one row group.
+const MAX_FETCH_ROWS: u64 = 122_880;
 
 /// A table of a snapshot.
-pub(crate) struct Loan {
+pub(crate) struct SnapshotTable {
     pub(crate) snapshot: Snapshot,
-    pub(crate) table: Owned,
+    pub(crate) table: CatalogTable,
 }
 
-impl Lend for Loan {
+impl SnapshotTable {
+    /// SQL that selects columns as they are sent.
+    fn select<'c>(&self, columns: impl IntoIterator<Item = &'c SqlColumn>) -> String {
+        let columns = joined(columns.into_iter().map(SqlColumn::sent), ", ");
+        format!("SELECT {columns} FROM {}", Ident(&self.table.name))
+    }
+}
+
+impl TableSource for SnapshotTable {
     fn schema(&self) -> Result<SchemaRef, Error> {
-        let columns: Vec<String> = self.table.columns.iter().map(Column::sent).collect();
-        let sql = format!(
-            "SELECT {} FROM {} LIMIT 0",
-            columns.join(", "),
-            named(&self.table.name)
-        );
+        let sql = format!("{} LIMIT 0", self.select(&self.table.columns));
         let session = self.snapshot.lock();
         let mut statement = session.connection.prepare(&sql)?;
         let schema = statement.stream_arrow([])?.get_schema();
@@ -49,41 +54,33 @@ impl Lend for Loan {
     }
 
     fn scan(&self, columns: Vec<usize>) -> Scan {
-        let columns: Vec<String> = columns
-            .iter()
-            .map(|at| self.table.columns[*at].sent())
-            .collect();
-        Box::new(Pieces {
+        Box::new(RowScan {
             snapshot: Arc::clone(&self.snapshot),
-            select: format!(
-                "SELECT {} FROM {}",
-                columns.join(", "),
-                named(&self.table.name)
-            ),
-            table: named(&self.table.name),
+            select: self.select(columns.iter().map(|at| &self.table.columns[*at])),
+            table: Ident(self.table.name.clone()),
             at: 0,
             end: None,
-            step: FIRST,
+            step: FIRST_FETCH_ROWS,
             fetched: VecDeque::new(),
         })
     }
 }
 
-/// A table's rows by their numbers. A connection has one answer at a time, and many scans share
-/// this one, so each piece is an answer of its own.
-struct Pieces {
+/// A scan of a table by row numbers. A connection has one answer at a time, and the scans of a
+/// snapshot share it, so each fetch is a statement of its own.
+struct RowScan {
     snapshot: Snapshot,
     select: String,
-    table: String,
+    table: Ident<String>,
     at: u64,
-    /// Where the rows end; none before the first piece.
+    /// The end of the rows. `None` before the first fetch.
     end: Option<u64>,
     step: u64,
     fetched: VecDeque<RecordBatch>,
 }
 
-impl Pieces {
-    /// Fetches the next piece; whether there was one.
+impl RowScan {
+    /// Fetches the next rows. Returns false at the end.
     fn fetch(&mut self) -> Result<bool, Error> {
         let transaction = self.snapshot.lock();
         let session: &Session = &transaction;
@@ -107,7 +104,7 @@ impl Pieces {
             self.select, self.at
         );
         let mut statement = session.connection.prepare(&sql)?;
-        // It begins; its chunks are taken below.
+        // This starts it; the loop takes its chunks.
         let _ = statement.stream_arrow([])?;
         let (mut rows, mut bytes) = (0, 0);
         while let Some(chunk) = statement.step()? {
@@ -116,14 +113,14 @@ impl Pieces {
             bytes += chunk.get_array_memory_size() as u64;
             self.fetched.push_back(chunk);
         }
-        let fit = PIECE.saturating_mul(rows) / bytes.max(1);
+        let fit = FETCH_BYTES.saturating_mul(rows) / bytes.max(1);
         self.at = next;
-        self.step = fit.clamp(2048, MOST);
+        self.step = fit.clamp(MIN_FETCH_ROWS, MAX_FETCH_ROWS);
         Ok(true)
     }
 }
 
-impl Iterator for Pieces {
+impl Iterator for RowScan {
     type Item = Result<RecordBatch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -138,49 +135,18 @@ impl Iterator for Pieces {
     }
 }
 
-/// A table of the catalog's own.
-pub(crate) struct Owned {
-    pub(crate) name: String,
-    /// How many rows it has, about.
-    pub(crate) rows: u64,
-    pub(crate) columns: Vec<Column>,
-}
-
-impl Session {
-    /// Those of the catalog's own tables that `wanted` says yes to.
-    pub(crate) fn tables(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Owned>, Error> {
-        let mut statement = self.connection.prepare(
-            "SELECT table_name, estimated_size::UBIGINT FROM duckdb_tables()
-             WHERE database_name = current_database() AND NOT temporary ORDER BY table_oid",
-        )?;
-        let tables = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let tables: Vec<(String, u64)> = tables.collect::<Result<_, _>>()?;
-        let tables = tables.into_iter().filter(|(name, _)| wanted(name));
-        tables
-            .map(|(name, rows)| {
-                let columns = columns(&self.connection, &named(&name))?;
-                Ok(Owned {
-                    name,
-                    rows,
-                    columns,
-                })
-            })
-            .collect()
-    }
-
-    /// The catalog's own views, by name: what they select.
-    pub(crate) fn texts(&self) -> Result<Vec<(String, String)>, Error> {
-        let mut statement = self.connection.prepare(
-            "SELECT view_name, sql FROM duckdb_views()
-             WHERE NOT internal AND NOT temporary AND database_name = current_database()
-             ORDER BY view_oid",
-        )?;
-        let views = statement.query_map([], |row| {
-            let (name, sql): (String, String) = (row.get(0)?, row.get(1)?);
-            // `CREATE VIEW name AS SELECT …;`
-            let select = sql.split_once(" AS ").map_or("", |(_, select)| select);
-            Ok((name, select.trim_end_matches([';', '\n']).to_owned()))
-        })?;
-        Ok(views.collect::<Result<_, _>>()?)
-    }
+/// The views of the catalog's own database: their names, and what they select.
+pub(crate) fn view_definitions(session: &Session) -> Result<Vec<(String, String)>, Error> {
+    let mut statement = session.connection.prepare(
+        "SELECT view_name, sql FROM duckdb_views()
+         WHERE NOT internal AND NOT temporary AND database_name = current_database()
+         ORDER BY view_oid",
+    )?;
+    let views = statement.query_map([], |row| {
+        let (name, sql): (String, String) = (row.get(0)?, row.get(1)?);
+        // `CREATE VIEW name AS SELECT …;`
+        let select = sql.split_once(" AS ").map_or("", |(_, select)| select);
+        Ok((name, select.trim_end_matches([';', '\n']).to_owned()))
+    })?;
+    Ok(views.collect::<Result<_, _>>()?)
 }

@@ -1,43 +1,43 @@
 //! The backlog: objects that are registered and not folded into the rollups yet.
 //!
-//! A crawl that finds little folds it in its own transaction. What is more it only registers, so
-//! that all of a lake can be asked within seconds: until it is folded, a slice at a time, panels
-//! read its rows.
+//! A crawl that finds few rows folds them in its own transaction. It only registers more, so that
+//! all of a lake can be queried within seconds. Panels read the rows of the backlog until it is
+//! folded, one slice at a time.
 
 use duckdb::Connection;
 
 use crate::error::Error;
 use crate::tables::piece::{Piece, fitting};
 
-/// How many objects are folded at once at most: one statement of SQL lists them.
-const MOST: usize = 10_000;
-/// SQL of what is in the backlog. A promotion folds what it shows itself.
-const WAITING: &str = "replay = '' AND NOT folded";
+/// How many objects are folded at once, at most: one statement of SQL lists them.
+const MAX_SLICE_OBJECTS: usize = 10_000;
+/// The condition of objects in the backlog. A promotion folds what it shows itself.
+const UNFOLDED: &str = "replay = '' AND NOT folded";
 
-/// Whether so many rows may be folded as they are registered: they are few, and nothing waits
-/// that a partition has before them.
-pub(crate) fn is_next(connection: &Connection, rows: u64, most: u64) -> Result<bool, Error> {
-    Ok(rows <= most && waiting(connection)? == 0)
+/// Returns true if so many new rows may be folded as they are registered: they are few, and the
+/// backlog is empty.
+pub(crate) fn is_next(connection: &Connection, rows: u64, fold_rows: u64) -> Result<bool, Error> {
+    Ok(rows <= fold_rows && len(connection)? == 0)
 }
 
-pub(crate) fn waiting(connection: &Connection) -> Result<u64, Error> {
-    let sql = format!("SELECT count(*)::UBIGINT FROM objects WHERE {WAITING}");
+/// How many objects are in the backlog.
+pub(crate) fn len(connection: &Connection) -> Result<u64, Error> {
+    let sql = format!("SELECT count(*)::UBIGINT FROM objects WHERE {UNFOLDED}");
     Ok(connection.query_row(&sql, [], |row| row.get(0))?)
 }
 
-/// The objects that are folded next. They are those that were appended first, since their hours
-/// and visitors lie together; of each partition the first, so that one that turns out damaged
-/// has none behind it that is folded.
-pub(crate) fn slice(connection: &Connection, most: u64) -> Result<Vec<Piece>, Error> {
+/// The objects that are folded next: those that were appended first, since they share hours and
+/// visitors, and of each partition the first, so that no object behind a damaged one is folded.
+pub(crate) fn next_slice(connection: &Connection, fold_rows: u64) -> Result<Vec<Piece>, Error> {
     let mut statement = connection.prepare(&format!(
-        "SELECT path, current, \"rows\" FROM objects WHERE {WAITING}
+        "SELECT path, current, \"rows\" FROM objects WHERE {UNFOLDED}
          ORDER BY max(appended_at) OVER (PARTITION BY partition ORDER BY \"first\"), partition,
-            \"first\" LIMIT {MOST}"
+            \"first\" LIMIT {MAX_SLICE_OBJECTS}"
     ))?;
     let pieces = statement.query_map([], |row| {
         Ok(Piece::whole(row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
     let mut pieces: Vec<Piece> = pieces.collect::<Result<_, _>>()?;
-    pieces.truncate(fitting(&pieces, most, |piece| piece.rows));
+    pieces.truncate(fitting(&pieces, fold_rows, |piece| piece.rows));
     Ok(pieces)
 }

@@ -1,94 +1,89 @@
-//! One run of the crawler: list, read footers, see what chains, register it.
+//! One run of the crawler: list the lake, read footers, register the objects that continue their
+//! partitions.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sink::{Ledger, Timestamp};
+use sink::{Ledger, Offset, Partition, Timestamp};
 use tokio::time::Instant;
 
-use crate::catalog::{Catalog, Inner};
-use crate::db::engine::{Mode, PATIENCE};
+use crate::db::engine::Session;
 use crate::error::Error;
-use crate::registry::discover::Listed;
+use crate::registry::discover::Unregistered;
 use crate::registry::load::load;
-use crate::registry::register;
+use crate::registry::register::{Registration, register};
 use crate::registry::runs::Run;
-use crate::registry::state::{CHANGED, Marks, Seen};
+use crate::registry::schema;
+use crate::registry::state::{CrawlState, Discovered, HASH_MISMATCH};
+use crate::registry::writer::RegistryWriter;
 use crate::tables::piece::fitting;
 
-/// How many objects are registered in one transaction.
-const AT_ONCE: u64 = 10_000;
-/// How many names a run's row lists.
-const NAMED: usize = 20;
+/// How many objects one transaction registers.
+const TRANSACTION_OBJECTS: u64 = 10_000;
+/// How many names a run's detail lists.
+const MAX_DETAIL_NAMES: usize = 20;
 
-/// What a run did. `found` counts the objects that it had not registered before.
+/// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crawl {
     /// Objects that were listed and not registered yet.
     pub found: u64,
-    /// Those that this run registered.
+    /// Objects that this run registered.
     pub registered: u64,
-    /// Those that wait for the object before them.
+    /// Objects that wait for the object before them.
     pub held: u64,
-    /// Those that are damaged, another topic's or out of place; they stay where they are.
+    /// Objects that are damaged, another topic's or out of place; they stay where they are.
     pub refused: u64,
-    /// Files among the objects that are none by their name.
+    /// Files that are not named like an object.
     pub foreign: u64,
-    /// Whether this run changed what the tables show of the replays.
+    /// True if this run changed what the tables show of the replays.
     #[serde(default)]
     pub promoted: bool,
-    /// Why the tables do not show the replays as the ledger says, where they do not.
+    /// Why the tables do not show the replays as the ledger says. `None` if they do.
     #[serde(default)]
     pub unshown: Option<String>,
-    /// What was held, refused or foreign, and why.
+    /// The held, refused and foreign names, and why.
     pub detail: String,
 }
 
-impl Catalog {
-    /// Registers what the lake committed since the last run, in one transaction, or in some one
-    /// after the other where it is much; the same crawl again changes nothing. `full` looks at
-    /// the whole lake, else at its newest hours. Much is left for [`Catalog::fold`] to fold.
-    ///
-    /// # Errors
-    /// The lake's and the database's; then the transaction that met it registered nothing.
-    pub async fn crawl(&self, full: bool) -> Result<Crawl, Error> {
-        let inner = &self.inner;
-        let mut slot = inner.marks.lock().await;
-        let started = (inner.clock.now(), Instant::now());
+/// When a run began, by both clocks.
+type Begun = (Timestamp, Instant);
+
+impl RegistryWriter {
+    /// Registers what the lake committed since the last run, in one transaction, or in several if
+    /// it is much. `on_registered` gets the partitions' registered ends.
+    pub(crate) async fn crawl(
+        &self,
+        full: bool,
+        on_registered: impl FnOnce(BTreeMap<Partition, Offset>),
+    ) -> Result<Crawl, Error> {
+        let mut slot = self.state.lock().await;
+        let begun = (self.clock.now(), Instant::now());
         let known = slot.take();
-        let Some(ledger) = inner.lake.ledger().await? else {
+        let Some(ledger) = self.lake.ledger().await? else {
             *slot = known;
-            inner.tail.registered(BTreeMap::new());
+            on_registered(BTreeMap::new());
             return Ok(Crawl::default());
         };
-        let mut marks = match known {
-            Some(marks) => marks,
-            None => {
-                inner
-                    .engine
-                    .run(Mode::Read, PATIENCE, |session| load(session, None))
-                    .await?
-            }
+        let mut state = match known {
+            Some(state) => state,
+            None => self.read(|session| load(session, None)).await?,
         };
-        if let Some(why) = marks.outdated(&ledger) {
+        if let Some(why) = state.outdated(&ledger) {
             tracing::warn!("{why}; the catalog is built anew");
-            inner
-                .engine
-                .run(Mode::Write, PATIENCE, register::empty)
-                .await?;
-            marks = Marks::default();
+            let wipe = |session: &mut Session| Ok(schema::wipe(&session.connection)?);
+            self.write(wipe).await?;
+            state = CrawlState::default();
         }
-        // Should anything below fail, the marks are read from the database again.
-        let mut run = inner
-            .discover_and_register(&mut marks, &ledger, full, started)
-            .await?;
-        inner.tail.registered(marks.registered(&ledger));
-        match inner.follow(&mut marks, &ledger, full).await {
+        // If anything below fails, the next run reads the state from the database again.
+        let mut run = self.register_new(&mut state, &ledger, full, begun).await?;
+        on_registered(state.registered(&ledger));
+        match self.follow_replays(&mut state, &ledger, full).await {
             Ok((promoted, unshown)) => {
                 (run.promoted, run.unshown) = (promoted, unshown);
-                *slot = Some(marks);
+                *slot = Some(state);
             }
-            // The live rows are registered whatever a replay is like; the next run tries again.
+            // The live rows are registered whatever a replay is like.
             Err(error) => {
                 tracing::error!(%error, "the replays cannot be followed");
                 run.unshown = Some(error.to_string());
@@ -96,87 +91,100 @@ impl Catalog {
         }
         Ok(run)
     }
-}
 
-impl Inner {
-    async fn discover_and_register(
+    /// Discovers objects and registers those that continue their partitions.
+    async fn register_new(
         &self,
-        marks: &mut Marks,
+        state: &mut CrawlState,
         ledger: &Ledger,
         full: bool,
-        (started_at, clock): (Timestamp, Instant),
+        begun: Begun,
     ) -> Result<Crawl, Error> {
-        let full = full || marks.ends.is_empty();
-        let listed = marks.discover(&self.lake, ledger, full).await?;
-        let moved = marks.pass_gaps(ledger);
+        let full = full || state.ends.is_empty();
+        let listed = state.discover(&self.lake, ledger, full).await?;
+        let moved = state.pass_gaps(ledger);
         let mut registered = 0;
         loop {
-            let mut waiting = marks.chain(ledger);
-            let crawl = listed.summary(marks, registered + waiting.len());
-            loop {
-                let fit = fitting(&waiting, AT_ONCE, |_| 1);
-                let rest = waiting.split_off(fit);
-                let took_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let run = rest.is_empty().then(|| Run {
-                    started_at,
-                    took_ms,
-                    full,
-                    found: crawl.found,
-                    registered: crawl.registered,
-                    held: crawl.held,
-                    refused: crawl.refused,
-                    foreign: crawl.foreign,
-                    detail: crawl.detail.clone(),
-                });
-                let batch = register::Batch {
-                    replay: None,
-                    ledger: ledger.clone(),
-                    objects: waiting.clone(),
-                    moved: moved.clone(),
-                    location: self.lake.location().clone(),
-                    most: self.config.fold_rows,
-                    run,
-                };
-                let register = move |session: &mut _| register::register(session, &batch);
-                if let Err(error) = self.engine.run(Mode::Write, PATIENCE, register).await {
-                    // A footer may be whole and the rows behind it not.
-                    for seen in rest {
-                        marks.held.insert(seen.name, seen);
-                    }
-                    if self.refuse_damaged(marks, waiting).await? == 0 {
-                        return Err(error);
-                    }
-                    break;
-                }
-                marks.topic = Some(ledger.topic.to_string());
-                for seen in &waiting {
-                    marks.register(&seen.name, &seen.footer);
-                }
-                registered += waiting.len();
-                if rest.is_empty() {
-                    return Ok(crawl);
-                }
-                tracing::info!(
-                    registered,
-                    of = crawl.registered,
-                    "objects are registered, more follow"
-                );
-                waiting = rest;
+            let chain = state.chain(ledger);
+            let crawl = listed.summary(state, registered + chain.len());
+            let run = || run(&crawl, full, begun);
+            let done = self.register_chain(state, ledger, chain, &moved, run);
+            let done = done.await?;
+            registered += done.registered;
+            // Without the damaged objects, the chain ends earlier.
+            if done.whole {
+                return Ok(crawl);
             }
         }
     }
 
-    /// Puts the sound ones of `chained` back among the held and refuses the others. How many
-    /// were refused.
-    async fn refuse_damaged(&self, marks: &mut Marks, chained: Vec<Seen>) -> Result<usize, Error> {
+    /// Registers a chain in transactions of at most [`TRANSACTION_OBJECTS`]. If one of them fails,
+    /// the objects that are damaged are refused and the others are held again.
+    async fn register_chain(
+        &self,
+        state: &mut CrawlState,
+        ledger: &Ledger,
+        mut chain: Vec<Discovered>,
+        moved: &[(Partition, Offset)],
+        run: impl Fn() -> Run + Send,
+    ) -> Result<Chained, Error> {
+        let (mut registered, of) = (0, chain.len());
+        loop {
+            let rest = chain.split_off(fitting(&chain, TRANSACTION_OBJECTS, |_| 1));
+            let last = rest.is_empty();
+            let registration = Registration {
+                replay: None,
+                ledger: ledger.clone(),
+                objects: chain.clone(),
+                moved: moved.to_owned(),
+                location: self.lake.location().clone(),
+                fold_rows: self.fold_rows,
+                run: last.then(&run),
+            };
+            let work = move |session: &mut Session| register(session, &registration);
+            if let Err(error) = self.write(work).await {
+                for object in rest {
+                    state.held.insert(object.name, object);
+                }
+                // A footer may be sound and the rows before it damaged.
+                if self.refuse_damaged(state, chain).await? == 0 {
+                    return Err(error);
+                }
+                return Ok(Chained {
+                    registered,
+                    whole: false,
+                });
+            }
+            state.belongs_to(ledger);
+            for object in &chain {
+                state.register(&object.name, &object.footer);
+            }
+            registered += chain.len();
+            if last {
+                return Ok(Chained {
+                    registered,
+                    whole: true,
+                });
+            }
+            tracing::info!(registered, of, "objects are registered, more follow");
+            chain = rest;
+        }
+    }
+
+    /// Holds the sound objects of a chain again, refuses the damaged ones, and returns how many
+    /// those are.
+    async fn refuse_damaged(
+        &self,
+        state: &mut CrawlState,
+        chain: Vec<Discovered>,
+    ) -> Result<usize, Error> {
         let mut refused = 0;
-        for seen in chained {
-            if self.lake.intact(seen.name.path().as_ref()).await? {
-                marks.held.insert(seen.name, seen);
+        for object in chain {
+            if self.lake.intact(object.name.path().as_ref()).await? {
+                state.held.insert(object.name, object);
             } else {
-                marks
-                    .refused
-                    .insert(seen.name, (seen.bytes, CHANGED.to_owned()));
+                let why = (object.bytes, HASH_MISMATCH.to_owned());
+                state.refused.insert(object.name, why);
                 refused += 1;
             }
         }
@@ -184,24 +192,46 @@ impl Inner {
     }
 }
 
-impl Listed {
-    fn summary(&self, marks: &Marks, registered: usize) -> Crawl {
-        let mut words = Vec::new();
+/// What became of a chain.
+struct Chained {
+    registered: usize,
+    /// True if all of it is registered.
+    whole: bool,
+}
+
+/// The run's row in the history.
+fn run(crawl: &Crawl, full: bool, (started_at, clock): Begun) -> Run {
+    Run {
+        started_at,
+        took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+        full,
+        found: crawl.found,
+        registered: crawl.registered,
+        held: crawl.held,
+        refused: crawl.refused,
+        foreign: crawl.foreign,
+        detail: crawl.detail.clone(),
+    }
+}
+
+impl Unregistered {
+    fn summary(&self, state: &CrawlState, registered: usize) -> Crawl {
+        let mut names = Vec::new();
         let (mut held, mut refused) = (0, 0);
         for name in &self.found {
-            if let Some((_, why)) = marks.refused.get(name) {
+            if let Some((_, why)) = state.refused.get(name) {
                 refused += 1;
-                words.push(format!("refused {name}: {why}"));
-            } else if marks.held.contains_key(name) {
+                names.push(format!("refused {name}: {why}"));
+            } else if state.held.contains_key(name) {
                 held += 1;
-                words.push(format!("held {name}: the object before it is missing"));
+                names.push(format!("held {name}: the object before it is missing"));
             }
         }
-        words.extend(self.foreign.iter().map(|path| format!("foreign {path}")));
-        let more = words.len().saturating_sub(NAMED);
-        words.truncate(NAMED);
+        names.extend(self.foreign.iter().map(|path| format!("foreign {path}")));
+        let more = names.len().saturating_sub(MAX_DETAIL_NAMES);
+        names.truncate(MAX_DETAIL_NAMES);
         if more > 0 {
-            words.push(format!("and {more} more"));
+            names.push(format!("and {more} more"));
         }
         Crawl {
             found: self.found.len() as u64,
@@ -211,7 +241,7 @@ impl Listed {
             foreign: self.foreign.len() as u64,
             promoted: false,
             unshown: None,
-            detail: words.join("\n"),
+            detail: names.join("\n"),
         }
     }
 }

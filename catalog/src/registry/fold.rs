@@ -1,105 +1,90 @@
-//! The backlog, folded a slice at a time.
+//! Folds the backlog, one slice at a time.
 
 use std::collections::BTreeMap;
 
 use duckdb::{Connection, params};
-use sink::{ObjectName, Partition};
+use sink::{Location, ObjectName, Partition};
 
-use crate::catalog::{Catalog, Inner};
-use crate::db::engine::{Mode, PATIENCE, Session};
+use crate::db::engine::Session;
 use crate::error::Error;
-use crate::registry::backlog::{slice, waiting};
+use crate::registry::backlog;
 use crate::registry::load::load;
-use crate::registry::state::{CHANGED, Marks};
-use crate::rollup::fold as rollup;
-use crate::sql::quoted;
+use crate::registry::state::{CrawlState, HASH_MISMATCH};
+use crate::registry::writer::RegistryWriter;
+use crate::rollup::fold;
+use crate::sql::{Literal, list};
 
-impl Catalog {
-    /// Folds a slice of the backlog, in one transaction: `fold_rows` rows, or an object. How many
-    /// objects are left. An object of it that is damaged is taken out of the tables again, with
-    /// those behind it in its partition.
-    ///
-    /// # Errors
-    /// The lake's and the database's; then nothing was folded.
-    pub async fn fold(&self) -> Result<u64, Error> {
-        let inner = &self.inner;
-        let mut slot = inner.marks.lock().await;
-        let (location, most) = (inner.lake.location().clone(), inner.config.fold_rows);
-        let fold = move |session: &mut Session| {
-            let connection = &session.connection;
-            let slice = slice(connection, most)?;
-            if !slice.is_empty() {
-                rollup::add(connection, &slice, &location, most)?;
-                let paths: Vec<String> = slice.iter().map(|piece| quoted(&piece.path)).collect();
-                connection.execute_batch(&format!(
-                    "UPDATE objects SET folded = true
-                     FROM (SELECT unnest([{}]) AS path) AS slice WHERE objects.path = slice.path",
-                    paths.join(", ")
-                ))?;
-            }
-            let left = waiting(connection)?;
-            rollup::settle(connection, left > 0)?;
-            Ok(left)
-        };
-        let folded = inner.engine.run(Mode::Write, PATIENCE, fold).await;
-        match folded {
-            Err(error) if !inner.expel_damaged(&mut slot).await? => Err(error),
-            Err(_) => self.backlog().await,
+impl RegistryWriter {
+    /// Folds a slice of the backlog in one transaction: `fold_rows` rows, or one object. Returns
+    /// how many objects are left. A damaged object is taken out of the tables again, with those
+    /// behind it in its partition.
+    pub(crate) async fn fold(&self) -> Result<u64, Error> {
+        let mut slot = self.state.lock().await;
+        let (location, fold_rows) = (self.lake.location().clone(), self.fold_rows);
+        let work =
+            move |session: &mut Session| fold_slice(&session.connection, &location, fold_rows);
+        match self.write(work).await {
+            Err(error) if !self.expel_damaged(&mut slot).await? => Err(error),
+            Err(_) => self.read(|session| backlog::len(&session.connection)).await,
             folded => folded,
         }
     }
 
-    /// How many objects are in the backlog.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn backlog(&self) -> Result<u64, Error> {
-        self.read(|session| waiting(&session.connection)).await
-    }
-}
-
-impl Inner {
-    /// Takes the damaged ones of the next slice out of the tables, and what is behind them.
-    /// Whether there was any.
-    async fn expel_damaged(&self, slot: &mut Option<Marks>) -> Result<bool, Error> {
-        let most = self.config.fold_rows;
-        let next = move |session: &mut Session| slice(&session.connection, most);
-        let next = self.engine.run(Mode::Read, PATIENCE, next).await?;
+    /// Takes the damaged objects of the next slice out of the tables, with those behind them.
+    /// Returns true if there was any.
+    async fn expel_damaged(&self, slot: &mut Option<CrawlState>) -> Result<bool, Error> {
+        let fold_rows = self.fold_rows;
+        let next = move |session: &mut Session| backlog::next_slice(&session.connection, fold_rows);
+        let next = self.read(next).await?;
         let mut damaged: BTreeMap<Partition, (ObjectName, String)> = BTreeMap::new();
-        for name in next
-            .iter()
-            .filter_map(|piece| ObjectName::parse(&piece.path))
-        {
+        let names = next.iter();
+        for name in names.filter_map(|piece| ObjectName::parse(&piece.path)) {
             let why = match self.lake.intact(name.path().as_ref()).await {
                 Ok(true) => continue,
-                Ok(false) => CHANGED.to_owned(),
+                Ok(false) => HASH_MISMATCH.to_owned(),
                 Err(sink::Error::Damaged { detail, .. }) => detail,
                 Err(error) => return Err(error.into()),
             };
-            tracing::warn!(object = %name, why, "it is taken out of the tables, with what is behind it");
-            // With the first one goes what is behind it.
+            tracing::warn!(object = %name, why, "it is taken out of the tables, with the objects behind it");
             damaged.entry(name.partition).or_insert((name, why));
         }
         if damaged.is_empty() {
             return Ok(false);
         }
-        let mut refused = slot.take().map(|marks| marks.refused).unwrap_or_default();
-        let expel = move |session: &mut Session| {
+        let known = slot.take();
+        let mut refused = known.map(|state| state.refused).unwrap_or_default();
+        let work = move |session: &mut Session| {
             for (name, why) in damaged.into_values() {
                 let bytes = expel(&session.connection, &name)?;
                 refused.insert(name, (bytes, why));
             }
-            let mut marks = load(session, None)?;
-            marks.refused = refused;
-            Ok(marks)
+            let mut state = load(session, None)?;
+            state.refused = refused;
+            Ok(state)
         };
-        *slot = Some(self.engine.run(Mode::Write, PATIENCE, expel).await?);
+        *slot = Some(self.write(work).await?);
         Ok(true)
     }
 }
 
-/// Takes an object of the backlog and what is behind it in its partition out of the tables. Its
-/// size in bytes.
+/// Folds the next slice, and returns how many objects are left.
+fn fold_slice(connection: &Connection, location: &Location, fold_rows: u64) -> Result<u64, Error> {
+    let slice = backlog::next_slice(connection, fold_rows)?;
+    if !slice.is_empty() {
+        fold::add(connection, &slice, location, fold_rows)?;
+        let paths = list(slice.iter().map(|piece| Literal(&piece.path)));
+        connection.execute_batch(&format!(
+            "UPDATE objects SET folded = true
+             FROM (SELECT unnest({paths}) AS path) AS slice WHERE objects.path = slice.path"
+        ))?;
+    }
+    let left = backlog::len(connection)?;
+    fold::settle(connection, left > 0)?;
+    Ok(left)
+}
+
+/// Takes an object of the backlog out of the tables, with those behind it in its partition.
+/// Returns its size in bytes.
 fn expel(connection: &Connection, name: &ObjectName) -> Result<u64, Error> {
     let (partition, first) = (name.partition.0, name.first.0);
     let bytes = connection.query_row(

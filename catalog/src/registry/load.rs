@@ -1,35 +1,40 @@
-//! What earlier runs registered, read from the database.
+//! Reads what earlier runs registered.
 
 use sink::{Hour, ObjectName, Offset, Partition, ReplayName, Timestamp};
 
 use crate::db::engine::Session;
 use crate::error::Error;
-use crate::registry::state::{Mark, Marks, place};
+use crate::registry::state::{CrawlState, RegisteredEnd, place};
+use crate::sql::Literal;
 
-/// Reads what earlier runs registered of a replay, or (none) of the live lake.
-pub(crate) fn load(session: &mut Session, replay: Option<&ReplayName>) -> Result<Marks, Error> {
+/// Reads what earlier runs registered of a replay; of the live lake, if it is `None`.
+pub(crate) fn load(
+    session: &mut Session,
+    replay: Option<&ReplayName>,
+) -> Result<CrawlState, Error> {
     let connection = &session.connection;
     let (replay, folder) = place(replay);
-    let (topic, promotions): (_, String) =
-        connection.query_row("SELECT topic, promotions FROM meta", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+    let (lake, topic, promotions): (Option<String>, _, String) =
+        connection.query_row("SELECT lake_id, topic, promotions FROM meta", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
-    let mut marks = Marks {
+    let mut state = CrawlState {
+        lake: lake.map(|id| id.parse()).transpose()?,
         topic,
         promotions: serde_json::from_str(&promotions).map_err(|error| {
             Error::Unavailable(format!("its promotions cannot be read: {error}"))
         })?,
-        ..Marks::default()
+        ..CrawlState::default()
     };
     let mut statement = connection
         .prepare("SELECT partition, registered_end, hour FROM partitions WHERE replay = ?")?;
     let mut rows = statement.query([&replay])?;
     while let Some(row) = rows.next()? {
-        let mark = Mark {
+        let registered = RegisteredEnd {
             end: Offset(row.get(1)?),
             hour: Hour(row.get(2)?),
         };
-        marks.ends.insert(Partition(row.get(0)?), mark);
+        state.ends.insert(Partition(row.get(0)?), registered);
     }
     let mut statement =
         connection.prepare("SELECT DISTINCT replay, epoch_us(begun_at) FROM replays")?;
@@ -37,17 +42,19 @@ pub(crate) fn load(session: &mut Session, replay: Option<&ReplayName>) -> Result
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
         let begun_at = Timestamp::from_micros(row.get(1)?);
-        marks.listed.insert(ReplayName::parse(&name)?, begun_at);
+        state.listed.insert(ReplayName::parse(&name)?, begun_at);
     }
-    // A replay's name is safe in SQL.
-    for path in session.paths(&format!(
-        "SELECT path FROM objects WHERE replay = '{replay}'"
+    for path in session.texts(&format!(
+        "SELECT path FROM objects WHERE replay = {}",
+        Literal(&replay)
     ))? {
         let name = path.strip_prefix(&folder).and_then(ObjectName::parse);
         let name = name.ok_or_else(|| {
-            Error::Unavailable(format!("it lists {path}, which is no object's name"))
+            Error::Unavailable(format!(
+                "it lists {path}, which is not the name of an object"
+            ))
         })?;
-        marks.known.insert(name);
+        state.known.insert(name);
     }
-    Ok(marks)
+    Ok(state)
 }

@@ -1,4 +1,4 @@
-//! The fold of the lake's objects and ledger.
+//! The registry: the fold of the lake's objects and ledger in the catalog's tables.
 
 pub(crate) mod backlog;
 pub(crate) mod crawl;
@@ -6,6 +6,7 @@ pub(crate) mod discover;
 pub(crate) mod fold;
 pub(crate) mod listing;
 pub(crate) mod load;
+pub(crate) mod objects;
 pub(crate) mod promotions;
 pub(crate) mod register;
 pub(crate) mod replays;
@@ -13,3 +14,4 @@ pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod state;
 pub(crate) mod sweep;
+pub(crate) mod writer;

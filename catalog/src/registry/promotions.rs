@@ -1,22 +1,24 @@
-//! Promotions: which stretches of the tables a replay stands in for, and what is left of the
-//! objects around them.
+//! Promotions: the ranges of the tables in which a replay takes the place of the live objects,
+//! and the pieces of the objects around them.
 
 use duckdb::{Connection, params};
-use sink::{Location, PromotedRange, Promotion, Timestamp, promoted_ranges};
+use sink::{Location, Offset, PromotedRange, Promotion, Timestamp, promoted_ranges};
 
 use crate::db::engine::Session;
 use crate::error::Error;
-use crate::rollup::fold as rollup;
+use crate::rollup::fold;
+use crate::sql::OffsetRange;
 use crate::tables::piece::Piece;
+use crate::tables::select;
 use crate::tables::table::Table;
 
-/// Makes the tables show these promotions and no other, in one transaction, which folds at most
-/// so many rows at a time.
-pub(crate) fn fold(
+/// Makes the tables show exactly these promotions, in one transaction that folds at most so many
+/// rows at a time.
+pub(crate) fn show(
     session: &mut Session,
     promotions: &[Promotion],
     location: &Location,
-    most: u64,
+    fold_rows: u64,
 ) -> Result<(), Error> {
     let connection = &session.connection;
     connection.execute_batch("DELETE FROM promoted; DELETE FROM pieces")?;
@@ -32,13 +34,16 @@ pub(crate) fn fold(
             params![name.as_str(), partition.0, first.0, end.0],
         )?;
     }
-    for Part { path, whole, range } in parts(connection)? {
-        insert(connection, &path, (!whole).then_some(range), location)?;
+    for part in shown_parts(connection)? {
+        match part.whole {
+            true => insert_whole(connection, &part.path)?,
+            false => insert_cut(connection, &part, location)?,
+        }
     }
-    let shown = session.pieces(Table::Clicks, "true")?;
-    rollup::clear(connection)?;
-    rollup::add(connection, &shown, location, most)?;
-    rollup::settle(connection, false)?;
+    let shown = select::pieces(session, Table::Clicks, "true")?;
+    fold::clear(connection)?;
+    fold::add(connection, &shown, location, fold_rows)?;
+    fold::settle(connection, false)?;
     connection.execute_batch("UPDATE objects SET folded = true WHERE NOT folded")?;
     let json = serde_json::to_string(promotions).expect("promotions are plain text and numbers");
     connection.execute(
@@ -48,48 +53,55 @@ pub(crate) fn fold(
     Ok(())
 }
 
-/// What is shown of an object that a promotion touches.
-struct Part {
+/// The part that is shown of an object that a promotion touches.
+struct ShownPart {
     path: String,
     whole: bool,
+    partition: u32,
     range: (u64, u64),
 }
 
-/// The replays' objects within their segments, and of the live ones what lies between.
-fn parts(connection: &Connection) -> Result<Vec<Part>, Error> {
+/// The parts of the replays' objects within the promoted ranges, and of the live objects around them.
+fn shown_parts(connection: &Connection) -> Result<Vec<ShownPart>, Error> {
     let mut parts = Vec::new();
     let mut statement = connection.prepare(
-        r#"SELECT path, o."first", o."end", p."first", p."end", o.replay = p.replay
+        r#"SELECT path, o."first", o."end", p."first", p."end", o.replay = p.replay, partition
            FROM objects o JOIN promoted p USING (partition)
            WHERE o.replay IN ('', p.replay) AND p."first" < o."end" AND o."first" < p."end"
            ORDER BY o.replay, partition, o."first", p."first""#,
     )?;
     let mut rows = statement.query([])?;
-    // Of a live object, where its next piece would begin.
-    let mut rest: Option<Part> = None;
+    // The rest of a live object, after the promoted_ranges that were met.
+    let mut rest: Option<ShownPart> = None;
     while let Some(row) = rows.next()? {
         let path: String = row.get(0)?;
         let (first, end): (u64, u64) = (row.get(1)?, row.get(2)?);
         let (from, to): (u64, u64) = (row.get(3)?, row.get(4)?);
+        let partition = row.get(6)?;
         if row.get(5)? {
             let range = (first.max(from), end.min(to));
-            let whole = range == (first, end);
-            parts.push(Part { path, whole, range });
+            parts.push(ShownPart {
+                path,
+                whole: range == (first, end),
+                partition,
+                range,
+            });
             continue;
         }
         if rest.as_ref().is_none_or(|rest| rest.path != path) {
-            parts.extend(rest.replace(Part {
+            parts.extend(rest.replace(ShownPart {
                 path,
                 whole: false,
+                partition,
                 range: (first, end),
             }));
         }
         if let Some(rest) = &mut rest {
-            let before = (rest.range.0, from.max(rest.range.0));
-            parts.push(Part {
+            parts.push(ShownPart {
                 path: rest.path.clone(),
                 whole: false,
-                range: before,
+                partition,
+                range: (rest.range.0, from.max(rest.range.0)),
             });
             rest.range.0 = to;
         }
@@ -99,24 +111,25 @@ fn parts(connection: &Connection) -> Result<Vec<Part>, Error> {
     Ok(parts)
 }
 
-/// Lists a piece: an object whole with its own numbers, or cut, with those that its rows and
-/// letters within the range give.
-fn insert(
-    connection: &Connection,
-    path: &str,
-    cut: Option<(u64, u64)>,
-    location: &Location,
-) -> Result<(), Error> {
-    let Some((first, end)) = cut else {
-        connection.execute(
-            "INSERT INTO pieces BY NAME SELECT replay, path, partition, \"first\", \"end\", \"rows\",
-                dead_letters, duplicates, differing, dropped, absent, letters, occurred_least,
-                occurred_greatest, current, false AS cut
-             FROM objects WHERE path = ?",
-            params![path],
-        )?;
-        return Ok(());
-    };
+/// Lists all of an object, with its own numbers.
+fn insert_whole(connection: &Connection, path: &str) -> Result<(), Error> {
+    connection.execute(
+        "INSERT INTO pieces BY NAME SELECT replay, path, partition, \"first\", \"end\", \"rows\",
+            dead_letters, duplicates, differing, dropped, absent, letters, occurred_least,
+            occurred_greatest, current, false AS cut
+         FROM objects WHERE path = ?",
+        params![path],
+    )?;
+    Ok(())
+}
+
+/// Lists a range of an object, with the numbers that its rows and letters within the range give.
+fn insert_cut(connection: &Connection, part: &ShownPart, location: &Location) -> Result<(), Error> {
+    let ShownPart {
+        path,
+        range: (first, end),
+        ..
+    } = part;
     let (current, letters, [duplicates, differing, dropped]) = connection.query_row(
         "SELECT current, letters, duplicates, differing, dropped FROM objects WHERE path = ?",
         params![path],
@@ -126,10 +139,14 @@ fn insert(
         },
     )?;
     let within = |table: Table, piece: Piece| {
-        let rows = table.of(&[piece], location);
-        format!(r#"{rows} WHERE "offset" >= {first} AND "offset" < {end}"#)
+        let range = OffsetRange {
+            partition: part.partition,
+            first: Offset(*first),
+            end: Offset(*end),
+        };
+        format!("{} WHERE {range}", table.of(&[piece], location))
     };
-    let clicks = within(Table::Clicks, Piece::whole(path.to_owned(), current, 0));
+    let clicks = within(Table::Clicks, Piece::whole(path.clone(), current, 0));
     let sql = format!(
         "SELECT count(*)::UBIGINT, epoch_us(min(occurred_at)), epoch_us(max(occurred_at))
          FROM {clicks}"
@@ -144,7 +161,7 @@ fn insert(
         }
         None => 0,
     };
-    // What is neither leaves no trace of its place: duplicates first, then what was dropped.
+    // Other offsets leave no trace of their place: they count as duplicates first, then as dropped.
     let silent = (end - first).saturating_sub(rows + dead_letters);
     let duplicates = duplicates.min(silent);
     let dropped = dropped.min(silent - duplicates);

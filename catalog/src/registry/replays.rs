@@ -1,140 +1,136 @@
-//! The replays, followed: each is crawled until all that it will ever hold is registered, and
-//! what the ledger promotes is shown once both sides have reached its end.
+//! The replays: each is crawled until all its ranges are registered, and a promotion is shown once
+//! both sides are registered up to its end.
 
 use sink::{Ledger, ReplayName};
 
-use crate::catalog::Inner;
-use crate::db::engine::{Mode, PATIENCE};
+use crate::db::engine::Session;
 use crate::error::Error;
 use crate::registry::load::load;
-use crate::registry::state::{Followed, Marks};
-use crate::registry::{promotions, register};
+use crate::registry::promotions;
+use crate::registry::register::{Registration, delete_replay, insert_replay, register};
+use crate::registry::state::{CrawlState, ReplayState};
+use crate::registry::writer::RegistryWriter;
 
-impl Inner {
-    /// Registers what the replays committed since the last run, and shows the promotions that
-    /// can be shown. Whether those have changed, and why others cannot be shown yet. A `full`
-    /// run looks at what it knows, too: a replay may have been deleted and begun anew.
-    pub(crate) async fn follow(
+impl RegistryWriter {
+    /// Registers what the replays committed since the last run, and shows the promotions that can
+    /// be shown. Returns whether those have changed, and why others cannot be shown yet. A `full`
+    /// run also checks the replays that it knows: one may have been deleted and begun anew.
+    pub(crate) async fn follow_replays(
         &self,
-        marks: &mut Marks,
+        state: &mut CrawlState,
         ledger: &Ledger,
         full: bool,
     ) -> Result<(bool, Option<String>), Error> {
-        let there = self.lake.replays().await?;
-        let gone = |name: &&ReplayName| !there.contains(name) && !ledger.promoted(name);
-        for name in marks
-            .listed
-            .keys()
-            .filter(gone)
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            self.forget(&name, marks).await?;
+        let present = self.lake.replays().await?;
+        let gone = |name: &&ReplayName| !present.contains(name) && !ledger.promoted(name);
+        let gone: Vec<ReplayName> = state.listed.keys().filter(gone).cloned().collect();
+        for name in gone {
+            self.forget_replay(&name, state).await?;
         }
-        for name in there {
+        for name in present {
             let mut promoted = ledger.promotions.iter().filter(|shown| shown.name == name);
-            let followed = marks.replays.get(&name);
-            if full || followed.is_none_or(|followed| !promoted.all(|shown| followed.is(shown))) {
-                self.begin(&name, marks, ledger).await?;
+            let replay = state.replays.get(&name);
+            if full || replay.is_none_or(|replay| !promoted.all(|shown| replay.is(shown))) {
+                self.begin_replay(&name, state, ledger).await?;
             }
-            if let Some(followed) = marks.replays.get_mut(&name)
-                && !followed.is_whole()
+            if let Some(replay) = state.replays.get_mut(&name)
+                && !replay.is_whole()
             {
-                self.register_replay(&name, followed).await?;
+                self.register_replay(&name, replay).await?;
             }
         }
-        let (promoted, waits) = marks.reached(ledger);
-        if promoted == marks.promotions {
+        let (promoted, waits) = state.reached(ledger);
+        if promoted == state.promotions {
             return Ok((false, waits));
         }
         let (wanted, location) = (promoted.clone(), self.lake.location().clone());
-        let most = self.config.fold_rows;
-        let fold = move |session: &mut _| promotions::fold(session, &wanted, &location, most);
-        self.engine.run(Mode::Write, PATIENCE, fold).await?;
-        marks.promotions = promoted;
+        let fold_rows = self.fold_rows;
+        let show =
+            move |session: &mut Session| promotions::show(session, &wanted, &location, fold_rows);
+        self.write(show).await?;
+        state.promotions = promoted;
         Ok((true, waits))
     }
 
-    /// Begins to follow a replay that has a ledger, of this topic; one that was begun anew
+    /// Begins to follow a replay that has a ledger of this topic. A replay that was begun anew
     /// since it was listed is forgotten first.
-    async fn begin(
+    async fn begin_replay(
         &self,
         name: &ReplayName,
-        marks: &mut Marks,
+        state: &mut CrawlState,
         live: &Ledger,
     ) -> Result<(), Error> {
         let lake = self.lake.replay(name);
         let Some(ledger) = lake.ledger().await? else {
-            // What is left of a deletion that was interrupted is no replay.
-            return match marks.listed.contains_key(name) && !live.promoted(name) {
-                true => self.forget(name, marks).await,
+            // A deletion that was interrupted leaves files without a ledger.
+            return match state.listed.contains_key(name) && !live.promoted(name) {
+                true => self.forget_replay(name, state).await,
                 false => Ok(()),
             };
         };
         let (true, Some(replay)) = (ledger.topic == live.topic, &ledger.replay) else {
-            tracing::debug!(replay = %name, "it is of topic {}, and left out", ledger.topic);
+            tracing::debug!(replay = %name, topic = %ledger.topic, "it belongs to another topic, and is left out");
             return Ok(());
         };
         let begun_at = replay.begun_at;
-        match marks.listed.get(name) {
-            Some(known) if *known != begun_at => self.forget(name, marks).await?,
-            Some(_) if marks.replays.contains_key(name) => return Ok(()),
+        match state.listed.get(name) {
+            Some(known) if *known != begun_at => self.forget_replay(name, state).await?,
+            Some(_) if state.replays.contains_key(name) => return Ok(()),
             _ => {}
         }
         let (listed, known) = (name.clone(), ledger.clone());
-        let list = move |session: &mut _| {
-            register::insert_replay(session, &listed, &known)?;
+        let list = move |session: &mut Session| {
+            insert_replay(session, &listed, &known)?;
             load(session, Some(&listed))
         };
-        let known = self.engine.run(Mode::Write, PATIENCE, list).await?;
-        let followed = Followed {
+        let replay = ReplayState {
+            state: self.write(list).await?,
             lake,
             ledger,
-            marks: known,
         };
-        marks.listed.insert(name.clone(), begun_at);
-        marks.replays.insert(name.clone(), followed);
+        state.listed.insert(name.clone(), begun_at);
+        state.replays.insert(name.clone(), replay);
         Ok(())
     }
 
     /// Takes a replay out of the tables.
-    async fn forget(&self, name: &ReplayName, marks: &mut Marks) -> Result<(), Error> {
+    async fn forget_replay(&self, name: &ReplayName, state: &mut CrawlState) -> Result<(), Error> {
         tracing::info!(replay = %name, "its folder was deleted, and so is its table");
-        marks.replays.remove(name);
-        marks.listed.remove(name);
+        state.replays.remove(name);
+        state.listed.remove(name);
         let name = name.clone();
-        let forget = move |session: &mut _| register::forget_replay(session, &name);
-        self.engine.run(Mode::Write, PATIENCE, forget).await
+        self.write(move |session| delete_replay(session, &name))
+            .await
     }
 
     async fn register_replay(
         &self,
         name: &ReplayName,
-        followed: &mut Followed,
+        replay: &mut ReplayState,
     ) -> Result<(), Error> {
-        let Followed {
+        let ReplayState {
             lake,
             ledger,
-            marks,
-        } = followed;
-        marks.discover(lake, ledger, true).await?;
-        let chained = marks.chain(ledger);
-        if chained.is_empty() {
+            state,
+        } = replay;
+        state.discover(lake, ledger, true).await?;
+        let chain = state.chain(ledger);
+        if chain.is_empty() {
             return Ok(());
         }
-        let batch = register::Batch {
+        let registration = Registration {
             replay: Some(name.clone()),
             ledger: ledger.clone(),
-            objects: chained.clone(),
+            objects: chain.clone(),
             moved: Vec::new(),
             location: lake.location().clone(),
-            most: self.config.fold_rows,
+            fold_rows: self.fold_rows,
             run: None,
         };
-        let register = move |session: &mut _| register::register(session, &batch);
-        self.engine.run(Mode::Write, PATIENCE, register).await?;
-        for seen in &chained {
-            marks.register(&seen.name, &seen.footer);
+        self.write(move |session| register(session, &registration))
+            .await?;
+        for object in &chain {
+            state.register(&object.name, &object.footer);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The catalog's file: its tables, and what happens when it cannot be used as it is.
+//! The catalog's file: its tables, and what happens if it cannot be used as it is.
 
 use std::path::{Path, PathBuf};
 
@@ -8,37 +8,35 @@ use crate::config::Config;
 use crate::db::access::Access;
 use crate::db::database::{digest, limits, ready};
 use crate::error::{Error, Trouble, sentence};
-use crate::names::OWN_TABLES;
+use crate::names::CATALOG_TABLES;
+use crate::registry::objects;
 use crate::rollup::layers::{Layers, RETURNS, ROLLUP};
+use crate::sql::Ident;
 
-/// The version of the tables; a file of another is built anew.
-const VERSION: u32 = 8;
+/// The version of the tables. A file of another version is built anew.
+const SCHEMA_VERSION: u32 = 9;
 
-/// All below but the last four is a fold of the lake: a row of `partitions` is how far a partition
-/// is registered and in which hour its last object stands; `gaps` are the losses that the ledger
-/// accepted; `folded` says whether an object's rows are in the rollups, which `rollup` and
-/// `uniques` made plain, and `settled` how many rows of their fresh layers were folded last.
-/// `replay` is a replay's name, and empty for the live lake. `replays` says what each replay is
-/// of, `promoted` where one stands in the live rows' place, and `shown` what the tables show: the
-/// live objects that no promotion touches, and `pieces`, the parts of the others and of the
-/// replays' objects. The last four are the external tables' columns, objects (with the reason why
-/// one is not shown) and runs, and the data sets' runs.
+/// The tables beside `objects` and the rollups' layers. All of them are a fold of the lake, except
+/// the last four.
+///
+/// - `partitions` says how far a partition is registered, and the hour of its last object.
+/// - `gaps` are the losses that the ledger accepted.
+/// - `objects.folded` is true if an object's rows are in the rollups, and `settled` is how many
+///   rows of a fresh layer the last fold left.
+/// - `replay` is a replay's name, and empty for the live lake. `replays` says what each replay is
+///   of, and `promoted` where one takes the place of the live rows.
+/// - `shown` is what the tables show: the live objects that no promotion touches, and `pieces`, the
+///   parts of the other live objects and of the replays' objects.
+/// - The last four are the external tables' columns, objects (with the reason if one is not shown)
+///   and runs, and the data sets' runs.
 const TABLES: &str = r#"
 CREATE TABLE meta (
-    version UINTEGER, lake VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR);
+    version UINTEGER, lake VARCHAR, lake_id VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR);
 CREATE TABLE partitions (
     replay VARCHAR, partition UINTEGER, registered_end UBIGINT, hour BIGINT,
     PRIMARY KEY (replay, partition));
 CREATE TABLE gaps (
     partition UINTEGER, "first" UBIGINT, "end" UBIGINT, PRIMARY KEY (partition, "first"));
-CREATE TABLE objects (
-    replay VARCHAR, path VARCHAR PRIMARY KEY, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
-    appended_at TIMESTAMP WITH TIME ZONE, bytes UBIGINT,
-    "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
-    dropped UBIGINT, absent UBIGINT, letters VARCHAR,
-    occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
-    window_cut BOOLEAN, configuration VARCHAR, current BOOLEAN, footer VARCHAR, folded BOOLEAN,
-    UNIQUE (replay, partition, "first"));
 CREATE TABLE replays (
     replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT, configuration VARCHAR,
     begun_at TIMESTAMP WITH TIME ZONE, PRIMARY KEY (replay, partition));
@@ -49,13 +47,6 @@ CREATE TABLE pieces (
     dropped UBIGINT, absent UBIGINT, letters VARCHAR,
     occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
     current BOOLEAN, cut BOOLEAN);
-CREATE VIEW shown AS
-    SELECT replay, path, partition, "first", "end", "rows", dead_letters, duplicates, differing,
-        dropped, absent, letters, occurred_least, occurred_greatest, current, false AS cut, folded
-    FROM objects WHERE replay = '' AND NOT EXISTS (
-        FROM promoted WHERE promoted.partition = objects.partition
-            AND promoted."first" < objects."end" AND objects."first" < promoted."end")
-    UNION ALL BY NAME SELECT *, true AS folded FROM pieces;
 CREATE TABLE visits (
     kind VARCHAR, key UHUGEINT, hour TIMESTAMP WITH TIME ZONE, previous TIMESTAMP WITH TIME ZONE);
 CREATE TABLE settled (name VARCHAR PRIMARY KEY, "rows" UBIGINT);
@@ -77,8 +68,19 @@ CREATE TABLE dataset_runs (
     "rows" UBIGINT, error VARCHAR, PRIMARY KEY (name, number));
 "#;
 
+/// The view of the pieces that the tables show.
+const SHOWN_VIEW: &str = r#"
+CREATE VIEW shown AS
+    SELECT replay, path, partition, "first", "end", "rows", dead_letters, duplicates, differing,
+        dropped, absent, letters, occurred_least, occurred_greatest, current, false AS cut, folded
+    FROM objects WHERE replay = '' AND NOT EXISTS (
+        FROM promoted WHERE promoted.partition = objects.partition
+            AND promoted."first" < objects."end" AND objects."first" < promoted."end")
+    UNION ALL BY NAME SELECT *, true AS folded FROM pieces;
+"#;
+
 /// The columns of the rollups' layers.
-const ROLLUPS: [(Layers, &str); 2] = [
+const LAYER_COLUMNS: [(Layers, &str); 2] = [
     (
         ROLLUP,
         "dimension VARCHAR, grain VARCHAR, moment TIMESTAMP WITH TIME ZONE, value VARCHAR,
@@ -91,7 +93,8 @@ const ROLLUPS: [(Layers, &str); 2] = [
     ),
 ];
 
-/// Opens the file for `lake`, and makes it anew where it is damaged or another lake's.
+/// Opens the file for the lake at `lake`. A damaged file, or one of another version or place, is
+/// moved aside, and an empty one takes its place.
 pub(crate) fn open(
     config: &Config,
     access: &Access,
@@ -107,11 +110,11 @@ pub(crate) fn open(
             Error::Unavailable(format!("{} cannot be made: {error}", folder.display()))
         })?;
     }
-    let fit = connect(config).and_then(|connection| {
+    let tried = connect(config).and_then(|connection| {
         let why = unfit(&connection, lake)?;
         Ok((connection, why))
     });
-    let (connection, why) = match fit {
+    let (connection, why) = match tried {
         Ok((connection, None)) => return ready(connection, access),
         Ok((connection, Some(why))) => (Some(connection), why),
         Err(error) => match Trouble::from(&error) {
@@ -125,7 +128,7 @@ pub(crate) fn open(
             _ => (None, sentence(&error)),
         },
     };
-    // The owner's lock is let go before the file is moved.
+    // This releases the lock before the file is moved.
     drop(connection);
     tracing::warn!(
         catalog = %path.display(), reason = why,
@@ -143,8 +146,8 @@ fn connect(config: &Config) -> Result<Connection, duckdb::Error> {
     Connection::open_with_flags(&config.path, limits(config.memory, config.threads)?)
 }
 
-/// Makes the tables in an empty file, and reads all of a full one. Why it cannot be used,
-/// if it cannot.
+/// Makes the tables in an empty file, and reads all blocks of a full one. Returns why the file
+/// cannot be used; `None` if it can.
 fn unfit(connection: &Connection, lake: &str) -> Result<Option<String>, duckdb::Error> {
     connection.execute_batch("SET TimeZone = 'UTC'")?;
     let tables: u64 = connection.query_row(
@@ -160,34 +163,35 @@ fn unfit(connection: &Connection, lake: &str) -> Result<Option<String>, duckdb::
         connection.query_row("SELECT version, lake FROM meta", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-    if version != VERSION {
+    if version != SCHEMA_VERSION {
         return Ok(Some(format!(
-            "it is of version {version}, this program writes {VERSION}"
+            "it is of version {version}, this program writes {SCHEMA_VERSION}"
         )));
     }
     if theirs != lake {
         return Ok(Some(format!("it is of the lake at {theirs}")));
     }
-    for table in OWN_TABLES {
+    for table in CATALOG_TABLES {
         digest(connection, table)?;
+        read_indexes(connection, table)?;
     }
-    read_indexes(connection)?;
     Ok(None)
 }
 
-/// Looks every key up in its index, since DuckDB reads an index's blocks only when it needs them,
-/// which would be in the middle of a crawl. Nothing is inserted.
-fn read_indexes(connection: &Connection) -> Result<(), duckdb::Error> {
+/// Looks up every key of a table in its indexes. DuckDB reads an index's blocks only when it needs
+/// them, which would be in the middle of a crawl. Nothing is inserted.
+fn read_indexes(connection: &Connection, table: &str) -> Result<(), duckdb::Error> {
     let mut statement = connection.prepare(
-        "SELECT format('INSERT INTO \"{}\" FROM \"{}\" ON CONFLICT ({}) DO NOTHING', table_name,
-            table_name, list_aggregate(list_transform(constraint_column_names,
-                lambda name: format('\"{}\"', name)), 'string_agg', ', '))
+        "SELECT list_aggregate(list_transform(constraint_column_names,
+            lambda name: '\"' || replace(name, '\"', '\"\"') || '\"'), 'string_agg', ', ')
          FROM duckdb_constraints()
-         WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE')
+         WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') AND table_name = ?
             AND database_name = current_database()",
     )?;
-    let inserts = statement.query_map([], |row| row.get::<_, String>(0))?;
-    for insert in inserts.collect::<Result<Vec<_>, _>>()? {
+    let keys = statement.query_map([table], |row| row.get::<_, String>(0))?;
+    let table = Ident(table);
+    for key in keys.collect::<Result<Vec<_>, _>>()? {
+        let insert = format!("INSERT INTO {table} FROM {table} ON CONFLICT ({key}) DO NOTHING");
         connection.execute(&insert, [])?;
     }
     Ok(())
@@ -195,28 +199,31 @@ fn read_indexes(connection: &Connection) -> Result<(), duckdb::Error> {
 
 fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
     connection.execute_batch(TABLES)?;
-    for (layers, columns) in ROLLUPS {
+    connection.execute_batch(&objects::create_table())?;
+    connection.execute_batch(SHOWN_VIEW)?;
+    for (layers, columns) in LAYER_COLUMNS {
         connection.execute_batch(&layers.tables(columns))?;
     }
     connection.execute(
-        "INSERT INTO meta VALUES (?, ?, NULL, 0, '[]')",
-        duckdb::params![VERSION, lake],
+        "INSERT INTO meta VALUES (?, ?, NULL, NULL, 0, '[]')",
+        duckdb::params![SCHEMA_VERSION, lake],
     )?;
     Ok(())
 }
 
-/// Empties every table: the lake has become another topic's.
+/// Empties every table: the lake is another one, or another topic's.
 pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
-    for table in OWN_TABLES {
+    for table in CATALOG_TABLES {
         if table != "meta" {
-            connection.execute_batch(&format!("DELETE FROM {table}"))?;
+            connection.execute_batch(&format!("DELETE FROM {}", Ident(table)))?;
         }
     }
-    connection
-        .execute_batch("UPDATE meta SET topic = NULL, revision = revision + 1, promotions = '[]'")
+    connection.execute_batch(
+        "UPDATE meta SET lake_id = NULL, topic = NULL, revision = revision + 1, promotions = '[]'",
+    )
 }
 
-/// Moves the file, and what DuckDB keeps beside it, to `….damaged`; an older one goes.
+/// Moves the file, and DuckDB's log beside it, to `….damaged`; an older one is overwritten.
 fn move_aside(path: &Path) -> Result<(), Error> {
     let beside = |end: &str| {
         let mut name = path.as_os_str().to_owned();

@@ -1,17 +1,18 @@
-//! What the crawler knows between two runs: how far each partition is registered, which
-//! names it has seen, and which wait.
+//! What the crawler knows between two runs: how far each partition is registered, which objects
+//! it has discovered, and which wait.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sink::{
-    Footer, Hour, Lake, Ledger, ObjectName, Offset, Partition, Promotion, ReplayName, Timestamp,
+    Footer, Hour, Lake, LakeId, Ledger, ObjectName, Offset, Partition, Promotion, ReplayName,
+    Timestamp,
 };
 
-/// Why an object is refused whose hash is another.
-pub(crate) const CHANGED: &str = "its bytes are not those that were written";
+/// Why an object is refused whose hash does not match.
+pub(crate) const HASH_MISMATCH: &str = "its bytes are not those that were written";
 
-/// The catalog's name of a replay, and the prefix of its objects' paths; both are empty for
-/// the live lake.
+/// The catalog's name of a replay, and the prefix of its objects' paths. Both are empty for the
+/// live lake.
 pub(crate) fn place(replay: Option<&ReplayName>) -> (String, String) {
     replay.map_or_else(Default::default, |name| {
         (name.to_string(), format!("{}/", name.folder()))
@@ -20,82 +21,86 @@ pub(crate) fn place(replay: Option<&ReplayName>) -> (String, String) {
 
 /// How far a partition is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// The registered end.
+pub(crate) struct RegisteredEnd {
+    /// The registered end (exclusive).
     pub(crate) end: Offset,
     /// The hour of the object that ends there.
     pub(crate) hour: Hour,
 }
 
-/// An object that was seen: its name, its size in bytes, and what it says of itself.
+/// An object whose footer was read.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub(crate) struct Discovered {
     pub(crate) name: ObjectName,
+    /// Its size.
     pub(crate) bytes: u64,
     pub(crate) footer: Footer,
-    /// Whether its columns are exactly those that this program writes.
+    /// True if its columns are exactly those that this program writes.
     pub(crate) current: bool,
 }
 
-/// A replay that is followed.
+/// A replay that is crawled.
 #[derive(Debug)]
-pub(crate) struct Followed {
+pub(crate) struct ReplayState {
     /// Its own lake.
     pub(crate) lake: Lake,
     /// That lake's ledger.
     pub(crate) ledger: Ledger,
     /// What is known of it.
-    pub(crate) marks: Marks,
+    pub(crate) state: CrawlState,
 }
 
-impl Followed {
-    /// Whether it is the one that was promoted, and not another of its name.
+impl ReplayState {
+    /// Returns true if it is the replay that was promoted, and not another of that name.
     pub(crate) fn is(&self, promotion: &Promotion) -> bool {
         let begun_at = self.ledger.replay.as_ref().map(|replay| replay.begun_at);
         begun_at == Some(promotion.begun_at) && self.ledger.ranges() == promotion.ranges
     }
 
-    /// Whether all that it will ever hold is registered.
+    /// Returns true if all its ranges are registered.
     pub(crate) fn is_whole(&self) -> bool {
         let mut ranges = self.ledger.ranges().into_iter();
-        ranges.all(|(partition, (_, end))| self.marks.end(partition, &self.ledger) >= end)
+        ranges.all(|(partition, (_, end))| self.state.end(partition, &self.ledger) >= end)
     }
 }
 
-/// The crawler's memory. What is in the database is read from it; the rest is found again.
+/// The crawler's memory. What the tables hold is read from the database, and the rest is discovered
+/// again.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
-    /// Whose lake this was when the tables were filled.
+pub(crate) struct CrawlState {
+    /// The identity of the lake that the registered objects are in. `None` if there are none.
+    pub(crate) lake: Option<LakeId>,
+    /// The topic of the registered objects. `None` if there are none.
     pub(crate) topic: Option<String>,
     /// The registered ends.
-    pub(crate) ends: BTreeMap<Partition, Mark>,
+    pub(crate) ends: BTreeMap<Partition, RegisteredEnd>,
     /// The registered objects.
     pub(crate) known: HashSet<ObjectName>,
     /// Objects that wait for the one before them.
-    pub(crate) held: HashMap<ObjectName, Seen>,
-    /// Objects that cannot be registered: their size when they were looked at, and why.
+    pub(crate) held: HashMap<ObjectName, Discovered>,
+    /// Objects that cannot be registered: their size when they were read, and why.
     pub(crate) refused: HashMap<ObjectName, (u64, String)>,
-    /// How many accepted losses were held against what is registered.
+    /// How many gaps were compared with the registered objects.
     pub(crate) gaps: usize,
-    /// The replays that the tables list, and when they were begun.
+    /// The replays in the tables, and when they were begun.
     pub(crate) listed: BTreeMap<ReplayName, Timestamp>,
-    /// Those that this process follows, by name.
-    pub(crate) replays: BTreeMap<ReplayName, Followed>,
+    /// The replays that this process crawls.
+    pub(crate) replays: BTreeMap<ReplayName, ReplayState>,
     /// The promotions that the tables show.
     pub(crate) promotions: Vec<Promotion>,
 }
 
-impl Marks {
-    /// Where a partition's registered range ends, accepted losses included.
+impl CrawlState {
+    /// The end of a partition's registered range, past any gap there.
     pub(crate) fn end(&self, partition: Partition, ledger: &Ledger) -> Offset {
         let end = self
             .ends
             .get(&partition)
-            .map_or_else(|| ledger.first(partition), |mark| mark.end);
+            .map_or_else(|| ledger.first(partition), |registered| registered.end);
         ledger.past_gaps(partition, end)
     }
 
-    /// … of every partition that is known.
+    /// The registered end of every known partition.
     pub(crate) fn registered(&self, ledger: &Ledger) -> BTreeMap<Partition, Offset> {
         let known = self.ends.keys().chain(ledger.firsts.keys());
         known
@@ -103,8 +108,8 @@ impl Marks {
             .collect()
     }
 
-    /// Those of the ledger's promotions that can be shown: the first ones, up to one whose
-    /// ranges are not registered yet, live or replayed. With it goes why it waits.
+    /// The ledger's promotions that can be shown: those before the first whose ranges are not
+    /// registered yet, live or replayed; and why that one waits.
     pub(crate) fn reached(&self, ledger: &Ledger) -> (Vec<Promotion>, Option<String>) {
         let mut reached = Vec::new();
         for promotion in &ledger.promotions {
@@ -116,77 +121,89 @@ impl Marks {
         (reached, None)
     }
 
-    /// Why a promotion cannot be shown yet, where it cannot.
+    /// Why a promotion cannot be shown yet. `None` if it can.
     fn lacks(&self, promotion: &Promotion, ledger: &Ledger) -> Option<String> {
         let name = &promotion.name;
-        let Some(followed) = self.replays.get(name) else {
+        let Some(replay) = self.replays.get(name) else {
             return Some(format!("there is no replay {name}"));
         };
-        if !followed.is(promotion) {
+        if !replay.is(promotion) {
             return Some(format!(
                 "the replay {name} is not the one that was promoted"
             ));
         }
-        if !followed.is_whole() {
+        if !replay.is_whole() {
             return Some(format!("not all of the replay {name} is registered"));
         }
         let mut ranges = promotion.ranges.iter();
         ranges.find_map(|(&partition, &(_, end))| {
             let at = self.end(partition, ledger);
             (at < end).then(|| {
-                format!("of partition {partition} the live objects are registered up to {at}, the replay {name} ends at {end}")
+                format!("the live objects of partition {partition} are registered up to {at}, the replay {name} ends at {end}")
             })
         })
     }
 
-    /// From which hour on a run must list: the one before the newest, and that before the
-    /// mark of a partition in which something is held. None asks for everything.
+    /// The hour from which on a run must list: the one before the newest, or the one before the
+    /// registered end of a partition in which an object is held. `None` if it must list everything.
     pub(crate) fn since(&self) -> Option<Hour> {
-        let newest = self.ends.values().map(|mark| mark.hour).max()?;
+        let newest = self.ends.values().map(|registered| registered.hour).max()?;
         let mut since = newest.previous();
         for name in self.held.keys() {
             since = since.min(self.ends.get(&name.partition)?.hour.previous());
         }
-        // A partition that lags behind the others is listed from its own mark, unless it has
-        // been silent for longer than a day; then a hold or the full pass finds it.
+        // A partition that lags behind the others is listed from its own end, unless that is more
+        // than a day old: then a held object or the full crawl finds what is new.
         let recent = Hour(newest.0 - 24);
         let lagging = self
             .ends
             .values()
-            .map(|mark| mark.hour)
+            .map(|registered| registered.hour)
             .filter(|hour| *hour >= recent)
             .min();
         Some(since.min(lagging.unwrap_or(since)))
     }
 
-    /// Moves the ends at which an accepted loss begins. Which, and to where.
+    /// Moves the ends at which a gap begins, and returns the new ones.
     pub(crate) fn pass_gaps(&mut self, ledger: &Ledger) -> Vec<(Partition, Offset)> {
         let mut moved = Vec::new();
-        for (partition, mark) in &mut self.ends {
-            let end = ledger.past_gaps(*partition, mark.end);
-            if end != mark.end {
-                mark.end = end;
+        for (partition, registered) in &mut self.ends {
+            let end = ledger.past_gaps(*partition, registered.end);
+            if end != registered.end {
+                registered.end = end;
                 moved.push((*partition, end));
             }
         }
         moved
     }
 
+    /// Remembers whose objects are registered.
+    pub(crate) fn belongs_to(&mut self, ledger: &Ledger) {
+        self.lake = Some(ledger.lake);
+        self.topic = Some(ledger.topic.to_string());
+    }
+
     /// Remembers that an object is registered.
     pub(crate) fn register(&mut self, name: &ObjectName, footer: &Footer) {
         self.known.insert(*name);
-        let mark = Mark {
+        let registered = RegisteredEnd {
             end: footer.end,
             hour: name.hour,
         };
-        self.ends.insert(name.partition, mark);
+        self.ends.insert(name.partition, registered);
     }
 
-    /// Why what is registered is not the lake's any more, where it is not.
+    /// Why the registered objects are not the lake's any more. `None` if they are.
     pub(crate) fn outdated(&mut self, ledger: &Ledger) -> Option<String> {
+        if let Some(known) = self.lake.filter(|known| *known != ledger.lake) {
+            return Some(format!(
+                "the lake is another one: its identity is {}, it was {known}",
+                ledger.lake
+            ));
+        }
         let topic = ledger.topic.to_string();
         if self.topic.as_ref().is_some_and(|known| *known != topic) {
-            return Some(format!("the lake has become topic {topic}'s"));
+            return Some(format!("the lake now belongs to topic {topic}"));
         }
         if self.gaps == ledger.gaps.len() {
             return None;
@@ -195,30 +212,32 @@ impl Marks {
         let mut known = self.known.iter();
         let late = known.find(|name| ledger.gives_up(name.partition, name.first))?;
         Some(format!(
-            "{late} came too late: an operator had given its range up"
+            "{late} came too late: an operator had given up its range"
         ))
     }
 
-    /// Sorts what was seen into what continues its partition, in order, and what does not:
-    /// that is held, or refused where its range is registered already.
-    pub(crate) fn chain(&mut self, ledger: &Ledger) -> Vec<Seen> {
-        let mut waiting: Vec<Seen> = self.held.drain().map(|(_, seen)| seen).collect();
-        waiting.sort_unstable_by_key(|seen| (seen.name.partition, seen.name.first, seen.name.hour));
+    /// Takes the objects that continue their partitions out of the held ones, in order. Objects
+    /// whose range is registered already are refused.
+    pub(crate) fn chain(&mut self, ledger: &Ledger) -> Vec<Discovered> {
+        let mut held: Vec<Discovered> = self.held.drain().map(|(_, object)| object).collect();
+        held.sort_unstable_by_key(|object| {
+            (object.name.partition, object.name.first, object.name.hour)
+        });
         let mut ends: BTreeMap<Partition, Offset> = BTreeMap::new();
         let mut chained = Vec::new();
-        for seen in waiting {
-            let (partition, first) = (seen.name.partition, seen.name.first);
+        for object in held {
+            let (partition, first) = (object.name.partition, object.name.first);
             let end = *ends
                 .entry(partition)
                 .or_insert_with(|| self.end(partition, ledger));
             if first == end {
-                ends.insert(partition, ledger.past_gaps(partition, seen.footer.end));
-                chained.push(seen);
+                ends.insert(partition, ledger.past_gaps(partition, object.footer.end));
+                chained.push(object);
             } else if first > end {
-                self.held.insert(seen.name, seen);
+                self.held.insert(object.name, object);
             } else {
                 let why = format!("its range begins at {first}, {end} is the registered end");
-                self.refused.insert(seen.name, (seen.bytes, why));
+                self.refused.insert(object.name, (object.bytes, why));
             }
         }
         chained
@@ -231,7 +250,7 @@ mod tests {
 
     use super::*;
 
-    fn seen(first: u64, end: u64) -> Seen {
+    fn object(first: u64, end: u64) -> Discovered {
         let name = ObjectName {
             hour: Hour(10),
             partition: Partition(0),
@@ -259,7 +278,7 @@ mod tests {
             configuration: String::new(),
             ledger: 1,
         };
-        Seen {
+        Discovered {
             name,
             bytes: 1,
             footer,
@@ -291,19 +310,19 @@ mod tests {
             next: 1,
         };
         let check = |ranges: &[(u64, u64)], gaps: &[(u64, u64)], chained: &[u64], held, refused| {
-            let mut marks = Marks::default();
+            let mut state = CrawlState::default();
             for &(first, end) in ranges {
-                let seen = seen(first, end);
-                marks.held.insert(seen.name, seen);
+                let object = object(first, end);
+                state.held.insert(object.name, object);
             }
-            let got: Vec<u64> = marks
+            let got: Vec<u64> = state
                 .chain(&ledger(gaps))
                 .iter()
-                .map(|seen| seen.name.first.0)
+                .map(|object| object.name.first.0)
                 .collect();
             assert_eq!(got, chained, "{ranges:?} {gaps:?}");
             assert_eq!(
-                (marks.held.len(), marks.refused.len()),
+                (state.held.len(), state.refused.len()),
                 (held, refused),
                 "{ranges:?}"
             );

@@ -1,37 +1,38 @@
-//! Dead letters that nobody names: a worker wrote them and never committed their object.
+//! Dead letters that no object names: a worker wrote them and never committed their object.
 
 use std::collections::{BTreeMap, HashSet};
 
 use sink::{Lake, Offset, Partition, ReplayName};
 
-use crate::catalog::Catalog;
+use crate::db::engine::Session;
 use crate::error::Error;
+use crate::registry::listing::objects;
+use crate::registry::writer::RegistryWriter;
 
-impl Catalog {
-    /// Deletes the dead letters that no registered object names and whose partition is
-    /// registered beyond their `first`; before that, the object that names them may be on its
-    /// way. How many were deleted.
-    ///
-    /// # Errors
-    /// The lake's and the database's; what was not deleted is met again.
-    pub async fn sweep(&self) -> Result<u64, Error> {
-        let lake = &self.inner.lake;
-        let mut swept = self.sweep_of(lake, None).await?;
-        for name in lake.replays().await? {
-            swept += self.sweep_of(&lake.replay(&name), Some(&name)).await?;
+impl RegistryWriter {
+    /// Deletes the dead letters that no registered object names and whose partition is registered
+    /// beyond their `first`, and returns how many. Before that, the object that names them may be
+    /// on its way.
+    pub(crate) async fn sweep(&self) -> Result<u64, Error> {
+        let mut swept = self.sweep_lake(&self.lake, None).await?;
+        for name in self.lake.replays().await? {
+            swept += self
+                .sweep_lake(&self.lake.replay(&name), Some(name))
+                .await?;
         }
         Ok(swept)
     }
 
-    async fn sweep_of(&self, lake: &Lake, replay: Option<&ReplayName>) -> Result<u64, Error> {
-        // The lake first: what is registered meanwhile then counts as named.
+    async fn sweep_lake(&self, lake: &Lake, replay: Option<ReplayName>) -> Result<u64, Error> {
+        // The lake first: an object that is registered meanwhile then counts as naming its letters.
         let letters = lake.letters().await?;
         if letters.is_empty() {
             return Ok(0);
         }
+        let objects = move |session: &mut Session| objects(session, replay.as_ref());
         let mut named = HashSet::new();
         let mut ends: BTreeMap<Partition, Offset> = BTreeMap::new();
-        for object in self.objects_of(replay).await? {
+        for object in self.read(objects).await? {
             let end = ends.entry(object.footer.partition).or_default();
             *end = object.footer.end.max(*end);
             named.extend(object.footer.letters);

@@ -1,32 +1,31 @@
-//! What clicks are grouped and filtered by: a closed list, so that no text of anybody's
-//! stands in SQL.
+//! What clicks are grouped and filtered by: a closed list, so that no user's text gets into SQL.
 
 use serde::{Deserialize, Serialize};
 
-/// One side of a click by which people ask.
+/// A property of a click that panels group and filter by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dimension {
-    /// What was done: `action`.
+    /// `action`.
     Action,
-    /// With which product: `product_id`.
+    /// `product_id`.
     Product,
-    /// Of which category: `category`.
+    /// `category`.
     Category,
-    /// From which country: `country`.
+    /// `country`.
     Country,
-    /// After which campaign: `utm_campaign`.
+    /// `utm_campaign`.
     Campaign,
-    /// From which site: the host of `referrer`, unless it is the page's own.
+    /// The host of `referrer`, unless it is the page's own.
     Referrer,
-    /// On which kind of device: `device`.
+    /// `device`.
     Device,
-    /// On which page: `path`.
+    /// `path`.
     Page,
 }
 
 impl Dimension {
-    /// All of them, in the order in which a page shows them.
+    /// All dimensions, in the order of the page.
     pub const ALL: [Self; 8] = [
         Self::Action,
         Self::Product,
@@ -38,7 +37,7 @@ impl Dimension {
         Self::Page,
     ];
 
-    /// Its word, in a URL and as a column of the panels' SQL.
+    /// Its name in a URL, and as a column of the panels' SQL.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -53,13 +52,13 @@ impl Dimension {
         }
     }
 
-    /// The one of that name.
+    /// The dimension of that name. `None` if there is no such dimension.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
     }
 
-    /// SQL of its value, over a row of `clicks`.
+    /// SQL of its value for a row of `clicks`.
     fn sql(self) -> String {
         match self {
             Self::Product => "product_id".to_owned(),
@@ -75,18 +74,18 @@ impl Dimension {
     }
 }
 
-/// `rows` with a column for each dimension, beside those that are counted.
-pub(crate) fn sides(rows: &str) -> String {
-    let sides = Dimension::ALL.map(|one| format!("{} AS {}", one.sql(), one.name()));
+/// SQL of `rows` with a column for each dimension and the columns that are counted.
+pub(crate) fn with_dimensions(rows: &str) -> String {
+    let columns = Dimension::ALL.map(|one| format!("{} AS {}", one.sql(), one.name()));
     format!(
         "(SELECT occurred_at, {}, product_name, visitor_id, order_id, quantity, price,
             \"partition\", \"offset\" FROM {rows})",
-        sides.join(", ")
+        columns.join(", ")
     )
 }
 
-/// SQL of a URL's host in small letters; empty where it is none. Two simple patterns take a
-/// fifth of the time of one that looks back.
+/// SQL of a URL's host in lowercase; empty if the text is not a URL. Two simple patterns take a
+/// fifth of the time of one with a look-behind.
 fn host(url: &str) -> String {
     let authority = format!("regexp_extract({url}, '^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)', 1)");
     format!("lower(regexp_extract(split_part({authority}, '@', -1), '^(\\[[^\\]]*\\]|[^:]+)', 1))")

@@ -1,14 +1,14 @@
-//! Units of time in which rows are counted beforehand, in UTC, and how a range is made of them.
+//! The units of time that the rollups have, in UTC, and how a range is composed of them.
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveTime, Utc};
 use sink::Timestamp;
 
 use crate::sql::truncated;
 
-/// An hour, in the microseconds of a [`Timestamp`].
-pub(crate) const HOUR: i64 = 3_600_000_000;
+/// An hour in the microseconds of a [`Timestamp`].
+pub(crate) const HOUR_MICROS: i64 = 3_600_000_000;
 
-/// A unit of time.
+/// A unit of time in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Grain {
     Hour,
@@ -20,7 +20,7 @@ pub(crate) enum Grain {
 impl Grain {
     pub(crate) const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Month];
 
-    /// Its word in the tables.
+    /// Its name in the tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -29,33 +29,36 @@ impl Grain {
         }
     }
 
-    /// SQL of its begin, over a moment.
-    pub(crate) fn begin(self, at: &str) -> String {
+    /// SQL of the start of the unit that a moment is in.
+    pub(crate) fn start(self, at: &str) -> String {
         format!("make_timestamptz({})", truncated(self.name(), at))
     }
 
-    /// The begin of the unit in which a moment lies. A moment beyond the calendar begins one.
+    /// The start of the unit that a moment is in. A moment beyond the calendar is returned as it
+    /// is.
     fn floor(self, at: Timestamp) -> Timestamp {
         let Some(now) = DateTime::from_timestamp_micros(at.micros()) else {
             return at;
         };
         let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
         match self {
-            Self::Hour => Timestamp::from_micros(at.hour().saturating_mul(HOUR)),
+            Self::Hour => Timestamp::from_micros(at.hour().saturating_mul(HOUR_MICROS)),
             Self::Day => moment(midnight),
             Self::Month => moment(midnight.with_day(1).unwrap_or(midnight)),
         }
     }
 
-    /// The first begin of a unit at a moment or after it.
+    /// The first start of a unit at or after a moment.
     fn ceiling(self, at: Timestamp) -> Timestamp {
-        let begin = self.floor(at);
-        if begin == at {
+        let start = self.floor(at);
+        if start == at {
             return at;
         }
-        let now = begin.datetime();
+        let now = start.datetime();
         let next = match self {
-            Self::Hour => return Timestamp::from_micros(begin.micros().saturating_add(HOUR)),
+            Self::Hour => {
+                return Timestamp::from_micros(start.micros().saturating_add(HOUR_MICROS));
+            }
             Self::Day => now.checked_add_days(Days::new(1)),
             Self::Month => now.checked_add_months(Months::new(1)),
         };
@@ -67,19 +70,19 @@ fn moment(at: DateTime<Utc>) -> Timestamp {
     Timestamp::from_micros(at.timestamp_micros())
 }
 
-/// A range of time, made of whole units and what is left.
+/// A range of time, composed of whole units and the rest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cover {
-    /// Whole units of a grain, from and until.
+    /// Ranges of whole units: from and until.
     pub(crate) whole: Vec<(Grain, Timestamp, Timestamp)>,
-    /// What no whole unit covers; at most the two ends.
+    /// What whole units do not cover: at most the two ends.
     pub(crate) ragged: Vec<(Timestamp, Timestamp)>,
-    /// Whether the rollups may lack rows of the whole units, because of the backlog.
-    pub(crate) lacking: bool,
+    /// True if the rollups may lack rows of the whole units, because of the backlog.
+    pub(crate) incomplete: bool,
 }
 
 impl Cover {
-    /// `[from, to)` in units no longer than `longest`; all of it is ragged where that is none.
+    /// `[from, to)` in units no longer than `longest`. All of it is ragged if that is `None`.
     pub(crate) fn of(from: Timestamp, to: Timestamp, longest: Option<Grain>) -> Self {
         let mut cover = Self::default();
         cover.ragged.extend((from < to).then_some((from, to)));
@@ -99,7 +102,7 @@ impl Cover {
         cover
     }
 
-    /// From when until when the whole units reach, which follow one another without a gap.
+    /// The range of the whole units, which have no gap between them. `None` if there are none.
     pub(crate) fn reach(&self) -> Option<(Timestamp, Timestamp)> {
         let first = self.whole.iter().map(|(_, from, _)| *from).min()?;
         let end = self.whole.iter().map(|(_, _, to)| *to).max()?;
@@ -107,8 +110,8 @@ impl Cover {
     }
 }
 
-/// A range, made longer up to whole months wherever nothing lies: `least` and `greatest` are
-/// the first and the last moment of all rows.
+/// A range, extended to whole months where there are no rows: `least` and `greatest` are the first
+/// and the last moment of all rows.
 pub(crate) fn widened(
     (from, to): (Timestamp, Timestamp),
     (least, greatest): (Timestamp, Timestamp),

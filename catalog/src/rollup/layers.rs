@@ -1,60 +1,62 @@
-//! Sums that grow: a table in reading order, and beside it what was added since.
+//! Sums that grow, in two layers: a table in reading order, and one with what was added since.
 //!
-//! A crawl appends to `…_fresh`, which is folded when it has doubled, and goes into `…_base`
-//! when it is a quarter of it. So a row is written again a few times only, however many there
-//! are, and what is read unordered stays short. While a backlog is folded it may be four times the
-//! base: a row is then written again once or twice.
+//! A crawl appends to `…_fresh`. That layer is folded in itself when it has doubled, and merged
+//! into `…_base` when it is a quarter of it. So a row is rewritten only a few times, however many
+//! there are, and the unordered layer stays short. While a backlog is folded, the fresh layer may
+//! be four times the base; a row is then rewritten once or twice.
 
 use duckdb::Connection;
 use sink::Timestamp;
 
 use crate::error::Error;
-use crate::sql::{truncated, within};
+use crate::sql::{Literal, TimeRange, truncated};
 
 /// Rows that may be added before anything is folded.
-const FEW: u64 = 100_000;
-/// Rows that may be added before anything is folded while more is about to be.
-const MANY: u64 = 1_000_000;
-/// Of how many rows of the base one may lie beside it.
-const SHARE: u64 = 4;
-/// How many may lie beside one of the base while more is about to be added.
-const MORE: u64 = 4;
+const MIN_FRESH_ROWS: u64 = 100_000;
+/// Rows that may be added before anything is folded, while a backlog follows.
+const MIN_BACKLOG_ROWS: u64 = 1_000_000;
+/// How many rows of the base there are for each fresh row, at least.
+const BASE_PER_FRESH: u64 = 4;
+/// How many fresh rows there may be for each row of the base, while a backlog follows.
+const FRESH_PER_BASE: u64 = 4;
 
 /// A table of sums in two layers.
 pub(crate) struct Layers {
-    /// Its name; its layers are called `{table}_base` and `{table}_fresh`.
+    /// Its name. Its layers are called `{table}_base` and `{table}_fresh`.
     pub(crate) table: &'static str,
-    /// The column that says of what a sum is. It has a `grain` and a `moment` too.
-    pub(crate) of: &'static str,
-    /// All that tells one sum from another, in the order in which they are read.
+    /// The column that says what a sum is of. The table has a `grain` and a `moment`, too.
+    pub(crate) subject: &'static str,
+    /// The columns that tell sums apart, in the order of reading.
     pub(crate) keys: &'static str,
     /// SQL of the sums.
     pub(crate) sums: &'static str,
-    /// SQL of what need not be kept, over the sums.
+    /// The condition of sums that need not be kept.
     pub(crate) empty: &'static str,
 }
 
+/// Clicks, quantities and worth by dimension, grain, value and action.
 pub(crate) const ROLLUP: Layers = Layers {
     table: "rollup",
-    of: "dimension",
+    subject: "dimension",
     keys: "dimension, grain, moment, value, action",
     sums: "CAST(sum(clicks) AS UBIGINT) AS clicks, sum(quantity) AS quantity, sum(worth) AS worth",
     empty: "clicks = 0",
 };
 
+/// Visitors, buyers and orders by grain and the hour in which they were seen before.
 pub(crate) const RETURNS: Layers = Layers {
     table: "returns",
-    of: "kind",
+    subject: "kind",
     keys: "kind, grain, moment, previous",
     sums: "CAST(sum(number) AS BIGINT) AS number",
     empty: "number = 0",
 };
 
 impl Layers {
-    /// The ends of the layers' names.
+    /// The suffixes of the layers' names.
     pub(crate) const NAMES: [&str; 2] = ["base", "fresh"];
 
-    /// SQL that makes both layers, of these columns, and the view of their sum.
+    /// SQL that makes both layers with these columns, and the view of their sum.
     pub(crate) fn tables(&self, columns: &str) -> String {
         let Self { table, .. } = self;
         format!(
@@ -65,43 +67,45 @@ impl Layers {
         )
     }
 
-    /// Empties both.
+    /// Empties both layers.
     pub(crate) fn clear(&self, connection: &Connection) -> Result<(), Error> {
         let Self { table, .. } = self;
         Ok(connection.execute_batch(&format!(
             "DELETE FROM {table}_base; DELETE FROM {table}_fresh;
-             DELETE FROM settled WHERE name = '{table}'"
+             DELETE FROM settled WHERE name = {}",
+            Literal(table)
         ))?)
     }
 
-    /// Folds what was added, where it is much, or, where more is about to be added, very much.
-    pub(crate) fn settle(&self, connection: &Connection, more: bool) -> Result<(), Error> {
+    /// Folds what was added if it is much, or very much if a backlog follows.
+    pub(crate) fn settle(&self, connection: &Connection, backlog: bool) -> Result<(), Error> {
         let fresh = self.rows(connection, "fresh")?;
-        if more && fresh < MORE * self.rows(connection, "base")?.max(MANY) {
+        if backlog && fresh < FRESH_PER_BASE * self.rows(connection, "base")?.max(MIN_BACKLOG_ROWS)
+        {
             return Ok(());
         }
         let sql = format!(
-            "SELECT coalesce(max(\"rows\"), 0) FROM settled WHERE name = '{}'",
-            self.table
+            "SELECT coalesce(max(\"rows\"), 0) FROM settled WHERE name = {}",
+            Literal(self.table)
         );
         let settled: u64 = connection.query_row(&sql, [], |row| row.get(0))?;
-        if fresh < 2 * settled + FEW {
+        if fresh < 2 * settled + MIN_FRESH_ROWS {
             return Ok(());
         }
         let base = self.rows(connection, "base")?;
-        // To fold first what is then written again with little else would be done twice.
+        // Folded alone first, unless that would write nearly the same rows twice.
         let mut left = fresh;
         if fresh < base {
             self.rewrite(connection, &["fresh"], "fresh")?;
             left = self.rows(connection, "fresh")?;
         }
-        if left >= FEW.max(base / SHARE) {
+        if left >= MIN_FRESH_ROWS.max(base / BASE_PER_FRESH) {
             self.rewrite(connection, &Self::NAMES, "base")?;
             left = 0;
         }
         connection.execute_batch(&format!(
-            "INSERT OR REPLACE INTO settled VALUES ('{}', {left})",
-            self.table
+            "INSERT OR REPLACE INTO settled VALUES ({}, {left})",
+            Literal(self.table)
         ))?;
         Ok(())
     }
@@ -111,34 +115,37 @@ impl Layers {
         Ok(connection.query_row(&sql, [], |row| row.get(0))?)
     }
 
-    /// Makes one layer of the sum of some, and empties the others. It is written a month of a
-    /// thing and grain at a time, in the order of the keys, so that little is held in memory.
+    /// Makes one layer of the sum of some, and empties the others. It writes one month of a subject
+    /// and grain at a time, in the order of the keys, which takes little memory.
     fn rewrite(&self, connection: &Connection, from: &[&str], to: &str) -> Result<(), Error> {
         let Self {
-            table, of, keys, ..
+            table,
+            subject,
+            keys,
+            ..
         } = self;
         connection.execute_batch(&format!(
             "CREATE TABLE {table}_next AS FROM {table}_{to} LIMIT 0"
         ))?;
         let month = truncated("month", "moment");
         let mut statement = connection.prepare(&format!(
-            "SELECT DISTINCT {of}, grain, {month}, epoch_us(make_timestamp({month}) + INTERVAL 1 MONTH)
+            "SELECT DISTINCT {subject}, grain, {month}, epoch_us(make_timestamp({month}) + INTERVAL 1 MONTH)
              FROM ({}) ORDER BY ALL",
             self.all(from)
         ))?;
         let months = statement.query_map([], |row| {
-            let (of_what, grain): (String, String) = (row.get(0)?, row.get(1)?);
-            Ok((of_what, grain, row.get(2)?, row.get(3)?))
+            let (value, grain): (String, String) = (row.get(0)?, row.get(1)?);
+            Ok((value, grain, row.get(2)?, row.get(3)?))
         })?;
-        for (of_what, grain, begin, end) in months.collect::<Result<Vec<_>, _>>()? {
+        for (value, grain, start, end) in months.collect::<Result<Vec<_>, _>>()? {
             let moment = Timestamp::from_micros;
-            let within = within("moment", moment(begin), moment(end));
+            let within = TimeRange::of("moment", (moment(start), moment(end)));
             connection.execute(
                 &format!(
                     "INSERT INTO {table}_next BY NAME {} ORDER BY {keys}",
-                    self.folded(from, &format!("{of} = ? AND grain = ? AND {within}"))
+                    self.folded(from, &format!("{subject} = ? AND grain = ? AND {within}"))
                 ),
-                [of_what, grain],
+                [value, grain],
             )?;
         }
         for layer in from.iter().filter(|layer| **layer != to) {
@@ -157,7 +164,7 @@ impl Layers {
         all.collect::<Vec<_>>().join(" UNION ALL BY NAME ")
     }
 
-    /// SQL of the layers' sum, where a condition holds for the keys.
+    /// SQL of the layers' sum, of the keys that a condition holds for.
     fn folded(&self, layers: &[&str], condition: &str) -> String {
         let Self {
             keys, sums, empty, ..
@@ -179,7 +186,7 @@ mod tests {
     fn what_is_folded_is_the_same_and_few_rows() {
         let layers = Layers {
             table: "sums",
-            of: "what",
+            subject: "what",
             keys: "what, grain, moment, key",
             sums: "CAST(sum(number) AS BIGINT) AS number",
             empty: "number = 0",

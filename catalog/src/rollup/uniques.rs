@@ -1,10 +1,9 @@
 //! Distinct visitors, buyers and orders of any range of whole hours, without reading its rows.
 //!
-//! `visits` holds, for each of them and each hour in which it was seen, the hour in which it was
-//! seen before. In a range that begins at `a` the first hour of each is the one whose `previous`
-//! lies before `a`, so distinct ones are counted as hours of which that is true. `returns` adds
-//! them up: how many there are of each hour, day or month and each hour before, which is few
-//! rows however many visitors.
+//! `visits` has a row for each key and each hour in which it was seen, with the hour in which it
+//! was seen before, `previous`. In a range that begins at `a`, a key's first hour is the one whose
+//! `previous` is before `a`; counting those hours counts the keys. `returns` adds them up by hour,
+//! day or month and by `previous`, which is few rows however many visitors there are.
 
 use duckdb::Connection;
 use sink::Timestamp;
@@ -13,22 +12,22 @@ use crate::error::Error;
 use crate::rollup::grain::{Cover, Grain};
 use crate::rollup::layers::Layers;
 use crate::rollup::measures::TRADE;
-use crate::sql::within;
+use crate::sql::{Literal, Moment, TimeRange};
 
-/// What is told apart.
+/// What is counted once however often it occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Unique {
     Visitor,
     /// A visitor who bought.
     Buyer,
-    /// An order among `buy` and `cancel`.
+    /// An order of a `buy` or a `cancel`.
     Order,
 }
 
-impl Kind {
+impl Unique {
     pub(crate) const ALL: [Self; 3] = [Self::Visitor, Self::Buyer, Self::Order];
 
-    /// Its word in the tables.
+    /// Its name in the tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Visitor => "visitor",
@@ -37,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// The column that tells one from another.
+    /// The column that identifies it.
     const fn id(self) -> &'static str {
         match self {
             Self::Visitor | Self::Buyer => "visitor_id",
@@ -45,8 +44,8 @@ impl Kind {
         }
     }
 
-    /// SQL of the rows that count.
-    const fn among(self) -> &'static str {
+    /// The condition of the rows that count.
+    const fn counts(self) -> &'static str {
         match self {
             Self::Visitor => "true",
             Self::Buyer => "action = 'buy'",
@@ -54,54 +53,54 @@ impl Kind {
         }
     }
 
-    /// SQL of the rows that tell of one.
-    pub(crate) fn told(self) -> String {
-        format!("({} IS NOT NULL AND {})", self.id(), self.among())
+    /// The condition of the rows that have one.
+    pub(crate) fn condition(self) -> String {
+        format!("({} IS NOT NULL AND {})", self.id(), self.counts())
     }
 
-    /// SQL of their number among rows.
+    /// SQL that counts them among rows.
     pub(crate) fn counted(self) -> String {
-        format!("count(DISTINCT {}) FILTER ({})", self.id(), self.among())
+        format!("count(DISTINCT {}) FILTER ({})", self.id(), self.counts())
     }
 
-    /// SQL of those whom rows tell of: `kind`, `key`, and the columns that `beside` names. Of a
-    /// billion of them two have one key of 128 bits with a probability of 10⁻²¹.
-    fn keys(self, rows: &str, beside: &str) -> String {
+    /// SQL of the keys among rows: `kind`, `key`, and the columns that `columns` names. Two of a
+    /// billion share a key of 128 bits with a probability of 10⁻²¹.
+    fn keys(self, rows: &str, columns: &str) -> String {
         format!(
-            "SELECT DISTINCT '{}' AS kind, md5_number({}) AS key{beside} FROM {rows} WHERE {}",
-            self.name(),
+            "SELECT DISTINCT {} AS kind, md5_number({}) AS key{columns} FROM {rows} WHERE {}",
+            Literal(self.name()),
             self.id(),
-            self.told(),
+            self.condition(),
         )
     }
 
-    /// SQL of `start` and `number`, 1 for each of those whom rows tell of in a step of time,
-    /// unless they were seen in an hour of the reach that is in the same step. `start` is SQL of
-    /// a step's begin, over a moment.
-    pub(crate) fn besides(
+    /// SQL of `start` and `number`, 1 for each key among rows in a step of time, without the keys
+    /// that `visits` has in an hour of `[first, end)` in the same step. `start` makes the SQL of
+    /// the start of the step that a moment is in.
+    pub(crate) fn not_seen_in(
         self,
         rows: &str,
-        (first, end): (Timestamp, Timestamp),
+        reach: (Timestamp, Timestamp),
         start: impl Fn(&str) -> String,
     ) -> String {
-        let beside = format!(", {} AS start", start("occurred_at"));
+        let columns = format!(", {} AS start", start("occurred_at"));
         format!(
             "SELECT start, 1 AS number FROM ({})
              ANTI JOIN (SELECT key, kind, {} AS start FROM visits WHERE {})
                 USING (key, kind, start)",
-            self.keys(rows, &beside),
+            self.keys(rows, &columns),
             start("hour"),
-            within("hour", first, end),
+            TimeRange::of("hour", reach),
         )
     }
 }
 
-/// Adds the rows of the table `fresh`, with their `hour`.
+/// Adds the rows of the table `fresh`, which has a column `hour`.
 pub(crate) fn add(connection: &Connection) -> Result<(), Error> {
-    let met = Kind::ALL
-        .map(|kind| kind.keys("fresh", ", hour"))
+    let met = Unique::ALL
+        .map(|unique| unique.keys("fresh", ", hour"))
         .join(" UNION ALL ");
-    // Who was seen in a new hour: all of their hours, as they were and as they are.
+    // For each key that was seen in a new hour: all its hours, before and now.
     connection.execute_batch(&format!(
         "CREATE OR REPLACE TEMP TABLE met AS {met};
          CREATE OR REPLACE TEMP TABLE was AS
@@ -122,13 +121,13 @@ pub(crate) fn add(connection: &Connection) -> Result<(), Error> {
     ))?;
     for grain in Grain::ALL {
         // Within a day a visitor counts at the first of its hours.
-        let begin = grain.begin("hour");
+        let start = grain.start("hour");
         connection.execute_batch(&format!(
             "INSERT INTO returns_fresh BY NAME
-             SELECT kind, '{}' AS grain, {begin} AS moment, previous,
+             SELECT kind, {} AS grain, {start} AS moment, previous,
                 CAST(sum(number) AS BIGINT) AS number
-             FROM changes WHERE previous IS NULL OR previous < {begin} GROUP BY ALL",
-            grain.name(),
+             FROM changes WHERE previous IS NULL OR previous < {start} GROUP BY ALL",
+            Literal(grain.name()),
         ))?;
     }
     let corrected: bool =
@@ -148,15 +147,15 @@ pub(crate) fn add(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// SQL of what `returns` holds of a cover's units: `kind`, `moment`, `previous`, `number`.
-pub(crate) fn whole(cover: &Cover) -> String {
+/// SQL of what `returns` has of a cover's units: `kind`, `moment`, `previous`, `number`.
+pub(crate) fn whole_units(cover: &Cover) -> String {
     let units = cover.whole.iter().flat_map(|(grain, from, to)| {
-        let units = within("moment", *from, *to);
+        let units = TimeRange::of("moment", (*from, *to));
         Layers::NAMES.map(|layer| {
             format!(
                 "SELECT kind, moment, previous, number FROM returns_{layer}
-                 WHERE grain = '{}' AND {units}",
-                grain.name()
+                 WHERE grain = {} AND {units}",
+                Literal(grain.name())
             )
         })
     });
@@ -164,27 +163,26 @@ pub(crate) fn whole(cover: &Cover) -> String {
 }
 
 /// SQL of `kind` and `number`, how many of each kind there are in a range: those of its whole
-/// hours, and those whom only the rows tell of that the rollups do not (`ends`, the name of a table
-/// of them alone).
-pub(crate) fn number(cover: &Cover, ends: Option<&str>) -> String {
+/// hours, and those that only `rows` have, the name of a table of the rows that the rollups lack.
+pub(crate) fn count(cover: &Cover, rows: Option<&str>) -> String {
     let mut parts = Vec::new();
-    let mut besides = "false".to_owned();
-    if let Some((first, end)) = cover.reach() {
+    let mut reached = "false".to_owned();
+    if let Some(reach) = cover.reach() {
         parts.push(format!(
             "SELECT kind, number FROM {}
-             WHERE previous IS NULL OR previous < make_timestamptz({})",
-            whole(cover),
-            first.micros()
+             WHERE previous IS NULL OR previous < {}",
+            whole_units(cover),
+            Moment(reach.0)
         ));
-        besides = within("hour", first, end);
+        reached = TimeRange::of("hour", reach).to_string();
     }
-    if let Some(ends) = ends {
-        let keys = Kind::ALL
-            .map(|kind| kind.keys(ends, ""))
+    if let Some(rows) = rows {
+        let keys = Unique::ALL
+            .map(|unique| unique.keys(rows, ""))
             .join(" UNION ALL ");
         parts.push(format!(
             "SELECT kind, 1 AS number FROM ({keys})
-             ANTI JOIN (FROM visits WHERE {besides}) USING (key, kind)"
+             ANTI JOIN (FROM visits WHERE {reached}) USING (key, kind)"
         ));
     }
     format!(

@@ -1,19 +1,19 @@
-//! What is shown of an object.
+//! The part of an object that a table shows, and which pieces are read together.
 
 use sink::Location;
 
-use crate::sql::{plain, quoted};
+use crate::sql::{OffsetRange, file, list};
 
-/// What is shown of an object.
+/// The part of an object that a table shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) path: String,
-    /// Whether its columns are exactly those that this program writes.
+    /// True if its columns are exactly those that this program writes.
     current: bool,
-    /// How many rows of it are shown.
+    /// How many of its rows are shown.
     pub(crate) rows: u64,
-    /// Where not all of it is: the lake it is in, the partition, from which offset, to which.
-    cut: Option<(String, u32, u64, u64)>,
+    /// The lake that the object is in, and the offsets that are shown. `None` if all are.
+    cut: Option<(String, OffsetRange)>,
 }
 
 impl Piece {
@@ -27,91 +27,97 @@ impl Piece {
         }
     }
 
-    /// The rows `first..end` of an object of the lake of that name.
+    /// The rows of a range in an object of the lake of that name.
     pub(crate) const fn cut(
         path: String,
         current: bool,
         rows: u64,
         lake: String,
-        partition: u32,
-        (first, end): (u64, u64),
+        range: OffsetRange,
     ) -> Self {
         Self {
             path,
             current,
             rows,
-            cut: Some((lake, partition, first, end)),
+            cut: Some((lake, range)),
         }
     }
 }
 
-/// Pieces in groups of no more than so many rows, or of one piece.
-pub(crate) fn slices(pieces: &[Piece], most: u64) -> impl Iterator<Item = &[Piece]> {
+/// Splits pieces into slices of at most so many rows, or of one piece.
+pub(crate) fn slices(pieces: &[Piece], max_rows: u64) -> impl Iterator<Item = &[Piece]> {
     let mut rest = pieces;
     std::iter::from_fn(move || {
         let slice;
-        (slice, rest) = rest.split_at(fitting(rest, most, |piece| piece.rows));
+        (slice, rest) = rest.split_at(fitting(rest, max_rows, |piece| piece.rows));
         (!slice.is_empty()).then_some(slice)
     })
 }
 
-/// How many come first whose rows are no more than so many together, or the first one.
-pub(crate) fn fitting<T>(all: &[T], most: u64, rows: impl Fn(&T) -> u64) -> usize {
+/// How many of the first items have at most so many rows together; at least one, if there is one.
+pub(crate) fn fitting<T>(items: &[T], max_rows: u64, rows: impl Fn(&T) -> u64) -> usize {
     let mut sum = 0;
-    let fits = |one: &&T| {
-        sum += rows(one);
-        sum <= most
+    let fits = |item: &&T| {
+        sum += rows(item);
+        sum <= max_rows
     };
-    all.iter().take_while(fits).count().max(1).min(all.len())
+    let count = items.iter().take_while(fits).count();
+    count.max(1).min(items.len())
 }
 
-/// Objects that are read together.
+/// Objects that one `read_parquet` reads.
 #[derive(Debug, Default)]
-pub(crate) struct Part {
-    /// The lake they are in, where they are cut: in one lake an offset stands once, so that
-    /// ranges of offsets say what is shown of each.
-    pub(crate) lake: Option<String>,
+pub(crate) struct ReadGroup {
+    /// The lake that they are in, if they are cut. In one lake each offset occurs once, so ranges
+    /// of offsets say which rows of all these objects are shown.
+    lake: Option<String>,
+    /// True if their columns are exactly those that this program writes.
     pub(crate) current: bool,
-    pub(crate) paths: Vec<String>,
-    /// SQL of the ranges.
-    pub(crate) within: Vec<String>,
+    paths: Vec<String>,
+    /// The offsets that are shown. Empty if all are.
+    pub(crate) ranges: Vec<OffsetRange>,
 }
 
-/// Sorts pieces into what can be read together; empty parts are left out.
-pub(crate) fn parts(pieces: &[Piece]) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
+impl ReadGroup {
+    /// The objects' absolute names, as a list in SQL.
+    pub(crate) fn list(&self, location: &Location) -> String {
+        self.first(location, usize::MAX)
+    }
+
+    /// The first so many of them.
+    pub(crate) fn first(&self, location: &Location, count: usize) -> String {
+        let paths = self.paths.iter().take(count);
+        list(paths.map(|path| file(&location.absolute(path))))
+    }
+}
+
+/// Groups pieces by what can be read together. No group is empty.
+pub(crate) fn groups(pieces: &[Piece]) -> Vec<ReadGroup> {
+    let mut groups: Vec<ReadGroup> = Vec::new();
     for piece in pieces {
         let lake = piece.cut.as_ref().map(|(lake, ..)| lake);
-        let same = |part: &Part| part.lake.as_ref() == lake && part.current == piece.current;
-        let at = parts.iter().position(same).unwrap_or_else(|| {
-            parts.push(Part {
+        let same =
+            |group: &ReadGroup| group.lake.as_ref() == lake && group.current == piece.current;
+        let at = groups.iter().position(same).unwrap_or_else(|| {
+            groups.push(ReadGroup {
                 lake: lake.cloned(),
                 current: piece.current,
-                ..Part::default()
+                ..ReadGroup::default()
             });
-            parts.len() - 1
+            groups.len() - 1
         });
-        let part = &mut parts[at];
-        // An object out of whose middle something is cut has two pieces.
-        if part.paths.last() != Some(&piece.path) {
-            part.paths.push(piece.path.clone());
+        let group = &mut groups[at];
+        // An object has two pieces if a range in its middle is replaced.
+        if group.paths.last() != Some(&piece.path) {
+            group.paths.push(piece.path.clone());
         }
-        if let Some((_, partition, first, end)) = &piece.cut {
-            part.within.push(format!(
-                r#"("partition" = {partition} AND "offset" >= {first} AND "offset" < {end})"#
-            ));
-        }
+        group
+            .ranges
+            .extend(piece.cut.as_ref().map(|(_, range)| *range));
     }
-    // Whichever object came first, a view over the same parts has one text.
-    parts.sort_by(|a, b| (&a.lake, !a.current).cmp(&(&b.lake, !b.current)));
-    parts
-}
-
-/// Absolute names of the lake's paths, as a list in SQL.
-pub(crate) fn list(location: &Location, paths: &[String]) -> String {
-    let quote = |path: &String| quoted(&plain(&location.absolute(path)));
-    let quoted: Vec<String> = paths.iter().map(quote).collect();
-    format!("[{}]", quoted.join(", "))
+    // A view over the same groups has the same text, whichever object came first.
+    groups.sort_by(|a, b| (&a.lake, !a.current).cmp(&(&b.lake, !b.current)));
+    groups
 }
 
 #[cfg(test)]
@@ -121,8 +127,9 @@ mod tests {
     #[test]
     fn invariant_7_a_list_means_what_it_says() {
         let folder = Location::Folder("/a [b]/it's*".into());
+        let groups = groups(&[Piece::whole("x?.parquet".into(), true, 1)]);
         assert_eq!(
-            list(&folder, &["x?.parquet".to_owned()]),
+            groups[0].list(&folder),
             "['/a [[]b]/it''s[*]/x[?].parquet']"
         );
     }

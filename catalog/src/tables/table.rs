@@ -1,13 +1,13 @@
-//! The lake's tables as SQL: over explicit lists of objects, and the same columns whatever
-//! the objects hold.
+//! A table of the lake as SQL. Its columns are the same whatever the objects hold.
 
 use sink::{COLUMNS, Location, Type};
 
 use crate::names::{CLICKS, DEAD_LETTERS};
-use crate::tables::piece::{Part, Piece, list, parts};
+use crate::sql::{Ident, any, joined};
+use crate::tables::piece::{Piece, ReadGroup, groups};
 
 /// The columns of dead letters, and their types.
-const LETTERS: [(&str, &str); 7] = [
+const LETTER_COLUMNS: [(&str, &str); 7] = [
     ("partition", "UINTEGER"),
     ("offset", "UBIGINT"),
     ("appended_at", Type::Time.sql()),
@@ -17,7 +17,7 @@ const LETTERS: [(&str, &str); 7] = [
     ("raw", "BLOB"),
 ];
 
-/// One of the lake's tables.
+/// A table of the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
     Clicks,
@@ -25,6 +25,8 @@ pub(crate) enum Table {
 }
 
 impl Table {
+    pub(crate) const ALL: [Self; 2] = [Self::Clicks, Self::Letters];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Clicks => CLICKS,
@@ -39,50 +41,49 @@ impl Table {
                 .iter()
                 .map(|column| (column.name, column.kind.sql()))
                 .collect(),
-            Self::Letters => LETTERS.to_vec(),
+            Self::Letters => LETTER_COLUMNS.to_vec(),
         }
     }
 
-    /// The rows of the pieces, as an SQL table. Empty, with its types, where there is none.
-    pub(crate) fn of(self, pieces: &[Piece], location: &Location) -> String {
-        let parts = parts(pieces);
-        let lists: Vec<String> = parts
-            .iter()
-            .map(|part| list(location, &part.paths))
-            .collect();
-        self.over(&parts, &lists)
+    /// The names of its columns, as a list in SQL.
+    pub(crate) fn column_list(self) -> String {
+        joined(self.columns().iter().map(|(name, _)| Ident(name)), ", ")
     }
 
-    /// The table over parts whose objects SQL expressions list: those with exactly this
-    /// program's columns, which are opened as they are read, and those of other versions,
-    /// whose columns are looked up in each.
-    pub(crate) fn over(self, parts: &[Part], lists: &[String]) -> String {
+    /// The rows of the pieces, as an SQL table. Without pieces it is empty and has its types.
+    pub(crate) fn of(self, pieces: &[Piece], location: &Location) -> String {
+        let groups = groups(pieces);
+        let lists: Vec<String> = groups.iter().map(|group| group.list(location)).collect();
+        self.over(&groups, &lists)
+    }
+
+    /// The table over groups of objects, each listed by an SQL expression. Objects with exactly
+    /// this program's columns are opened only when they are read. In objects of other versions
+    /// DuckDB looks the columns up.
+    pub(crate) fn over(self, groups: &[ReadGroup], lists: &[String]) -> String {
+        let names = self.column_list();
         let columns = self.columns();
-        let typed: Vec<String> = columns
+        let typed = columns
             .iter()
-            .map(|(name, kind)| format!(r#"NULL::{kind} AS "{name}""#))
-            .collect();
-        let names: Vec<String> = columns
-            .iter()
-            .map(|(name, _)| format!(r#""{name}""#))
-            .collect();
-        let names = names.join(", ");
-        let empty = format!("SELECT {} WHERE false", typed.join(", "));
-        let select = |(part, list): (&Part, &String)| {
-            let rows = if part.current {
+            .map(|(name, kind)| format!("NULL::{kind} AS {}", Ident(name)));
+        let empty = format!("SELECT {} WHERE false", joined(typed, ", "));
+        let select = |(group, list): (&ReadGroup, &String)| {
+            let rows = if group.current {
                 format!("read_parquet({list}, hive_partitioning = false)")
             } else {
-                // The empty table lends its columns to objects that lack them.
+                // The empty table gives its columns to objects that lack them.
                 format!(
                     "({empty} UNION ALL BY NAME SELECT * FROM \
                      read_parquet({list}, union_by_name = true, hive_partitioning = false))"
                 )
             };
-            let within = part.within.join(" OR ");
-            let within = if within.is_empty() { "true" } else { &within };
+            let within = match group.ranges.is_empty() {
+                true => "true".to_owned(),
+                false => any(&group.ranges),
+            };
             format!("SELECT {names} FROM {rows} WHERE {within}")
         };
-        let mut selects: Vec<String> = parts.iter().zip(lists).map(select).collect();
+        let mut selects: Vec<String> = groups.iter().zip(lists).map(select).collect();
         if selects.is_empty() {
             selects.push(empty);
         }

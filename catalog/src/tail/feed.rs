@@ -1,4 +1,4 @@
-//! Clicks as the tail takes them, for whoever watches: pushed, never asked for.
+//! A live feed of clicks, pushed as the tail takes them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,62 +7,68 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::Serialize;
+use sink::Timestamp;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
-use sink::Timestamp;
+/// How many clicks a batch has at most: nobody reads more.
+const MAX_BATCH_CLICKS: usize = 50;
+/// The least time between two batches. Clicks of that time are pushed together, so that a hundred
+/// watchers of ten thousand clicks a second cost little.
+const BATCH_INTERVAL: Duration = Duration::from_millis(100);
 
-use crate::catalog::Catalog;
-
-/// Clicks that a watcher is shown at once: nobody reads more.
-const SHOWN: usize = 50;
-/// What comes within this time after a watcher was told waits and is told together, so that a
-/// hundred watchers of ten thousand clicks a second cost little.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// One click that has just come, as the lake's columns have it.
+/// One click that has just arrived, in the lake's columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Arrival {
-    /// When the topic took it, as RFC 3339.
+    /// When it was appended to the topic, as RFC 3339.
     pub appended_at: Option<String>,
-    /// What was done.
+    /// `action`.
     pub action: Option<String>,
-    /// With which product.
+    /// `product_id`.
     pub product_id: Option<String>,
-    /// Its name.
+    /// `product_name`.
     pub product_name: Option<String>,
-    /// From where.
+    /// `country`.
     pub country: Option<String>,
-    /// On which page.
+    /// `path`.
     pub path: Option<String>,
 }
 
-/// What came together.
+/// The clicks that arrived since the batch before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Arrived {
+pub struct ArrivalBatch {
     /// The newest clicks, newest last.
     pub clicks: Vec<Arrival>,
-    /// Clicks beside these that are not shown.
+    /// How many others arrived.
     pub more: u64,
 }
 
-/// A watcher of the tail.
+/// The clicks that the tail takes, in batches.
 #[derive(Debug)]
-pub struct Arrivals {
+pub struct ArrivalFeed {
     rows: broadcast::Receiver<RecordBatch>,
-    /// The newest stretches that he was not told of, as many as can be shown, oldest first.
-    untold: VecDeque<RecordBatch>,
-    /// How many clicks came that he was not told of.
-    came: usize,
-    /// When he may be told again.
+    /// The newest rows for the next batch, oldest first.
+    newest: VecDeque<RecordBatch>,
+    /// How many rows the next batch counts.
+    count: usize,
+    /// When the next batch may come.
     due: Instant,
 }
 
-impl Arrivals {
-    /// What comes next; none when the catalog is gone. Nothing is missed by a caller who gives
-    /// up and asks again.
-    pub async fn next(&mut self) -> Option<Arrived> {
-        while self.came == 0 {
+impl ArrivalFeed {
+    pub(crate) fn new(rows: broadcast::Receiver<RecordBatch>) -> Self {
+        Self {
+            rows,
+            newest: VecDeque::new(),
+            count: 0,
+            due: Instant::now(),
+        }
+    }
+
+    /// The next batch. `None` when the catalog is gone. It is cancel-safe: a later call returns
+    /// what a dropped one had received.
+    pub async fn next(&mut self) -> Option<ArrivalBatch> {
+        while self.count == 0 {
             let rows = self.rows.recv().await;
             self.take(rows)?;
         }
@@ -71,54 +77,41 @@ impl Arrivals {
                 break;
             }
         }
-        self.due = Instant::now() + PAUSE;
-        let clicks: Vec<Arrival> = self.untold.iter().flat_map(arrivals).collect();
-        let clicks = clicks[clicks.len().saturating_sub(SHOWN)..].to_vec();
-        let more = (self.came - clicks.len()) as u64;
-        self.untold.clear();
-        self.came = 0;
-        Some(Arrived { clicks, more })
+        self.due = Instant::now() + BATCH_INTERVAL;
+        let clicks: Vec<Arrival> = self.newest.iter().flat_map(arrivals).collect();
+        let clicks = clicks[clicks.len().saturating_sub(MAX_BATCH_CLICKS)..].to_vec();
+        let more = (self.count - clicks.len()) as u64;
+        self.newest.clear();
+        self.count = 0;
+        Some(ArrivalBatch { clicks, more })
     }
 
-    /// Keeps what came; none when nothing comes any more.
-    fn take(&mut self, came: Result<RecordBatch, RecvError>) -> Option<()> {
-        match came {
+    /// Keeps rows for the next batch. `None` if the feed has ended.
+    fn take(&mut self, received: Result<RecordBatch, RecvError>) -> Option<()> {
+        match received {
             Ok(rows) => {
-                self.came += rows.num_rows();
-                self.untold.push_back(rows);
-                let mut kept: usize = self.untold.iter().map(RecordBatch::num_rows).sum();
-                while let Some(oldest) = self.untold.front()
-                    && kept - oldest.num_rows() >= SHOWN
+                self.count += rows.num_rows();
+                self.newest.push_back(rows);
+                let mut kept: usize = self.newest.iter().map(RecordBatch::num_rows).sum();
+                while let Some(oldest) = self.newest.front()
+                    && kept - oldest.num_rows() >= MAX_BATCH_CLICKS
                 {
                     kept -= oldest.num_rows();
-                    self.untold.pop_front();
+                    self.newest.pop_front();
                 }
                 Some(())
             }
-            // What was missed is in the lake; the watcher goes on with what is new.
+            // The lake has what was missed; the feed goes on with what is new.
             Err(RecvError::Lagged(_)) => Some(()),
             Err(RecvError::Closed) => None,
         }
     }
 }
 
-impl Catalog {
-    /// The clicks that come from now on. Nothing comes where no tail runs.
-    #[must_use]
-    pub fn arrivals(&self) -> Arrivals {
-        Arrivals {
-            rows: self.inner.tail.watch(),
-            untold: VecDeque::new(),
-            came: 0,
-            due: Instant::now(),
-        }
-    }
-}
-
-/// The newest of a stretch.
+/// The newest clicks of some rows.
 fn arrivals(rows: &RecordBatch) -> Vec<Arrival> {
-    let shown = rows.num_rows().min(SHOWN);
-    let newest = rows.slice(rows.num_rows() - shown, shown);
+    let count = rows.num_rows().min(MAX_BATCH_CLICKS);
+    let newest = rows.slice(rows.num_rows() - count, count);
     let options = FormatOptions::new().with_display_error(true);
     let text = |column: &str, row: usize| {
         let values = newest
@@ -137,5 +130,5 @@ fn arrivals(rows: &RecordBatch) -> Vec<Arrival> {
         country: text("country", row),
         path: text("path", row),
     };
-    (0..shown).map(arrival).collect()
+    (0..count).map(arrival).collect()
 }

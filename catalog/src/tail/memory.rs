@@ -1,12 +1,11 @@
-//! The tail: rows that the topic has and the lake does not yet, kept in memory until a crawl
-//! registers them.
+//! The tail of one catalog.
 //!
-//! Of each partition it keeps one unbroken range up to the newest row, in pieces that grow as
-//! they age. It is bounded in bytes: when it is full the oldest piece goes, so what is newest is
-//! always there, and it says from when on it is complete. Rows that are gone come back with the
-//! object that the lake commits.
+//! For each partition it keeps one unbroken range up to the newest row, in chunks that grow as
+//! they age. It is bounded in bytes: when it is full the oldest chunk is dropped, so the newest
+//! rows are always there, and it says from when on it is complete. Dropped rows come back with
+//! the object that the lake commits.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -14,143 +13,139 @@ use parking_lot::Mutex;
 use sink::{Offset, Partition, PendingRows};
 use tokio::sync::broadcast;
 
-use crate::tail::partition::{Kept, Piece};
-use crate::tail::snapshot::Now;
+use crate::tail::partition::{Chunk, PartitionTail};
+use crate::tail::snapshot::TailSnapshot;
 
-/// Stretches that wait for a watcher who is slow; then he misses the oldest.
-pub(crate) const WAITING: usize = 64;
+/// How many batches of rows wait for a slow watcher. Then it misses the oldest.
+const FEED_CAPACITY: usize = 64;
 
 /// The tail of one catalog. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tail {
     state: Arc<Mutex<State>>,
-    /// Who is told of rows as they come.
     watchers: broadcast::Sender<RecordBatch>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// How many bytes are kept at most.
-    most: usize,
-    /// Whether somebody feeds it.
+    max_bytes: usize,
+    /// True once a feeder has asked where to begin.
     fed: bool,
-    /// Where each partition's registered range ends; none before the first crawl.
+    /// The end of each partition's registered range. `None` before the first crawl.
     registered: Option<BTreeMap<Partition, Offset>>,
-    kept: BTreeMap<Partition, Kept>,
+    partitions: BTreeMap<Partition, PartitionTail>,
 }
 
 impl Tail {
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(max_bytes: usize) -> Self {
         let state = State {
-            most,
+            max_bytes,
             fed: false,
             registered: None,
-            kept: BTreeMap::new(),
+            partitions: BTreeMap::new(),
         };
         Self {
             state: Arc::new(Mutex::new(state)),
-            watchers: broadcast::Sender::new(WAITING),
+            watchers: broadcast::Sender::new(FEED_CAPACITY),
         }
     }
 
-    /// From where on whoever feeds it is to go on, partition by partition; a partition that is
-    /// not named begins at its origin. None before the first crawl. Once somebody has asked, the
-    /// tail is said to run.
+    /// Where a feeder goes on, by partition; a partition that is not named begins at its origin.
+    /// `None` before the first crawl. From this call on the tail counts as running.
     #[must_use]
     pub fn wanted(&self) -> Option<BTreeMap<Partition, Offset>> {
         let mut state = self.state.lock();
         state.fed = true;
         let mut wanted = state.registered.clone()?;
-        for (partition, kept) in &state.kept {
+        for (partition, tail) in &state.partitions {
             let registered = wanted.get(partition).copied();
-            if kept.is_whole(registered) && registered.is_none_or(|end| end <= kept.end) {
-                wanted.insert(*partition, kept.end);
+            if tail.is_whole(registered) && registered.is_none_or(|end| end <= tail.end) {
+                wanted.insert(*partition, tail.end);
             }
         }
         Some(wanted)
     }
 
-    /// The partition's next stretch begins here; what is kept and does not end here is forgotten.
+    /// Begins the partition's next range at `first`. A range that does not end there is dropped.
     pub fn begin(&self, partition: Partition, first: Offset) {
         self.state.lock().begin(partition, first);
     }
 
-    /// Takes the stretch that begins where the one before it ended.
-    pub fn take(&self, stretch: PendingRows) {
+    /// Appends the rows of a range that begins where the one before it ended.
+    pub fn take(&self, rows: PendingRows) {
         if self.watchers.receiver_count() > 0 {
-            // That the last of them has just gone is no matter.
-            let _ = self.watchers.send(stretch.rows.clone());
+            // It fails if the last watcher has just gone.
+            let _ = self.watchers.send(rows.rows.clone());
         }
-        self.state.lock().take(stretch);
+        self.state.lock().take(rows);
     }
 
-    /// The rows that are taken from now on.
+    /// The rows that are appended from now on.
     pub(crate) fn watch(&self) -> broadcast::Receiver<RecordBatch> {
         self.watchers.subscribe()
     }
 
-    /// The registered ends have become these: what lies before them goes.
+    /// Drops what is before these registered ends.
     pub(crate) fn registered(&self, ends: BTreeMap<Partition, Offset>) {
         let mut state = self.state.lock();
         state.registered = Some(ends);
-        let partitions: Vec<Partition> = state.kept.keys().copied().collect();
+        let partitions: Vec<Partition> = state.partitions.keys().copied().collect();
         for partition in partitions {
             state.trim(partition);
         }
     }
 
-    /// What it keeps now. To be taken before a catalog's snapshot: a crawl in between takes
-    /// from here what only the later snapshot lists.
-    pub(crate) fn now(&self) -> Now {
+    /// What the tail has now. Take it before a snapshot of the catalog: a crawl in between drops
+    /// rows from the tail that only a later snapshot lists.
+    pub(crate) fn snapshot(&self) -> TailSnapshot {
         let state = self.state.lock();
-        Now {
+        TailSnapshot {
             fed: state.fed,
-            kept: state.kept.clone(),
+            partitions: state.partitions.clone(),
         }
     }
 }
 
 impl State {
     fn begin(&mut self, partition: Partition, first: Offset) {
-        let goes_on = |kept: &Kept| kept.end == first;
-        if !self.kept.get(&partition).is_some_and(goes_on) {
-            let fresh = Kept {
-                end: first,
-                pieces: VecDeque::new(),
-                bytes: 0,
-                cut: None,
-            };
-            self.kept.insert(partition, fresh);
+        let goes_on = |tail: &PartitionTail| tail.end == first;
+        if !self.partitions.get(&partition).is_some_and(goes_on) {
+            self.partitions.insert(partition, PartitionTail::new(first));
         }
     }
 
-    fn take(&mut self, stretch: PendingRows) {
-        let partition = stretch.partition;
-        self.begin(partition, stretch.first);
-        let kept = self.kept.get_mut(&partition).expect("it was begun");
-        kept.end = stretch.end;
-        kept.push(Piece::new(stretch));
+    fn take(&mut self, rows: PendingRows) {
+        let partition = rows.partition;
+        self.begin(partition, rows.first);
+        let tail = self.partitions.get_mut(&partition).expect("it was begun");
+        tail.end = rows.end;
+        tail.push(Chunk::new(rows));
         self.trim(partition);
-        while self.kept.values().map(|kept| kept.bytes).sum::<usize>() > self.most {
-            let oldest = |kept: &&mut Kept| kept.pieces.front().map(|piece| piece.appended_at);
-            let some = self
-                .kept
-                .values_mut()
-                .filter(|kept| !kept.pieces.is_empty());
-            let Some(kept) = some.min_by_key(oldest) else {
+        while self.bytes() > self.max_bytes {
+            let oldest = |tail: &&mut PartitionTail| {
+                let first = tail.chunks.front();
+                first.map(|chunk| chunk.appended_at)
+            };
+            let filled = self.partitions.values_mut();
+            let filled = filled.filter(|tail| !tail.chunks.is_empty());
+            let Some(tail) = filled.min_by_key(oldest) else {
                 break;
             };
-            kept.cut = kept.pop();
+            tail.cut = tail.pop();
         }
     }
 
-    /// Lets go what is registered.
+    fn bytes(&self) -> usize {
+        self.partitions.values().map(|tail| tail.bytes).sum()
+    }
+
+    /// Drops what is registered.
     fn trim(&mut self, partition: Partition) {
         let ends = self.registered.as_ref();
         let end = ends.and_then(|ends| ends.get(&partition).copied());
-        if let (Some(end), Some(kept)) = (end, self.kept.get_mut(&partition)) {
-            while kept.pieces.front().is_some_and(|piece| piece.end <= end) {
-                kept.pop();
+        if let (Some(end), Some(tail)) = (end, self.partitions.get_mut(&partition)) {
+            while tail.chunks.front().is_some_and(|chunk| chunk.end <= end) {
+                tail.pop();
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Rows that the topic has and the lake does not yet.
+//! The tail: rows that the topic has and the lake does not yet, kept in memory until a crawl
+//! registers them.
 
 pub(crate) mod feed;
 pub(crate) mod memory;

@@ -1,4 +1,4 @@
-//! What the tail keeps of one partition.
+//! The tail of one partition: an unbroken range of offsets with their rows.
 
 use std::collections::VecDeque;
 
@@ -7,110 +7,126 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
 use sink::{Offset, PendingRows, Timestamp};
 
-/// The largest piece that others are joined to, in bytes: what is registered of a piece goes
-/// when all of it is.
-const PIECE: usize = 1 << 20;
-/// What a piece weighs besides its values: its columns' own fields, roughly.
-const OVERHEAD: usize = 8 << 10;
+/// The largest chunk that others are joined into. A chunk is dropped when all of it is registered.
+const MAX_CHUNK_BYTES: usize = 1 << 20;
+/// About what a chunk takes beside its values, for its columns' own fields.
+const CHUNK_OVERHEAD_BYTES: usize = 8 << 10;
 
 /// An unbroken range of one partition.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub(crate) struct PartitionTail {
     pub(crate) end: Offset,
-    pub(crate) pieces: VecDeque<Piece>,
-    /// What they weigh.
+    pub(crate) chunks: VecDeque<Chunk>,
+    /// The memory that the chunks take.
     pub(crate) bytes: usize,
-    /// When the last record was appended that had to go before it was registered.
+    /// When the last record was appended that was dropped before it was registered. `None` if none
+    /// was.
     pub(crate) cut: Option<Timestamp>,
 }
 
-/// Rows of a range, and perhaps none.
+/// The rows of a range; there may be none.
 #[derive(Debug, Clone)]
-pub(crate) struct Piece {
+pub(crate) struct Chunk {
     pub(crate) first: Offset,
     pub(crate) end: Offset,
-    /// When its first row was appended, or its last record where it has none.
+    /// When its first row was appended; its last record, if it has no rows.
     pub(crate) begun_at: Timestamp,
-    /// When its last record was.
+    /// When its last record was appended.
     pub(crate) appended_at: Timestamp,
-    pub(crate) rows: RecordBatch,
-    /// What it weighs in memory, in bytes.
-    pub(crate) bytes: usize,
+    rows: RecordBatch,
+    /// The memory that it takes.
+    bytes: usize,
 }
 
-impl Kept {
-    /// Where what is kept begins.
-    pub(crate) fn first(&self) -> Offset {
-        self.pieces.front().map_or(self.end, |piece| piece.first)
+impl PartitionTail {
+    /// An empty range.
+    pub(crate) const fn new(first: Offset) -> Self {
+        Self {
+            end: first,
+            chunks: VecDeque::new(),
+            bytes: 0,
+            cut: None,
+        }
     }
 
-    /// Whether nothing is missing between what is registered and what is kept.
+    /// The first offset that is kept.
+    pub(crate) fn first(&self) -> Offset {
+        self.chunks.front().map_or(self.end, |chunk| chunk.first)
+    }
+
+    /// Returns true if nothing is missing between the registered end and what is kept.
     pub(crate) fn is_whole(&self, registered: Option<Offset>) -> bool {
         registered.map_or(self.cut.is_none(), |end| self.first() <= end)
     }
 
-    /// Adds a piece and joins what has grown enough, so that there are few, and a row is copied
-    /// a few times only.
-    pub(crate) fn push(&mut self, mut piece: Piece) {
-        self.bytes += piece.bytes;
-        while let Some(before) = self.pieces.back()
-            && before.bytes <= 2 * piece.bytes
-            && before.bytes + piece.bytes <= PIECE
+    /// Adds a chunk and joins those that have grown enough. So there are few chunks, and a row is
+    /// copied only a few times.
+    pub(crate) fn push(&mut self, mut chunk: Chunk) {
+        self.bytes += chunk.bytes;
+        while let Some(before) = self.chunks.back()
+            && before.bytes <= 2 * chunk.bytes
+            && before.bytes + chunk.bytes <= MAX_CHUNK_BYTES
         {
-            self.bytes -= before.bytes + piece.bytes;
-            piece = before.join(&piece);
-            self.bytes += piece.bytes;
-            self.pieces.pop_back();
+            self.bytes -= before.bytes + chunk.bytes;
+            chunk = before.join(&chunk);
+            self.bytes += chunk.bytes;
+            self.chunks.pop_back();
         }
-        self.pieces.push_back(piece);
+        self.chunks.push_back(chunk);
     }
 
-    /// Lets the oldest piece go, and says when its last record was appended.
+    /// Drops the oldest chunk, and returns when its last record was appended.
     pub(crate) fn pop(&mut self) -> Option<Timestamp> {
-        let piece = self.pieces.pop_front()?;
-        self.bytes -= piece.bytes;
-        Some(piece.appended_at)
+        let chunk = self.chunks.pop_front()?;
+        self.bytes -= chunk.bytes;
+        Some(chunk.appended_at)
+    }
+
+    /// The rows from `end` on.
+    pub(crate) fn after(&self, end: Offset) -> impl Iterator<Item = RecordBatch> + '_ {
+        let chunks = self.chunks.iter().filter(move |chunk| chunk.end > end);
+        chunks.map(move |chunk| chunk.after(end))
     }
 }
 
-impl Piece {
-    pub(crate) fn new(stretch: PendingRows) -> Self {
+impl Chunk {
+    pub(crate) fn new(range: PendingRows) -> Self {
         let PendingRows {
             first,
             end,
             appended_at,
             rows,
             ..
-        } = stretch;
-        let appended = rows
+        } = range;
+        let begun_at = rows
             .column_by_name("appended_at")
             .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
             .and_then(|column| column.values().first().copied());
         Self {
             first,
             end,
-            begun_at: appended.map_or(appended_at, Timestamp::from_micros),
+            begun_at: begun_at.map_or(appended_at, Timestamp::from_micros),
             appended_at,
-            bytes: weight(&rows),
+            bytes: bytes(&rows),
             rows,
         }
     }
 
     fn join(&self, next: &Self) -> Self {
         let rows = concat_batches(&self.rows.schema(), [&self.rows, &next.rows])
-            .expect("all pieces have the lake's columns");
+            .expect("all chunks have the lake's columns");
         Self {
             first: self.first,
             end: next.end,
             begun_at: self.begun_at,
             appended_at: next.appended_at,
-            bytes: weight(&rows),
+            bytes: bytes(&rows),
             rows,
         }
     }
 
     /// Its rows from `end` on.
-    pub(crate) fn after(&self, end: Offset) -> RecordBatch {
+    fn after(&self, end: Offset) -> RecordBatch {
         if self.first >= end {
             return self.rows.clone();
         }
@@ -124,7 +140,7 @@ impl Piece {
     }
 }
 
-/// What a piece's rows weigh in memory, in bytes.
-fn weight(rows: &RecordBatch) -> usize {
-    rows.get_array_memory_size() + OVERHEAD
+/// The memory that a chunk's rows take.
+fn bytes(rows: &RecordBatch) -> usize {
+    rows.get_array_memory_size() + CHUNK_OVERHEAD_BYTES
 }

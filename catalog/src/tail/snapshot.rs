@@ -1,72 +1,71 @@
-//! What the tail kept at one moment.
+//! The tail at one moment, and how it compares with the registered ends of a catalog's snapshot.
 
 use std::collections::BTreeMap;
 
 use sink::{Offset, Partition, Timestamp};
 
-use crate::db::table_function::Held;
-use crate::tail::partition::Kept;
+use crate::db::table_function::MemoryTable;
+use crate::tail::partition::PartitionTail;
 
-/// What the tail kept at one moment.
+/// The tail at one moment.
 #[derive(Debug, Clone)]
-pub(crate) struct Now {
+pub(crate) struct TailSnapshot {
     pub(crate) fed: bool,
-    pub(crate) kept: BTreeMap<Partition, Kept>,
+    pub(crate) partitions: BTreeMap<Partition, PartitionTail>,
 }
 
-/// How the tail of a partition stands beside the catalog.
+/// How the tail of a partition compares with the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct TailStatus {
     pub(crate) partition: Partition,
-    /// Where the catalog's registered range ends; none where nothing is registered.
+    /// The end of the catalog's registered range. `None` if nothing is registered.
     pub(crate) registered_end: Option<Offset>,
-    /// Where what is kept begins …
+    /// The first offset that is kept.
     pub(crate) first: Offset,
-    /// … and ends.
+    /// The end of what is kept (exclusive).
     pub(crate) end: Offset,
-    /// Its rows behind the registered end.
+    /// How many rows it has from the registered end on.
     pub(crate) rows: usize,
-    /// Whether every row behind the registered end is kept.
-    pub(crate) whole: bool,
-    /// Where not: from when on they are, by append time.
+    /// From which append time on every row is kept. `None` if every row from the registered end on
+    /// is, or if nothing is kept.
     pub(crate) complete_from: Option<Timestamp>,
+    /// True if every row from the registered end on is kept.
+    pub(crate) whole: bool,
 }
 
-impl Now {
-    /// The rows behind the registered ends of a snapshot.
-    pub(crate) fn after(&self, ends: &BTreeMap<Partition, Offset>) -> Held {
-        let mut rows = Vec::new();
-        for (partition, kept) in &self.kept {
+impl TailSnapshot {
+    /// The rows after these registered ends.
+    pub(crate) fn after(&self, ends: &BTreeMap<Partition, Offset>) -> MemoryTable {
+        let mut batches = Vec::new();
+        for (partition, tail) in &self.partitions {
             let end = ends.get(partition).copied().unwrap_or_default();
-            let pieces = kept.pieces.iter().filter(|piece| piece.end > end);
-            rows.extend(pieces.map(|piece| piece.after(end)));
+            batches.extend(tail.after(end));
         }
-        rows.retain(|rows| rows.num_rows() > 0);
-        Held::new(sink::schema(), rows)
+        batches.retain(|rows| rows.num_rows() > 0);
+        MemoryTable::new(sink::schema(), batches)
     }
 
-    /// How each partition stands beside a snapshot.
-    pub(crate) fn standings(&self, ends: &BTreeMap<Partition, Offset>) -> Vec<Standing> {
-        let standing = |(&partition, kept): (&Partition, &Kept)| {
+    /// How each partition compares with these registered ends.
+    pub(crate) fn statuses(&self, ends: &BTreeMap<Partition, Offset>) -> Vec<TailStatus> {
+        let status = |(&partition, tail): (&Partition, &PartitionTail)| {
             let registered_end = ends.get(&partition).copied();
-            let end = registered_end.unwrap_or_default();
-            let behind = kept.pieces.iter().filter(|piece| piece.end > end);
-            let whole = kept.is_whole(registered_end);
-            let begun = kept.pieces.front().map(|piece| piece.begun_at);
-            Standing {
+            let whole = tail.is_whole(registered_end);
+            let begun_at = tail.chunks.front().map(|chunk| chunk.begun_at);
+            let rows = tail.after(registered_end.unwrap_or_default());
+            TailStatus {
                 partition,
                 registered_end,
-                first: kept.first(),
-                end: kept.end,
-                rows: behind.map(|piece| piece.after(end).num_rows()).sum(),
+                first: tail.first(),
+                end: tail.end,
+                rows: rows.map(|rows| rows.num_rows()).sum(),
                 whole,
-                complete_from: if whole { None } else { begun.or(kept.cut) },
+                complete_from: if whole { None } else { begun_at.or(tail.cut) },
             }
         };
-        self.kept.iter().map(standing).collect()
+        self.partitions.iter().map(status).collect()
     }
 
-    /// What whoever reads `clicks_live` must know, where it is not simply complete.
+    /// What a reader of `clicks_live` must know. `None` if it is complete.
     pub(crate) fn note(&self, ends: &BTreeMap<Partition, Offset>) -> Option<String> {
         if !self.fed {
             return Some(
@@ -74,21 +73,16 @@ impl Now {
                     .to_owned(),
             );
         }
-        let standings = self.standings(ends);
-        let lacking: Vec<_> = standings
-            .iter()
-            .filter(|standing| !standing.whole)
-            .collect();
-        if lacking.is_empty() {
+        let statuses = self.statuses(ends);
+        let incomplete: Vec<_> = statuses.iter().filter(|status| !status.whole).collect();
+        if incomplete.is_empty() {
             return None;
         }
-        let from = lacking
-            .iter()
-            .filter_map(|standing| standing.complete_from)
-            .max();
+        let from = incomplete.iter();
+        let from = from.filter_map(|status| status.complete_from).max();
         let from = from.map_or_else(|| "the next click".to_owned(), |from| from.to_string());
         Some(format!(
-            "clicks_live is complete up to the lake's end, and from {from} on; what lies between comes with the next crawls (the table tail says where; catalog.tail_memory is the limit)"
+            "clicks_live is complete up to the lake's end, and from {from} on; the rows between come with the next crawls (the table tail says where; catalog.tail_memory is the limit)"
         ))
     }
 }

@@ -10,7 +10,7 @@ use sink::{Entry, Offset, Partition};
 
 use super::{ARRIVAL, Shore, VIEW, lines, moment};
 use crate::db::database::digest;
-use crate::db::engine::{Mode, PATIENCE};
+use crate::db::engine::{Mode, STATEMENT_TIMEOUT};
 use crate::{Catalog, Crawl};
 
 /// Hashes of all that is a fold of the lake; the runs are not.
@@ -35,7 +35,7 @@ pub(super) async fn digests(catalog: &Catalog) -> Vec<String> {
     catalog
         .inner
         .engine
-        .run(Mode::Read, PATIENCE, work)
+        .run(Mode::Read, STATEMENT_TIMEOUT, work)
         .await
         .unwrap()
 }
@@ -352,7 +352,7 @@ async fn another_topics_objects_are_refused() {
     let run = catalog.crawl(false).await.unwrap();
     assert_eq!((run.registered, run.refused), (0, 1), "{run:?}");
     assert!(
-        run.detail.contains("is of topic cluster/clicks"),
+        run.detail.contains("it belongs to topic cluster/clicks"),
         "{name}: {run:?}"
     );
 }

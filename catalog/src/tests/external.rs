@@ -261,7 +261,7 @@ async fn a_data_set_is_a_table_that_is_made_again() {
     let catalog = shore.open(config.clone()).await.unwrap();
     shore.commit(0, 0, &[VIEW, VIEW]).await;
     catalog.crawl(true).await.unwrap();
-    catalog.refresh_due(true).await.unwrap();
+    crate::schedule::refresh_due(&catalog, true).await.unwrap();
     assert_eq!(one(&catalog, "SELECT n FROM by_product").await, "2");
     let states = catalog.datasets().await.unwrap();
     assert_eq!([states[0].rows, states[2].rows], [Some(1), None]);
@@ -273,9 +273,9 @@ async fn a_data_set_is_a_table_that_is_made_again() {
     // A crawl that brought something makes the first again; the second waits for its hour.
     shore.commit(0, 2, &[VIEW]).await;
     catalog.crawl(true).await.unwrap();
-    catalog.refresh_due(false).await.unwrap();
+    crate::schedule::refresh_due(&catalog, false).await.unwrap();
     assert_eq!(one(&catalog, "SELECT n FROM by_product").await, "2");
-    catalog.refresh_due(true).await.unwrap();
+    crate::schedule::refresh_due(&catalog, true).await.unwrap();
     assert_eq!(one(&catalog, "SELECT n FROM by_product").await, "3");
     assert_eq!(one(&catalog, "SELECT n FROM total").await, "2");
     assert_eq!(catalog.refresh("total").await.unwrap().rows, Some(1));

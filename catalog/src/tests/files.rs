@@ -1,10 +1,12 @@
 //! The catalog's own file, and its published copy.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use duckdb::Connection;
+use sink::LakeId;
 
 use super::crawls::digests;
 use super::{ARRIVAL, Shore, VIEW, lines};
@@ -90,6 +92,46 @@ async fn a_catalog_of_another_lake_is_built_anew() {
     let catalog = other.open(config).await.unwrap();
     catalog.crawl(false).await.unwrap();
     assert_eq!(clicks(&catalog).await, "3");
+}
+
+/// Deletes the lake and founds another one of the same topic at the same URL.
+async fn replace_lake(shore: &Shore, id: u128) {
+    fs::remove_dir_all(shore.path("")).unwrap();
+    let lake = sink::Lake::open(&shore.s3).unwrap();
+    let topic = Shore::topic();
+    let found = lake.found(&topic, BTreeMap::new(), LakeId::new(id));
+    found.await.unwrap();
+}
+
+#[tokio::test]
+async fn fault_49_a_catalog_does_not_outlive_its_lake() {
+    let mut shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW, VIEW]).await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(catalog.listing(None).await.unwrap().objects.len(), 1);
+    drop(catalog);
+    // The next process meets another lake, which is empty.
+    replace_lake(&shore, 2).await;
+    shore.lake = sink::Lake::open(&shore.s3).unwrap();
+    let catalog = shore.catalog().await;
+    catalog.crawl(false).await.unwrap();
+    let listing = catalog.listing(None).await.unwrap();
+    assert_eq!((listing.objects.len(), listing.ends.len()), (0, 0));
+    assert_eq!(clicks(&catalog).await, "0");
+    shore.commit(0, 0, &[VIEW; 3]).await;
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(clicks(&catalog).await, "3");
+    // And a running one: the same offsets, other rows.
+    replace_lake(&shore, 3).await;
+    shore.commit(0, 0, &[VIEW; 3]).await;
+    shore.commit(0, 3, &[VIEW]).await;
+    let before = catalog.objects().await.unwrap();
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(clicks(&catalog).await, "4");
+    let after = catalog.objects().await.unwrap();
+    assert_ne!(before, after);
+    assert_eq!(catalog.freshness().await.unwrap()[0].objects, 2);
 }
 
 #[tokio::test]

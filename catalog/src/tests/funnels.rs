@@ -103,7 +103,7 @@ async fn a_step_counts_after_the_one_before_and_within_the_window() {
         ..day()
     };
     assert_eq!(reached(&catalog, &morning, &steps, HOUR).await, [5, 2, 0]);
-    for wrong in [0, crate::MOST_STEPS + 1] {
+    for wrong in [0, crate::MAX_FUNNEL_STEPS + 1] {
         let actions = vec!["view".to_owned(); wrong];
         let refused = catalog.funnel(&day(), &actions, HOUR).await.unwrap_err();
         assert!(matches!(refused, Error::Invalid(_)), "{refused}");

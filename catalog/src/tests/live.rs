@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use sink::{Batch, Hour, Offset, Partition, PendingRows};
 
 use super::{ARRIVAL, Click, Shore, VIEW, lines, moment, row};
-use crate::db::table_function::Lend;
+use crate::db::table_function::TableSource;
 use crate::{Catalog, Config, Timestamp};
 
 /// What the tail would hand over of these clicks.
@@ -120,7 +120,7 @@ async fn what_the_tail_has_is_shown_behind_what_is_registered_and_nothing_twice(
     let names = "clicks_live clicks_per_minute products_per_minute tail totals_per_minute";
     check(&catalog, listed, &[names]).await;
     assert_eq!(catalog.query(COUNT).await.unwrap().note, None);
-    let refused = catalog.query("FROM lent('tail')").await;
+    let refused = catalog.query("FROM snapshot_table('tail')").await;
     assert!(refused.is_err(), "only through the view");
 }
 
@@ -209,17 +209,17 @@ async fn a_crawl_between_the_look_at_the_tail_and_the_snapshot_takes_nothing_awa
     let catalog = shore.catalog().await;
     catalog.crawl(false).await.unwrap();
     catalog.tail().take(stretch(0, 0, &[VIEW; 5]));
-    let now = catalog.inner.tail.now();
+    let now = catalog.inner.tail.snapshot();
     shore.commit(0, 0, &[VIEW; 3]).await;
     catalog.crawl(false).await.unwrap();
     catalog.tail().take(stretch(0, 5, &[VIEW; 2]));
-    let rows = catalog.query_beside(now, COUNT).await.unwrap();
+    let rows = catalog.inner.queries.ask(now, COUNT).await.unwrap();
     assert_eq!(lines(&rows), ["5 5"], "as of the look");
     check(&catalog, COUNT, &["7 7"]).await;
     // What is registered is gone from the tail.
     shore.commit(0, 3, &[VIEW; 4]).await;
     catalog.crawl(false).await.unwrap();
-    assert_eq!(catalog.inner.tail.now().after(&[].into()).rows(), 0);
+    assert_eq!(catalog.inner.tail.snapshot().after(&[].into()).rows(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

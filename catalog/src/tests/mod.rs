@@ -4,6 +4,7 @@ mod crawls;
 mod desk;
 mod external;
 mod files;
+mod formats;
 mod funnels;
 mod live;
 mod panels;
@@ -113,7 +114,7 @@ impl Shore {
             query_timeout: Duration::from_secs(30),
             query_rows: 10_000,
             publish_every: Duration::from_secs(60),
-            httpfs: PathBuf::new(),
+            extensions: PathBuf::new(),
             externals: Vec::new(),
             datasets: Vec::new(),
         }

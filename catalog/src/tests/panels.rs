@@ -286,7 +286,7 @@ async fn invariant_4_the_accounting_adds_up() {
         }
     );
     assert_eq!(
-        (accounting.partitions.len(), accounting.total.accepted()),
+        (accounting.partitions.len(), accounting.total.acknowledged()),
         (2, 8)
     );
     let freshness = catalog.freshness().await.unwrap();

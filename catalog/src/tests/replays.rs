@@ -90,7 +90,7 @@ async fn agree(shore: &Shore, catalog: &Catalog, views: u64, buys: u64) {
     let freshness = catalog.freshness().await.unwrap();
     let offsets: u64 = freshness.iter().map(|one| one.registered_end.0).sum();
     let total = accounting.total;
-    assert_eq!(total.accepted() + total.absent, offsets, "invariant 4");
+    assert_eq!(total.acknowledged() + total.absent, offsets, "invariant 4");
     catalog.publish(None).await.unwrap();
     let attach = format!(
         "ATTACH '{}' AS shop (READ_ONLY)",

@@ -4,7 +4,7 @@ use sink::Timestamp;
 
 use super::crawls::digests;
 use super::{Click, Shore, VIEW, lines, moment};
-use crate::rollup::uniques::Kind;
+use crate::rollup::uniques::Unique;
 use crate::{Catalog, Filter, Metric, Step};
 
 /// Moments of some hours, days and months, as a URL has them.
@@ -40,7 +40,7 @@ fn clicks(seed: usize) -> Vec<Click> {
 
 /// What the rows say of a range.
 async fn counted(catalog: &Catalog, from: Timestamp, to: Timestamp) -> String {
-    let kinds = Kind::ALL.map(Kind::counted).join(", ");
+    let kinds = Unique::ALL.map(Unique::counted).join(", ");
     let sql = format!(
         "SELECT count(*), {kinds} FROM clicks
          WHERE occurred_at >= make_timestamptz({}) AND occurred_at < make_timestamptz({})",

@@ -12,7 +12,7 @@ pub(crate) mod verdict;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use catalog::Asker;
+use catalog::Caller;
 use dashboard::{CommandError, Commands};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -72,7 +72,7 @@ impl Node {
                 let catalog = self.catalog().await?;
                 catalog.crawl(false).await?;
                 let sql = request["sql"].as_str().unwrap_or_default();
-                let rows = catalog.ask(&Asker::here("shell"), sql).await?;
+                let rows = catalog.ask(&Caller::local("shell"), sql).await?;
                 let csv = request["csv"].as_bool().unwrap_or_default();
                 if csv {
                     let (truncated, note) = (rows.truncated, &rows.note);

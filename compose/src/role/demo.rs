@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use catalog::Asker;
+use catalog::Caller;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, sleep};
 
@@ -46,7 +46,7 @@ pub(crate) async fn run(
     let verdict = node.weigh(Some(&ids), false).await?;
     let audit = &verdict.audit;
     let catalog = node.catalog().await?;
-    let rows = catalog.ask(&Asker::here("demo"), TOP).await?;
+    let rows = catalog.ask(&Caller::local("demo"), TOP).await?;
     print::line("");
     print::line(&format!("visitors      {}", summary.visitors));
     print::line(&format!(

@@ -39,7 +39,7 @@ pub(crate) async fn readyz(site: Data<Site>) -> Result<HttpResponse, Problem> {
 pub(crate) async fn metrics(site: Data<Site>) -> Result<HttpResponse, Problem> {
     let (balance, freshness) = site.balance().await?;
     let runs = site.catalog.crawls(1).await?;
-    let held = site.catalog.held().await?;
+    let held = site.catalog.memory_bytes().await?;
     let now = site.clock.now();
     let mut text = String::with_capacity(2048);
     let mut family = |name: &str, kind: &str, help: &str, samples: &[(Option<u32>, f64)]| {

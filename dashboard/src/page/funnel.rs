@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
 use askama::Template;
-use catalog::{Breakdown, Dimension, MOST_STEPS, Reached};
+use catalog::{Breakdown, Dimension, MAX_FUNNEL_STEPS, Reached};
 use futures::try_join;
 
 use crate::http::nav::Nav;
@@ -196,7 +196,7 @@ fn bars(reached: &[Reached]) -> Vec<StepBar> {
 
 /// The actions to choose from at each step, the chosen one also where it does not occur.
 fn pickers(actions: &[String], steps: &[String]) -> Vec<Vec<(String, bool)>> {
-    let chosen = steps.iter().map(Some).chain([None]).take(MOST_STEPS);
+    let chosen = steps.iter().map(Some).chain([None]).take(MAX_FUNNEL_STEPS);
     let picker = |chosen: Option<&String>| {
         let unlisted = chosen.filter(|chosen| !actions.contains(chosen));
         let all = actions.iter().chain(unlisted);

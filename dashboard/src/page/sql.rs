@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use catalog::{Asker, Rows};
+use catalog::{Caller, Rows};
 use serde::Deserialize;
 
 use crate::http::format::Format;
@@ -77,7 +77,7 @@ pub(crate) async fn ask(
             "write one SELECT, such as FROM clicks LIMIT 5",
         ));
     }
-    let asker = Asker {
+    let asker = Caller {
         way: way.to_owned(),
         peer: request.peer_addr().map(|peer| peer.ip()),
     };

@@ -135,7 +135,7 @@ impl Served {
             query_timeout: Duration::from_secs(2),
             query_rows: 1_000,
             publish_every: Duration::from_secs(60),
-            httpfs: "".into(),
+            extensions: "".into(),
             externals: Vec::new(),
             datasets: Vec::from_iter(filled.then_some(dataset)),
         };

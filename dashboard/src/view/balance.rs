@@ -32,7 +32,7 @@ pub(crate) struct Line {
 
 impl Line {
     const fn explained(&self) -> u64 {
-        self.account.accepted() + self.pending
+        self.account.acknowledged() + self.pending
     }
 
     const fn adds_up(&self) -> bool {

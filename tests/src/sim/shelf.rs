@@ -71,7 +71,7 @@ impl Shelf {
             return false;
         };
         let mut registered = self.registered.lock();
-        if found.afresh {
+        if found.rebuild {
             registered.clear();
         }
         self.dice.note(&("registered", found.objects.len()));
