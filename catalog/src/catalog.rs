@@ -10,7 +10,7 @@ use sink::{Lake, Location, Ranges, ReplayName, S3, Timestamp};
 
 use crate::config::{Config, External};
 use crate::dataset::{self, DatasetRun, DatasetState};
-use crate::db::access::Access;
+use crate::db::access::LakeAccess;
 use crate::db::database::memory_bytes;
 use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
 use crate::error::Error;
@@ -69,8 +69,11 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// The handle's parts. The methods of this page return the errors of the database and of the lake,
-/// as the database met it, and name only others.
+/// The handle's parts.
+///
+/// # Errors
+/// Every method of this page can return the database's errors, and the lake's as the database met
+/// it. Methods with other errors have a section for them.
 impl Catalog {
     /// The settings that this catalog was opened with.
     #[must_use]
@@ -120,9 +123,6 @@ impl Catalog {
     }
 
     /// How many objects are in the backlog: registered, and not folded into the rollups yet.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn backlog(&self) -> Result<u64, Error> {
         self.read(|session| backlog::len(&session.connection)).await
     }
@@ -138,9 +138,6 @@ impl Catalog {
 
     /// The crawler's newest `n` runs, newest first. Of runs that registered nothing only those
     /// among the newest thousand are kept.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn crawls(&self, n: usize) -> Result<Vec<Run>, Error> {
         self.read(move |session| runs::newest_runs(session, n))
             .await
@@ -157,7 +154,7 @@ impl Catalog {
         let inner = &self.inner;
         let publication = self.work(Publication::read).await?;
         let lake = inner.lake.location().clone();
-        let access = Access::new(&inner.config, &lake, &inner.s3)?;
+        let access = LakeAccess::new(&inner.config, &lake, &inner.s3)?;
         let base = base.map(|base| Location::Folder(base.trim_end_matches('/').into()));
         let base = base.unwrap_or_else(|| lake.clone());
         let _turn = inner.publishing.lock().await;
@@ -200,9 +197,6 @@ impl Catalog {
 /// Panels: what the dashboard asks.
 impl Catalog {
     /// The totals of a range.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
     pub async fn totals(&self, filter: &Filter) -> Result<Totals, Error> {
         let filter = filter.clone();
         self.panel(move |session, lake| totals::totals(session, lake, &filter))
@@ -210,9 +204,6 @@ impl Catalog {
     }
 
     /// A metric by step, in the axis' order.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
     pub async fn series(
         &self,
         filter: &Filter,
@@ -225,9 +216,6 @@ impl Catalog {
     }
 
     /// Rows by step and action, in the axis' order.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
     pub async fn actions_by(&self, filter: &Filter, step: Step) -> Result<Vec<Bucket>, Error> {
         let filter = filter.clone();
         self.panel(move |session, lake| series::actions_by(session, lake, &filter, step))
@@ -235,26 +223,17 @@ impl Catalog {
     }
 
     /// The actions that occur, most frequent first, at most 250.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn actions(&self) -> Result<Vec<String>, Error> {
         self.read(series::actions).await
     }
 
     /// The least and the greatest `occurred_at` of all rows. `None` if there are no rows.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn span(&self) -> Result<Option<(Timestamp, Timestamp)>, Error> {
         self.read(series::span).await
     }
 
     /// The `n` values of a dimension with the most clicks, or the most of another metric that a
     /// rollup has; visitors and orders rank by clicks.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
     pub async fn breakdown(
         &self,
         filter: &Filter,
@@ -269,9 +248,6 @@ impl Catalog {
 
     /// The `n` products with the most views among those that were viewed and never bought,
     /// whatever action is filtered by.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
     pub async fn unbought(&self, filter: &Filter, n: usize) -> Result<Breakdown, Error> {
         let filter = filter.clone();
         self.panel(move |session, lake| breakdown::unbought(session, lake, &filter, n))
@@ -298,9 +274,6 @@ impl Catalog {
     }
 
     /// Distinct visitors whose clicks occurred within the last `time`, including those of the tail.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
     pub async fn visitors_now(&self, time: Duration) -> Result<u64, Error> {
         let (tail, now) = (self.inner.tail.snapshot(), self.inner.clock.now());
         // A browser's clock may be ahead, by less than what makes a dead letter.
@@ -323,26 +296,17 @@ impl Catalog {
     /// the replay. Rows and dead letters are counted. If a promotion cuts an object in two whose
     /// range holds duplicates beside offsets of other kinds that leave no trace, the first part
     /// gets the duplicates.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn accounting(&self) -> Result<Accounting, Error> {
         self.read(accounting::accounting).await
     }
 
     /// How far each partition of the live lake is registered.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn freshness(&self) -> Result<Vec<Freshness>, Error> {
         self.read(accounting::freshness).await
     }
 
     /// What each partition committed since its newest object that is older than `time`; since its
     /// first one, if all are younger.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn rates(&self, time: Duration) -> Result<Vec<Rate>, Error> {
         let before = self.inner.clock.now().minus(time);
         self.read(move |session| rates::rates(session, before))
@@ -351,9 +315,6 @@ impl Catalog {
 
     /// The dead letters of the newest objects that have some, by reason, most frequent first, with
     /// `samples` of each. The flag is true if older objects have dead letters that are not counted.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
     pub async fn letters(&self, samples: usize) -> Result<(Vec<Letters>, bool), Error> {
         self.panel(move |session, lake| letters::letters(session, lake, samples))
             .await
@@ -375,17 +336,11 @@ impl Catalog {
 /// What the catalog lists, for the audit and for an import.
 impl Catalog {
     /// The live lake's registered objects, by partition and first offset.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn objects(&self) -> Result<Vec<Object>, Error> {
         self.objects_of(None).await
     }
 
     /// The registered objects of a replay, or of the live lake if it is `None`.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn objects_of(&self, replay: Option<&ReplayName>) -> Result<Vec<Object>, Error> {
         let replay = replay.cloned();
         self.work(move |session| listing::objects(session, replay.as_ref()))
@@ -393,9 +348,6 @@ impl Catalog {
     }
 
     /// The live lake's `n` objects that were appended last, newest first.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn newest(&self, n: usize) -> Result<Vec<Object>, Error> {
         self.read(move |session| listing::newest_objects(session, n))
             .await
@@ -413,9 +365,6 @@ impl Catalog {
     }
 
     /// For each id, whether it is that of a row or of a dead letter.
-    ///
-    /// # Errors
-    /// The database's, and the lake's as the database met it.
     pub async fn present(&self, ids: &[[u8; 16]]) -> Result<Vec<bool>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -440,18 +389,12 @@ impl Catalog {
     }
 
     /// The newest `n` runs over external tables, newest first.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn adoptions(&self, n: usize) -> Result<Vec<Adoption>, Error> {
         self.read(move |session| adoption::adoptions(session, n))
             .await
     }
 
     /// The first `n` files that external tables do not show, by table and path.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn quarantined(&self, n: usize) -> Result<Vec<Quarantined>, Error> {
         self.read(move |session| adoption::quarantined(session, n))
             .await
@@ -481,9 +424,6 @@ impl Catalog {
     }
 
     /// The data sets with their newest runs, in the order of the configuration.
-    ///
-    /// # Errors
-    /// The database's.
     pub async fn datasets(&self) -> Result<Vec<DatasetState>, Error> {
         let config = Arc::clone(&self.inner.config);
         self.read(move |session| dataset::states(session, &config.datasets))

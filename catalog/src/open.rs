@@ -8,7 +8,7 @@ use sink::{Lake, S3};
 
 use crate::catalog::{Catalog, Inner};
 use crate::config::{Config, External};
-use crate::db::access::Access;
+use crate::db::access::LakeAccess;
 use crate::db::engine::Engine;
 use crate::error::Error;
 use crate::external::source;
@@ -36,7 +36,7 @@ impl Catalog {
         check(&config)?;
         let config = Arc::new(config);
         let location = lake.location().clone();
-        let access = Access::new(&config, &location, s3)?;
+        let access = LakeAccess::new(&config, &location, s3)?;
         let (place, published) = (location.to_string(), location.absolute(PUBLISHED));
         let opened = Arc::clone(&config);
         let opening = move || {

@@ -25,14 +25,14 @@ pub(crate) const POSTGRES: &str = "postgres_scanner";
 const NO_FILE_CACHE: &str = "SET enable_external_file_cache = false;";
 
 /// SQL that makes the lake readable and everything else unreachable.
-pub(crate) struct Access {
+pub(crate) struct LakeAccess {
     /// Loads the extensions and makes the secrets.
     pub(crate) open: String,
     /// Forbids everything that is not on the lists, for good.
     pub(crate) restrict: String,
 }
 
-impl Access {
+impl LakeAccess {
     /// The settings for a lake and the external tables.
     ///
     /// # Errors

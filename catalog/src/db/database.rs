@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use duckdb::Connection;
 
-use crate::db::access::Access;
+use crate::db::access::LakeAccess;
 use crate::db::table_function;
 use crate::error::Error;
 use crate::sql::Ident;
@@ -23,7 +23,7 @@ pub(crate) fn limits(memory: ByteSize, threads: u32) -> Result<duckdb::Config, d
 }
 
 /// Makes the lake readable, then restricts the database and locks its settings.
-pub(crate) fn ready(connection: Connection, access: &Access) -> Result<Connection, Error> {
+pub(crate) fn ready(connection: Connection, access: &LakeAccess) -> Result<Connection, Error> {
     connection.execute_batch(&access.open)?;
     table_function::register(&connection)?;
     connection.execute_batch("SET GLOBAL TimeZone = 'UTC'")?;

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// What became of the committed offsets of a partition, or of all partitions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Account {
+pub struct OffsetAccount {
     /// Offsets that are rows.
     pub rows: u64,
     /// Offsets that are dead letters.
@@ -25,7 +25,7 @@ pub struct Account {
     pub gap: u64,
 }
 
-impl Account {
+impl OffsetAccount {
     /// The offsets that hold a record, each of which the edge acknowledged.
     #[must_use]
     pub const fn acknowledged(&self) -> u64 {
@@ -47,9 +47,9 @@ impl Account {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Accounting {
     /// One account for each partition, in the partitions' order.
-    pub partitions: Vec<(Partition, Account)>,
+    pub partitions: Vec<(Partition, OffsetAccount)>,
     /// Their sum.
-    pub total: Account,
+    pub total: OffsetAccount,
 }
 
 /// How far a partition of the live lake is registered.
@@ -87,7 +87,7 @@ pub(crate) fn accounting(session: &Session) -> Result<Accounting, Error> {
          WHERE replay = '' ORDER BY partition",
     )?;
     let partitions = statement.query_map([], |row| {
-        let account = Account {
+        let account = OffsetAccount {
             rows: row.get(1)?,
             dead_letters: row.get(2)?,
             duplicates: row.get(3)?,
@@ -99,7 +99,7 @@ pub(crate) fn accounting(session: &Session) -> Result<Accounting, Error> {
         Ok((Partition(row.get(0)?), account))
     })?;
     let partitions: Vec<_> = partitions.collect::<Result<_, _>>()?;
-    let mut total = Account::default();
+    let mut total = OffsetAccount::default();
     for (_, account) in &partitions {
         total.add(account);
     }

@@ -16,9 +16,9 @@ const SAMPLE_OFFSETS: usize = 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diff {
     /// The rows.
-    pub clicks: Compared,
+    pub clicks: TableDiff,
     /// The dead letters.
-    pub dead_letters: Compared,
+    pub dead_letters: TableDiff,
     /// The first differing offsets of both tables.
     pub sample: Vec<Difference>,
 }
@@ -33,7 +33,7 @@ impl Diff {
 
 /// One table of both sides, by partition and offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compared {
+pub struct TableDiff {
     /// Rows of the live objects.
     pub live: u64,
     /// Rows of the replay.
@@ -46,7 +46,7 @@ pub struct Compared {
     pub differing: u64,
 }
 
-impl Compared {
+impl TableDiff {
     const fn differences(&self) -> u64 {
         self.only_live + self.only_replay + self.differing
     }
@@ -163,7 +163,7 @@ impl Sides {
         )
     }
 
-    fn compare(&self, session: &Session) -> Result<Compared, Error> {
+    fn compare(&self, session: &Session) -> Result<TableDiff, Error> {
         let sql = format!(
             "SELECT count(live.hash)::UBIGINT, count(replay.hash)::UBIGINT,
                 (count(*) FILTER (replay.hash IS NULL))::UBIGINT,
@@ -172,7 +172,7 @@ impl Sides {
             self.joined()
         );
         Ok(session.connection.query_row(&sql, [], |row| {
-            Ok(Compared {
+            Ok(TableDiff {
                 live: row.get(0)?,
                 replay: row.get(1)?,
                 only_live: row.get(2)?,

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::{Config, Dataset};
-use crate::db::access::Access;
+use crate::db::access::LakeAccess;
 use crate::db::copy;
 use crate::db::database::{limits, memory_bytes, ready};
 use crate::db::engine::{Engine, Mode, Session};
@@ -25,7 +25,7 @@ use crate::tail::snapshot::TailSnapshot;
 ///
 /// # Errors
 /// [`Error::Unavailable`].
-pub(crate) fn open(config: &Config, access: &Access) -> Result<Connection, Error> {
+pub(crate) fn open(config: &Config, access: &LakeAccess) -> Result<Connection, Error> {
     let mut spill = OsString::from(&config.path);
     spill.push(".query.tmp");
     let limits = limits(config.query_memory, config.threads)?

@@ -71,7 +71,7 @@ fn shown_parts(connection: &Connection) -> Result<Vec<ShownPart>, Error> {
            ORDER BY o.replay, partition, o."first", p."first""#,
     )?;
     let mut rows = statement.query([])?;
-    // The rest of a live object, after the promoted_ranges that were met.
+    // The rest of a live object, after the promoted ranges that were met.
     let mut rest: Option<ShownPart> = None;
     while let Some(row) = rows.next()? {
         let path: String = row.get(0)?;

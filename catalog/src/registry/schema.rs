@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use duckdb::Connection;
 
 use crate::config::Config;
-use crate::db::access::Access;
+use crate::db::access::LakeAccess;
 use crate::db::database::{digest, limits, ready};
 use crate::error::{Error, Trouble, sentence};
 use crate::names::CATALOG_TABLES;
@@ -97,7 +97,7 @@ const LAYER_COLUMNS: [(Layers, &str); 2] = [
 /// moved aside, and an empty one takes its place.
 pub(crate) fn open(
     config: &Config,
-    access: &Access,
+    access: &LakeAccess,
     lake: &str,
     published: &str,
 ) -> Result<Connection, Error> {

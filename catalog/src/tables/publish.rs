@@ -7,7 +7,7 @@ use duckdb::{Connection, params};
 use sink::Location;
 
 use crate::config::Config;
-use crate::db::access::Access;
+use crate::db::access::LakeAccess;
 use crate::db::engine::Session;
 use crate::error::Error;
 use crate::tables::view::View;
@@ -44,7 +44,7 @@ impl Publication {
     pub(crate) fn write(
         &self,
         config: &Config,
-        access: &Access,
+        access: &LakeAccess,
         lake: &Location,
         base: &Location,
     ) -> Result<Bytes, Error> {
@@ -68,7 +68,7 @@ impl Publication {
     fn write_file(
         &self,
         path: &Path,
-        access: &Access,
+        access: &LakeAccess,
         lake: &Location,
         base: &Location,
     ) -> Result<(), Error> {

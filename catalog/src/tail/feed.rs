@@ -11,7 +11,7 @@ use sink::Timestamp;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
-/// How many clicks a batch has at most: nobody reads more.
+/// How many clicks a batch has at most: more could not be read.
 const MAX_BATCH_CLICKS: usize = 50;
 /// The least time between two batches. Clicks of that time are pushed together, so that a hundred
 /// watchers of ten thousand clicks a second cost little.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use sink::{Offset, Partition, PendingRows};
 use tokio::sync::broadcast;
 
-use crate::tail::partition::{Chunk, PartitionTail};
+use crate::tail::partition::{PartitionTail, TailChunk};
 use crate::tail::snapshot::TailSnapshot;
 
 /// How many batches of rows wait for a slow watcher. Then it misses the oldest.
@@ -119,7 +119,7 @@ impl State {
         self.begin(partition, rows.first);
         let tail = self.partitions.get_mut(&partition).expect("it was begun");
         tail.end = rows.end;
-        tail.push(Chunk::new(rows));
+        tail.push(TailChunk::new(rows));
         self.trim(partition);
         while self.bytes() > self.max_bytes {
             let oldest = |tail: &&mut PartitionTail| {

@@ -16,7 +16,7 @@ const CHUNK_OVERHEAD_BYTES: usize = 8 << 10;
 #[derive(Debug, Clone)]
 pub(crate) struct PartitionTail {
     pub(crate) end: Offset,
-    pub(crate) chunks: VecDeque<Chunk>,
+    pub(crate) chunks: VecDeque<TailChunk>,
     /// The memory that the chunks take.
     pub(crate) bytes: usize,
     /// When the last record was appended that was dropped before it was registered. `None` if none
@@ -26,7 +26,7 @@ pub(crate) struct PartitionTail {
 
 /// The rows of a range; there may be none.
 #[derive(Debug, Clone)]
-pub(crate) struct Chunk {
+pub(crate) struct TailChunk {
     pub(crate) first: Offset,
     pub(crate) end: Offset,
     /// When its first row was appended; its last record, if it has no rows.
@@ -61,7 +61,7 @@ impl PartitionTail {
 
     /// Adds a chunk and joins those that have grown enough. So there are few chunks, and a row is
     /// copied only a few times.
-    pub(crate) fn push(&mut self, mut chunk: Chunk) {
+    pub(crate) fn push(&mut self, mut chunk: TailChunk) {
         self.bytes += chunk.bytes;
         while let Some(before) = self.chunks.back()
             && before.bytes <= 2 * chunk.bytes
@@ -89,7 +89,7 @@ impl PartitionTail {
     }
 }
 
-impl Chunk {
+impl TailChunk {
     pub(crate) fn new(range: PendingRows) -> Self {
         let PendingRows {
             first,

@@ -144,7 +144,7 @@ async fn what_does_not_chain_is_held_until_it_does() {
         .commit_at("2026-11-22T21:00:00Z", 0, 0, &[VIEW], 0)
         .await;
     catalog.crawl(false).await.unwrap();
-    // The clock stepped back: the object between stands three hours before the others.
+    // The clock stepped back: the object in the middle is three hours before the others.
     shore
         .commit_at("2026-11-22T23:30:00Z", 0, 2, &[VIEW], 0)
         .await;

@@ -69,7 +69,7 @@ async fn a_step_counts_after_the_one_before_and_within_the_window() {
             // No step is skipped.
             ("eve", "view", "10:00:00"),
             ("eve", "buy", "10:01:00"),
-            // Nobody's.
+            // Without a visitor.
             ("", "view", "10:00:00"),
             ("", "details", "10:01:00"),
         ],

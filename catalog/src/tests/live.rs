@@ -35,7 +35,7 @@ async fn what_the_tail_has_is_shown_behind_what_is_registered_and_nothing_twice(
     let shore = Shore::new().await;
     let catalog = shore.catalog().await;
     let tail = catalog.tail();
-    assert_eq!(tail.wanted(), None, "nobody knows yet where the lake ends");
+    assert_eq!(tail.wanted(), None, "the end of the lake is not known yet");
     catalog.crawl(false).await.unwrap();
     assert_eq!(tail.wanted(), Some([].into()), "each begins at its origin");
     check(&catalog, COUNT, &["0 0"]).await;
@@ -171,7 +171,7 @@ async fn a_full_tail_keeps_the_newest_says_from_when_it_is_complete_and_heals() 
     assert_eq!(
         tail.wanted(),
         Some([].into()),
-        "whoever feeds it anew begins where nothing is missing"
+        "a new feeder begins where nothing is missing"
     );
     shore.commit(0, 0, &vec![VIEW; 4_000]).await;
     catalog.crawl(false).await.unwrap();
@@ -284,7 +284,7 @@ async fn a_watcher_is_told_of_what_comes_and_visitors_are_counted_once() {
     tail.take(stretch(0, 2, &many));
     let arrived = arrivals.next().await.unwrap();
     assert_eq!((arrived.clicks.len(), arrived.more), (50, 10));
-    // What comes right after is told together, the newest last.
+    // Clicks that come right after it are one batch, the newest last.
     let named = |product| Click {
         product,
         ..click("bob", 2)

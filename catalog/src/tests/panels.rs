@@ -1,7 +1,7 @@
 //! Panels: exact numbers for ranges that begin and end within an hour.
 
 use super::{Click, Shore, VIEW, id, moment};
-use crate::{Account, Catalog, Dimension, Filter, Metric, Step};
+use crate::{Catalog, Dimension, Filter, Metric, OffsetAccount, Step};
 
 const BUY: Click = Click {
     action: "buy",
@@ -279,10 +279,10 @@ async fn invariant_4_the_accounting_adds_up() {
     let accounting = catalog.accounting().await.unwrap();
     assert_eq!(
         accounting.total,
-        Account {
+        OffsetAccount {
             rows: 7,
             dead_letters: 1,
-            ..Account::default()
+            ..OffsetAccount::default()
         }
     );
     assert_eq!(

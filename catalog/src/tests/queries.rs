@@ -168,7 +168,7 @@ async fn input_35_limits_hold_and_the_next_query_is_served() {
     assert_eq!((rows.len(), rows.truncated), (10, true));
     let rows = catalog.query("FROM range(10)").await.unwrap();
     assert_eq!((rows.len(), rows.truncated), (10, false));
-    // Whoever goes away takes the query along.
+    // A caller that goes away ends its query.
     let abandoned = tokio::time::timeout(Duration::from_millis(50), catalog.query(endless)).await;
     assert!(abandoned.is_err());
     assert_eq!(lines(&catalog.query("SELECT 1").await.unwrap()), ["1"]);

@@ -8,7 +8,7 @@ use sink::{Lake, Offset, Partition, Ranges, ReplayName};
 
 use super::crawls::digests;
 use super::{ARRIVAL, Click, Shore, VIEW, lines, moment};
-use crate::{Catalog, Compared, Filter};
+use crate::{Catalog, Filter, TableDiff};
 
 const BUY: Click = Click {
     action: "buy",
@@ -138,7 +138,7 @@ async fn a_replay_stands_beside_the_live_rows_and_is_compared_with_them() {
     replay(&shore, "other", &other, &[VIEW, dear, VIEW, VIEW], 2).await;
     catalog.crawl(false).await.unwrap();
     let diff = catalog.diff(&name("other"), &other).await.unwrap();
-    let clicks = Compared {
+    let clicks = TableDiff {
         live: 4,
         replay: 4,
         only_live: 1,

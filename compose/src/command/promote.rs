@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use catalog::{Compared, Diff};
+use catalog::{Diff, TableDiff};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use sink::audit::{self, Audit, Finding, Survey};
@@ -182,7 +182,7 @@ pub(crate) async fn diff(
 }
 
 fn table(diff: &Diff) -> String {
-    let row = |name: &str, one: &Compared| {
+    let row = |name: &str, one: &TableDiff| {
         let numbers = [
             one.live,
             one.replay,

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::{Account, Accounting, Freshness};
+use catalog::{Accounting, Freshness, OffsetAccount};
 use serde_json::{Value, json};
 
 use crate::command::Span;
@@ -18,7 +18,7 @@ use crate::view::table::{Cell, Sheet};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Line {
     /// What the footers say.
-    account: Account,
+    account: OffsetAccount,
     /// Records from the lake's begin to the topic's end, less offsets without a record and
     /// those that an operator gave up.
     accepted: u64,
@@ -57,7 +57,7 @@ impl Balance {
         freshness: &[Freshness],
         topic: Result<&[Span], String>,
     ) -> Self {
-        let accounts: BTreeMap<u32, Account> = accounting
+        let accounts: BTreeMap<u32, OffsetAccount> = accounting
             .partitions
             .iter()
             .map(|&(partition, account)| (partition.0, account))
@@ -248,10 +248,10 @@ mod tests {
 
     use super::*;
 
-    fn books(accounts: &[(u32, Account)]) -> Accounting {
+    fn books(accounts: &[(u32, OffsetAccount)]) -> Accounting {
         let total = accounts
             .iter()
-            .fold(Account::default(), |sum, (_, one)| Account {
+            .fold(OffsetAccount::default(), |sum, (_, one)| OffsetAccount {
                 rows: sum.rows + one.rows,
                 dead_letters: sum.dead_letters + one.dead_letters,
                 duplicates: sum.duplicates + one.duplicates,
@@ -278,34 +278,36 @@ mod tests {
         }
     }
 
-    fn account(rows: u64, dead_letters: u64, absent: u64) -> Account {
-        Account {
+    fn account(rows: u64, dead_letters: u64, absent: u64) -> OffsetAccount {
+        OffsetAccount {
             rows,
             dead_letters,
             absent,
-            ..Account::default()
+            ..OffsetAccount::default()
         }
     }
 
     #[test]
     fn invariant_4_what_was_accepted_is_explained() {
-        let check =
-            |end: u64, account: Account, topic: Option<(u64, u64)>, expect: Result<&str, &str>| {
-                let span = topic.map(|(low, high)| Span {
-                    partition: 0,
-                    low,
-                    high,
-                });
-                let topic = span
-                    .as_ref()
-                    .map(std::slice::from_ref)
-                    .ok_or_else(|| "no answer".to_owned());
-                let balance = Balance::strike(&books(&[(0, account)]), &[fresh(0, 10, end)], topic);
-                let sentence = balance.sentence();
-                assert_eq!(balance.adds_up(), expect.is_ok(), "{sentence}");
-                let words = expect.unwrap_or_else(|words| words);
-                assert!(sentence.contains(words), "{sentence}");
-            };
+        let check = |end: u64,
+                     account: OffsetAccount,
+                     topic: Option<(u64, u64)>,
+                     expect: Result<&str, &str>| {
+            let span = topic.map(|(low, high)| Span {
+                partition: 0,
+                low,
+                high,
+            });
+            let topic = span
+                .as_ref()
+                .map(std::slice::from_ref)
+                .ok_or_else(|| "no answer".to_owned());
+            let balance = Balance::strike(&books(&[(0, account)]), &[fresh(0, 10, end)], topic);
+            let sentence = balance.sentence();
+            assert_eq!(balance.adds_up(), expect.is_ok(), "{sentence}");
+            let words = expect.unwrap_or_else(|words| words);
+            assert!(sentence.contains(words), "{sentence}");
+        };
         check(
             30,
             account(15, 5, 0),
@@ -320,7 +322,7 @@ mod tests {
         );
         check(30, account(10, 5, 5), Some((0, 30)), Ok("15 accepted"));
         check(30, account(15, 5, 0), None, Ok("0 pending"));
-        let gap = Account {
+        let gap = OffsetAccount {
             gap: 5,
             ..account(10, 5, 0)
         };

@@ -4,7 +4,7 @@ use super::lexer::code;
 use super::{Source, none, not_yet, sources};
 
 /// Places below the catalog's page of verbs that name it still.
-const UPWARDS: &[&str] = &["catalog/"];
+const UPWARDS: &[&str] = &[];
 
 /// The files `noun.rs` beside a folder `noun/` that holds modules.
 fn beside(sources: &[Source]) -> Vec<String> {
