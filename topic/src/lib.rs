@@ -37,4 +37,4 @@ pub use log::{
     Watermarks, Writer,
 };
 pub use open::open;
-pub use record::{Draft, Offset, Partition, Record, Timestamp};
+pub use record::{Draft, Offset, Partition, Record, Timestamp, Unit};

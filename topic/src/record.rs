@@ -46,6 +46,29 @@ impl fmt::Display for Offset {
     }
 }
 
+/// A fixed unit of time, counted from 1970 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// 60 seconds.
+    Minute,
+    /// 60 minutes.
+    Hour,
+    /// 24 hours.
+    Day,
+}
+
+impl Unit {
+    /// Its length in microseconds.
+    #[must_use]
+    pub const fn micros(self) -> i64 {
+        match self {
+            Self::Minute => 60_000_000,
+            Self::Hour => 3_600_000_000,
+            Self::Day => 86_400_000_000,
+        }
+    }
+}
+
 /// A moment, in microseconds of UTC since 1970.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -81,7 +104,25 @@ impl Timestamp {
     /// Whole hours since the epoch, rounded down: what partition paths are made of.
     #[must_use]
     pub const fn hour(self) -> i64 {
-        self.0.div_euclid(3_600_000_000)
+        self.count(Unit::Hour)
+    }
+
+    /// Whole units since the epoch, rounded down.
+    #[must_use]
+    pub const fn count(self, unit: Unit) -> i64 {
+        self.0.div_euclid(unit.micros())
+    }
+
+    /// So many units after the epoch.
+    #[must_use]
+    pub const fn of_count(count: i64, unit: Unit) -> Self {
+        Self(count.saturating_mul(unit.micros()))
+    }
+
+    /// The moment at which this one's unit began.
+    #[must_use]
+    pub const fn floor(self, unit: Unit) -> Self {
+        Self::of_count(self.count(unit), unit)
     }
 
     /// This moment moved back by `duration`.
@@ -167,6 +208,14 @@ mod tests {
         assert_eq!(Timestamp::from_micros(-1).hour(), -1);
         assert_eq!(Timestamp::from_micros(3_599_999_999).hour(), 0);
         assert_eq!(Timestamp::from_micros(3_600_000_000).hour(), 1);
+        let check = |micros: i64, unit: Unit, expect: i64| {
+            let floor = Timestamp::from_micros(micros).floor(unit);
+            assert_eq!(floor.micros(), expect, "{micros} {unit:?}");
+        };
+        check(-1, Unit::Minute, -60_000_000);
+        check(119_999_999, Unit::Minute, 60_000_000);
+        check(86_400_000_000, Unit::Day, 86_400_000_000);
+        check(i64::MIN, Unit::Day, i64::MIN);
     }
 
     #[test]

@@ -45,6 +45,29 @@ impl Link {
     }
 }
 
+/// How far a partition was added up.
+struct Walk<'a> {
+    ledger: &'a Ledger,
+    partition: Partition,
+    marks: Watermarks,
+    /// Where the next object should begin.
+    at: Offset,
+    /// The path of the object that reaches furthest; `None` before the first.
+    before: Option<&'a str>,
+    /// Offsets that gaps accepted, and offsets without a record.
+    accepted: u64,
+    absent: u64,
+}
+
+impl Walk<'_> {
+    /// Goes to the end of the gaps that begin here.
+    fn pass_gaps(&mut self) {
+        let past = self.ledger.past_gaps(self.partition, self.at);
+        self.accepted += self.at.distance(past);
+        self.at = past;
+    }
+}
+
 impl Audit {
     /// Adds a partition up. `chain` is in the order of its firsts.
     pub(super) fn partition(
@@ -54,90 +77,98 @@ impl Audit {
         marks: Watermarks,
         chain: &[Link],
     ) {
-        let mut at = ledger.first(partition);
-        let (origin, mut accepted, mut absent) = (at, 0, 0);
-        let mut before: Option<&str> = None;
+        let origin = ledger.first(partition);
+        let mut walk = Walk {
+            ledger,
+            partition,
+            marks,
+            at: origin,
+            before: None,
+            accepted: 0,
+            absent: 0,
+        };
         // A row of the catalog that names nothing is no loss where the lake chains without it.
         let real: Vec<&Link> = chain.iter().filter(|link| !link.stand_in).collect();
         let idle = |link: &Link| link.stand_in && real.iter().any(|other| link.meets(other));
         for link in chain.iter().filter(|link| !idle(link)) {
-            let past = ledger.past_gaps(partition, at);
-            accepted += at.distance(past);
-            at = past;
-            if link.first > at {
-                self.lost += at.distance(link.first);
-                self.findings.push(
-                    Finding::new(
-                        format!(
-                            "they are in no object, and {} begins behind them",
-                            link.path
-                        ),
-                        restore(partition, at, Some(link.first), Some(&marks)),
-                    )
-                    .range(partition, at, link.first),
-                );
+            walk.pass_gaps();
+            self.compare_begin(&walk, link);
+            self.count(link);
+            walk.absent += link.counts.absent;
+            if link.end >= walk.at {
+                walk.before = Some(&link.path);
             }
-            if link.first < at {
-                let twice = at.min(link.end);
-                self.doubled += link.first.distance(twice);
-                self.findings.push(
-                    Finding::new(
-                        format!(
-                            "they are in {} too",
-                            before.unwrap_or("nothing of this lake")
-                        ),
-                        "delete the one that the catalog does not list (`clickweir audit` names \
-                         it); readers bind the catalog's list",
-                    )
-                    .object(&link.path)
-                    .range(partition, link.first, twice),
-                );
-            }
-            let counts = link.counts;
-            if link.sound {
-                self.rows += counts.rows;
-                self.dead_letters += counts.dead_letters;
-                self.duplicates += counts.duplicates;
-                self.dropped += counts.dropped;
-            } else {
-                self.lost += link.first.distance(link.end).saturating_sub(counts.absent);
-            }
-            absent += counts.absent;
-            if link.end >= at {
-                before = Some(&link.path);
-            }
-            at = at.max(link.end);
+            walk.at = walk.at.max(link.end);
         }
-        let past = ledger.past_gaps(partition, at);
-        accepted += at.distance(past);
-        at = past;
-        if at > marks.high {
+        walk.pass_gaps();
+        self.compare_end(&mut walk);
+        self.absent += walk.absent;
+        self.pending += walk.at.distance(marks.high);
+        self.acknowledged += origin
+            .distance(marks.high.max(walk.at))
+            .saturating_sub(walk.accepted + walk.absent);
+    }
+
+    /// An object should begin where the one before it ended.
+    fn compare_begin(&mut self, walk: &Walk<'_>, link: &Link) {
+        let (partition, at) = (walk.partition, walk.at);
+        if link.first > at {
+            self.lost += at.distance(link.first);
             let what = format!(
-                "the lake ends at {at}, the topic at {}: another topic",
-                marks.high
+                "they are in no object, and {} begins behind them",
+                link.path
             );
+            let mend = restore(partition, at, Some(link.first), Some(&walk.marks));
+            let finding = Finding::new(what, mend).range(partition, at, link.first);
+            self.findings.push(finding);
+        }
+        if link.first < at {
+            let twice = at.min(link.end);
+            self.doubled += link.first.distance(twice);
+            let other = walk.before.unwrap_or("nothing of this lake");
+            let finding = Finding::new(
+                format!("they are in {other} too"),
+                "delete the one that the catalog does not list (`clickweir audit` names it); \
+                 readers bind the catalog's list",
+            );
+            let finding = finding.object(&link.path);
+            self.findings
+                .push(finding.range(partition, link.first, twice));
+        }
+    }
+
+    /// Adds what an object holds.
+    const fn count(&mut self, link: &Link) {
+        let counts = link.counts;
+        if link.sound {
+            self.rows += counts.rows;
+            self.dead_letters += counts.dead_letters;
+            self.duplicates += counts.duplicates;
+            self.dropped += counts.dropped;
+        } else {
+            self.lost += link.first.distance(link.end).saturating_sub(counts.absent);
+        }
+    }
+
+    /// The lake should end within what the topic holds.
+    fn compare_end(&mut self, walk: &mut Walk<'_>) {
+        let (partition, at, marks) = (walk.partition, walk.at, walk.marks);
+        if at > marks.high {
+            let high = marks.high;
+            let what = format!("the lake ends at {at}, the topic at {high}: another topic");
             let mut finding = Finding::new(what, "give this topic a lake.url of its own");
-            finding.object = before.map(str::to_owned);
-            self.findings.push(finding.range(partition, marks.high, at));
+            finding.object = walk.before.map(str::to_owned);
+            self.findings.push(finding.range(partition, high, at));
         }
         if at < marks.low {
             self.lost += at.distance(marks.low);
-            self.findings.push(
-                Finding::new(
-                    "they left the topic before the lake had them",
-                    format!(
-                        "they are gone; `clickweir gap accept --partition {partition}` lets the \
-                         partition go on"
-                    ),
-                )
-                .range(partition, at, marks.low),
+            let mend = format!(
+                "they are gone; `clickweir gap accept --partition {partition}` lets the partition \
+                 go on"
             );
-            at = marks.low;
+            let finding = Finding::new("they left the topic before the lake had them", mend);
+            self.findings.push(finding.range(partition, at, marks.low));
+            walk.at = marks.low;
         }
-        self.absent += absent;
-        self.pending += at.distance(marks.high);
-        self.acknowledged += origin
-            .distance(marks.high.max(at))
-            .saturating_sub(accepted + absent);
     }
 }

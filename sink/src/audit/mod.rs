@@ -77,6 +77,9 @@ impl Survey {
     }
 }
 
+/// The objects of each partition, in the order of their firsts.
+type Chains = BTreeMap<Partition, Vec<Link>>;
+
 fn sorted(names: impl Iterator<Item = ObjectName>) -> Vec<ObjectName> {
     let mut names: Vec<ObjectName> = names.collect();
     names.sort_unstable_by_key(|name| (name.partition, name.first, name.hour));
@@ -93,75 +96,89 @@ fn sorted(names: impl Iterator<Item = ObjectName>) -> Vec<ObjectName> {
 pub async fn audit(
     lake: &Lake,
     survey: &Survey,
-    against: &Reference<'_>,
+    reference: &Reference<'_>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Audit, Error> {
     let mut audit = Audit::default();
-    for path in &survey.foreign {
-        let mend = "move it out of the lake: clickweir did not write it, and no query reads it";
-        audit
-            .findings
-            .push(Finding::new("no object has such a name", mend).object(path));
-    }
-    let listed: BTreeMap<ObjectName, &ListedObject> = against
-        .catalog
-        .iter()
-        .flat_map(|catalog| &catalog.objects)
-        .filter_map(|listed| Some((ObjectName::parse(&listed.path)?, listed)))
-        .collect();
+    audit.foreign(survey);
+    let listed = listed(reference);
     // What came after its offsets were given up counts for nothing.
+    let ledger = reference.ledger;
     let mut objects = survey.objects.clone();
-    objects.retain(|name, _| !against.ledger.gives_up(name.partition, name.first));
+    objects.retain(|name, _| !ledger.gives_up(name.partition, name.first));
     let names = sorted(objects.keys().chain(listed.keys()).copied());
     audit.objects = names.len() as u64;
     let reading = stream::iter(names.into_iter().map(|name| async move {
-        let found = lake.inspect(name, &against.ledger.topic).await?;
+        let found = lake.inspect(name, &ledger.topic).await?;
         Ok::<_, Error>((name, found))
     }));
     let mut reading = reading.buffered(READ_AHEAD_OBJECTS);
-    let mut ids = against.window.clone().map(Ids::new);
-    let mut chains: BTreeMap<Partition, Vec<Link>> = BTreeMap::new();
-    let mut reached = against.ledger.firsts.clone();
+    let mut ids = reference.window.clone().map(Ids::new);
+    let mut chains = Chains::new();
+    let mut reached = ledger.firsts.clone();
     let mut done = 0;
     while let Some((name, mut found)) = reading.try_next().await? {
         done += 1;
         progress(done, audit.objects);
         let at = reached.entry(name.partition).or_default();
-        *at = against.ledger.past_gaps(name.partition, *at);
+        *at = ledger.past_gaps(name.partition, *at);
         let footer = found.as_ref().and_then(|found| found.footer.as_ref());
-        if footer.is_some_and(|footer| !against.ledger.counts(footer, *at)) {
+        if footer.is_some_and(|footer| !ledger.counts(footer, *at)) {
             objects.remove(&name);
             continue;
         }
-        if let (Some(window), Some(found)) = (ids.take(), &mut found) {
-            ids = Some(audit.judge(name, found, window).await?);
+        if let Some(found) = &mut found
+            && let Some(known) = ids.take()
+        {
+            ids = Some(audit.judge(name, found, known).await?);
         }
-        let link = audit.object(name, found, listed.get(&name).copied(), against);
+        let link = audit.object(name, found, listed.get(&name).copied(), reference);
         *at = link.as_ref().map_or(*at, |link| link.end.max(*at));
         chains.entry(name.partition).or_default().extend(link);
     }
-    for (partition, marks) in against.watermarks {
-        let chain = chains.remove(partition).unwrap_or_default();
-        audit.partition(against.ledger, *partition, *marks, &chain);
-    }
-    for (partition, chain) in chains {
-        for link in chain {
-            audit.findings.push(
-                Finding::new(
-                    format!("the lake holds partition {partition}, the topic does not"),
-                    "give this topic a lake.url of its own",
-                )
-                .object(link.path),
-            );
-        }
-    }
-    if let Some(catalog) = against.catalog {
+    audit.partitions(reference, chains);
+    if let Some(catalog) = reference.catalog {
         audit.compare(catalog, &objects);
     }
     Ok(audit)
 }
 
+/// The objects that the catalog lists, by name.
+fn listed<'a>(reference: &Reference<'a>) -> BTreeMap<ObjectName, &'a ListedObject> {
+    let objects = reference
+        .catalog
+        .iter()
+        .flat_map(|catalog| &catalog.objects);
+    objects
+        .filter_map(|listed| Some((ObjectName::parse(&listed.path)?, listed)))
+        .collect()
+}
+
 impl Audit {
+    /// Files that are no objects by their names.
+    fn foreign(&mut self, survey: &Survey) {
+        for path in &survey.foreign {
+            let mend = "move it out of the lake: clickweir did not write it, and no query reads it";
+            let finding = Finding::new("no object has such a name", mend);
+            self.findings.push(finding.object(path));
+        }
+    }
+
+    /// Adds every partition up; one that the topic does not have is another topic's.
+    fn partitions(&mut self, reference: &Reference<'_>, mut chains: Chains) {
+        for (partition, marks) in reference.watermarks {
+            let chain = chains.remove(partition).unwrap_or_default();
+            self.partition(reference.ledger, *partition, *marks, &chain);
+        }
+        for (partition, chain) in chains {
+            for link in chain {
+                let what = format!("the lake holds partition {partition}, the topic does not");
+                let finding = Finding::new(what, "give this topic a lake.url of its own");
+                self.findings.push(finding.object(link.path));
+            }
+        }
+    }
+
     /// Compares an object's ids with those before them.
     async fn judge(
         &mut self,
@@ -195,9 +212,9 @@ impl Audit {
         name: ObjectName,
         found: Option<Inspected>,
         listed: Option<&ListedObject>,
-        against: &Reference<'_>,
+        reference: &Reference<'_>,
     ) -> Option<Link> {
-        let (path, marks) = (name.to_string(), against.watermarks.get(&name.partition));
+        let (path, marks) = (name.to_string(), reference.watermarks.get(&name.partition));
         let known = listed.and_then(|listed| listed.footer.as_ref().ok());
         let Inspected {
             footer, mut faults, ..

@@ -128,6 +128,36 @@ async fn fault_13_what_came_too_late_beside_a_gap_is_no_finding() {
     assert_eq!((found.duplicates, found.pending), (9, 3));
 }
 
+/// What followed an object that was not there was once not compared by its ids.
+#[tokio::test]
+async fn an_object_that_is_gone_does_not_end_the_comparison_of_ids() {
+    let (lake, ledger) = lake(&[(5, 9)], &[]).await;
+    let gone = batch(0, 5).encode(1);
+    let listed = ListedObject {
+        path: gone.name.to_string(),
+        bytes: 1,
+        footer: Ok(gone.footer),
+    };
+    let listing = Listing {
+        objects: vec![listed],
+        ends: BTreeMap::new(),
+    };
+    let (low, high) = (Offset(0), Offset(9));
+    let reference = Reference {
+        ledger: &ledger,
+        watermarks: &BTreeMap::from([(PARTITION, Watermarks { low, high })]),
+        catalog: Some(&listing),
+        window: Some(WindowRule {
+            configuration: "another".into(),
+            ..WindowRule::default()
+        }),
+    };
+    let survey = Survey::of(&lake).await.unwrap();
+    let found = audit(&lake, &survey, &reference, &|_, _| {}).await.unwrap();
+    assert_eq!(found.lost, 5, "{:?}", found.findings);
+    assert_eq!(found.other_windows, 1, "the second object was looked at");
+}
+
 #[test]
 fn ids_are_distinct_within_the_window_and_may_come_again_beyond_it() {
     let window = WindowRule {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
-use topic::Identity;
+use topic::{Backoff, Identity};
 
 use crate::object::batch::Encoded;
 use crate::{Error, Footer, Lake, ObjectName, SealedBatch};
@@ -47,14 +47,16 @@ impl Lake {
             .await
             .map_err(|error| Error::Unfit(format!("encoding a batch failed: {error}")))?;
         let mut silent_since = Instant::now();
+        let mut backoff = Backoff::new(COMMIT_BACKOFF.0, COMMIT_BACKOFF.1);
         let mut attempt = 0;
         loop {
             // A worker that slept too long must not create: what it holds may have been
             // committed, compacted and deleted meanwhile.
+            let silent = Duration::from_secs(silent_since.elapsed().as_secs());
             if silent_since.elapsed() > max_silence {
                 return Err(Error::Unavailable(format!(
                     "no answer for {}",
-                    humantime(silent_since.elapsed())
+                    humantime::format_duration(silent)
                 )));
             }
             match self.attempt(&encoded, ledger).await {
@@ -66,7 +68,7 @@ impl Lake {
                 }
                 Err(error) => return Err(error),
             }
-            sleep(backoff(&encoded.name, attempt)).await;
+            sleep(backoff.jittered(jitter(&encoded.name, attempt))).await;
             attempt += 1;
         }
     }
@@ -114,14 +116,8 @@ impl Lake {
     }
 }
 
-/// Exponential, with a jitter that differs by object and attempt and needs no randomness.
-fn backoff(name: &ObjectName, attempt: u32) -> Duration {
-    let (least, most) = COMMIT_BACKOFF;
-    let whole = least.saturating_mul(1 << attempt.min(16)).min(most);
+/// Differs by object and try, and needs no randomness: it lies between 0 and 1.
+fn jitter(name: &ObjectName, attempt: u32) -> f64 {
     let digest = Sha256::digest(format!("{name}#{attempt}"));
-    whole.mul_f64(0.5 + f64::from(digest[0]) / 512.0)
-}
-
-fn humantime(duration: Duration) -> String {
-    format!("{} s", duration.as_secs())
+    f64::from(digest[0]) / 256.0
 }

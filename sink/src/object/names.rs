@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{Datelike, NaiveDate, TimeZone, Timelike, Utc};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
-use topic::{Offset, Partition, Timestamp};
+use topic::{Offset, Partition, Timestamp, Unit};
 
 /// An hour of UTC: the unit of partition paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,14 +54,14 @@ impl Hour {
         }
         let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
         let moment = Utc.from_utc_datetime(&date.and_hms_opt(hour, 0, 0)?);
-        Some(Self(moment.timestamp().div_euclid(3_600)))
+        Some(Self::of(Timestamp::from_micros(moment.timestamp_micros())))
     }
 }
 
 impl fmt::Display for Hour {
     /// The partition path, `year=2026/month=11/day=22/hour=21`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = Timestamp::from_micros(self.0.saturating_mul(3_600_000_000)).datetime();
+        let moment = Timestamp::of_count(self.0, Unit::Hour).datetime();
         let (year, month, day) = (moment.year(), moment.month(), moment.day());
         write!(
             f,

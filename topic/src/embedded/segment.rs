@@ -7,10 +7,7 @@ use fjall::{Keyspace, KeyspaceCreateOptions};
 use super::error::sentence;
 use super::memory;
 use super::stored::Stored;
-use crate::{Offset, Partition, ReadError, Record, Timestamp};
-
-/// A day in microseconds.
-const DAY: i64 = 86_400_000_000;
+use crate::{Offset, Partition, ReadError, Record, Timestamp, Unit};
 
 /// A stretch of offsets of one partition, all appended within one UTC day. A day has
 /// more than one where the clock stepped over midnight and back, or where
@@ -30,7 +27,7 @@ pub(super) struct Segment {
 
 /// The UTC day of a moment, in days since 1970.
 pub(super) fn day(time: Timestamp) -> i64 {
-    time.micros().div_euclid(DAY)
+    time.count(Unit::Day)
 }
 
 /// A keyspace's name; names of one partition sort as its segments do.
@@ -54,7 +51,7 @@ pub(super) fn options() -> KeyspaceCreateOptions {
 impl Segment {
     /// The moment at which the segment's day is over.
     pub(super) fn over(&self) -> Timestamp {
-        Timestamp::from_micros((self.day + 1).saturating_mul(DAY))
+        Timestamp::of_count(self.day + 1, Unit::Day)
     }
 
     /// Learns bytes and latest append time from the last batch; gives the segment's end.

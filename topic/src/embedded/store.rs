@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch as WriteBatch, PersistMode,
+};
 use parking_lot::{Mutex, RwLock};
 use rand::RngCore;
 
@@ -240,8 +242,7 @@ impl Store {
         Ok(high)
     }
 
-    /// Appends to every named partition, all or nothing, and returns when it is on
-    /// the disk. Gives each partition's first new offset.
+    /// Appends to every named partition, all or nothing, and returns when it is on the disk.
     pub(super) fn append(
         &self,
         drafts: &BTreeMap<Partition, Vec<Draft>>,
@@ -250,60 +251,79 @@ impl Store {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
         let mut additions = Vec::with_capacity(drafts.len());
         for (&partition, drafts) in drafts {
-            let (mut high, current) = {
-                let log = self.partitions[partition.0 as usize].read();
-                (log.high, log.segments.last().cloned())
-            };
-            let mut segment = match current {
-                Some(segment) if segment.day == segment::day(now) && !self.full(&segment) => {
-                    segment
-                }
-                current => {
-                    if let Some(ended) = current {
-                        self.memory.lock().forget(partition);
-                        memory::hand_over(&self.db, &ended.keyspace)?;
-                    }
-                    self.begin(partition, high, now)?
-                }
-            };
-            let before = segment.bytes;
-            for chunk in chunks(drafts) {
-                segment.latest = segment.latest.max(now);
-                let header = Header {
-                    count: u32::try_from(chunk.len()).expect("a chunk has at most 1,000 records"),
-                    appended_at: now,
-                    latest: segment.latest,
-                    before: segment.bytes,
-                };
-                let value = stored::encode(&header, chunk);
-                segment.bytes += value.len() as u64;
-                batch.insert(&segment.keyspace, segment::key(high), value);
-                high = Offset(high.0 + chunk.len() as u64);
-            }
-            let more = segment.bytes - before;
-            additions.push(Addition {
-                partition,
-                segment,
-                high,
-                more,
-            });
+            additions.push(self.insert(&mut batch, partition, drafts, now)?);
         }
         batch.commit()?;
-        for Addition {
+        for addition in additions {
+            self.publish(addition);
+        }
+        self.flush_due()
+    }
+
+    /// Puts a partition's drafts into a batch that is not committed yet.
+    fn insert(
+        &self,
+        batch: &mut WriteBatch,
+        partition: Partition,
+        drafts: &[Draft],
+        now: Timestamp,
+    ) -> Result<Addition, fjall::Error> {
+        let (mut high, current) = {
+            let log = self.partitions[partition.0 as usize].read();
+            (log.high, log.segments.last().cloned())
+        };
+        let mut segment = match current {
+            Some(segment) if segment.day == segment::day(now) && !self.full(&segment) => segment,
+            current => {
+                if let Some(ended) = current {
+                    self.memory.lock().forget(partition);
+                    memory::hand_over(&self.db, &ended.keyspace)?;
+                }
+                self.begin(partition, high, now)?
+            }
+        };
+        let before = segment.bytes;
+        for chunk in chunks(drafts) {
+            segment.latest = segment.latest.max(now);
+            let header = Header {
+                count: u32::try_from(chunk.len()).expect("a chunk has at most 1,000 records"),
+                appended_at: now,
+                latest: segment.latest,
+                before: segment.bytes,
+            };
+            let value = stored::encode(&header, chunk);
+            segment.bytes += value.len() as u64;
+            batch.insert(&segment.keyspace, segment::key(high), value);
+            high = Offset(high.0 + chunk.len() as u64);
+        }
+        let more = segment.bytes - before;
+        Ok(Addition {
             partition,
             segment,
             high,
             more,
-        } in additions
-        {
-            self.memory.lock().add(partition, more);
-            let mut log = self.partitions[partition.0 as usize].write();
-            log.high = high;
-            match log.segments.last_mut() {
-                Some(last) if last.first == segment.first => *last = segment,
-                _ => log.segments.push(segment),
-            }
+        })
+    }
+
+    /// Shows to readers what was committed.
+    fn publish(&self, addition: Addition) {
+        let Addition {
+            partition,
+            segment,
+            high,
+            more,
+        } = addition;
+        self.memory.lock().add(partition, more);
+        let mut log = self.partitions[partition.0 as usize].write();
+        log.high = high;
+        match log.segments.last_mut() {
+            Some(last) if last.first == segment.first => *last = segment,
+            _ => log.segments.push(segment),
         }
+    }
+
+    /// Has the segments that hold too much in memory written to files.
+    fn flush_due(&self) -> Result<(), fjall::Error> {
         // Apart, since the loop's condition would hold the lock meanwhile.
         let due = || self.memory.lock().due();
         while let Some(partition) = due() {

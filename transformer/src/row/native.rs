@@ -165,3 +165,27 @@ impl<'de> Deserialize<'de> for NativeClick<'de> {
         deserializer.deserialize_map(ClickVisitor)
     }
 }
+
+/// Returns true if the JSON holds a number that no 64-bit float holds, as `1e999`. serde_json has
+/// no code for it, so this reads the error's text; the test pins it to the version in use.
+pub(crate) fn is_out_of_range(error: &serde_json::Error) -> bool {
+    error.is_syntax() && error.to_string().starts_with("number out of range")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invariant_5_a_number_out_of_range_is_told_from_other_errors() {
+        let check = |click: &str, expect: bool| {
+            let error = serde_json::from_str::<NativeClick<'_>>(click).unwrap_err();
+            assert_eq!(is_out_of_range(&error), expect, "{click}: {error}");
+        };
+        check(r#"{"price":1e999}"#, true);
+        check(r#"{"price":-1e999}"#, true);
+        check(r#"{"properties":"out of range"}"#, false);
+        check(r#"{"price":1"#, false);
+        check("[]", false);
+    }
+}

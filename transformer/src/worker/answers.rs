@@ -9,7 +9,7 @@ use topic::Partition;
 use super::{Assignment, PULSE_EVERY, RETRY_EVERY, TaskResult, Worker};
 use crate::Error;
 use crate::partition::Active;
-use crate::resume::ResumePoint;
+use crate::resume::{ResumePoint, ResumePoints};
 use crate::window::DuplicateWindow;
 
 impl Worker {
@@ -20,35 +20,41 @@ impl Worker {
                 partitions,
                 epoch,
                 positions,
-            }) => match positions {
-                Ok(positions) => {
-                    for (partition, position) in positions {
-                        self.resumed(partition, epoch, position)?;
-                    }
-                }
-                Err(
-                    error @ Error::Lake(sink::Error::AnotherTopic { .. } | sink::Error::Unfit(_)),
-                ) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    for partition in partitions {
-                        if self.is_resuming(partition, epoch) {
-                            self.stop(partition, &error);
-                        }
-                    }
-                }
-            },
+            }) => self.positioned(partitions, epoch, positions),
             Some(TaskResult::Committed {
                 partition,
                 epoch,
                 outcome,
             }) => {
                 self.committed(partition, epoch, outcome);
+                Ok(())
             }
-            None => {}
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Takes the answer to the question of an epoch, where partitions continue.
+    fn positioned(
+        &mut self,
+        partitions: BTreeSet<Partition>,
+        epoch: u64,
+        positions: Result<ResumePoints, Error>,
+    ) -> Result<(), Error> {
+        use sink::Error::{AnotherTopic, Unfit};
+        match positions {
+            Ok(positions) => positions
+                .into_iter()
+                .try_for_each(|(partition, position)| self.resumed(partition, epoch, position)),
+            Err(error @ Error::Lake(AnotherTopic { .. } | Unfit(_))) => Err(error),
+            Err(error) => {
+                for partition in partitions {
+                    if self.is_resuming(partition, epoch) {
+                        self.stop(partition, &error);
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     fn is_resuming(&self, partition: Partition, epoch: u64) -> bool {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::row::address::Address;
 use crate::row::agent::{Agent, Agents};
-use crate::row::native::{NativeClick, Scalar};
+use crate::row::native::{self, NativeClick, Scalar};
 
 /// What a click is enriched from.
 #[derive(Default)]
@@ -261,15 +261,14 @@ fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
         ));
     }
     serde_json::from_str(envelope.click).map_err(|error| {
-        let detail = error.to_string();
         let reason = if serde_json::from_str::<IgnoredAny>(envelope.click).is_err() {
             Reason::NotAnEnvelope
-        } else if detail.contains("out of range") {
+        } else if native::is_out_of_range(&error) {
             Reason::OutOfRange
         } else {
             Reason::WrongType
         };
-        Defect::new(reason, detail)
+        Defect::new(reason, error.to_string())
     })
 }
 
