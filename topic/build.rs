@@ -4,7 +4,7 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // OpenSSL's own build looks further on other systems, and where it is told to.
+    // OpenSSL's own build looks in more places on other systems, and where its variables say.
     if option_env!("OPENSSL_DIR").is_some() || !cfg!(target_os = "linux") {
         return;
     }

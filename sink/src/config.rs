@@ -6,11 +6,11 @@ use bytesize::ByteSize;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// The keys of `[sink]`; the defaults and their reasons stand in `compose/default.toml`.
+/// The keys of `[sink]`; `compose/default.toml` has the defaults and their reasons.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// An open batch is sealed at this age, also when nothing comes.
+    /// An open batch is sealed at this age, also if no record comes.
     #[serde(with = "humantime_serde")]
     pub max_age: Duration,
     /// … or when it holds this much in memory.
@@ -23,7 +23,7 @@ pub struct Config {
     /// How long a revoke or a shutdown waits for creates under way.
     #[serde(with = "humantime_serde")]
     pub handover: Duration,
-    /// A worker that heard nothing from the lake for this long drops all it holds.
+    /// A worker without an answer from the lake for this long drops all it holds.
     #[serde(with = "humantime_serde")]
     pub max_silence: Duration,
 }

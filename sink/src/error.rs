@@ -5,16 +5,16 @@ use topic::{Identity, Offset, Partition};
 /// An error of the lake.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The lake refuses us: stop, and tell an operator. Nothing was skipped.
+    /// The lake refuses us: stop, and alarm an operator. Nothing was skipped.
     #[error("the lake refuses: {0}; mend the credentials or make the bucket, then restart")]
     Denied(String),
-    /// The lake does not answer now: try the same again.
+    /// The lake does not answer now: try again.
     #[error("the lake does not answer: {0}")]
     Unavailable(String),
     /// The store, the URL or the ledger cannot carry a lake: do not start.
     #[error("{0}")]
     Unfit(String),
-    /// What was asked for cannot be done here: tell who asked; the sentence says what can.
+    /// The request cannot be carried out here; the sentence is for the caller, and says what can.
     #[error("{0}")]
     Refused(String),
     /// The lake belongs to another topic.
@@ -22,11 +22,11 @@ pub enum Error {
         "the lake at {lake} belongs to topic {theirs}, this is topic {ours}: give each topic a lake.url of its own"
     )]
     AnotherTopic {
-        /// The lake's place.
+        /// Where the lake is.
         lake: String,
-        /// Whose lake it is.
+        /// The lake's topic.
         theirs: Identity,
-        /// Who asked.
+        /// The topic of the caller.
         ours: Identity,
     },
     /// An object is damaged.

@@ -1,14 +1,19 @@
-//! RowRecords become Parquet objects, and an object is the commit.
+//! The lake: rows become Parquet objects, and one atomic create of an object is the commit.
 //!
-//! Here are the lake's columns, names, footers and ledger; the open [`Batch`] and the
-//! [`SealedBatch`]; the one conditional create that commits it ([`Lake::commit`]); the
-//! [`Tips`] that say where the lake continues; the replays, lakes below the lake, and the
-//! entries that promote them; and the arithmetic [`audit`].
+//! Start at [`Lake`], a store with a place in it. A worker fills a [`Batch`] of one partition and
+//! one hour, seals it, and commits it ([`Lake::commit`]); [`Tips`] say where each partition
+//! continues. What is not a batch is an [`Entry`] of the ledger, and a [`Ledger`] is all entries
+//! folded: whose lake it is, which losses were accepted, which replays are promoted.
+//! [`audit`] compares the lake with the topic and the catalog.
 //!
-//! This crate knows no brokers, no DuckDB and no HTTP: watermarks and lists that come
-//! from elsewhere are handed in.
+//! The files, from the ground up: `object/` is what an object holds and how it is written and
+//! read; `ledger/` the entries and their fold; `lake/` the store, the commit and the tips;
+//! `replay/` lakes below the lake; `audit/` is on top.
 //!
-//! Invariants (the numbers are DESIGN's):
+//! This crate knows no brokers, no DuckDB and no HTTP: watermarks and the catalog's list are
+//! parameters.
+//!
+//! Invariants:
 //! - 2: a batch becomes visible by one atomic create of one object, and by nothing else.
 //! - 3: an object holds `[first, end)` of one partition and begins where a committed one,
 //!   `origin` or a `gap` ended.

@@ -26,8 +26,8 @@ impl Backoff {
         wait
     }
 
-    /// The next wait, between half and all of it, so that many who wait do not come back at one
-    /// moment. `jitter` lies between 0 and 1; the caller chooses it, at random or not.
+    /// The next wait, between half and all of it, so that many waiters do not come back at one
+    /// moment. `jitter` is between 0 and 1; the caller chooses it, at random or not.
     pub fn jittered(&mut self, jitter: f64) -> Duration {
         self.wait().mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// How far append times may step back, as brokers' clocks differ when a leader changes: whoever
-/// looks for an id's twin looks so much further than the window. Beyond it, a retry's twin could
+/// How far append times may step back, as brokers' clocks differ when a leader changes. A search
+/// for an id's twin looks so much further than the window. Beyond it, a retry's twin could
 /// be met by one worker and missed by another that has started since.
 pub const STEP_BACK: Duration = Duration::from_secs(30);
 

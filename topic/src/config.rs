@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::clock::SharedClock;
 
-/// The keys of `[topic]`; the defaults and their reasons stand in `compose/default.toml`.
+/// The keys of `[topic]`; `compose/default.toml` has the defaults and their reasons.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -29,7 +29,7 @@ pub struct Config {
     /// How long an append may wait for its acknowledgement before the edge answers 503.
     #[serde(with = "humantime_serde")]
     pub append_timeout: Duration,
-    /// The embedded topic: how long an append waits for company before the fsync.
+    /// The embedded topic: how long an append waits for others before the fsync.
     #[serde(with = "humantime_serde")]
     pub linger: Duration,
     /// Kafka: when a silent member loses its partitions.
@@ -52,6 +52,6 @@ pub struct Config {
 pub struct Open {
     /// The wall clock.
     pub clock: SharedClock,
-    /// Whether a topic that does not exist is made.
+    /// True if a topic that does not exist is made.
     pub create: bool,
 }

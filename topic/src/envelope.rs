@@ -21,11 +21,11 @@ pub struct Envelope<'a> {
     pub v: u32,
     /// The event's id: the client's own text, or a UUIDv7 that the edge made.
     pub id: Cow<'a, str>,
-    /// True where the edge made the id.
+    /// True if the edge made the id.
     pub id_generated: bool,
     /// When the edge had the click, in microseconds of UTC.
     pub received_at: i64,
-    /// Whose wire format the click is in: `native`, `pixel`, …
+    /// The wire format of the click: `native`, `pixel`, …
     pub format: Cow<'a, str>,
     /// Where it came in: `http`, `import:FILE`, …
     pub source: Cow<'a, str>,
@@ -71,9 +71,9 @@ impl<'a> Envelope<'a> {
         Ok(())
     }
 
-    /// Reads a record's value; the error is serde's own sentence. Of what looks as if
-    /// [`Envelope::encode`] had written it the click is not looked at: where that turns out to
-    /// be no JSON, [`Envelope::parse`] has the last word.
+    /// Reads a record's value; the error is serde's own sentence. If the value looks
+    /// like one of [`Envelope::encode`], the click itself is not parsed: if it turns out not to be
+    /// JSON, [`Envelope::parse`] decides.
     pub fn decode(value: &'a [u8]) -> Result<Self, serde_json::Error> {
         match std::str::from_utf8(value).ok().and_then(cut) {
             Some(envelope) => Ok(envelope),
@@ -81,7 +81,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Reads a record's value, whoever wrote it, with all of its JSON checked.
+    /// Reads any record's value, and checks all of its JSON.
     pub fn parse(value: &'a [u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(value).map(Wire::envelope)
     }
@@ -90,8 +90,8 @@ impl<'a> Envelope<'a> {
 const GENERATED: &str = r#","id_generated":true"#;
 const CLICK: &str = r#","click":"#;
 
-/// An envelope as [`Envelope::encode`] writes it, where no text needed an escape: cut at what
-/// stands between the fields. JSON is parsed once, and that is the click, later.
+/// An envelope as [`Envelope::encode`] writes it, where no text needed an escape: cut at the
+/// text between the fields. JSON is parsed once, and that is the click, later.
 fn cut(text: &str) -> Option<Envelope<'_>> {
     let (id, rest) = quoted(text.strip_prefix(r#"{"v":1,"id":"#)?)?;
     let (id_generated, rest) = match rest.strip_prefix(GENERATED) {
@@ -133,7 +133,7 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
     Some((inner, rest.strip_prefix('"')?))
 }
 
-/// The same after a name that may not be there.
+/// The same after an optional name.
 fn optional<'a>(text: &'a str, name: &str) -> Option<(Option<&'a str>, &'a str)> {
     let Some(rest) = text.strip_prefix(name) else {
         return Some((None, text));
@@ -142,7 +142,7 @@ fn optional<'a>(text: &'a str, name: &str) -> Option<(Option<&'a str>, &'a str)>
     Some((Some(inner), rest))
 }
 
-/// Any envelope, whoever wrote it.
+/// Any envelope, also of another program.
 #[derive(Deserialize)]
 struct Wire<'a> {
     v: u32,

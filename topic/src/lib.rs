@@ -1,11 +1,13 @@
-//! The log at rest: clicks wait here, in order per visitor, until the lake has them.
+//! The topic: clicks wait here, in order per visitor, until the lake has them.
 //!
-//! This crate is the record, the offset and the envelope; the traits [`Topic`],
-//! [`Writer`] and [`Reader`]; and their two backends, [`kafka`] for a Kafka or
-//! Redpanda cluster and [`embedded`] for one machine. [`conformance`] is the one
-//! suite that both must pass. [`clock`] is the only wall clock of the workspace.
+//! [`open()`] gives a [`Topic`] from its URL: `file:FOLDER` is [`embedded`], for one machine, and
+//! `kafka://HOST:PORT/TOPIC` is [`kafka`], for a Kafka or Redpanda cluster. A topic gives one
+//! [`Writer`], which appends drafts and answers when they are durable, and [`Reader`]s, each a
+//! member of a consumer group. What is in it is a [`Record`] at a [`Partition`] and [`Offset`],
+//! and its value is an [`Envelope`] around the client's own JSON.
 //!
-//! It is not a client library: only what the edge and the consumers share is here,
+//! [`conformance`] is the suite that both backends pass. [`clock`] is the only wall clock of the
+//! workspace. This is not a client library: it has only what the edge and the consumers share,
 //! and it knows nothing of rows, Parquet, DuckDB or HTTP.
 //!
 //! Invariants:

@@ -18,7 +18,7 @@ use crate::{Draft, Offset, Partition, Record, Timestamp};
 /// does a topic that was deleted and made anew.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
-    /// The cluster's id, as the brokers (or the embedded topic's own folder) tell it.
+    /// The cluster's id, from the brokers or from the embedded topic's own folder.
     pub cluster: String,
     /// The topic's name.
     pub topic: String,
@@ -58,7 +58,7 @@ pub trait Topic: Send + Sync {
     async fn watermarks(&self) -> Result<BTreeMap<Partition, Watermarks>, ReadError>;
 
     /// The first offset whose append time is at `time` or later; the partition's
-    /// high watermark where there is none.
+    /// high watermark if there is none.
     async fn offset_at(&self, partition: Partition, time: Timestamp) -> Result<Offset, ReadError>;
 
     /// Up to `limit` records (at least 1 where any is left, and about 4 MiB at most)
@@ -87,10 +87,10 @@ pub trait Writer: Send + Sync {
     fn append(&self, drafts: Vec<Draft>) -> Result<Delivery, AppendError>;
 
     /// Waits until what was taken is settled, one way or the other, for at most `deadline`.
-    /// True when nothing is left.
+    /// Returns true if nothing is left.
     fn flush(&self, deadline: Duration) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
 
-    /// Whether an append now has a fair chance: what `/readyz` tells.
+    /// Returns `Ok` if an append now has a fair chance: `/readyz` reports it.
     fn ready(&self) -> Result<(), AppendError>;
 }
 
@@ -176,7 +176,7 @@ pub enum Event {
         /// The records.
         records: Vec<Record>,
     },
-    /// These partitions are about to go; they go when `ack` is told (or at the
+    /// These partitions are about to go; they go when `ack` is acknowledged (or at the
     /// backend's bound).
     Revoked {
         /// The partitions that go.
@@ -223,7 +223,7 @@ pub enum ReadError {
     /// The position is not in the topic (any more): compare watermarks, and stop the partition.
     #[error("{}offset out of the topic's range", partition.map_or(String::new(), |p| format!("partition {p}: ")))]
     OutOfRange {
-        /// Which one, where the backend can tell.
+        /// The partition; `None` if the backend cannot tell.
         partition: Option<Partition>,
     },
     /// A record is damaged at rest: the partition stops.

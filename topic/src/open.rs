@@ -8,7 +8,7 @@ use crate::{Config, Open, ReadError, Topic};
 ///
 /// # Errors
 /// [`ReadError::Unfit`] for a URL of another kind or a topic whose settings do not
-/// allow exactly-once, [`ReadError::Unavailable`] where nobody answers.
+/// allow exactly-once, [`ReadError::Unavailable`] if nothing answers.
 pub async fn open(config: &Config, with: Open) -> Result<Arc<dyn Topic>, ReadError> {
     if let Some(folder) = config.url.strip_prefix("file:") {
         return Ok(crate::embedded::open(config, folder.as_ref(), with).await?);

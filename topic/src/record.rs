@@ -33,7 +33,7 @@ impl Offset {
         Self(self.0 + 1)
     }
 
-    /// How many offsets lie in `self..end`; 0 when `end` is not after `self`.
+    /// How many offsets are in `self..end`; 0 if `end` is not after `self`.
     #[must_use]
     pub const fn distance(self, end: Self) -> u64 {
         end.0.saturating_sub(self.0)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sink::audit::WindowRule;
 
-/// The keys of `[transformer]`; the defaults and their reasons stand in `compose/default.toml`.
+/// The keys of `[transformer]`; `compose/default.toml` has the defaults and their reasons.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The hash of all that decides rows, as an object's footer tells it.
+    /// The hash of all that decides rows, as in an object's footer.
     #[must_use]
     pub fn configuration(&self) -> String {
         let text = format!(

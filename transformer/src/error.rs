@@ -1,6 +1,6 @@
 //! Why a worker ends.
 
-/// An error that ends the worker; what can be waited out is waited out.
+/// An error that ends the worker. An error that may pass does not: the worker waits.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The topic cannot be read exactly once, or is closed.
@@ -12,7 +12,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it passes by itself: a broker or a store that does not answer just now.
+    /// Returns true if it passes by itself: a broker or a store that does not answer just now.
     pub(crate) const fn passes(&self) -> bool {
         matches!(
             self,

@@ -1,17 +1,21 @@
 //! The consumer group: records become rows or dead letters, and the loop that reads is the
 //! loop that commits.
 //!
-//! [`transform`] is pure: a record and an [`Enrichment`] give a row or a [`Defect`]. [`run`]
-//! is one member of the group: it asks the lake where each partition continues, feeds
-//! batches, seals and commits them. A [`replay`] does the same outside the group, with a
-//! stretch of the topic and a lake of its own. The [`tail`] reads on where the catalog ends, for
-//! those who show clicks before the lake has them. The [`deep`] audit reads topic and lake
-//! against each other.
+//! Start at [`run`], one member of the group: it asks the lake where each partition continues,
+//! fills batches, seals them and commits them. [`transform`] is pure: a record and an
+//! [`Enrichment`] give a row or a [`Defect`].
 //!
-//! It knows nothing of Parquet, of the store's API or of serving HTTP; those are `sink`'s and
-//! `compose`'s.
+//! Three others read the topic outside the group. A [`replay`] reads a range again, into a lake of
+//! its own. The [`tail`] reads on where the catalog ends, so that `clicks_live` shows a click
+//! before the lake has it. The [`deep`] audit compares each record with the lake.
 //!
-//! Invariants (the numbers are DESIGN's):
+//! The files, from the ground up: `row/` makes rows; `window` finds duplicates; `partition` is one
+//! partition up to the sealed batch, for worker, tail and replay alike; `resume` finds positions.
+//!
+//! This crate knows nothing of Parquet, of the store's API or of serving HTTP: those are `sink`'s
+//! and `compose`'s.
+//!
+//! Invariants:
 //! - 3: a batch begins where the lake's answer to the one before ended.
 //! - 5: no clock and no chance decides a row; a duplicate is judged by the topic alone.
 //! - 9: a click's JSON is parsed once, borrowed from the record.

@@ -1,5 +1,5 @@
-//! One partition in a worker's hands: its window, its open batch, the sealed ones that wait
-//! for their turn. No input or output happens here.
+//! One partition on its way from records to sealed batches: its window, its open batch, and the
+//! sealed ones that wait for their turn. No input or output happens here.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -32,10 +32,10 @@ pub(crate) struct SealLimits {
 /// A partition that is being read.
 pub(crate) struct Active {
     partition: Partition,
-    /// Where the next batch begins; what lies before it only fills the window.
+    /// Where the next batch begins; what is before it only fills the window.
     next: Offset,
     window: DuplicateWindow,
-    /// Whether retention has cut the window's stretch, until what was read since fills it.
+    /// True if retention has cut the window's stretch, until what was read since fills it.
     window_cut: bool,
     /// Where reading began.
     begun: Option<Seam>,
@@ -138,7 +138,7 @@ impl Active {
             .map(|(batch, since)| (batch.offsets(), batch.size(), *since))
     }
 
-    /// Closes the open batch, where there is one.
+    /// Closes the open batch, if there is one.
     pub(crate) fn seal(&mut self) {
         if let Some((batch, _)) = self.open.take() {
             self.next = batch.end();
@@ -146,7 +146,7 @@ impl Active {
         }
     }
 
-    /// Closes the open batch at `end`, or makes one that ends there: what lies between holds
+    /// Closes the open batch at `end`, or makes one that ends there: the offsets between hold
     /// no record, and `hour` is that of the last one before.
     pub(crate) fn finish(&mut self, end: Offset, hour: Hour, context: &BatchContext) {
         if self.open.is_none() && self.next >= end {
@@ -156,7 +156,7 @@ impl Active {
         self.seal();
     }
 
-    /// The open batch, a new one of `hour` where there is none.
+    /// The open batch; a new one of `hour` if there is none.
     fn batch(&mut self, hour: Hour, context: &BatchContext) -> &mut Batch {
         let (batch, _) = self.open.get_or_insert_with(|| {
             let batch = Batch::new(
@@ -181,12 +181,12 @@ impl Active {
         }
     }
 
-    /// Whether nothing is open, sealed or unresolved.
+    /// Returns true if nothing is open, sealed or unresolved.
     pub(crate) fn idle(&self) -> bool {
         self.open.is_none() && self.sealed.is_empty() && self.committing.is_none()
     }
 
-    /// What it holds in memory, in bytes, estimated, without the window.
+    /// Its estimated size in memory, in bytes, without the window.
     pub(crate) fn size(&self) -> usize {
         let open = self.open.as_ref().map_or(0, |(batch, _)| batch.size());
         let sealed: usize = self.sealed.iter().map(SealedBatch::size).sum();

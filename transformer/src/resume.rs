@@ -13,9 +13,9 @@ use crate::{Config, Error};
 pub(crate) struct ResumePoint {
     /// Where the next batch begins.
     pub(crate) next: Offset,
-    /// Where reading begins: what lies before `next` only fills the window.
+    /// Where reading begins: what is before `next` only fills the window.
     pub(crate) from: Offset,
-    /// Whether retention has cut the window's stretch.
+    /// True if retention has cut the window's stretch.
     pub(crate) window_cut: bool,
     /// How many entries of the ledger were read.
     pub(crate) ledger: u64,
@@ -141,7 +141,7 @@ fn unnamed(partition: Partition) -> Error {
     ReadError::Unavailable(format!("it does not name partition {partition} yet")).into()
 }
 
-/// A position before it is known what retention has left of the window's stretch.
+/// A position, before it is known how much of the window's stretch retention has left.
 pub(crate) struct Start {
     pub(crate) next: Offset,
     /// Where the window's stretch begins.
@@ -163,7 +163,7 @@ pub(crate) async fn window_from(
     Ok(by_time.max(by_count))
 }
 
-/// What a position is made of.
+/// What a position is found with.
 pub(crate) struct Place<'a> {
     pub(crate) lake: &'a Lake,
     pub(crate) topic: &'a dyn Topic,

@@ -1,4 +1,4 @@
-//! What a worker tells of itself: to `/metrics`, to the page, to a health check.
+//! A worker's state, for metrics and health checks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use topic::{Offset, Partition};
 pub struct PartitionStatus {
     /// Where the lake ends, by this worker's last commit or by the tips.
     pub committed: Offset,
-    /// Why the partition is stopped, where it is.
+    /// Why the partition is stopped; `None` if it is not.
     pub stopped: Option<String>,
 }
 
-/// A worker's status, shared with who shows it.
+/// A worker's status, shared with its readers.
 #[derive(Debug, Default)]
 pub struct Status {
     partitions: Mutex<BTreeMap<Partition, PartitionStatus>>,
@@ -31,7 +31,7 @@ impl Status {
         self.partitions.lock().clone()
     }
 
-    /// Is told of every object that the worker commits; several are told as one.
+    /// Notified after each object that the worker commits; several may be one notification.
     #[must_use]
     pub fn landed(&self) -> Arc<Notify> {
         self.landed.clone()
@@ -57,7 +57,7 @@ impl Status {
         self.partitions.lock().remove(&partition);
     }
 
-    /// Whether no partition is stopped.
+    /// Returns true if no partition is stopped.
     #[must_use]
     pub fn healthy(&self) -> bool {
         self.partitions

@@ -17,19 +17,19 @@ use topic::{Offset, Timestamp};
 /// An event's id as the lake keeps it.
 type Id = [u8; 16];
 
-/// So many records are allocated at once: a partition in which little happens takes no more.
+/// How many records are allocated at once: a partition with few records takes no more.
 const CHUNK_RECORDS: usize = 256;
 
 /// A record: its id and a checksum of its content. 20 bytes, and some 10 more for its place:
 /// the window is the largest thing that a worker holds, so an id is in it once, and what records
-/// have in common stands in their run.
+/// have in common is in their run.
 #[derive(Debug, Clone, Copy)]
 struct SeenId {
     id: Id,
     content: u32,
 }
 
-/// Records that stand side by side in the topic and came at one moment, as an append's do.
+/// Records that are neighbours in the topic and came at one moment, as those of an append.
 #[derive(Debug, Clone, Copy)]
 struct AppendRun {
     /// The first one's place.
@@ -46,9 +46,9 @@ pub(crate) type Seam = (Offset, Timestamp);
 pub(crate) enum Sighting {
     /// The id is new here.
     New,
-    /// Its twin stands shortly before.
+    /// Its twin is shortly before.
     Duplicate {
-        /// Whether the twin's content was another.
+        /// True if the twin's content was another.
         differs: bool,
     },
 }
@@ -67,7 +67,7 @@ pub(crate) struct DuplicateWindow {
     gone: usize,
     /// The place of the next.
     next: usize,
-    /// Of each id its last record's place, without the upper half: a stretch is shorter.
+    /// The place of each id's last record, without the upper half: a stretch is shorter.
     last: HashTable<u32>,
     /// Keyed at random: clients choose their ids.
     hasher: RandomState,
@@ -156,7 +156,7 @@ impl DuplicateWindow {
             && appended_at.since(run.appended_at) <= self.within
     }
 
-    /// Whether a stretch that begins at `first` and reaches to this record holds every twin that
+    /// Returns true if a stretch that begins at `first` and reaches to this record holds every twin that
     /// a later one can meet: append times may have stepped back before it, and may do so again.
     pub(crate) fn is_filled(&self, first: Seam, offset: Offset, appended_at: Timestamp) -> bool {
         let (begun, begun_at) = first;
@@ -164,7 +164,7 @@ impl DuplicateWindow {
             || appended_at.since(begun_at) > self.within + STEP_BACK * 2
     }
 
-    /// Lets go what no later record can meet; [`DuplicateWindow::holds`] decides.
+    /// Forgets what no later record can meet; [`DuplicateWindow::holds`] decides.
     fn forget(&mut self, offset: Offset, appended_at: Timestamp) {
         while let Some(&run) = self.runs.front() {
             let near = run.at(self.gone).distance(offset) <= self.records;
@@ -174,7 +174,7 @@ impl DuplicateWindow {
             let hash = self
                 .hasher
                 .hash_one(at(&self.seen, self.gone, self.gone).id);
-            // Where its id came again, that record's place stands there.
+            // If its id came again, the map holds the later record's place.
             let oldest = short(self.gone);
             if let Ok(last) = self.last.find_entry(hash, |&place| place == oldest) {
                 last.remove();

@@ -1,4 +1,4 @@
-//! A partition's objects, one after the other: where each begins the one before it ended.
+//! A partition's objects, one after the other: each should begin where the one before it ended.
 
 use topic::{Offset, Partition, Watermarks};
 
@@ -13,9 +13,9 @@ pub(super) struct Link {
     pub(super) first: Offset,
     pub(super) end: Offset,
     pub(super) counts: Counts,
-    /// Whether the object was found sound; what an unsound one held is lost.
+    /// True if the object is sound; what an unsound one held is lost.
     pub(super) sound: bool,
-    /// Whether only the catalog tells of it.
+    /// True if only the catalog knows it.
     stand_in: bool,
 }
 
@@ -39,7 +39,7 @@ impl Link {
         }
     }
 
-    /// Whether two hold an offset in common, or begin at the same one.
+    /// Returns true if two hold an offset in common, or begin at the same one.
     fn meets(&self, other: &Self) -> bool {
         self.first == other.first || (self.first < other.end && other.first < self.end)
     }
@@ -87,7 +87,7 @@ impl Audit {
             accepted: 0,
             absent: 0,
         };
-        // A row of the catalog that names nothing is no loss where the lake chains without it.
+        // A row of the catalog without an object is no loss if the lake chains without it.
         let real: Vec<&Link> = chain.iter().filter(|link| !link.stand_in).collect();
         let idle = |link: &Link| link.stand_in && real.iter().any(|other| link.meets(other));
         for link in chain.iter().filter(|link| !idle(link)) {

@@ -8,13 +8,13 @@ use topic::{Offset, Partition, Watermarks};
 /// What is wrong, where, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The object's path in the lake; none where no object is at fault.
+    /// The object's path in the lake; `None` if no object is at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// The topic's partition, where it is one's.
+    /// The topic's partition; `None` if it concerns none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
-    /// The offsets that are concerned, `[first, end)`.
+    /// The offsets `[first, end)`; `None` if it concerns none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offsets: Option<(Offset, Offset)>,
     /// What is wrong.
@@ -24,7 +24,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding of no place.
+    /// A finding without a place.
     #[must_use]
     pub fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl fmt::Display for Finding {
 }
 
 /// How the records of a range come back when the object that held them cannot be read. An `end`
-/// that nobody knows is the next object's `first`.
+/// that is not known is the next object's `first`.
 #[must_use]
 pub fn restore(
     partition: Partition,

@@ -19,7 +19,7 @@ pub struct WindowRule {
     /// … and within this many offsets is a duplicate.
     pub records: u64,
     /// The configuration that holds this rule: other objects were decided by another, which
-    /// nobody knows any more.
+    /// is not known any more.
     pub configuration: String,
 }
 
@@ -30,7 +30,7 @@ pub struct RecentIds {
     records: u64,
     /// The stretch, oldest first.
     seen: VecDeque<([u8; 16], Offset)>,
-    /// Of each id its last record. Its hasher is keyed at random, since clients choose their ids.
+    /// The last record of each id. The hasher is keyed at random, since clients choose their ids.
     last: HashMap<[u8; 16], Twin>,
 }
 
@@ -39,7 +39,7 @@ pub struct RecentIds {
 pub struct Twin {
     /// Its offset.
     pub offset: Offset,
-    /// When the topic took it.
+    /// When it was appended to the topic.
     pub appended_at: Timestamp,
     /// Where the object of its range begins.
     pub object: Offset,
@@ -57,7 +57,8 @@ impl RecentIds {
         }
     }
 
-    /// Notes a record, in the order of offsets; the last one with its id, where that is near.
+    /// Notes a record, in the order of offsets. Returns the last one with its id; `None` if there is
+    /// none within the window.
     pub fn take(&mut self, id: [u8; 16], record: Twin) -> Option<Twin> {
         self.forget(record);
         self.seen.push_back((id, record.offset));
@@ -89,7 +90,7 @@ impl RecentIds {
 pub(super) enum Judged {
     /// It was decided by another configuration.
     Unknown,
-    /// So many of its rows repeat an id; the first of them is told.
+    /// So many of its rows repeat an id; the finding names the first.
     Repeated(u64, Option<Finding>),
 }
 
@@ -127,7 +128,7 @@ impl Ids {
             let Some(twin) = self.stretch.take(id, row) else {
                 continue;
             };
-            // Where retention had cut the stretch, the worker could not see earlier objects.
+            // If retention had cut the stretch, the worker could not see earlier objects.
             if judged && !(footer.window_cut && twin.object != footer.first) {
                 repeated += 1;
                 told.get_or_insert((offset, twin.offset, id));

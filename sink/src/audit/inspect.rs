@@ -15,28 +15,28 @@ use crate::{Error, Footer, Hour, Lake, ObjectName};
 /// What is wrong with an object, within itself.
 #[derive(Debug)]
 pub(super) struct Flaw {
-    /// The object, where it is not the inspected one: its letters.
+    /// The path of its letters, if they are at fault; `None` for the object itself.
     pub(super) object: Option<String>,
-    /// Which offsets, where not the whole range.
+    /// Which offsets; `None` for the whole range.
     pub(super) offsets: Option<(Offset, Offset)>,
     pub(super) what: String,
-    /// What to do about it; none where its records must come back.
+    /// What to do about it; `None` if its records must come back.
     pub(super) mend: Option<String>,
 }
 
 /// An object as it was found.
 #[derive(Debug, Default)]
 pub(super) struct Inspected {
-    /// What it says of itself, where that can be believed.
+    /// Its footer; `None` if it cannot be believed.
     pub(super) footer: Option<Footer>,
-    /// Its rows and letters, where they can be read.
+    /// Its rows and letters; empty if they cannot be read.
     pub(super) rows: RowRecords,
     pub(super) letters: Vec<LetterRecord>,
     pub(super) faults: Vec<Flaw>,
 }
 
 impl Inspected {
-    /// One that is in the catalog and not in the lake.
+    /// An object that is in the catalog and not in the lake.
     pub(super) fn missing() -> Self {
         let mut found = Self::default();
         found.fault("it is registered and is not there");
@@ -75,7 +75,7 @@ impl Inspected {
 }
 
 impl Lake {
-    /// An object and its letters, read whole and found sound by themselves; none where there
+    /// An object and its letters, read whole and found sound by themselves; `None` if there
     /// is no such object.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Lake {
         }))
     }
 
-    /// Reads an object and its letters whole; none where there is no such object.
+    /// Reads an object and its letters whole; `None` if there is no such object.
     pub(super) async fn inspect(
         &self,
         name: ObjectName,
@@ -138,7 +138,7 @@ impl Lake {
     }
 }
 
-/// Runs what takes a core for a while off the event loop.
+/// Runs heavy work off the event loop.
 pub(super) async fn heavy<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
@@ -304,7 +304,7 @@ fn letters(
     found.letters = letters;
 }
 
-/// The record before the end, where it is a row, has the append time that the footer tells.
+/// The record before the end, if it is a row, has the append time that the footer gives.
 fn end(found: &mut Inspected, footer: &Footer) {
     let last = found.rows.offsets.last().zip(found.rows.appended.last());
     if let Some((offset, at)) = last
@@ -331,7 +331,7 @@ fn stray(offsets: &[Offset], footer: &Footer) -> Option<Offset> {
 }
 
 /// The least and the greatest value of a column of whole numbers, by Parquet's own statistics;
-/// none where it has no rows or the writer left them out.
+/// `None` if it has no rows or the writer left them out.
 fn span(metadata: &ParquetMetaData, name: &str) -> Option<(i64, i64)> {
     let mut whole: Option<(i64, i64)> = None;
     for group in metadata.row_groups() {

@@ -1,4 +1,4 @@
-//! The catalog's list, handed in, and what the lake says to it.
+//! The catalog's list of objects, compared with the lake.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::finding::Finding;
 use super::report::Audit;
 use crate::{Footer, ObjectName};
 
-/// What to do where the catalog and the lake disagree.
+/// What to do if the catalog and the lake disagree.
 const REBUILD: &str = "end the process that owns the catalog, delete the catalog's file \
                        (catalog.path) and start again: it is rebuilt from the lake";
 
@@ -34,7 +34,7 @@ pub struct ListedObject {
 
 impl Audit {
     /// Objects that the catalog should list and does not, and rows of it that name none; `lake`
-    /// is what lies there, and how large.
+    /// is what is there, and how large.
     pub(super) fn compare(&mut self, listing: &Listing, lake: &BTreeMap<ObjectName, u64>) {
         let mut listed = BTreeMap::new();
         for one in &listing.objects {
@@ -87,7 +87,7 @@ impl Audit {
 }
 
 impl ListedObject {
-    /// The finding where the object's own footer says something else.
+    /// The finding if the object's own footer says something else; `None` if they agree.
     pub(super) fn contradiction(&self, footer: &Footer) -> Option<Finding> {
         let differs = self.footer.as_ref().is_ok_and(|listed| listed != footer);
         differs.then(|| {

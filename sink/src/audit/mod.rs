@@ -1,7 +1,7 @@
-//! The arithmetic audit: does every acknowledged click stand in the lake, once?
+//! The arithmetic audit: is every acknowledged click in the lake, once?
 //!
 //! Watermarks come from the topic, the list of registered objects from the catalog, the rule of
-//! the window from the transformer; all are handed in. What lies in the lake is read object by
+//! the window from the transformer; all are handed in. The lake is read object by
 //! object, in the order of each partition's offsets: bytes against hashes, names and rows against
 //! footers, ids against the ids shortly before. A few objects and one partition's window are in
 //! memory at a time.
@@ -31,26 +31,26 @@ pub use self::report::Audit;
 /// How many objects are read ahead.
 const READ_AHEAD_OBJECTS: usize = 3;
 
-/// What the audit holds the lake against.
+/// What the audit compares the lake with.
 #[derive(Debug, Clone)]
 pub struct Reference<'a> {
     /// The lake's ledger.
     pub ledger: &'a Ledger,
     /// What the topic holds, asked after [`Survey::of`]: what is appended later is pending.
     pub watermarks: &'a BTreeMap<Partition, Watermarks>,
-    /// What the catalog lists, where there is one, asked before [`Survey::of`]: what is
+    /// What the catalog lists, asked before [`Survey::of`]; `None` without a catalog. What is
     /// committed later may be missing there.
     pub catalog: Option<&'a Listing>,
-    /// Which rows are duplicates, where that is known.
+    /// The rule of duplicates; `None` if it is not known.
     pub window: Option<WindowRule>,
 }
 
-/// What lies in the lake's folder of click objects at one moment.
+/// What is in the lake's folder of click objects at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     /// The objects and their sizes in bytes.
     objects: BTreeMap<ObjectName, u64>,
-    /// Files that are no objects by their names.
+    /// Files whose names are not those of objects.
     foreign: BTreeSet<String>,
 }
 
@@ -87,9 +87,9 @@ fn sorted(names: impl Iterator<Item = ObjectName>) -> Vec<ObjectName> {
     names
 }
 
-/// Audits what was surveyed of the lake, and the objects that the catalog lists beyond it, so
-/// that one that went missing is missed. `progress` is told of every object, and of how many
-/// there are.
+/// Audits the surveyed objects, and those that only the catalog lists, so that a missing object
+/// is found. `progress` gets the number of objects so far,
+/// and of all.
 ///
 /// # Errors
 /// The store's. What is wrong with the lake is no error but a finding.
@@ -155,7 +155,7 @@ fn listed<'a>(reference: &Reference<'a>) -> BTreeMap<ObjectName, &'a ListedObjec
 }
 
 impl Audit {
-    /// Files that are no objects by their names.
+    /// Files whose names are not those of objects.
     fn foreign(&mut self, survey: &Survey) {
         for path in &survey.foreign {
             let mend = "move it out of the lake: clickweir did not write it, and no query reads it";
@@ -206,7 +206,7 @@ impl Audit {
         Ok(ids)
     }
 
-    /// Notes what is wrong with an object by itself; its range, where that is known.
+    /// Notes what is wrong with an object by itself. Returns its range; `None` if that is not known.
     fn object(
         &mut self,
         name: ObjectName,

@@ -10,7 +10,7 @@ use super::finding::Finding;
 pub struct Audit {
     /// Records of the topic since `origin`, less what a `gap` accepted.
     pub acknowledged: u64,
-    /// RowRecords of the lake.
+    /// Rows of the lake.
     pub rows: u64,
     /// Dead letters of the lake.
     pub dead_letters: u64,
@@ -22,22 +22,22 @@ pub struct Audit {
     pub pending: u64,
     /// Records that should be in the lake and are not.
     pub lost: u64,
-    /// Offsets that stand in the lake more often than once.
+    /// Offsets that are in the lake more than once.
     pub doubled: u64,
-    /// RowRecords whose id an earlier row within the window bears.
+    /// Rows whose id an earlier row within the window has.
     pub repeated: u64,
     /// Offsets without a record (a broker's own marks).
     pub absent: u64,
     /// Objects that were looked at.
     pub objects: u64,
-    /// Objects of another configuration, whose window nobody knows: their ids were not compared.
+    /// Objects of another configuration, whose window is not known: their ids were not compared.
     pub other_windows: u64,
     /// What was found.
     pub findings: Vec<Finding>,
 }
 
 impl Audit {
-    /// Whether every acknowledged click is there once.
+    /// Returns true if every acknowledged click is there once.
     #[must_use]
     pub const fn clean(&self) -> bool {
         self.lost == 0 && self.doubled == 0 && self.repeated == 0 && self.findings.is_empty()

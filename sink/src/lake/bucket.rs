@@ -1,5 +1,5 @@
 //! The bucket, before there is one: the store's client makes objects, never buckets, so
-//! this signs the request that somebody with an HTTP client sends.
+//! this signs a request, which the caller sends with an HTTP client.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ const URL_LIFETIME: Duration = Duration::from_secs(300);
 
 impl Lake {
     /// The URL that makes the bucket of `config.url` when a `PUT` without a body is sent to
-    /// it within five minutes; none for a lake in a folder. The URL is a secret as long as
-    /// it is valid. A 409 answers that the bucket is there already, or is somebody else's:
-    /// [`Lake::probe`] tells which. (AWS itself takes an empty body in `us-east-1` only;
+    /// it within five minutes; `None` for a lake in a folder. The URL is a secret as long as
+    /// it is valid. A 409 says that the bucket exists already, perhaps in another account:
+    /// [`Lake::probe`] finds out. (AWS itself takes an empty body in `us-east-1` only;
     /// buckets there are made with its own tools.)
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The commit: one conditional create, tried until it has an answer, and an answer that
-//! says "already there" is read and believed.
+//! The commit: one conditional create, repeated until the store answers. If it answers "already
+//! there", the object that is there decides.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const COMMIT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Durati
 impl Lake {
     /// Creates the batch's object, its dead letters first, trying the same names and bytes
     /// until the lake answers. `ledger` is the number of entries that its maker has read: an
-    /// operator may have given up the very stretch that a worker, long cut off, still holds.
+    /// operator may have given up the range that a worker still holds that was cut off for long.
     ///
     /// # Errors
     /// [`Error::Denied`] and [`Error::Unfit`] stop the partition; [`Error::AnotherTopic`]
@@ -61,7 +61,7 @@ impl Lake {
             }
             match self.attempt(&encoded, ledger).await {
                 Ok(Some(outcome)) => return Ok(outcome),
-                // A conflict with nothing behind it is an answer too: again, soon.
+                // A conflict without an object is an answer too: try again, soon.
                 Ok(None) => silent_since = Instant::now(),
                 Err(Error::Unavailable(why)) => {
                     tracing::warn!(object = %encoded.name, attempt, "commit delayed: {why}");
@@ -73,14 +73,14 @@ impl Lake {
         }
     }
 
-    /// One try; none where the store spoke of a conflict and no object is there.
+    /// One try; `None` if the store reported a conflict and no object is there.
     async fn attempt(&self, encoded: &Encoded, ledger: u64) -> Result<Option<Outcome>, Error> {
         if self.gave_up(encoded.name.partition, ledger).await? {
             return Ok(Some(Outcome::GivenUp));
         }
         if let Some((path, bytes)) = &encoded.letters {
-            // Their name holds their content's hash: what is there already is the same. But a
-            // conflict with nothing behind it is none of that.
+            // Their name holds the hash of their content, so an object of that name is the same.
+            // But after a conflict there may be none.
             if !self.create(path, bytes.clone()).await? && !self.is_there(path).await? {
                 return Ok(None);
             }
@@ -95,10 +95,10 @@ impl Lake {
         Ok(there.map(|footer| Outcome::AlreadyCommitted(Box::new(footer))))
     }
 
-    /// The footer of the object of that name; none where it is not there.
+    /// The footer of the object of that name; `None` if it is not there.
     ///
     /// # Errors
-    /// [`Error::AnotherTopic`] where it is another topic's, else the store's.
+    /// [`Error::AnotherTopic`] if it is another topic's, else the store's.
     pub async fn committed(
         &self,
         name: &ObjectName,
@@ -116,7 +116,7 @@ impl Lake {
     }
 }
 
-/// Differs by object and try, and needs no randomness: it lies between 0 and 1.
+/// Differs by object and try, and needs no randomness: it is between 0 and 1.
 fn jitter(name: &ObjectName, attempt: u32) -> f64 {
     let digest = Sha256::digest(format!("{name}#{attempt}"));
     f64::from(digest[0]) / 256.0

@@ -1,4 +1,4 @@
-//! What lies in the lake: hours, click objects, dead letters.
+//! Lists what is in the lake: hours, click objects, dead letters.
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -28,8 +28,8 @@ impl Lake {
         self.hours_since(None).await
     }
 
-    /// The hours from `since` on that hold objects, newest first; no folder of an earlier
-    /// day is looked into.
+    /// The hours from `since` on that hold objects, newest first; folders of earlier
+    /// days are not listed.
     ///
     /// # Errors
     /// The store's.
@@ -64,7 +64,7 @@ impl Lake {
     }
 
     /// The click objects of an hour and their sizes in bytes, in the order of their names.
-    /// What else lies there is passed over.
+    /// Other files are passed over.
     ///
     /// # Errors
     /// The store's.
@@ -103,7 +103,7 @@ impl Lake {
         Ok(self.store().delete(&Path::from(letters)).await?)
     }
 
-    /// Whatever lies in an hour's folder, or (none) in that of all click objects: paths in
+    /// All files in an hour's folder, or in that of all click objects if `hour` is `None`: paths in
     /// the lake, and sizes in bytes, in no order.
     ///
     /// # Errors

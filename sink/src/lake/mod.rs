@@ -1,4 +1,4 @@
-//! The lake at rest: a store, a place in it, and the few things that everybody does there.
+//! The lake at rest: a store, a place in it, and the few operations that all other files use.
 
 mod bucket;
 pub(crate) mod commit;
@@ -39,7 +39,7 @@ impl Lake {
         }
     }
 
-    /// The same lake, its heavy work elsewhere.
+    /// The same lake, with another pool for heavy work.
     #[must_use]
     pub fn with_pool(self, pool: Pool) -> Self {
         Self { pool, ..self }
@@ -75,7 +75,7 @@ impl Lake {
         self.store.as_ref()
     }
 
-    /// Creates an object; false where one of that name is there already.
+    /// Creates an object; false if one of that name is there already.
     pub(crate) async fn create(&self, path: &Path, bytes: Bytes) -> Result<bool, Error> {
         let options = PutOptions::from(PutMode::Create);
         match self.store.put_opts(path, bytes.into(), options).await {
@@ -98,7 +98,7 @@ impl Lake {
         Ok(())
     }
 
-    /// An object's bytes, none where it is not there.
+    /// An object's bytes; `None` if it is not there.
     pub(crate) async fn read_if_there(&self, path: &Path) -> Result<Option<Bytes>, Error> {
         match self.store.get(path).await {
             Ok(object) => Ok(Some(object.bytes().await?)),
@@ -107,7 +107,7 @@ impl Lake {
         }
     }
 
-    /// Whether an object is there.
+    /// Returns true if an object is there.
     pub(crate) async fn is_there(&self, path: &Path) -> Result<bool, Error> {
         match self.store.head(path).await {
             Ok(_) => Ok(true),

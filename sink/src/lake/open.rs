@@ -65,7 +65,7 @@ pub(super) fn bucket_store(
         .with_region(&config.region)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_client_options(ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT))
-        // The commit has its own patience; the client's only bridges a hiccup.
+        // The commit retries by itself; these retries only bridge a hiccup.
         .with_retry(RetryConfig {
             max_retries: 2,
             retry_timeout: Duration::from_secs(10),

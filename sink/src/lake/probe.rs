@@ -6,10 +6,10 @@ use object_store::path::Path;
 
 use crate::{Error, Lake};
 
-/// How many names are fought over at once, and by how many. A rival that SeaweedFS lets wait
-/// for its lock of a name waits a whole second, and then fights anew: eight rivals for each of
-/// three names, one after the other, took 3 to 13 s, and every start of a worker waited for
-/// it; two for each of many take a tenth of a second.
+/// How many names are contended at once, and by how many creates each. A create that waits for
+/// SeaweedFS's lock of a name waits a whole second and then tries again: eight rivals for each of
+/// three names, one after the other, took 3 to 13 s at every start of a worker; two for each of
+/// many names take a tenth of a second.
 const ROUNDS: usize = 16;
 const RIVALS: usize = 2;
 
@@ -19,14 +19,14 @@ impl Lake {
     /// of its own (one that took another's object away would let a second rival win there).
     ///
     /// # Errors
-    /// [`Error::Unfit`] where not exactly one of them won, else the store's.
+    /// [`Error::Unfit`] if not exactly one of them won, else the store's.
     pub async fn probe(&self, nonce: &str) -> Result<(), Error> {
         let rounds = (0..ROUNDS).map(|round| self.round(format!("_probe/{nonce}-{round}")));
         try_join_all(rounds).await?;
         Ok(())
     }
 
-    /// Lets rivals fight over one name.
+    /// Lets rivals create one name.
     async fn round(&self, name: String) -> Result<(), Error> {
         let path = Path::from(name);
         let rivals = (0..RIVALS).map(|rival| self.contend(&path, rival));
@@ -50,7 +50,7 @@ impl Lake {
         Ok(())
     }
 
-    /// A create that met a conflict with nothing behind it is tried again, as a commit would.
+    /// A create that met a conflict without an object is tried again, as in a commit.
     async fn contend(&self, path: &Path, rival: usize) -> Result<bool, Error> {
         for _ in 0..10 {
             if self.create(path, format!("rival {rival}").into()).await? {

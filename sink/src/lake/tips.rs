@@ -1,4 +1,4 @@
-//! Tips: where the lake says that each partition continues. Nothing else is asked.
+//! Tips: where each partition continues. Only the lake decides it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,11 +25,11 @@ pub struct Tips {
 }
 
 impl Lake {
-    /// Goes down the hours from the newest until every one of `partitions` was met: one pass
+    /// Goes through the hours from the newest until each of `partitions` was found: one pass
     /// serves all of them.
     ///
     /// # Errors
-    /// [`Error::AnotherTopic`] where an object is not the ledger's topic's, else the store's.
+    /// [`Error::AnotherTopic`] if an object is not the ledger's topic's, else the store's.
     pub async fn tips(
         &self,
         ledger: Ledger,
@@ -129,7 +129,7 @@ impl Tips {
     /// Compares where the lake continues with what the topic holds.
     ///
     /// # Errors
-    /// [`Error::Gap`] where retention has passed the lake's end, [`Error::Recreated`] where
+    /// [`Error::Gap`] if retention has passed the lake's end, [`Error::Recreated`] if
     /// the lake ends beyond the topic. Each names the remedy, and stops the partition.
     pub fn check(&self, partition: Partition, topic: Watermarks) -> Result<Offset, Error> {
         let end = self.resume(partition);

@@ -26,7 +26,7 @@ pub enum Entry {
         /// Each partition's first offset; a partition that is not listed begins at 0.
         #[serde(deserialize_with = "by_partition")]
         firsts: BTreeMap<Partition, Offset>,
-        /// In the ledger of a replay: where it ends. The live lake has none.
+        /// Where a replay ends; `None` for the live lake.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replay: Option<ReplayOrigin>,
     },
@@ -45,7 +45,7 @@ pub enum Entry {
     Promote {
         /// The replay.
         name: ReplayName,
-        /// When that was begun: its name may have been another's.
+        /// When that was begun: an earlier replay may have had its name.
         begun_at: Timestamp,
         /// What it holds.
         #[serde(deserialize_with = "by_partition")]
@@ -67,7 +67,7 @@ pub(super) fn path(number: u64) -> Path {
     Path::from(format!("{LEDGER}/{number:010}.json"))
 }
 
-/// JSON's keys are texts, and serde reads a tagged enum's fields as what they look like.
+/// JSON's keys are texts, and serde does not read them as numbers in a tagged enum.
 pub(crate) fn by_partition<'de, D, V>(deserializer: D) -> Result<BTreeMap<Partition, V>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -82,12 +82,12 @@ where
 }
 
 /// A replay's name: a letter, then letters, digits and underscores, in lower case, so that it
-/// can stand in a path and in SQL as it is.
+/// is safe in a path and in SQL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ReplayName(String);
 
-/// How long a name may be.
+/// The longest name, in letters.
 const MAX_NAME_LETTERS: usize = 40;
 /// `clicks_live` is the lake with the topic's tail.
 const RESERVED: [&str; 2] = ["live", "per_minute"];
@@ -96,7 +96,7 @@ impl ReplayName {
     /// Reads a name.
     ///
     /// # Errors
-    /// [`Error::Refused`] for what is none.
+    /// [`Error::Refused`] for text that is no name.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let refused = |why: &str| {
             Err(Error::Refused(format!(

@@ -23,11 +23,11 @@ pub struct Gap {
 pub struct Ledger {
     /// The lake's own identity; a replay has that of the lake that it belongs to.
     pub lake: LakeId,
-    /// Whose lake this is.
+    /// The topic whose lake this is.
     pub topic: Identity,
     /// Each partition's first offset.
     pub firsts: BTreeMap<Partition, Offset>,
-    /// Where a replay ends; none for the live lake.
+    /// Where a replay ends; `None` for the live lake.
     pub replay: Option<ReplayOrigin>,
     /// Accepted losses, by partition and first.
     pub gaps: BTreeMap<(Partition, Offset), Gap>,
@@ -79,7 +79,7 @@ impl Ledger {
                 ranges,
                 ..
             } => {
-                // The newest promotion lies on top.
+                // The newest promotion is on top.
                 self.promotions.retain(|known| known.name != name);
                 self.promotions.push(Promotion {
                     name,
@@ -115,29 +115,30 @@ impl Ledger {
         begun.map(|(_, gap)| gap)
     }
 
-    /// Whether an object that begins at `first` counts for nothing, since an operator has
+    /// Returns true if an object that begins at `first` counts for nothing, since an operator has
     /// given that offset up: it came too late.
     #[must_use]
     pub fn gives_up(&self, partition: Partition, first: Offset) -> bool {
         self.past_gaps(partition, first) != first
     }
 
-    /// Whether an object's maker knew of every gap before it. Who did not know may have followed
-    /// an object that a gap has since voided, so what lies before is perhaps in no object: such
-    /// a one counts only where the chain reaches it, and is nobody's tip.
+    /// Returns true if an object's maker knew every gap before it. A maker that did not may have
+    /// followed an object that a gap has voided since, so that what comes before is perhaps in no
+    /// object: its object counts only if the chain reaches it, and is no tip.
     #[must_use]
     pub fn trusts(&self, made: &Footer) -> bool {
         let mut gaps = self.begun(made.partition, made.first);
         gaps.all(|gap| gap.number < made.ledger)
     }
 
-    /// Whether an object counts, where its partition's chain has come to `at` (past the gaps).
+    /// Returns true if an object counts, given that its partition's chain has reached `at` (past the
+    /// gaps).
     #[must_use]
     pub fn counts(&self, made: &Footer, at: Offset) -> bool {
         !self.gives_up(made.partition, made.first) && (made.first == at || self.trusts(made))
     }
 
-    /// The ranges of a replay; none of the live lake.
+    /// The ranges of a replay; empty for the live lake.
     #[must_use]
     pub fn ranges(&self) -> Ranges {
         let ends = self.replay.iter().flat_map(|replay| &replay.ends);
@@ -145,7 +146,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Whether that replay is promoted.
+    /// Returns true if that replay is promoted.
     #[must_use]
     pub fn promoted(&self, name: &ReplayName) -> bool {
         self.promotions.iter().any(|shown| shown.name == *name)

@@ -5,11 +5,11 @@ use topic::{Offset, Partition, Timestamp};
 use crate::{Entry, Error, Hour, Lake, ObjectName, Tips};
 
 impl Lake {
-    /// Records that what the topic no longer holds of a partition, from where the lake ends to
-    /// `low`, is given up. The range; none where nothing is lost.
+    /// Gives up what the topic no longer holds of a partition, from the lake's end to `low`, by an
+    /// entry of the ledger. Returns the range; `None` if nothing is lost.
     ///
     /// # Errors
-    /// [`Error::Unfit`] where the lake has no origin, or somebody else wrote the ledger
+    /// [`Error::Unfit`] if the lake has no origin, or if another process wrote the ledger
     /// meanwhile; else the store's.
     pub async fn accept_gap(
         &self,
@@ -24,7 +24,7 @@ impl Lake {
         let of_it = [partition].into();
         let tips = self.tips(ledger.clone(), &of_it).await?;
         let first = self.beyond(&tips, partition, Hour::of(accepted_at)).await?;
-        // That took its time: somebody may have been let back in meanwhile.
+        // That took a while: another object may have been committed meanwhile.
         let again = self.tips(ledger, &of_it).await?.resume(partition);
         if again > first {
             return Err(Error::Unfit(format!(
@@ -43,13 +43,13 @@ impl Lake {
         match self.write_entry(next, &gap).await? {
             true => Ok(Some((first, low))),
             false => Err(Error::Unfit(
-                "somebody else wrote the ledger meanwhile; look, and try again".to_owned(),
+                "another process wrote the ledger meanwhile; look, and try again".to_owned(),
             )),
         }
     }
 
-    /// Where a partition continues, also where lists lag: the records that would tell the next
-    /// object's hour are gone, so every hour since the tip's is asked for it.
+    /// Where a partition continues, even if lists lag. The records that would give the next object's
+    /// hour are gone, so every hour since the tip's is asked for it.
     async fn beyond(&self, tips: &Tips, partition: Partition, now: Hour) -> Result<Offset, Error> {
         let mut at = tips.resume(partition);
         let Some(tip) = tips.tip(partition) else {

@@ -1,5 +1,5 @@
-//! The ledger: what is not a batch. Numbered objects, each created once as the next
-//! free number; the lake is its objects folded with these entries.
+//! The ledger: all of the lake that is not a batch. Its entries are numbered objects, each created
+//! once as the next free number; the lake is its objects folded with these entries.
 
 pub(crate) mod entry;
 pub(crate) mod fold;
@@ -17,7 +17,7 @@ use crate::object::footer::FORMAT;
 use crate::{Error, Lake};
 
 impl Lake {
-    /// Reads the ledger; none where the lake has no `origin` yet.
+    /// Reads the ledger; `None` if the lake has no `origin` yet.
     ///
     /// # Errors
     /// [`Error::Unfit`] for an entry of a kind or version that this program does not know.
@@ -89,7 +89,7 @@ impl Lake {
         }
     }
 
-    /// Whether something of the partition was given up since the ledger had so many entries.
+    /// Returns true if something of the partition was given up since the ledger had so many entries.
     pub(crate) async fn gave_up(&self, of: Partition, entries: u64) -> Result<bool, Error> {
         let mut number = entries;
         while let Some(entry) = self.entry(number).await? {
@@ -101,7 +101,7 @@ impl Lake {
         Ok(false)
     }
 
-    /// Creates the entry `number`. False where somebody else took that number.
+    /// Creates the entry `number`. Returns false if another process took that number.
     ///
     /// # Errors
     /// The store's.

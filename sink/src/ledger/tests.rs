@@ -1,4 +1,4 @@
-//! What an operator gave up, and those who did not know.
+//! What an operator gave up, and workers that did not know.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,7 +116,7 @@ async fn fault_13_a_worker_that_holds_what_was_given_up_lets_it_go() {
     accept(&lake, 9).await.unwrap();
     // It had read 5..12 before retention passed, and was cut from the store since.
     assert_eq!(commit(&lake, P, 5, 12, 1).await, Outcome::GivenUp);
-    // Another partition's worker need not care.
+    // Another partition's worker is not concerned.
     let other = commit(&lake, Partition(1), 0, 3, 1).await;
     assert!(matches!(other, Outcome::Committed(_)), "{other:?}");
 }
@@ -150,7 +150,7 @@ async fn fault_13_what_follows_an_object_that_came_too_late_counts_where_the_cha
     assert!(!ledger.trusts(&stray) && !ledger.counts(&stray, Offset(9)));
     assert!(ledger.counts(&stray, Offset(12)));
     commit(&lake, P, 9, 12, ledger.next).await;
-    // What a worker does who comes to a name that is taken: it reads it, and goes on behind it.
+    // A worker that meets a name that is taken reads the object, and goes on behind it.
     let there = commit(&lake, P, 12, 14, ledger.next).await;
     assert_eq!(there, Outcome::AlreadyCommitted(Box::new(stray)));
     commit(&lake, P, 15, 20, ledger.next).await;

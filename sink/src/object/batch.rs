@@ -18,8 +18,8 @@ use super::footer::{self, FORMAT};
 use super::letters;
 use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row};
 
-/// RowRecords are built in pieces of so many: a piece's buffers are as large as what they hold, where
-/// those of a whole batch would be grown to twice that, and copied at each growth.
+/// Rows are built in pieces of this many: a piece's buffers are as large as what they hold.
+/// Those of a whole batch would grow to twice that, and be copied at each growth.
 const PIECE_ROWS: usize = 8_192;
 
 /// An open batch of one partition and one hour.
@@ -28,7 +28,7 @@ pub struct Batch {
     hour: Hour,
     /// Its first rows.
     pieces: Vec<RecordBatch>,
-    /// Those behind them, less than [`PIECE_ROWS`].
+    /// The rows after those, fewer than [`PIECE_ROWS`].
     builders: Builders,
     letters: Vec<DeadLetter>,
     bytes: usize,
@@ -90,7 +90,7 @@ impl Batch {
         self.footer.counts.total()
     }
 
-    /// What it weighs in memory, in bytes, estimated.
+    /// Its estimated size in memory, in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.bytes
@@ -112,7 +112,7 @@ impl Batch {
         }
     }
 
-    /// Takes a dead letter in the record's stead.
+    /// Takes a dead letter in place of the record.
     pub fn reject(&mut self, letter: DeadLetter) {
         self.advance(letter.offset, letter.appended_at);
         self.footer.counts.dead_letters += 1;
@@ -122,20 +122,20 @@ impl Batch {
         self.letters.push(letter);
     }
 
-    /// Counts the record as a duplicate; `differs` where its content is not its twin's.
+    /// Counts the record as a duplicate; `differs` if its content is not its twin's.
     pub const fn duplicate(&mut self, offset: Offset, appended_at: Timestamp, differs: bool) {
         self.advance(offset, appended_at);
         self.footer.counts.duplicates += 1;
         self.footer.differing += differs as u64;
     }
 
-    /// Offsets up to `end` hold no record: so a range ends where it was meant to.
+    /// Notes that offsets up to `end` hold no record, so that a range ends where it should.
     pub const fn pass(&mut self, end: Offset) {
         self.footer.counts.absent += self.footer.end.distance(end);
         self.footer.end = end;
     }
 
-    /// Offsets grow; those that were passed over hold no record.
+    /// Offsets grow; skipped ones hold no record.
     const fn advance(&mut self, offset: Offset, appended_at: Timestamp) {
         debug_assert!(offset.0 >= self.footer.end.0, "records come in order");
         self.footer.counts.absent += self.footer.end.distance(offset);
@@ -164,7 +164,7 @@ impl Batch {
     }
 }
 
-/// A batch that nothing enters any more, on its way to the lake.
+/// A batch that takes no more records, on its way to the lake.
 pub struct SealedBatch {
     name: ObjectName,
     footer: Footer,
@@ -201,19 +201,19 @@ impl SealedBatch {
         self.footer.end
     }
 
-    /// Whether retention had cut the stretch in which its duplicates were looked for.
+    /// Returns true if retention had cut the stretch in which its duplicates were looked for.
     #[must_use]
     pub const fn window_cut(&self) -> bool {
         self.footer.window_cut
     }
 
-    /// What it weighs in memory, in bytes, estimated.
+    /// Its estimated size in memory, in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.bytes
     }
 
-    /// What it says of itself, and its rows.
+    /// Its footer and its rows.
     pub(crate) fn into_pieces(self) -> (Footer, Vec<RecordBatch>) {
         (self.footer, self.pieces)
     }
@@ -251,7 +251,7 @@ impl SealedBatch {
 /// values than that is soon written plainly instead of being looked up value by value.
 const DICTIONARY_BYTES: usize = 256 << 10;
 
-/// One Parquet file of one row group: ZSTD(3), statistics, dictionaries where values repeat.
+/// One Parquet file of one row group: ZSTD(3), statistics, dictionaries for values that repeat.
 fn parquet(schema: &SchemaRef, pieces: Vec<RecordBatch>, metadata: Vec<KeyValue>) -> Vec<u8> {
     let level = ZstdLevel::try_new(3).expect("3 is a level of zstd");
     let mut properties = WriterProperties::builder()
@@ -271,7 +271,7 @@ fn parquet(schema: &SchemaRef, pieces: Vec<RecordBatch>, metadata: Vec<KeyValue>
     }
     let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties.build()))
         .expect("every column of the table has a Parquet type");
-    // Each goes as soon as it is written.
+    // Each piece is freed as soon as it is written.
     for rows in pieces {
         writer.write(&rows).expect("writing to memory");
     }

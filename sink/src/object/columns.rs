@@ -69,8 +69,8 @@ impl Type {
 /// How a column's values are written before ZSTD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// Each distinct value once, then references: for values that repeat. Where too many are
-    /// distinct the writer goes on as with `Plain`.
+    /// Each distinct value once, then references: for values that repeat. If too many are
+    /// distinct, the writer goes on as with `Plain`.
     Dictionary,
     /// The differences to the value before, bit-packed: for numbers that grow.
     Delta,
@@ -85,7 +85,7 @@ pub struct Column {
     pub name: &'static str,
     /// What it holds.
     pub kind: Type,
-    /// Whether a row may leave it out.
+    /// True if a row may leave it out.
     pub nullable: bool,
     /// How its values are written.
     pub encoding: Encoding,
@@ -93,8 +93,8 @@ pub struct Column {
     pub meaning: &'static str,
 }
 
-/// An Arrow builder of one column: how a row's value enters it, and what it weighs there in
-/// bytes.
+/// An Arrow builder of one column: how it takes a row's value, and how many bytes that
+/// takes.
 trait Append<V> {
     fn append(&mut self, value: &V);
 
@@ -146,8 +146,8 @@ impl<'r> Append<Option<Cow<'r, str>>> for StringBuilder {
     }
 }
 
-/// RowRecords that a builder has room for when it is made; it doubles as it must. Few, since a batch
-/// stands open for each of many partitions, and 37 columns' room for Arrow's own 1,024 rows is 200 kB.
+/// Rows that a builder has room for when it is made; it doubles as it must. Few, since a batch
+/// is open for each of many partitions, and 37 columns' room for Arrow's own 1,024 rows is 200 kB.
 const ROOM_ROWS: usize = 64;
 
 /// An empty builder.
@@ -176,14 +176,14 @@ begins! {
 
 macro_rules! columns {
     ($($name:ident: $value:ty, $kind:ident, $nullable:literal, $encoding:ident, $builder:ty, $meaning:literal;)*) => {
-        /// One row of the lake, borrowed from the record where it can be.
+        /// One row of the lake, borrowed from the record where possible.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Row<'r> {
             $(#[doc = $meaning] pub $name: $value,)*
         }
 
         impl Row<'_> {
-            /// What the row weighs in the builders, in bytes.
+            /// The row's size in the builders, in bytes.
             pub(crate) fn weight(&self) -> usize {
                 0 $(+ <$builder>::weight(&self.$name))*
             }

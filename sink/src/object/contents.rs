@@ -1,4 +1,4 @@
-//! What an object holds, read back for those who check it: which record each row and each
+//! What an object holds, read back by the audits: which record each row and each
 //! dead letter is.
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -39,11 +39,11 @@ pub struct RowRecords {
 /// Which record a dead letter is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LetterRecord {
-    /// The partition that it says it is of.
+    /// The partition that it names.
     pub partition: Partition,
     /// Its offset.
     pub offset: Offset,
-    /// Its event id, where that could be read.
+    /// Its event id; `None` if it could not be read.
     pub event_id: Option<[u8; 16]>,
     /// The record's value.
     pub raw: Option<Bytes>,

@@ -64,13 +64,13 @@ pub struct Footer {
     /// The duplicates among [`Counts::duplicates`] whose content differs from their twin's.
     #[serde(default)]
     pub differing: u64,
-    /// The object that holds the range's dead letters, where there are any.
+    /// The object that holds the range's dead letters; `None` if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub letters: Option<String>,
     /// The least and the greatest `occurred_at` of the rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred: Option<(Timestamp, Timestamp)>,
-    /// True where retention had cut the stretch in which duplicates are looked for.
+    /// True if retention had cut the stretch in which duplicates are looked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub window_cut: bool,
     /// The hash of the configuration that decided the rows.
@@ -108,7 +108,7 @@ impl Footer {
         Ok(footer)
     }
 
-    /// Whether the counts make up the range.
+    /// Returns true if the counts make up the range.
     pub(crate) const fn adds_up(&self) -> bool {
         self.first.distance(self.end) == self.counts.total()
     }
@@ -138,7 +138,7 @@ fn value<'m>(metadata: &'m ParquetMetaData, key: &str) -> Option<&'m str> {
     pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
 }
 
-/// Where the hash's digits stand: the last place where the key is followed by 64 digits
+/// Where the hash's digits are: the last place where the key is followed by 64 digits
 /// (Parquet writes its metadata at the end of the file).
 fn digits(object: &[u8]) -> Option<std::ops::Range<usize>> {
     let at = object
@@ -162,7 +162,7 @@ pub(crate) fn stamp(object: &mut [u8]) {
     object[place].copy_from_slice(digest.as_bytes());
 }
 
-/// Whether the object's bytes are those that were written.
+/// Returns true if the object's bytes are those that were written.
 pub(crate) fn intact(object: &[u8]) -> bool {
     let Some(place) = digits(object) else {
         return false;

@@ -61,7 +61,7 @@ impl fmt::Display for Reason {
 /// A click that cannot become a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Where it stands in its partition.
+    /// Its offset in the partition.
     pub offset: Offset,
     /// When the topic took it.
     pub appended_at: Timestamp,

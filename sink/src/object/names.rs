@@ -98,7 +98,7 @@ impl ObjectName {
         Path::from(self.to_string())
     }
 
-    /// Reads a path; none where it is not a click object's.
+    /// Reads a path; `None` if it is not a click object's.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let (folder, file) = path

@@ -1,4 +1,4 @@
-//! A stretch: rows of the topic that no object holds yet, for those who show them before.
+//! Rows of the topic that no object holds yet, for `clicks_live`.
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;

@@ -28,7 +28,7 @@ static CURRENT: LazyLock<SchemaDescriptor> = LazyLock::new(|| {
 });
 
 impl Lake {
-    /// The footer of an object; none where there is no such object. The name and the
+    /// The footer of an object; `None` if there is no such object. The name and the
     /// footer must agree.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Lake {
         Ok(Some((footer, *columns == *CURRENT.root_schema())))
     }
 
-    /// Whether the object's bytes are those that were written, by the hash in its footer.
+    /// Returns true if the object's bytes are those that were written, by the hash in its footer.
     ///
     /// # Errors
     /// The store's; an object that is not there is [`Error::Damaged`].

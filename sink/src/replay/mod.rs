@@ -77,7 +77,7 @@ impl Lake {
     /// The ledger of a replay that was begun.
     ///
     /// # Errors
-    /// [`Error::Refused`] where there is no such replay, naming those there are.
+    /// [`Error::Refused`] if there is no such replay, and names those that exist.
     pub async fn replay_ledger(&self, name: &ReplayName) -> Result<Ledger, Error> {
         if let Some(ledger) = self.replay(name).ledger().await? {
             return Ok(ledger);
@@ -147,7 +147,7 @@ impl Lake {
     /// What a replay has yet to commit; empty where it is finished.
     ///
     /// # Errors
-    /// [`Error::Refused`] where there is no such replay, else the store's.
+    /// [`Error::Refused`] if there is no such replay, else the store's.
     pub async fn unfinished(&self, name: &ReplayName) -> Result<Ranges, Error> {
         let ledger = self.replay_ledger(name).await?;
         let ranges = ledger.ranges();
@@ -162,7 +162,7 @@ impl Lake {
     /// Lets the tables show a finished replay within its ranges, by the ledger's next entry.
     ///
     /// # Errors
-    /// [`Error::Refused`] where there is no such replay, it is unfinished, or it is promoted.
+    /// [`Error::Refused`] if there is no such replay, it is unfinished, or it is promoted.
     pub async fn promote(&self, name: &ReplayName, now: Timestamp) -> Result<Promotion, Error> {
         let left = self.unfinished(name).await?;
         if !left.is_empty() {
@@ -208,7 +208,7 @@ impl Lake {
     /// Lets the tables show what they showed without the replay, by the ledger's next entry.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it is not promoted.
+    /// [`Error::Refused`] if it is not promoted.
     pub async fn rollback(&self, name: &ReplayName, now: Timestamp) -> Result<(), Error> {
         loop {
             let ledger = self.live_ledger().await?;

@@ -27,7 +27,7 @@ pub trait Fixture: Send {
     async fn reopen(&mut self) -> Arc<dyn Topic>;
 
     /// Makes retention drop some of what is there, and returns when low has moved.
-    /// False where the backend cannot do it in a test's time.
+    /// Returns false if the backend cannot do it in a test's time.
     async fn expire(&mut self, topic: &Arc<dyn Topic>) -> bool;
 
     /// The `topic.queue` that the topic was opened with, in bytes; a few hundred KiB.

@@ -2,7 +2,7 @@
 //! checks over [`Topic`], [`Writer`] and [`Reader`].
 //!
 //! A backend's tests implement [`Fixture`] and call [`run`]. A check panics with a
-//! sentence where the backend breaks its promise.
+//! sentence if the backend breaks its promise.
 
 mod appending;
 mod fixture;

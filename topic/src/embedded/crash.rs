@@ -70,7 +70,7 @@ async fn append_for_ever() {
 /// The child's answers. A test harness writes lines of its own too; they are skipped.
 struct Answers {
     child: Child,
-    /// The child's own process: what stands before it may not take it along.
+    /// The child's own process: a wrapper around it must not take it along.
     process: Option<String>,
     lines: Receiver<String>,
     acknowledged: Vec<usize>,

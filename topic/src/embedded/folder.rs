@@ -8,8 +8,8 @@ use fjall::Database;
 
 /// All journals together.
 const JOURNALS: u64 = 128 << 20;
-/// Blocks of files that are kept in memory. Who reads what has just come finds it in the segments'
-/// memory; this is for those who come late, and a quarter of fjall's default.
+/// The cache of files' blocks, in bytes: a quarter of fjall's default. It is for readers that come
+/// late; new records are in the segments' memory.
 const BLOCKS: u64 = 8 << 20;
 /// What a disk must have room for before a failed store is opened again.
 const PROBE: usize = 256 << 10;
@@ -18,8 +18,8 @@ const COPY_BYTES: usize = 64 << 10;
 /// What fjall writes after each batch of a journal.
 const TRAILER: &[u8] = b"FJL\x03";
 
-/// Opens the database; where the newest journal ends in a batch whose bytes do not match
-/// their checksum, without that batch.
+/// Opens the database. If the newest journal ends in a batch whose bytes do not match their
+/// checksum, that batch is left out.
 pub(super) fn database(folder: &Path) -> Result<Database, fjall::Error> {
     let open = || {
         Database::builder(folder)
@@ -47,7 +47,7 @@ pub(super) fn database(folder: &Path) -> Result<Database, fjall::Error> {
     opened
 }
 
-/// Whether the disk takes and syncs new bytes.
+/// Returns true if the disk takes and syncs new bytes.
 pub(super) fn probe(folder: &Path) -> io::Result<()> {
     let path = folder.join("probe");
     let written = File::create(&path).and_then(|mut file| {
@@ -69,7 +69,7 @@ pub(super) fn rewrite(folder: &Path) -> io::Result<()> {
         let copy = path.with_extension("copy");
         let copied = copy_sparsely(&path, &copy);
         if let Err(error) = copied {
-            // What is left of a copy takes room and means nothing.
+            // The rest of an unfinished copy takes room and means nothing.
             let _ = fs::remove_file(&copy);
             return Err(error);
         }
@@ -79,8 +79,8 @@ pub(super) fn rewrite(folder: &Path) -> io::Result<()> {
 }
 
 /// Cuts the last batch off the newest journal, whose bytes do not match their checksum:
-/// a machine that lost power in a write leaves such a tail, and nobody was answered for
-/// it. The journal as it was stays beside it under another name. False where there is
+/// a machine that lost power in a write leaves such a tail, and nothing in it was acknowledged.
+/// The old journal stays beside it under another name. Returns false if there is
 /// no batch to cut.
 fn cut_tail(folder: &Path) -> io::Result<bool> {
     let mut newest: Option<(u64, PathBuf)> = None;
@@ -97,7 +97,7 @@ fn cut_tail(folder: &Path) -> io::Result<bool> {
     };
     let bytes = fs::read(&path)?;
     // The last trailer closes the batch that is damaged; the one before it closes a
-    // whole one, or lies by chance in the damaged one, which is then cut in two and
+    // whole one, or is by chance in the damaged one, which is then cut in two and
     // dropped by the recovery.
     let mut trailers = bytes
         .windows(TRAILER.len())

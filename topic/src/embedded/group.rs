@@ -21,7 +21,7 @@ pub(super) struct Group {
     runtime: Handle,
 }
 
-/// A member, counted from 0 and never counted again.
+/// A member's number, counted from 0 and never given again.
 type Id = u64;
 
 struct GroupState {
@@ -102,7 +102,7 @@ impl Group {
     }
 
     /// Gives free partitions to members that have too few, and asks those that have
-    /// too many to let go. Runs again when they did.
+    /// too many to let go. Runs again when they have.
     fn balance(self: &Arc<Self>, state: &mut GroupState) {
         let quotas = state.quotas();
         for (&id, &quota) in &quotas {

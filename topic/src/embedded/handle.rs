@@ -17,7 +17,7 @@ use crate::{Identity, ReadError};
 
 /// What the topic, its writer's task and its readers share.
 pub(super) struct StoreHandle {
-    /// None while a failed store is being opened again.
+    /// `None` while a failed store is being opened again.
     pub(super) store: RwLock<Option<Store>>,
     pub(super) folder: PathBuf,
     pub(super) settings: StoreSettings,
@@ -59,7 +59,7 @@ impl StoreHandle {
         blocking(move || shared.with(work)).await
     }
 
-    /// Closes a failed store and opens it again. While the disk takes nothing the
+    /// Closes a failed store and opens it again. While the disk takes nothing, the
     /// failed one stays, so that readers go on.
     pub(super) async fn reopen(self: &Arc<Self>) -> Result<(), String> {
         let shared = Arc::clone(self);

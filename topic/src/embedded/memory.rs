@@ -1,8 +1,8 @@
-//! What the segments hold in memory, and whose is written to a file next.
+//! What the segments hold in memory, and which one is written to a file next.
 //!
-//! fjall would see to it by itself, but it tells its workers through a queue that they write to,
+//! fjall would do it by itself, but it wakes its workers through a queue that they write to,
 //! too, and when writers fill that, everything hangs (fjall-rs/fjall, pull request 323): with many
-//! partitions within a second. So no segment comes to fjall's own limit.
+//! partitions within a second. So no segment reaches fjall's own limit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use fjall::{Database, Keyspace};
 
 use crate::Partition;
 
-/// How many bytes all segments hold before the fullest goes to a file. What waits for the worker,
-/// of [`MAX_WAITING_FLUSHES`] segments at most, comes on top.
+/// How many bytes all segments hold before the fullest goes to a file. The segments that wait for
+/// the worker, at most [`MAX_WAITING_FLUSHES`], come on top.
 pub(super) const ALL_BYTES: u64 = 64 << 20;
 /// How many bytes one holds before it does; a sixteenth of fjall's default.
 const SEGMENT_BYTES: u64 = 4 << 20;
 /// How many segments may wait for the worker before appends do.
 const MAX_WAITING_FLUSHES: usize = 16;
-/// How long they wait: were the worker dead, the next append would fail.
+/// How long appends wait: if the worker is dead, the next one fails.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many bytes each partition's last segment holds in memory.
@@ -30,7 +30,8 @@ impl Memory {
         *self.0.entry(partition).or_default() += bytes;
     }
 
-    /// The partition whose segment is to go to a file, if one is; it holds nothing then.
+    /// The partition whose segment must go to a file, which is then taken as empty; `None` if none
+    /// must.
     pub(super) fn due(&mut self) -> Option<Partition> {
         let (&fullest, &most) = self.0.iter().max_by_key(|(_, bytes)| **bytes)?;
         let all: u64 = self.0.values().sum();
@@ -46,7 +47,7 @@ impl Memory {
     }
 }
 
-/// Has what a keyspace holds in memory written to a file, after what waits for that already.
+/// Has the memory of a keyspace written to a file, after those that wait already.
 #[expect(
     clippy::disallowed_methods,
     reason = "the store blocks, on threads for that"

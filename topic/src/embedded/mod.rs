@@ -1,7 +1,7 @@
 //! The embedded topic: one folder on one machine, durable, opened by one process.
 //!
-//! The folder is a fjall database. An append waits a moment for company, is committed
-//! with one fsync together with all that came, and then acknowledged. Each day of a
+//! The folder is a fjall database. An append waits a moment for others, is committed
+//! together with them by one fsync, and then acknowledged. Each day of a
 //! partition is a keyspace of its own; retention drops it whole. A store that fails is
 //! closed and opened again; meanwhile appends are refused with the reason.
 
@@ -55,12 +55,12 @@ pub struct Embedded {
     groups: Mutex<HashMap<String, Arc<Group>>>,
 }
 
-/// Opens the topic in `folder`, or makes it where `with.create` says so.
+/// Opens the topic in `folder`, or makes it if `with.create` is true.
 ///
 /// # Errors
-/// [`ReadError::Unfit`] where there is no topic and none may be made, where the folder
-/// holds something else, and where another process has it open;
-/// [`ReadError::Unavailable`] where the disk does not answer.
+/// [`ReadError::Unfit`] if there is no topic and none may be made, if the folder
+/// holds something else, or if another process has it open;
+/// [`ReadError::Unavailable`] if the disk does not answer.
 pub async fn open(config: &Config, folder: &Path, with: Open) -> Result<Arc<Embedded>, ReadError> {
     if config.partitions == 0 {
         return Err(ReadError::Unfit(

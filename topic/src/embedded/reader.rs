@@ -32,7 +32,7 @@ pub(super) struct EmbeddedReader {
 /// Where a partition is read.
 #[derive(Default)]
 struct ReadPosition {
-    /// None until the seek.
+    /// `None` until the seek.
     offset: Option<Offset>,
     paused: bool,
 }
@@ -170,7 +170,7 @@ impl Reader for EmbeddedReader {
     }
 
     fn seek(&mut self, partition: Partition, offset: Offset) -> Result<(), ReadError> {
-        // One that was revoked meanwhile: the event says so.
+        // It was revoked meanwhile: the event says so.
         let Some(position) = self.assigned.get_mut(&partition) else {
             return Ok(());
         };

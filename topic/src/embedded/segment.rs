@@ -180,7 +180,7 @@ fn failure(partition: Partition, offset: Offset, error: &fjall::Error) -> ReadEr
     }
 }
 
-/// Moves a batch's records within the limits; false when they are met.
+/// Moves a batch's records within the limits; returns false when they are met.
 fn take(
     partition: Partition,
     first: Offset,

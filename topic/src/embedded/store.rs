@@ -28,11 +28,11 @@ pub(super) const BATCH_BYTES: usize = 1 << 20;
 /// What the store is opened with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StoreSettings {
-    /// Partitions to make, or to add where there are fewer.
+    /// Partitions to make, or to add if there are fewer.
     pub(super) partitions: u32,
     /// How many bytes a partition keeps; 0 means no limit.
     pub(super) retention_size: u64,
-    /// Whether a store that does not exist is made.
+    /// True if a store that does not exist is made.
     pub(super) create: bool,
 }
 
@@ -188,7 +188,7 @@ impl Store {
         })
     }
 
-    /// Records from `from` on, within the limits; none at the end.
+    /// Records from `from` on, within the limits; empty at the end.
     pub(super) fn read(
         &self,
         partition: Partition,
@@ -223,7 +223,7 @@ impl Store {
         Ok(records)
     }
 
-    /// The first offset whose append time is at `time` or later; high where none is.
+    /// The first offset whose append time is at `time` or later; high if there is none.
     pub(super) fn offset_at(
         &self,
         partition: Partition,
@@ -337,7 +337,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a segment has its share of a small `topic.retention_size`: an eighth,
+    /// Returns true if a segment has its share of a small `topic.retention_size`: an eighth,
     /// so that dropping whole segments keeps close to the limit.
     fn full(&self, segment: &Segment) -> bool {
         self.retention_size > 0 && segment.bytes >= (self.retention_size / 8).max(1)
@@ -431,7 +431,7 @@ fn chunks(drafts: &[Draft]) -> impl Iterator<Item = &[Draft]> {
     })
 }
 
-/// The identity and the number of partitions, made where the store is new; none where
+/// The identity and the number of partitions, made if the store is new; `None` if
 /// the store is not a topic.
 fn recognise(
     db: &Database,

@@ -16,7 +16,7 @@ const VERSION: u8 = 1;
 const PREFIX: usize = 5;
 /// Everything before the first record.
 const HEADER: usize = PREFIX + 4 + 8 + 8 + 8;
-/// What stands before each record.
+/// The lengths before each record.
 const LENGTHS: usize = 8;
 
 /// What a stored batch says about itself.

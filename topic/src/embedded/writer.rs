@@ -89,7 +89,7 @@ impl Writer for Appender {
         }
         let (settle, delivery) = Delivery::channel();
         if drafts.is_empty() {
-            // Nobody can have dropped the receiver yet; were it so, nobody waits.
+            // If the receiver was dropped, nothing waits for the answer.
             let _ = settle.send(Ok(Vec::new()));
             return Ok(delivery);
         }
@@ -249,8 +249,8 @@ async fn run(queue: Arc<Queue>, shared: Arc<StoreHandle>) {
     }
 }
 
-/// Waits for company until what came first has waited for the linger, and not for more than
-/// fits. What gathered behind a commit has waited already.
+/// Waits for more appends until the first has waited for the linger, or a commit is full. Those
+/// that came during the last commit have waited already.
 async fn linger(queue: &Queue, closed: bool) {
     let first = queue.state.lock().waiting.front().map(|first| first.since);
     let Some(first) = first.filter(|_| !closed) else {
@@ -336,7 +336,7 @@ fn append(shared: &StoreHandle, group: Vec<Pending>) -> (Vec<Settlement>, Result
     }
 }
 
-/// Opens the store again, with back-off; false when nobody writes any more.
+/// Opens the store again, with back-off; returns false if no writer is left.
 async fn reopen(queue: &Queue, shared: &Arc<StoreHandle>) -> bool {
     let mut backoff = Backoff::new(REOPEN_BACKOFF.0, REOPEN_BACKOFF.1);
     loop {

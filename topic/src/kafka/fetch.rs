@@ -1,5 +1,5 @@
 //! Records outside any group: a few consumers that are assigned by hand and kept, so
-//! that a caller who goes on where it ended does not start anew.
+//! that a caller that goes on from its last offset does not start anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl Fetchers {
         Ok(records)
     }
 
-    /// The fetcher that stands at `from`, else another one that is moved there.
+    /// The fetcher whose position is `from`, else another one that is moved there.
     fn fetcher(&self, partition: Partition, from: Offset) -> Result<Fetcher, ReadError> {
         let mut idle = self.idle.lock();
         let here = idle
@@ -190,7 +190,7 @@ impl Fetcher {
         (records, None)
     }
 
-    /// Whether an error is the answer, or one that may pass: then its sentence.
+    /// An error that is the answer is the `Err`; the sentence of one that may pass is the `Ok`.
     fn on_error(&self, error: &KafkaError) -> Result<String, ReadError> {
         let partition = self.partition;
         let KafkaError::MessageConsumption(code) = error else {
@@ -209,7 +209,7 @@ impl Fetcher {
                 })
             }
             Meaning::Refused(RefusedBy::TopicRight) | Meaning::NoTopic => Err(unavailable(error)),
-            // A fetcher joins no group, so that one refuses it is no matter.
+            // A fetcher joins no group, so a refusal by one does not matter.
             Meaning::Refused(_) | Meaning::Reconnecting | Meaning::Passing => Ok(error.to_string()),
         }
     }

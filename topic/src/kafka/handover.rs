@@ -1,5 +1,5 @@
-//! The hand-over between the thread that polls Kafka and the loop that reads:
-//! bounded in bytes, and the place where what is stale is dropped.
+//! The hand-over between the thread that polls Kafka and the loop that reads. It is
+//! bounded in bytes, and drops stale records.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
@@ -38,7 +38,7 @@ pub(super) struct Chunk {
 
 #[derive(Default)]
 struct HandoverState {
-    /// What goes before any record: assigns, revokes, errors.
+    /// Assigns, revokes and errors, which go before any record.
     control: VecDeque<Result<Event, ReadError>>,
     chunks: VecDeque<Chunk>,
     /// Chunks of partitions that the loop has paused; outside the budget, and bounded
@@ -125,7 +125,7 @@ impl Handover {
     }
 
     /// Hands an error over. An error without a partition that already waits is
-    /// not told twice, so a loop that does not read is not buried.
+    /// not handed over twice, so a loop that does not read is not buried.
     pub(super) fn fail(&self, error: ReadError) {
         let mut state = self.state.lock();
         let told = |waiting: &Result<Event, ReadError>| {
@@ -141,7 +141,7 @@ impl Handover {
         self.arrived.notify_one();
     }
 
-    /// Hands records over, or drops them where they are stale.
+    /// Hands records over, or drops them if they are stale.
     pub(super) fn push(&self, chunk: Chunk) {
         let mut state = self.state.lock();
         if state.dropped || state.epochs.get(&chunk.partition) != Some(&chunk.epoch) {
@@ -157,7 +157,7 @@ impl Handover {
         self.arrived.notify_one();
     }
 
-    /// Whether no more records should be taken for now.
+    /// Returns true if no more records should be taken for now.
     pub(super) fn full(&self) -> bool {
         self.state.lock().bytes >= BUDGET_BYTES
     }
@@ -171,7 +171,7 @@ impl Handover {
         )
     }
 
-    /// Whether the loop has dropped its reader.
+    /// Returns true if the loop has dropped its reader.
     pub(super) fn dropped(&self) -> bool {
         self.state.lock().dropped
     }

@@ -154,8 +154,8 @@ fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
 }
 
 /// Blocks the calling thread until the loop has acknowledged (or dropped) the
-/// revocation, or `patience` is over. False in the latter case.
-fn wait(told: oneshot::Receiver<()>, patience: Duration) -> bool {
+/// revocation, or `timeout` is over. Returns false in the latter case.
+fn wait(told: oneshot::Receiver<()>, timeout: Duration) -> bool {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -164,7 +164,7 @@ fn wait(told: oneshot::Receiver<()>, patience: Duration) -> bool {
     }
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut told = pin!(told);
-    let deadline = tokio::time::Instant::now() + patience;
+    let deadline = tokio::time::Instant::now() + timeout;
     loop {
         if told
             .as_mut()

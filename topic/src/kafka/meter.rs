@@ -13,7 +13,7 @@ use super::settings::{ASK_TIMEOUT, KafkaSettings, Quiet};
 use super::wire::list;
 use crate::{Offset, Partition, ReadError, Timestamp, Watermarks};
 
-/// Asks.
+/// The client that asks.
 pub(super) struct Meter {
     consumer: BaseConsumer<Quiet>,
     topic: String,
@@ -38,14 +38,14 @@ impl Meter {
         })
     }
 
-    /// The cluster's own id; `None` if no broker tells it within `timeout`.
+    /// The cluster's own id; `None` if no broker answers within `timeout`.
     pub(super) fn cluster(&self, timeout: Duration) -> Option<String> {
         let id = self.consumer.client().fetch_cluster_id(timeout);
         self.drain();
         id.filter(|id| !id.is_empty())
     }
 
-    /// The topic's partitions, or `None` where there is no such topic.
+    /// The topic's partitions; `None` if there is no such topic.
     pub(super) fn shape(&self) -> Result<Option<Shape>, ReadError> {
         let metadata = self
             .consumer
@@ -127,7 +127,7 @@ impl Meter {
         partition: Partition,
         time: Timestamp,
     ) -> Result<Offset, ReadError> {
-        // The end first: a record that comes in between must not be jumped over.
+        // The end first: a record that comes in between must not be skipped.
         let high = self.watermarks_of(partition)?.high;
         // Kafka keeps milliseconds: the first at or after `time` is the one rounded up.
         // Below zero are names of Kafka's for other questions.
@@ -148,7 +148,7 @@ impl Meter {
     }
 
     /// One question per leader for all partitions: the first and the last offset have
-    /// names that stand where a time stands.
+    /// names that take the place of a time.
     fn ask(
         &self,
         times: impl IntoIterator<Item = (Partition, KafkaOffset)>,
@@ -159,7 +159,7 @@ impl Meter {
         answer.map_err(|error| unavailable(&error))
     }
 
-    /// Takes what the client has to tell of itself, which else would pile up.
+    /// Takes the client's own events, which would pile up otherwise.
     fn drain(&self) {
         while self.consumer.poll(Duration::ZERO).is_some() {}
     }

@@ -5,7 +5,7 @@
 //! group that reads only where the lake says ([`reader`]).
 //!
 //! A topic is known by its cluster's id and its name. The id that Kafka gives a topic,
-//! which would tell a topic made anew from the one before it, is not to be had through
+//! which would distinguish a topic made anew from the one before it, is not available through
 //! `rdkafka`; the lake's own checks (watermarks, append time at the tip) find that out.
 
 mod error;

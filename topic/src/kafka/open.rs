@@ -26,7 +26,7 @@ const CONNECT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Durat
 ///
 /// # Errors
 /// [`ReadError::Unfit`] for an address or settings that no retry mends,
-/// [`ReadError::Unavailable`] where no broker answers.
+/// [`ReadError::Unavailable`] if no broker answers.
 pub async fn open(config: &Config, rest: &str, with: Open) -> Result<Arc<KafkaTopic>, ReadError> {
     let settings = KafkaSettings::new(config, rest)?;
     let meter = Arc::new(Meter::new(&settings)?);
@@ -52,7 +52,7 @@ pub async fn open(config: &Config, rest: &str, with: Open) -> Result<Arc<KafkaTo
     Ok(Arc::new(KafkaTopic::new(settings, meter, identity)))
 }
 
-/// The cluster's id. Brokers that are just starting do not tell it yet, so they are asked again
+/// The cluster's id. Brokers that are just starting do not answer yet, so they are asked again
 /// for `timeout`.
 async fn cluster(
     settings: &KafkaSettings,
@@ -125,7 +125,7 @@ async fn make(settings: &KafkaSettings, meter: &Arc<Meter>) -> Result<Shape, Rea
         .into_iter()
         .next()
     {
-        // Somebody else was quicker: then theirs is examined.
+        // Another process was quicker: its topic is examined.
         None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
         Some(Err((_, error))) => {
             return Err(ReadError::Unfit(format!(

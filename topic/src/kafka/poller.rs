@@ -28,12 +28,12 @@ const ROUND_BYTES: usize = 1024 * 1024;
 /// librdkafka has fetched ahead. Rebalances wait at most this long.
 const HANDOVER_WAIT: Duration = Duration::from_secs(1);
 
-/// How long the thread sleeps at most when nobody wakes it.
+/// How long the thread sleeps at most if nothing wakes it.
 const IDLE_PARK: Duration = Duration::from_millis(20);
 
 /// How long a seek may find the partition's fetch not started before the partition is
 /// assigned anew at the position (after `auto.offset.reset=error` it never restarts by
-/// itself), and how long before the loop is told.
+/// itself), and how long before the loop gets an error.
 const SEEK_RESTART_AFTER: Duration = Duration::from_millis(300);
 const SEEK_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -228,7 +228,7 @@ impl Poller {
         }
     }
 
-    /// Takes what Kafka has, up to a round. True where it has nothing left.
+    /// Takes what Kafka has, up to a round. Returns true if it has nothing left.
     fn round(&mut self) -> Result<bool, ReadError> {
         let mut taken: BTreeMap<(Partition, u64), (Vec<Record>, usize)> = BTreeMap::new();
         let (mut records, mut bytes, mut silent) = (0, 0, 0);
@@ -319,8 +319,8 @@ impl Poller {
         Ok(())
     }
 
-    /// librdkafka tells of a damaged batch, names no partition, and would go on behind
-    /// it. So every running partition is tried by itself from where it stands: those
+    /// librdkafka reports a damaged batch without its partition, and would go on behind
+    /// it. So every running partition is tried by itself from its position: those
     /// that are damaged stop, the others start again there, and nothing is skipped.
     fn stop_damaged(&mut self) {
         let detail = self.consumer.context().reason.lock().clone();
@@ -344,7 +344,7 @@ impl Poller {
                         detail,
                     });
                 }
-                // Sound, or not to be told now: then reading on finds the damage again.
+                // It is sound, or the brokers do not answer: reading on finds the damage again.
                 Ok(_) | Err(_) => {
                     let since = Instant::now();
                     let seek = Seek {
@@ -392,7 +392,7 @@ impl Poller {
         }
     }
 
-    /// Starts those of `partitions` that run and that nobody wants paused.
+    /// Starts those of `partitions` that run and that the loop has not paused.
     fn resume(&self, partitions: impl IntoIterator<Item = Partition>) {
         if self.throttled {
             return;

@@ -116,7 +116,7 @@ impl PollThread {
         }
     }
 
-    /// Asks silent brokers for a sign of life. Without it a writer that nobody uses,
+    /// Asks silent brokers for a sign of life. Without it a writer that is not used,
     /// because it is not ready, would never be ready again.
     fn knock(&mut self) {
         let silent = self.producer.context().silent.lock().is_some();
@@ -188,7 +188,7 @@ impl Deliveries {
 }
 
 /// The place of an acknowledged record. A broker that says "I have that already" about
-/// a retry long past tells no offset; then the client's own retry meets its twin.
+/// a retry long past gives no offset; then the client's own retry meets its twin.
 fn placed(partition: i32, offset: i64) -> Result<Placed, AppendError> {
     match (u32::try_from(partition), u64::try_from(offset)) {
         (Ok(partition), Ok(offset)) => Ok(Placed {

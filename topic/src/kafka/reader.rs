@@ -15,8 +15,8 @@ use super::poller::Poller;
 use super::settings::KafkaSettings;
 use crate::{Event, Offset, Partition, ReadError, Reader};
 
-/// How long a reader that is dropped waits for the group to hear of it. Without the
-/// goodbye the group would keep its partitions until the session times out.
+/// How long a reader that is dropped waits until it has left the group. Otherwise the
+/// group would keep its partitions until the session times out.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One member of a group. A thread of its own polls Kafka, so a slow loop never costs
@@ -51,7 +51,7 @@ impl KafkaReader {
             .name("kafka-reader".into())
             .spawn(move || {
                 poller.run();
-                // Nobody waits any more once the goodbye took too long.
+                // The receiver is gone if leaving the group took too long.
                 let _ = leaving.send(());
             })
             .map_err(|error| ReadError::Unavailable(format!("no thread to read with: {error}")))?;

@@ -60,7 +60,7 @@ impl Load {
         }
     }
 
-    /// Whether hardly a record fits any more.
+    /// Returns true if hardly a record fits any more.
     pub(super) fn full(&self) -> bool {
         self.waiting.load(Ordering::Acquire) + RECORD_OVERHEAD_BYTES >= self.limit
     }

@@ -1,5 +1,5 @@
-//! What librdkafka is told: the address, the security, and the settings on which
-//! exactly-once rests.
+//! The settings of librdkafka: the address, the security, and those on which
+//! exactly-once depends.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{Config, ReadError};
 pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much librdkafka may have fetched ahead of the hand-over, for all partitions of
-/// a reader together; it is memory that nobody else counts.
+/// a reader together; no other budget counts this memory.
 const AHEAD_KIB: usize = 8 * 1024;
 
 /// How long the producer lets a batch wait for company. An acknowledgement costs one
@@ -95,7 +95,7 @@ impl KafkaSettings {
         &self.config
     }
 
-    /// What every client is told.
+    /// The settings of every client.
     pub(super) fn client(&self) -> ClientConfig {
         let config = &self.config;
         let mut client = ClientConfig::new();
@@ -126,7 +126,7 @@ impl KafkaSettings {
     /// The idempotent producer: `acks=all`, order kept through every retry.
     pub(super) fn producer(&self) -> ClientConfig {
         let config = &self.config;
-        // Ours is the bound that counts (`queue`); librdkafka's own lies above it,
+        // Our bound (`queue`) is the one that counts; librdkafka's own is above it,
         // with room for its overhead per message.
         let kib = (2 * config.queue.as_u64() / 1024).clamp(1024, 2_097_151);
         let mut client = self.client();
@@ -173,7 +173,7 @@ impl KafkaSettings {
         client
     }
 
-    /// A consumer that belongs to nobody: it is assigned by hand. librdkafka assigns
+    /// A consumer outside any group: it is assigned by hand. librdkafka assigns
     /// only with a group's name; nothing ever joins or commits under this one.
     pub(super) fn fetcher(&self) -> ClientConfig {
         let mut client = self.consumer();
@@ -223,7 +223,7 @@ impl ClientContext for Quiet {
 impl rdkafka::consumer::ConsumerContext for Quiet {}
 
 /// Hands a line of librdkafka's log on. Its errors are mostly a broker that is away,
-/// which it mends by itself, and which the stages log_line by readiness and lag: nobody
+/// which it mends by itself, and which readiness and lag show already: no operator
 /// must act on the line.
 pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
     match level {

@@ -206,14 +206,14 @@ mod tests {
             matches!(delivery.await, Err(AppendError::Closed(_))),
             "it is answered in time"
         );
-        until("the silence is told", async || writer.ready().err()).await;
+        until("the silence is reported", async || writer.ready().err()).await;
         until(
             "past its patience an append is refused at once",
             async || writer.append(draft()).err(),
         )
         .await;
         cluster.broker_up(1).unwrap();
-        // Nobody writes meanwhile: readiness must come back by itself.
+        // Nothing is written meanwhile: readiness must come back by itself.
         until("the writer is ready again", async || writer.ready().ok()).await;
         until("an append is acknowledged", async || {
             writer.append(draft()).ok()?.await.ok()

@@ -10,11 +10,11 @@ use uuid::Uuid;
 pub(super) struct Decoded {
     /// The event's id as the lake keeps it.
     pub(super) id: [u8; 16],
-    /// Whether it can be a row: its version is known and its click is a JSON object.
+    /// True if it can be a row: its version is known and its click is a JSON object.
     pub(super) is_click: bool,
 }
 
-/// The fields that an envelope has, those that nobody looks at here included: a value that
+/// The fields that an envelope has, also those that are not used here: a value that
 /// lacks one, or holds something else there, is no envelope.
 #[derive(Deserialize)]
 struct Outer {
@@ -35,11 +35,10 @@ struct Outer {
     click: Box<RawValue>,
 }
 
-/// Reads a value; none where it is no envelope, so that it has no id.
+/// Reads a value; `None` if it is no envelope, so that it has no id.
 pub(super) fn decode(value: Option<&[u8]>) -> Option<Decoded> {
     let outer: Outer = serde_json::from_slice(value?).ok()?;
-    // It is well-formed, or the envelope were not; its values may be more than serde's numbers
-    // hold, as 1e999.
+    // It is well-formed, since the envelope is; its values may be beyond serde's numbers, as 1e999.
     let is_object = outer.click.get().starts_with('{');
     Some(Decoded {
         id: id(&outer.id),

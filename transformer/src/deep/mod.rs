@@ -1,5 +1,5 @@
 //! The deep audit: the topic is read again, by a decoder that shares nothing with the one that
-//! made the rows, and every record of the committed ranges is looked for in the lake, id by id.
+//! made the rows, and every record of the committed ranges is looked up in the lake, id by id.
 //!
 //! A record is there once as a row of its id at its partition and offset, or as a dead letter
 //! with its bytes, or it is a duplicate, its id having been seen within the window, or a rule
@@ -21,7 +21,7 @@ use self::records::Records;
 pub use self::report::Deep;
 use crate::Error;
 
-/// What the whole deep audit looks at.
+/// What the deep audit compares.
 struct Scene<'a> {
     topic: &'a dyn Topic,
     lake: &'a Lake,
@@ -32,8 +32,8 @@ struct Scene<'a> {
     total: u64,
 }
 
-/// Compares what was surveyed of the lake with the topic, record by record. `progress` is told
-/// how many offsets of the topic were passed, and of how many.
+/// Compares what was surveyed of the lake with the topic, record by record. `progress` gets
+/// the number of offsets of the topic that were passed, and of all.
 ///
 /// # Errors
 /// The topic's and the store's. What is wrong with the lake is no error but a finding.
@@ -60,7 +60,7 @@ pub async fn deep(
         total: held.map(|marks| marks.low.distance(marks.high)).sum(),
     };
     let (mut deep, mut passed) = (Deep::default(), 0);
-    // What lies there of a partition that the topic does not have, the arithmetic tells.
+    // A partition that the topic does not have is a finding of the arithmetic audit.
     for (&partition, &marks) in against.watermarks {
         let names = objects.remove(&partition).unwrap_or_default();
         deep.partition(&scene, partition, marks, &names, passed)
@@ -129,7 +129,7 @@ impl Deep {
         self.hole(&mut records, &mut stretch, hole).await
     }
 
-    /// Records of no object: each is missing.
+    /// Records that are in no object: each is missing.
     async fn hole(
         &mut self,
         records: &mut Records<'_>,

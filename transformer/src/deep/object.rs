@@ -8,18 +8,18 @@ use super::decode::{Decoded, decode};
 use super::records::Records;
 use super::report::Deep;
 
-/// How many findings of one object are told one by one.
+/// How many findings of one object are reported one by one.
 const MAX_FINDINGS: u64 = 3;
 
-/// What of an object was compared so far.
+/// An object, compared as far as its records came.
 pub(super) struct Check<'a> {
     deep: &'a mut Deep,
     name: ObjectName,
     contents: &'a Contents,
     window: &'a WindowRule,
-    /// Whether retention has cut the beginning of the partition.
+    /// True if retention has cut the beginning of the partition.
     cut: bool,
-    /// Where the object before ended: what this one holds below stands there too.
+    /// Where the object before ended: what this one holds below is in that one too.
     from: Offset,
     /// The next row and the next letter.
     row: usize,
@@ -128,7 +128,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// RowRecords and letters before `offset` that were not met: their records left the topic, or
+    /// Rows and letters before `offset` that were not met: their records left the topic, or
     /// there never were any.
     fn pass(&mut self, offset: Offset, stretch: &mut RecentIds, records: &Records<'_>) {
         let contents = self.contents;
@@ -202,11 +202,11 @@ impl<'a> Check<'a> {
         self.find(record.offset, format!("a dead letter, but {wrong}"));
     }
 
-    /// What is there must not be a duplicate.
+    /// A record that is in the lake must not be a duplicate.
     fn unseen(&mut self, record: &Record, seen: Option<Twin>) {
         let footer = &self.contents.footer;
         let judged = footer.configuration == self.window.configuration;
-        // Where retention had cut the stretch, the worker could not see earlier objects.
+        // If retention had cut the stretch, the worker could not see earlier objects.
         if let Some(twin) = seen
             && judged
             && !(footer.window_cut && twin.object != footer.first)
@@ -217,7 +217,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What is not there must be a duplicate, or dropped.
+    /// A record that is not in the lake must be a duplicate, or dropped.
     fn neither(
         &mut self,
         record: &Record,
@@ -247,7 +247,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Notes a finding at an offset; of many in one object the first few.
+    /// Notes a finding at an offset; of one object only the first few.
     fn find(&mut self, at: Offset, what: String) {
         self.told += 1;
         if self.told > MAX_FINDINGS {

@@ -45,7 +45,7 @@ impl<'a> Records<'a> {
         self.low
     }
 
-    /// When the topic took the first of its records.
+    /// The append time of the first record.
     pub(super) const fn since(&self) -> Option<Timestamp> {
         self.since
     }
@@ -55,7 +55,7 @@ impl<'a> Records<'a> {
         self.at
     }
 
-    /// The next records before `end`; none where there are no more of them.
+    /// The next records before `end`; `None` if there are no more.
     pub(super) async fn next(&mut self, end: Offset) -> Result<Option<Vec<Record>>, ReadError> {
         if self.at >= end {
             return Ok(None);

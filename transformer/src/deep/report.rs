@@ -18,10 +18,10 @@ pub struct Deep {
     pub dropped: u64,
     /// Those that are neither, although they should be.
     pub missing: u64,
-    /// RowRecords and dead letters that are no record of the topic's, or another one.
+    /// Rows and dead letters that are no record of the topic's, or another one.
     pub strangers: u64,
     /// Those that count as duplicates of records that the topic no longer holds, or by a window
-    /// that is configured no more: nobody can tell.
+    /// that is configured no more: it cannot be proved.
     pub unproven: u64,
     /// Offsets of the lake whose records the topic no longer holds.
     pub gone: u64,
@@ -30,7 +30,7 @@ pub struct Deep {
 }
 
 impl Deep {
-    /// Whether every record is there once.
+    /// Returns true if every record is there once.
     #[must_use]
     pub const fn clean(&self) -> bool {
         self.missing == 0 && self.strangers == 0 && self.findings.is_empty()

@@ -1,8 +1,8 @@
 //! A replay: a stretch of the topic, read again outside the group into a lake of its own.
 //!
-//! It is the worker's way without the group and the clock: the same positions, window,
+//! It does what the worker does, without the group and the clock: the same positions, window,
 //! transform, batches and commits. So a replay that was killed goes on where its own lake
-//! ends, and one that is run twice lands nothing.
+//! ends, and one that is run twice commits nothing new.
 
 mod plan;
 
@@ -32,7 +32,7 @@ pub struct Parts {
     pub topic: Arc<dyn Topic>,
     /// What clicks are enriched from.
     pub enrichment: Enrichment,
-    /// Is told how many offsets are committed, and of how many.
+    /// Called with the number of offsets that are committed, and of all.
     pub progress: Box<dyn Fn(u64, u64) + Send + Sync>,
     /// Ends it between two batches.
     pub stop: CancellationToken,
@@ -54,7 +54,7 @@ pub struct ReplayReport {
 /// `sink.max_memory` and one window, beside what the live worker holds.
 ///
 /// # Errors
-/// Where the topic no longer holds what is left, and the topic's and the lake's own. What is
+/// If the topic no longer holds what is left; else the topic's and the lake's. What is
 /// committed stays, and the next run goes on behind it.
 pub async fn run(
     config: Config,
@@ -102,7 +102,7 @@ fn broken(error: &tokio::task::JoinError) -> Error {
     sink::Error::Unfit(format!("the work was cut short: {error}")).into()
 }
 
-/// Whether the topic or the lake may answer later.
+/// Returns true if the topic or the lake may answer later.
 const fn may_pass(error: &Error) -> bool {
     matches!(
         error,
@@ -129,7 +129,7 @@ impl Job {
         (self.progress)(before + offsets, self.total);
     }
 
-    /// At how many bytes a batch is sealed: an open one and one under way share the budget.
+    /// The size in bytes at which a batch is sealed: an open one and one under way share the budget.
     fn seal_bytes(&self) -> usize {
         let share = self.sink.max_memory.as_u64() / 2;
         usize::try_from(share.min(self.sink.max_bytes.as_u64())).unwrap_or(usize::MAX)
@@ -152,14 +152,14 @@ type Commit = JoinHandle<Result<Outcome, sink::Error>>;
 /// Why a pass over the partition ended.
 #[derive(PartialEq, Eq)]
 enum Ended {
-    /// The range is committed, or somebody wants the replay to end.
+    /// The range is committed, or the replay was asked to stop.
     Done,
     /// Another run of this replay was ahead, or retention: the lake is asked again.
     Again,
 }
 
 impl Lane<'_> {
-    /// Goes on until the range is committed; what may pass is waited out, as a worker does.
+    /// Goes on until the range is committed. It waits if an error may pass, as a worker does.
     async fn run(&self) -> Result<(), Error> {
         let mut counted = self.first;
         let mut heard = (Instant::now(), counted);
@@ -199,8 +199,8 @@ impl Lane<'_> {
         self.pass(position, hour, counted).await
     }
 
-    /// Where the lake says that the range continues, and the hour of the record before; none
-    /// where it is finished.
+    /// Where the lake says that the range continues, and the hour of the record before;
+    /// `None` if it is finished.
     async fn position(&self) -> Result<Option<(ResumePoint, Hour)>, Error> {
         let (partition, topic) = (self.partition, self.job.topic.as_ref());
         let Some(ledger) = self.lake.ledger().await? else {
@@ -216,7 +216,7 @@ impl Lane<'_> {
         if next < marks.low {
             return Err(sink::Error::Refused(format!(
                 "partition {partition}: the topic begins at {} now, the replay is at {next}: \
-                 what lies between can be replayed no more; begin another, from there on",
+                 what is between can be replayed no more; begin another, from there on",
                 marks.low
             ))
             .into());
@@ -240,7 +240,7 @@ impl Lane<'_> {
         Ok((position.next < self.end).then_some((position, hour)))
     }
 
-    /// The end and the append time of the record before `next`; none where that is the
+    /// The end and the append time of the record before `next`; `None` if that is the
     /// lake's first or no longer there.
     async fn before(&self, next: Offset) -> Result<Option<(Offset, Timestamp)>, Error> {
         if next <= self.origin {
@@ -308,7 +308,8 @@ impl Lane<'_> {
         tokio::spawn(async move { topic.fetch(partition, at, FETCH_RECORDS).await })
     }
 
-    /// What a fetch passed over is no record, or was taken by retention just now: then true.
+    /// A fetch skipped offsets. Returns true if retention took them just now, and false if they hold
+    /// no record.
     async fn is_cut(&self, at: Offset, ended: bool) -> Result<bool, Error> {
         let marks = self.marks().await?;
         if ended && marks.high < self.end {

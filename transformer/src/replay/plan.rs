@@ -1,5 +1,5 @@
-//! What is to be replayed: what was asked for, as ranges of offsets, held against what the
-//! topic retains and the lake has committed.
+//! What is to be replayed: the request as ranges of offsets, checked against what the topic
+//! retains and the lake has committed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use topic::{Offset, Partition, Timestamp, Topic};
 
 use crate::{Config, Error};
 
-/// What somebody wants to be replayed.
+/// What is to be replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplaySpan {
     /// `[first, end)` of one partition.
@@ -61,7 +61,7 @@ pub async fn begin(
     let begun = lake.ledger().await?.map(|there| there.ranges());
     let ranges = match (span, begun) {
         (None, Some(ranges)) => ranges,
-        // The ledger tells what is missing.
+        // The error says what is missing.
         (None, None) => live.replay_ledger(name).await?.ranges(),
         (Some(span), begun) => {
             let ranges = resolve(topic, span).await?;

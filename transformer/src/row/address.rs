@@ -22,7 +22,7 @@ const UTM: [&str; 5] = [
 /// The campaign's five texts, in the order of [`UTM`].
 pub(crate) type Campaign<'r> = [Option<Cow<'r, str>>; 5];
 
-/// A page's address: its text, and its parts where it can be taken apart.
+/// A page's address: its text, and its parts if it can be taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Address<'r> {
     pub(crate) text: Option<Cow<'r, str>>,
@@ -110,7 +110,7 @@ fn campaign(query: &str) -> Campaign<'_> {
 mod tests {
     use super::*;
 
-    /// By the short way where there is one, and by the `url` crate alone: the same.
+    /// By the short way, if there is one, and by the `url` crate alone: the same.
     fn check(text: &str, path: Option<&str>, source: Option<&str>) {
         let mut properties = [Properties::default(), Properties::default()];
         let [short, long] = &mut properties;

@@ -1,4 +1,4 @@
-//! What a user agent says of browser, system and device; remembered, since few differ.
+//! What a user agent says about browser, system and device; cached, since few differ.
 
 use std::collections::HashMap;
 

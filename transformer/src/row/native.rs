@@ -1,4 +1,4 @@
-//! The native click: a JSON object whose fields bear the columns' names. It is read once,
+//! The native click: a JSON object whose fields have the columns' names. It is read once,
 //! borrowed from the record; what has no column goes to `properties`.
 
 use std::borrow::Cow;

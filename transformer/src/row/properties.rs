@@ -28,7 +28,7 @@ impl<'r> Properties<'r> {
     /// Takes the entries of the client's own `properties`.
     ///
     /// # Errors
-    /// A sentence where it is neither an object nor null.
+    /// A sentence if it is neither an object nor null.
     pub(crate) fn nest(&mut self, properties: &'r RawValue) -> Result<(), String> {
         if properties.get() == "null" {
             return Ok(());
@@ -51,7 +51,7 @@ impl<'r> Properties<'r> {
         }
     }
 
-    /// The JSON object; none where there is nothing.
+    /// The JSON object; `None` if there is nothing.
     pub(crate) fn json(&self) -> Option<String> {
         if self.entries.is_empty() {
             return None;

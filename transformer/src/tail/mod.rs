@@ -1,10 +1,9 @@
-//! The tail: rows that the topic already has and the lake does not yet, for those who show
-//! them before.
+//! The tail: rows that the topic already has and the lake does not yet, for `clicks_live`.
 //!
-//! It reads beside the consumer group, from where the catalog's registered range ends, and it is
-//! the worker's way up to the sealed batch: the same window, read again whenever a position is
-//! set, and the same transform. So a click is the row here that it will be in the lake, and a
-//! retry within the window is none. It commits nothing and reports nothing to anybody.
+//! It reads beside the consumer group, from where the catalog's registered range ends. Up to the
+//! sealed batch it does what the worker does: the same window, read again whenever a position is
+//! set, and the same transform. So a click becomes the same row as in the lake, and a retry within
+//! the window none. It commits nothing and reports nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,17 +32,16 @@ const SOON: Duration = Duration::from_millis(200);
 /// How often an idle tail turns.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Who keeps the rows until the lake has them.
+/// Keeps the rows until the lake has them.
 pub trait RowSink: Send + Sync {
-    /// From where on each partition's rows are wanted, where that is not the partition's origin:
-    /// behind what is registered, or behind what is kept already. None before that is known.
+    /// Where each partition's rows are wanted from, unless from its origin: after what is registered,
+    /// or after what is kept already. `None` before that is known.
     fn wanted(&self) -> Option<BTreeMap<Partition, Offset>>;
 
-    /// The next stretch of the partition begins here. What is kept of it and does not end here
-    /// is to be forgotten.
+    /// The next rows of the partition begin here. Kept rows that do not end here must be dropped.
     fn begin(&self, partition: Partition, first: Offset);
 
-    /// Takes a stretch, which begins where the one before it ended. Must not block.
+    /// Takes rows that begin where those before them ended. Must not block.
     fn take(&self, stretch: PendingRows);
 }
 
@@ -51,7 +49,7 @@ pub trait RowSink: Send + Sync {
 pub struct TailComponents {
     /// The topic.
     pub topic: Arc<dyn Topic>,
-    /// The only member of a group of its own, so that every partition is its.
+    /// The only member of a group of its own, so that it gets every partition.
     pub reader: Box<dyn Reader>,
     /// The lake, whose ledger says where the partitions begin.
     pub lake: Lake,
@@ -64,8 +62,8 @@ pub struct TailComponents {
 /// Reads and hands over until `shutdown`.
 ///
 /// # Errors
-/// Where the topic cannot be read exactly once or is closed, and where the lake belongs to
-/// another topic. What can be waited out is waited out.
+/// If the topic cannot be read exactly once or is closed, and if the lake belongs to
+/// another topic. An error that may pass ends nothing.
 pub async fn run(
     config: Config,
     components: TailComponents,
@@ -213,7 +211,8 @@ impl TailLoop {
         Ok(())
     }
 
-    /// Sets the positions of these partitions; false where the lake or the catalog has not begun.
+    /// Sets the positions of these partitions. Returns false if the lake or the catalog has not
+    /// begun.
     async fn begin(&mut self, partitions: &[Partition]) -> Result<bool, Error> {
         let ledger = self.lake.ledger_of(&self.context.topic).await?;
         let (Some(ledger), Some(wanted)) = (ledger, self.rows.wanted()) else {

@@ -71,7 +71,7 @@ impl Topic for Written {
     }
 }
 
-/// Says first what it was told to, then what is behind each seek.
+/// Gives the planned answers first, then what is behind each seek.
 struct Told {
     topic: Arc<Written>,
     first: VecDeque<Result<Event, ReadError>>,
@@ -114,7 +114,7 @@ impl Reader for Told {
     }
 }
 
-/// Wants what it is told to want, after it was asked `late` times in vain.
+/// Wants a fixed position, after it was asked `late` times in vain.
 #[derive(Default)]
 struct Kept {
     late: Mutex<u32>,

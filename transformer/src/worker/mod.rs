@@ -33,7 +33,7 @@ pub struct Components {
     pub new_lake: LakeId,
     /// What clicks are enriched from.
     pub enrichment: Enrichment,
-    /// Where the worker tells how it is.
+    /// Where the worker publishes its state.
     pub status: Arc<Status>,
     /// Called about every second while the worker makes progress.
     pub pulse: Box<dyn Fn() + Send + Sync>,
@@ -43,8 +43,8 @@ pub struct Components {
 /// most `sink.handover`.
 ///
 /// # Errors
-/// Where the topic cannot be read exactly once or is closed, and where the lake belongs to
-/// another topic. What can be waited out is waited out.
+/// If the topic cannot be read exactly once or is closed, and if the lake belongs to
+/// another topic. An error that may pass ends nothing.
 pub async fn run(
     config: Config,
     sink: sink::Config,
@@ -107,11 +107,11 @@ enum Assignment {
     Resuming(u64),
     /// It is read.
     Active {
-        /// The epoch of its position, which tells its commits from those of a former one.
+        /// The epoch of its position, which distinguishes its commits from those of a former one.
         epoch: u64,
         active: Box<Active>,
     },
-    /// It must not go on; it is asked again at the moment.
+    /// It must not go on; its position is asked for again at this moment.
     Stopped(Instant),
 }
 
@@ -196,8 +196,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Asks the lake where these partitions continue; until it answers, what they deliver is
-    /// passed over.
+    /// Asks the lake where these partitions continue. Until it answers, their records are dropped.
     fn resume(&mut self, partitions: BTreeSet<Partition>) {
         let epoch = self.hold_back(&partitions);
         let (lake, topic, config) = (self.lake.clone(), self.topic.clone(), self.config.clone());
@@ -213,7 +212,7 @@ impl Worker {
         });
     }
 
-    /// Continues where an object of somebody's ends.
+    /// Continues where an object of another worker ends.
     fn resume_after(&mut self, there: Footer) {
         let partition = there.partition;
         let partitions = BTreeSet::from([partition]);
@@ -230,7 +229,7 @@ impl Worker {
         });
     }
 
-    /// Drops what these partitions hold until their position is known: the epoch of that
+    /// Drops what these partitions hold until their position is known. Returns the epoch of that
     /// question.
     fn hold_back(&mut self, partitions: &BTreeSet<Partition>) -> u64 {
         self.epoch += 1;
@@ -263,7 +262,7 @@ impl Worker {
         active.take_all(records, &self.context, limits);
     }
 
-    /// What is due is sealed and committed; what is stopped is asked again.
+    /// Seals and commits what is due, and asks again for stopped partitions.
     fn turn(&mut self) {
         let now = Instant::now();
         let mut again = BTreeSet::new();
@@ -283,9 +282,9 @@ impl Worker {
         self.commit_due();
     }
 
-    /// When what is open fills the budget the largest batch is sealed, when with what is on its
-    /// way it is twice the budget reading pauses. To seal for what is on its way, too, would free
-    /// nothing, and make an object of each handful of records until it has arrived.
+    /// Seals the largest batch if open batches fill the budget; pauses reading if open and sealed ones
+    /// are twice the budget. Sealed batches do not make it seal more: that would free nothing, and
+    /// make small objects until they are committed.
     fn keep_budget(&mut self) {
         let budget = usize::try_from(self.sink.max_memory.as_u64()).unwrap_or(usize::MAX);
         let held: usize = self.partitions.values().map(Assignment::size).sum();

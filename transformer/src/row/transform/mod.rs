@@ -26,7 +26,7 @@ pub struct Defect {
     pub reason: Reason,
     /// What exactly was wrong, and where.
     pub detail: String,
-    /// The event's id, where it could be read.
+    /// The event's id; `None` if it could not be read.
     pub event_id: Option<[u8; 16]>,
 }
 
@@ -79,7 +79,7 @@ pub fn event_id(text: &str) -> [u8; 16] {
 /// Makes a row of a record.
 ///
 /// # Errors
-/// A [`Defect`], also where the transform itself panics: that offset alone becomes a dead
+/// A [`Defect`], also if the transform itself panics: that offset alone becomes a dead
 /// letter.
 pub fn transform<'r>(
     partition: Partition,
@@ -91,7 +91,7 @@ pub fn transform<'r>(
 
 /// What a record turned out to be.
 pub(crate) struct Read<'r> {
-    /// The event's id and the content that twins are compared by, where there is an id.
+    /// The event's id and the content that twins are compared by; `None` without an id.
     pub(crate) event: Option<([u8; 16], &'r [u8])>,
     pub(crate) row: Result<Row<'r>, Defect>,
 }
@@ -133,7 +133,7 @@ type Decode<'r> = fn(&'r [u8]) -> Result<Envelope<'r>, serde_json::Error>;
 struct Opened<'r> {
     envelope: Envelope<'r>,
     event_id: [u8; 16],
-    /// Whether the id's text was a UUID.
+    /// True if the id's text was a UUID.
     is_uuid: bool,
 }
 

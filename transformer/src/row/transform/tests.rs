@@ -157,7 +157,7 @@ fn invariant_9_texts_are_borrowed_from_the_record() {
     );
 }
 
-/// As our edge spells it and as somebody else may: what a record is does not hang on white
+/// As our edge writes it and as other programs may: what a record is does not depend on white
 /// space.
 #[test]
 fn input_32_foreign_envelopes_that_begin_as_ours_do() {
