@@ -119,7 +119,8 @@ impl Browser {
     /// Waits for the first element of the CSS selector and clicks it. If that opens a page, waits
     /// until the page is loaded.
     ///
-    /// # Errors If it does not appear, or another element covers it.
+    /// # Errors
+    /// If it does not appear, or another element covers it.
     pub async fn click(&self, css: &str) -> Result<()> {
         let click = self.act(css, "click", json!({})).await;
         click.with_context(|| format!("clicking {css}"))
@@ -162,7 +163,8 @@ impl Browser {
 
     /// Waits until the first element of the CSS selector contains `text`.
     ///
-    /// # Errors If it does not in time, with the text that it has.
+    /// # Errors
+    /// If it does not in time, with the text that it has.
     pub async fn reads(&self, css: &str, part: &str) -> Result<()> {
         let deadline = Instant::now() + PAGE_TIMEOUT;
         loop {
@@ -186,7 +188,8 @@ impl Browser {
 
     /// Runs a script's body until its value is accepted, and returns that value.
     ///
-    /// # Errors If no accepted value comes in time, with the last one.
+    /// # Errors
+    /// If no accepted value comes in time, with the last one.
     pub async fn until(&self, script: &str, accept: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + PAGE_TIMEOUT;
         loop {
@@ -295,7 +298,8 @@ impl Browser {
 
     /// Scheme, host and port of every request that pages have made.
     ///
-    /// # Errors If the driver does not answer, or an address is invalid.
+    /// # Errors
+    /// If the driver does not answer, or an address is invalid.
     pub async fn hosts(&self) -> Result<BTreeSet<String>> {
         let origin = |url: String| match url.parse::<reqwest::Url>() {
             Ok(url) => Ok(url.origin().ascii_serialization()),

@@ -109,14 +109,16 @@ impl Place {
 
     /// Runs a command to its end.
     ///
-    /// # Errors If it cannot be started. A failing exit code is no error here.
+    /// # Errors
+    /// If it cannot be started. A failing exit code is no error here.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         Ok(self.command(arguments).output()?)
     }
 
     /// Runs a command that must succeed, and returns its standard output.
     ///
-    /// # Errors If it fails, with its output.
+    /// # Errors
+    /// If it fails, with its output.
     pub fn must(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.run(arguments)?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -140,7 +142,8 @@ impl Place {
 
     /// Asks the audit until nothing is pending.
     ///
-    /// # Errors If something is still pending after a minute.
+    /// # Errors
+    /// If something is still pending after a minute.
     pub async fn settled(&self) -> anyhow::Result<Value> {
         let deadline = Instant::now() + SERVE_TIMEOUT;
         loop {
@@ -166,7 +169,8 @@ impl Place {
     /// doubled, and by SQL that no id is in two rows: a retry within the window is one click. A
     /// retry that came later, after a long outage, is no fault; returns how many there are.
     ///
-    /// # Errors If the audit disagrees, with its words.
+    /// # Errors
+    /// If the audit disagrees, with its words.
     pub fn proves(&self, acknowledged: &[String]) -> anyhow::Result<u64> {
         self.listed(acknowledged)?;
         let twins = "SELECT count(*) FILTER (apart <= to_seconds(60)), count(*) FILTER (apart > to_seconds(60)) \
@@ -181,7 +185,8 @@ impl Place {
     /// Proves by the audit that each of the acknowledged ids arrived and that no offset was lost
     /// or doubled.
     ///
-    /// # Errors If the audit disagrees, with its words.
+    /// # Errors
+    /// If the audit disagrees, with its words.
     pub fn listed(&self, acknowledged: &[String]) -> anyhow::Result<()> {
         let list = self.path().join("acknowledged");
         std::fs::write(&list, acknowledged.join("\n"))?;
@@ -193,7 +198,8 @@ impl Place {
 
     /// Starts `up` (with more arguments) and waits until it serves.
     ///
-    /// # Errors If it ends early.
+    /// # Errors
+    /// If it ends early.
     pub fn up(&self, more: &[&str]) -> anyhow::Result<Up> {
         let arguments: Vec<&str> = ["up"].iter().chain(more).copied().collect();
         let mut process = Process::start(self, &arguments)?;
@@ -249,7 +255,8 @@ impl Process {
 
     /// Waits for a line with this prefix and returns the rest of it.
     ///
-    /// # Errors If the process ends before it prints one.
+    /// # Errors
+    /// If the process ends before it prints one.
     pub fn line_after(&mut self, prefix: &str) -> anyhow::Result<String> {
         for line in self.lines.by_ref() {
             if let Some(rest) = line?.strip_prefix(prefix) {
@@ -270,7 +277,8 @@ impl Process {
 
     /// Its CPU time, user and system, in seconds.
     ///
-    /// # Errors If the system has no `/proc`.
+    /// # Errors
+    /// If the system has no `/proc`.
     pub fn cpu(&self) -> anyhow::Result<f64> {
         crate::usage::cpu(self.id())
     }
@@ -303,7 +311,8 @@ impl Process {
 
     /// Asks it to end and waits. Returns true if its exit code is 0.
     ///
-    /// # Errors If it cannot be signalled or waited for.
+    /// # Errors
+    /// If it cannot be signalled or waited for.
     pub fn end(mut self) -> anyhow::Result<bool> {
         self.stop()
     }

@@ -25,7 +25,8 @@ const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Sends one body of clicks to the edge at `shop`: the answer's status and its JSON, or null if it
 /// has none.
 ///
-/// # Panics If no answer comes.
+/// # Panics
+/// If no answer comes.
 pub async fn post(shop: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
     let client = reqwest::Client::builder().no_proxy().build();
     let client = client.expect("a client without options is one");

@@ -15,7 +15,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Where the newest object of each partition begins.
 ///
-/// # Errors If the store fails.
+/// # Errors
+/// If the store fails.
 pub async fn newest(lake: &Lake) -> Result<Newest> {
     let mut newest = Newest::new();
     // Two hours, since a partition may not have turned with the others yet.

@@ -16,7 +16,8 @@ impl Namespace {
     /// One cable for each of these third bytes of an address: `10.213.BYTE.1` is this end,
     /// `10.213.BYTE.2` the other.
     ///
-    /// # Errors If this machine or this user cannot make one.
+    /// # Errors
+    /// If this machine or this user cannot make one.
     pub fn new(bytes: &[u8]) -> Result<Self> {
         // It holds the namespace until its input ends, at the latest when this process ends.
         let holder = Command::new("unshare")

@@ -83,7 +83,8 @@ impl Others {
 
     /// Stops the clicks.
     ///
-    /// # Errors If the edge did not acknowledge one.
+    /// # Errors
+    /// If the edge did not acknowledge one.
     #[expect(clippy::cast_precision_loss, reason = "a count of clicks")]
     pub(crate) async fn end(self) -> Result<Sent> {
         self.done.cancel();

@@ -68,7 +68,8 @@ impl Bucket {
 
     /// All objects, by path.
     ///
-    /// # Panics Never: the store is in memory.
+    /// # Panics
+    /// Never: the store is in memory.
     pub async fn contents(&self) -> Vec<(String, Bytes)> {
         let all: Vec<ObjectMeta> = self
             .inner

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
-use super::{CUTS, Scene};
+use super::scene::{CUTS, Scene};
 use crate::cluster::{COMMIT_TIMEOUT, Role};
 use crate::kafka::{Kafka, SESSION_TIMEOUT};
 use crate::proxy::{Link, Proxy};

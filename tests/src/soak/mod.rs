@@ -2,6 +2,7 @@
 //! half load, and every few seconds a kill, a freeze or a cut; then both audits.
 
 mod fault;
+mod scene;
 mod tally;
 
 use std::sync::Arc;
@@ -10,43 +11,24 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::Mutex;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, interval, sleep};
 
 use self::fault::{Fault, Met};
+use self::scene::{CLIENTS, LAG_TIMEOUT, Scene, lag_ends, share};
 pub use self::tally::Tally;
 use crate::clients::{CLICKS, Clients};
 use crate::cluster::{Cluster, Role};
-use crate::kafka::{self, Kafka};
-use crate::proxy::{Link, Proxy};
+use crate::kafka;
+use crate::proxy::Proxy;
 use crate::s3;
 
 /// The time from one fault to the next.
-const EVERY: Duration = Duration::from_secs(3);
-/// How many clients there are.
-const CLIENTS: u64 = 8;
+const FAULT_INTERVAL: Duration = Duration::from_secs(3);
 /// How many members the group has.
 const MEMBERS: usize = 2;
 /// How long the clients send as fast as they can, to measure full load.
-const FULL: Duration = Duration::from_secs(5);
-/// How long the lag may last after the faults.
-const LAG_TIMEOUT: Duration = Duration::from_secs(180);
-
-/// The parts that faults disturb. A fault locks its part, so that no other fault has the same part;
-/// different parts are disturbed at the same time.
-struct Scene {
-    cluster: Cluster,
-    clients: Clients,
-    kafka: Arc<Mutex<Kafka>>,
-    edge: Arc<Mutex<Role>>,
-    members: Vec<Arc<Mutex<Role>>>,
-    dashboard: Arc<Mutex<Role>>,
-    /// The proxies before the broker, for the edge and each member.
-    brokers: Vec<Arc<Mutex<Proxy>>>,
-    /// The proxies before the store, for each member.
-    stores: Vec<Arc<Mutex<Proxy>>>,
-}
+const FULL_LOAD_TIME: Duration = Duration::from_secs(5);
 
 /// Everything, running.
 pub struct Soak {
@@ -57,7 +39,8 @@ pub struct Soak {
 impl Soak {
     /// Starts everything and measures half load; `None` if Kafka or the store is missing.
     ///
-    /// # Errors If a part does not start.
+    /// # Errors
+    /// If a part does not start.
     pub async fn start() -> Result<Option<Self>> {
         let doors = ["127.0.0.1:0"; 1 + MEMBERS];
         let Some(s3) = s3::shared().await else {
@@ -105,7 +88,7 @@ impl Soak {
         } = self.scene.as_ref();
         cluster.all_commit("the start").await?;
         let (before, since) = (clients.acknowledged(), Instant::now());
-        sleep(FULL).await;
+        sleep(FULL_LOAD_TIME).await;
         // Each sends one more request, and then none for so long.
         clients.pace(LAG_TIMEOUT);
         self.scene.lag_ends().await?;
@@ -120,12 +103,13 @@ impl Soak {
     /// Disturbs everything for `length`, mends it, and proves that nothing was lost or doubled. The
     /// same `seed` draws the same faults.
     ///
-    /// # Errors If something was, with the audit's words, or if a part does not come back.
+    /// # Errors
+    /// If something was, with the audit's words, or if a part does not come back.
     pub async fn run(self, length: Duration, seed: u64) -> Result<Tally> {
         let Self { scene, mut tally } = self;
         let mut choices = StdRng::seed_from_u64(seed);
         let mut faults = JoinSet::<Result<Met>>::new();
-        let (end, mut every) = (Instant::now() + length, interval(EVERY));
+        let (end, mut every) = (Instant::now() + length, interval(FAULT_INTERVAL));
         for turn in 0.. {
             every.tick().await;
             if Instant::now() >= end {
@@ -154,37 +138,3 @@ impl Soak {
         Ok(tally)
     }
 }
-
-impl Scene {
-    /// Waits until the catalog shows the topic's records, except the newest requests of the
-    /// clients.
-    async fn lag_ends(&self) -> Result<()> {
-        lag_ends(&self.dashboard, CLIENTS * CLICKS).await
-    }
-}
-
-/// Waits until the catalog lacks at most `but` of the topic's records.
-async fn lag_ends(dashboard: &Mutex<Role>, but: u64) -> Result<()> {
-    let deadline = Instant::now() + LAG_TIMEOUT;
-    loop {
-        let lag = dashboard.lock().await.lag().await;
-        if lag.is_some_and(|lag| lag <= but) {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "the lag stays: {lag:?}");
-        sleep(Duration::from_millis(200)).await;
-    }
-}
-
-fn share<T>(one: T) -> Arc<Mutex<T>> {
-    Arc::new(Mutex::new(one))
-}
-
-/// The kinds of cut, by the names that the tally gives them.
-const CUTS: &[(&str, Link)] = &[
-    ("stall", Link::Stall),
-    ("reset", Link::Reset),
-    ("reply dropped", Link::DropReply),
-    ("delay", Link::Delay(Duration::from_millis(300))),
-    ("cut after 20 kB", Link::CutAfter(20_000)),
-];
