@@ -1,5 +1,5 @@
-//! The chart library is fetched once by `make setup`, not kept in the repository; without it
-//! the build says what to type.
+//! The chart library is not in the repository: `make setup` fetches it once. Without it the
+//! build fails and says so.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,13 +13,13 @@ fn main() -> ExitCode {
     for file in FETCHED {
         println!("cargo::rerun-if-changed={file}");
     }
-    // A template or an asset that changes must rebuild what embeds it.
+    // A change of a template or an asset must rebuild the crate that embeds it.
     println!("cargo::rerun-if-changed=templates");
     println!("cargo::rerun-if-changed=assets");
     if FETCHED.iter().all(|file| Path::new(file).is_file()) {
         ExitCode::SUCCESS
     } else {
-        println!("cargo::error=run `make setup` first: vendor/uplot is not there");
+        println!("cargo::error=vendor/uplot is missing: run `make setup` first");
         ExitCode::FAILURE
     }
 }

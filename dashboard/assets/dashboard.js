@@ -1,14 +1,14 @@
-// Draws the charts and keeps the panels fresh. Everything it shows is in the page already: with
-// scripts off the tables stand open to whoever asks.
+// Draws the charts and refreshes the panels. Everything that it shows is in the page already, so
+// that a page without scripts is complete.
 "use strict";
 
 (() => {
-  // A page is asked for again after this time, in ms, and after so many times what making it took:
-  // one that is slow to make is not asked for all the time.
-  const EVERY = 5000;
-  const REST = 5;
+  // The panels are fetched again after this time, and after so many times the time that the last
+  // fetch took, so that slow panels are not fetched all the time.
+  const REFRESH_MS = 5000;
+  const PAUSE_FACTOR = 5;
   let charts = [];
-  // Actions that somebody took out of the chart stay out when it is drawn again.
+  // Actions that the user hides stay hidden when the chart is drawn again.
   const hidden = new Set();
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -18,7 +18,7 @@
   const LENGTH = { minute: 16, hour: 16, day: 10, week: 10, month: 7 };
   const HALF = { minute: 30, hour: 1800, day: 43200, week: 302400, month: 1296000 };
 
-  // The numbers that stand in the page for a chart, and its place; none where either is missing.
+  // A chart's place and its numbers in the page; null if either is missing.
   function given(name) {
     const place = document.getElementById(`${name}-chart`);
     const source = document.getElementById(`${name}-data`);
@@ -27,12 +27,12 @@
     return read.times.length === 0 ? null : { place, ...read };
   }
 
-  // What all charts share: time below, numbers at the left, UTC.
+  // What all charts share: time at the bottom in UTC, numbers at the left.
   function frame(place, step, format) {
     const ink = color("--soft");
     const axis = { stroke: ink, grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), width: 1 } };
     const fine = step === "minute" || step === "hour";
-    // The hour, and the date below it where a day begins; dates alone where steps are longer.
+    // The hour, with the date below it at midnight. Only the date if the steps are longer.
     const written = (seconds, first, days) => {
       const text = utc(seconds, 16);
       if (!fine || days) return text.slice(0, fine ? 10 : LENGTH[step]);
@@ -54,11 +54,11 @@
     };
   }
 
-  // One metric, and beside it, dashed, the same steps of the period before.
+  // One metric, and as a dashed line the same steps of the period before.
   function drawSeries() {
     const chart = given("series");
     if (!chart) return;
-    const { place, step, metric, times, now, before } = chart;
+    const { place, step, metric, label, times, now, before } = chart;
     const format = metric === "revenue" ? money : number;
     const shown = (value) => (value == null ? "–" : format.format(value));
     const earlier = before && times.map((_, i) => before[i]?.[1] ?? null);
@@ -66,7 +66,7 @@
       ...frame(place, step, number),
       series: [
         { label: "UTC", value: (u, seconds) => (seconds == null ? "–" : utc(seconds, LENGTH[step])) },
-        { label: metric, stroke: color("--s0"), width: 2, fill: color("--wash"), points: { show: times.length < 40, size: 6, fill: color("--s0") }, value: (u, value) => shown(value) },
+        { label, stroke: color("--s0"), width: 2, fill: color("--wash"), points: { show: times.length < 40, size: 6, fill: color("--s0") }, value: (u, value) => shown(value) },
         ...(earlier
           ? [{ label: "before", stroke: color("--s5"), width: 1.5, dash: [6, 5], points: { show: false }, value: (u, value, column, i) => (i == null || value == null ? "–" : `${shown(value)} (${utc(before[i][0], LENGTH[step])})`) }]
           : []),
@@ -75,8 +75,8 @@
     charts.push(new uPlot(options, earlier ? [times, now, earlier] : [times, now], place));
   }
 
-  // Each series becomes the sum of itself and those after it, so that bars drawn from the first
-  // to the last cover one another and look stacked.
+  // Each series becomes the sum of itself and the series after it. Drawn from the first to the
+  // last, their bars cover each other and look stacked.
   function stacked(times, series, shown) {
     const sums = new Array(times.length).fill(0);
     const columns = [];
@@ -128,8 +128,8 @@
     drawActions();
   }
 
-  // Panels are replaced one by one and only when they changed, so that an open table, a scroll
-  // position or a selection elsewhere stays as it is.
+  // Each panel is replaced only if it changed, so that open tables, scroll positions and
+  // selections elsewhere stay.
   const received = new Map();
 
   function put(panel, old) {
@@ -147,7 +147,7 @@
     const status = document.getElementById("refresh");
     try {
       const answer = await fetch(`${status.dataset.from}${location.search}`, { headers: { accept: "text/html" } });
-      if (!answer.ok) throw new Error(`the service answered ${answer.status}`);
+      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       let redraw = false;
       for (const panel of fresh.querySelectorAll("[data-panel]")) {
@@ -173,16 +173,16 @@
     setTimeout(async () => {
       const begun = performance.now();
       await refresh();
-      loop(Math.max(EVERY, REST * (performance.now() - begun)));
+      loop(Math.max(REFRESH_MS, PAUSE_FACTOR * (performance.now() - begun)));
     }, pause);
   }
 
-  // What the page came with, before the charts change it.
+  // The panels as the page came with them, before the charts change them.
   for (const panel of document.querySelectorAll("[data-panel]")) {
     received.set(panel.dataset.panel, panel.outerHTML);
   }
   draw();
-  loop(EVERY);
+  loop(REFRESH_MS);
   document.addEventListener("visibilitychange", refresh);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   let width = innerWidth;

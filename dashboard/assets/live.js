@@ -1,4 +1,4 @@
-// Clicks as they come: while the list is open, and no longer.
+// Shows clicks as they arrive, while the list is open.
 "use strict";
 
 (() => {
@@ -26,12 +26,12 @@
   function open() {
     source = new EventSource("/live");
     source.onopen = () => (note.textContent = "Waiting for the next click.");
-    source.onerror = () => (note.textContent = "The connection is gone; trying again.");
+    source.onerror = () => (note.textContent = "The connection is lost. Trying again.");
     source.onmessage = (event) => {
       const { clicks, more } = JSON.parse(event.data);
       for (const click of clicks) list.prepend(shown(click));
       while (list.children.length > LISTED) list.lastChild.remove();
-      note.textContent = more > 0 ? `and ${more} more at once` : "";
+      note.textContent = more > 0 ? `and ${more} more at the same time` : "";
     };
   }
 

@@ -1,4 +1,4 @@
-// What every page has: keys, and a sign that the next page is being made.
+// What every page has: keyboard shortcuts, and a bar while the next page loads.
 "use strict";
 
 (() => {
@@ -34,7 +34,7 @@
     event.preventDefault();
   });
 
-  // Who comes by `/` begins to type.
+  // After the shortcut `/` the user can type at once.
   if (location.hash === "#sql") document.getElementById("sql")?.focus();
 
   const busy = (is) => document.documentElement.classList.toggle("busy", is);

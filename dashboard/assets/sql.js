@@ -1,4 +1,4 @@
-// Ctrl+Enter runs the query, as people expect of a query box; an answer along a time is drawn.
+// Ctrl+Enter runs the query. A result along a time is drawn as lines.
 "use strict";
 
 (() => {
@@ -15,7 +15,7 @@
   const number = new Intl.NumberFormat("en");
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   let chart = null;
-  // The hour, and the date where a day begins.
+  // The hour, and the date at midnight.
   const written = (seconds, first) => {
     const text = new Date(seconds * 1000).toISOString();
     const midnight = text.slice(11, 16) === "00:00";

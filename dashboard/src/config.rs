@@ -6,20 +6,20 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// The keys of `[dashboard]`; the defaults and their reasons stand in `compose/default.toml`.
+/// The keys of `[dashboard]`. `compose/default.toml` has the defaults and their reasons.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the pages are served. On a loopback address only requests that name this machine
-    /// in their `Host` are answered, so that no foreign page can reach it by a name of its own.
+    /// Where the pages are served. On a loopback address only requests whose `Host` names this
+    /// machine are answered, so that no foreign page can reach it by a host name of its own.
     pub listen: SocketAddr,
-    /// What everybody must send who asks for a page, as `Bearer` or as the password that a
-    /// browser asks for; of 16 letters at least. Empty lets in everybody, which is refused
-    /// where others than this machine can ask.
+    /// The secret that every request must send, as `Bearer` or as the password that a browser
+    /// asks for; at least 16 characters. Empty lets every request in, and is refused unless
+    /// `listen` is a loopback address.
     pub token: SecretString,
-    /// Threads that serve; a query runs beside them.
+    /// How many threads serve requests. Queries run on other threads.
     pub workers: usize,
-    /// How old the last good crawl may be before `/readyz` says 503.
+    /// How old the newest crawl may be before `/readyz` answers 503.
     #[serde(with = "humantime_serde")]
     pub stale_after: Duration,
 }

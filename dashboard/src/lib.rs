@@ -1,21 +1,25 @@
 //! What people see of the lake: pages, SQL and a JSON API, served over HTTP.
 //!
-//! `/` is the dashboard, `/funnel` who goes from one step to the next, `/sql` free SQL,
-//! `/datasets` the tables that the configuration adds, `/pipeline` what became of every record;
-//! all are whole with scripts switched off, and a
-//! script only draws the charts and fetches the panels again. `/api` gives the same numbers as
-//! JSON and CSV, `/command` runs what a shell asks of this process.
+//! `/` is the dashboard, `/funnel` shows who goes from one step to the next, `/sql` runs SQL,
+//! `/datasets` shows the tables that the configuration adds, and `/pipeline` what became of every
+//! record. All pages are complete without scripts. A script only draws the charts and fetches
+//! the panels again. `/api` lists the same numbers as JSON and CSV, and `/command` runs what a
+//! shell asks of this process.
 //!
-//! This crate knows neither the topic nor the object store: it reads the catalog, and what
-//! needs the other two is handed in as functions ([`Sources`]). It draws no conclusion of its
-//! own from a click; what is counted, the catalog counts.
+//! A request goes from `http` (is it let in, what are its parameters) through `select` (which
+//! range, filters and step) to the catalog, and back through `view` (tables, charts, sentences)
+//! into a `page` or the `api`.
+//!
+//! This crate knows neither the topic nor the object store. It reads the catalog, and gets
+//! everything that needs the other two as functions ([`Sources`]). It does not interpret clicks:
+//! the catalog counts, the dashboard shows.
 //!
 //! Invariants:
 //! - What a client sent is escaped on a page, inside a script's data and in a CSV.
 //! - No page needs anything from another host, and none runs an inline script or style.
-//! - A listener on a loopback address answers only requests that name this machine, any other
-//!   only those that bear the token; a command runs only for the holder of the owner's token.
-//! - The accounting lays two independent measures side by side: offsets, and the footers.
+//! - A listener on a loopback address answers only requests that name this machine. Any other
+//!   listener answers only requests with the token. A command needs the owner's token.
+//! - The accounting compares two independent measures: the offsets, and the objects' footers.
 
 mod api;
 mod command;

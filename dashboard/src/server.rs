@@ -1,4 +1,4 @@
-//! The server: its routes, its limits, its end.
+//! The server: its routes, its limits and its shutdown.
 
 use std::future::{Ready, pending, ready};
 use std::net::TcpListener;
@@ -17,43 +17,44 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::api::live::Ending;
-use crate::api::{command, health, live, panels, query};
-use crate::http::guard::{Access, guard, told};
+use crate::api::live::Shutdown;
+use crate::api::{command, health, index, live, panels, query};
+use crate::http::guard::{AccessRule, guard};
 use crate::http::problem::Problem;
 use crate::http::{assets, params};
-use crate::page::{datasets, funnel, overview, pipeline, sql};
+use crate::page::{counting, datasets, funnel, overview, pipeline, sql};
 use crate::site::{Site, Sources};
 
-/// What a query or a command may weigh, in bytes: a list of ids is the largest.
-const BODY: usize = 8 << 20;
-/// How long a client may take over its request's head.
-const HEAD: Duration = Duration::from_secs(5);
-/// Connections a worker holds.
-const CONNECTIONS: usize = 1024;
-/// How long open requests may go on after the shutdown, in seconds.
-const DRAIN: u64 = 3;
+/// The largest body of a query or a command, which is a list of ids.
+const MAX_BODY_BYTES: usize = 8 << 20;
+/// How long a client may take to send the head of its request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many connections a worker holds.
+const MAX_CONNECTIONS: usize = 1024;
+/// How long open requests may continue after the shutdown, in seconds.
+const SHUTDOWN_SECS: u64 = 3;
 
-/// Why the dashboard ended without being told to.
+/// Why the dashboard ended before its shutdown.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The listener cannot be used.
     #[error("the dashboard cannot listen: {0}; set dashboard.listen to a free address")]
     Listen(#[source] std::io::Error),
-    /// Nobody said who may ask.
+    /// Others than this machine could ask without a token.
     #[error("the dashboard does not start: {0}")]
     Open(String),
-    /// The server broke.
+    /// The server failed.
     #[error("the dashboard's server failed: {0}")]
     Serve(#[source] std::io::Error),
 }
 
-/// Serves the dashboard on `listener` until `shutdown`; requests that are open then get three
-/// seconds. The listener's own address decides who may ask, not [`Config::listen`].
+/// Serves the dashboard on `listener` until `shutdown`. Requests that are open at that time get
+/// three seconds. The listener's own address decides which requests are let in, not
+/// [`Config::listen`].
 ///
 /// # Errors
-/// [`Error::Listen`] where the listener cannot be used, [`Error::Open`] where it is not this
-/// machine's own and there is no token, [`Error::Serve`] when serving breaks.
+/// [`Error::Listen`] if the listener cannot be used, [`Error::Open`] if its address is not a
+/// loopback address and there is no token, [`Error::Serve`] if serving fails.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -63,14 +64,14 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let address = listener.local_addr().map_err(Error::Listen)?;
-    let access = Access::to(address, config.token.expose_secret()).map_err(Error::Open)?;
+    let access = AccessRule::new(address, config.token.expose_secret()).map_err(Error::Open)?;
     let site = web::Data::new(Site {
         catalog,
         sources,
         clock,
         stale_after: config.stale_after,
     });
-    let ending = Ending(shutdown.clone());
+    let ending = Shutdown(shutdown.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(site.clone())
@@ -80,11 +81,11 @@ pub async fn run(
             .wrap(from_fn(guard))
     })
     .workers(config.workers.max(1))
-    .client_request_timeout(HEAD)
-    // Whoever goes away takes his query along.
+    .client_request_timeout(HEAD_TIMEOUT)
+    // A client that closes its connection cancels its query.
     .h1_allow_half_closed(false)
-    .max_connections(CONNECTIONS)
-    .shutdown_timeout(DRAIN)
+    .max_connections(MAX_CONNECTIONS)
+    .shutdown_timeout(SHUTDOWN_SECS)
     .disable_signals()
     .listen(listener)
     .map_err(Error::Listen)?
@@ -94,7 +95,7 @@ pub async fn run(
     let stop = async {
         shutdown.cancelled().await;
         handle.stop(true).await;
-        // What serves ends by this; the other branch says how.
+        // This ends the server, and the other branch returns its result.
         pending::<()>().await;
     };
     tokio::select! {
@@ -107,7 +108,7 @@ fn routes(service: &mut web::ServiceConfig) {
     service
         .app_data(
             web::JsonConfig::default()
-                .limit(BODY)
+                .limit(MAX_BODY_BYTES)
                 .content_type_required(false)
                 .content_type(|_| true)
                 .error_handler(body_refused),
@@ -117,6 +118,7 @@ fn routes(service: &mut web::ServiceConfig) {
         .service(read("/panels", overview::fragment))
         .service(read("/funnel", funnel::page))
         .service(read("/live", live::clicks))
+        .service(read("/counting", counting::page))
         .service(read("/pipeline", pipeline::page))
         .service(read("/pipeline/panels", pipeline::fragment))
         .service(read("/datasets", datasets::page))
@@ -135,12 +137,13 @@ fn routes(service: &mut web::ServiceConfig) {
                 })),
         )
         .service(write("/api/crawl", query::crawl))
+        .service(read("/api", index::list))
         .service(read("/api/{panel}", panels::panel))
         .service(write("/command/{name}", command::run))
-        .default_service(web::to(missing));
+        .default_service(web::to(not_found));
 }
 
-/// A resource that is read; another method is told so.
+/// A resource that is read. Other methods get 405.
 fn read<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -154,7 +157,7 @@ where
         }))
 }
 
-/// A resource that takes a POST.
+/// A resource that takes a POST. Other methods get 405.
 fn write<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -168,15 +171,15 @@ where
         }))
 }
 
-async fn missing(request: HttpRequest) -> HttpResponse {
-    told(request.path(), Problem::missing(request.path()))
+async fn not_found(request: HttpRequest) -> HttpResponse {
+    Problem::not_found(request.path()).response(request.path())
 }
 
 fn not_allowed(request: &HttpRequest, allowed: &'static str) -> Ready<HttpResponse> {
     let error = format!("{} does not take {}", request.path(), request.method());
     let remedy = format!("use {allowed}");
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, error, &remedy);
-    let mut response = told(request.path(), problem);
+    let mut response = problem.response(request.path());
     response
         .headers_mut()
         .insert(header::ALLOW, header::HeaderValue::from_static(allowed));
@@ -189,8 +192,8 @@ fn query_refused(error: QueryPayloadError, request: &HttpRequest) -> actix_web::
         other => other.to_string(),
     };
     let remedy = match request.path() {
-        "/api/query" | "/sql" => "known are sql and format, each once".to_owned(),
-        _ => params::known(),
+        "/api/query" | "/sql" => "the parameters are sql and format, each once".to_owned(),
+        _ => params::known_params(),
     };
     refused(Problem::invalid(text, &remedy), request)
 }
@@ -198,8 +201,8 @@ fn query_refused(error: QueryPayloadError, request: &HttpRequest) -> actix_web::
 fn body_refused(error: JsonPayloadError, request: &HttpRequest) -> actix_web::Error {
     let problem = match error {
         JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => {
-            let error = format!("the body is over {BODY} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error, "send less at once")
+            let error = format!("the body is over {MAX_BODY_BYTES} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error, "send a smaller one")
         }
         error => Problem::invalid(
             error,
@@ -211,5 +214,5 @@ fn body_refused(error: JsonPayloadError, request: &HttpRequest) -> actix_web::Er
 
 fn refused(problem: Problem, request: &HttpRequest) -> actix_web::Error {
     let text = problem.error.clone();
-    actix_web::error::InternalError::from_response(text, told(request.path(), problem)).into()
+    actix_web::error::InternalError::from_response(text, problem.response(request.path())).into()
 }

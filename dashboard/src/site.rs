@@ -1,25 +1,29 @@
-//! What every request shares: the catalog, the clock, and what `compose` handed in.
+//! What all requests share: the catalog, the clock, and what `compose` hands in.
 
 use std::time::Duration;
 
-use catalog::{Catalog, Error, Freshness, SharedClock, Timestamp, Totals};
+use actix_web::HttpRequest;
+use catalog::{Caller, Catalog, Error, Freshness, Rows, SharedClock, Timestamp, Totals};
 use futures::try_join;
 use tokio::time::timeout;
 
 use crate::command::{Commands, Span, Watermarks};
 use crate::http::problem::Problem;
-use crate::select::selection::{Selection, Window};
+use crate::select::selection::Selection;
+use crate::select::window::TimeWindow;
+use crate::select::words::step_word;
 use crate::view::balance::Balance;
+use crate::view::human;
 
-/// How long a page waits for the topic's own numbers; it is shown without them then.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often the catalog is read again when a crawl came between two readings.
-const READINGS: usize = 5;
+/// How long a page waits for the topic's numbers before it is shown without them.
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the catalog is read again if a crawl came between two reads.
+const MAX_READS: usize = 5;
 
 /// What the dashboard needs from elsewhere.
 #[derive(Clone)]
 pub struct Sources {
-    /// Asks the topic; none where there is none beside this catalog.
+    /// Asks the topic; `None` if this process has no topic.
     pub watermarks: Option<Watermarks>,
     /// What a shell may ask of this process.
     pub commands: Commands,
@@ -47,15 +51,33 @@ pub(crate) struct Site {
 
 impl Site {
     /// The selection as of now.
-    pub(crate) async fn window(&self, selection: &Selection) -> Result<Window, Problem> {
+    ///
+    /// # Errors
+    /// The catalog's, and 400 if the range has too many of its steps: a program gets the step
+    /// that it asks for, or none.
+    pub(crate) async fn window(&self, selection: &Selection) -> Result<TimeWindow, Problem> {
         let span = self.catalog.span().await?;
-        selection.window(self.clock.now(), span)
+        let window = TimeWindow::of(selection, self.clock.now(), span)?;
+        match window.too_fine {
+            None => Ok(window),
+            Some((step, count)) => Err(Problem::invalid(
+                format!(
+                    "the range has {} steps of a {}",
+                    human::count(count),
+                    step_word(step)
+                ),
+                "choose a longer step or a shorter range",
+            )),
+        }
     }
 
-    /// The totals of the window, and of the period before where there is one.
+    /// The totals of the window, and of the period before if there is one.
+    ///
+    /// # Errors
+    /// The catalog's.
     pub(crate) async fn totals(
         &self,
-        window: &Window,
+        window: &TimeWindow,
     ) -> Result<(Totals, Option<Totals>), Problem> {
         Ok(try_join!(self.catalog.totals(&window.filter), async {
             match &window.before {
@@ -65,35 +87,64 @@ impl Site {
         })?)
     }
 
-    /// The accounting and the freshness that belong together, and the topic's numbers beside
-    /// them.
+    /// The accounting and the freshness of one state of the catalog, beside the topic's numbers.
+    ///
+    /// # Errors
+    /// The catalog's, and 503 if crawls change the catalog faster than it can be read.
     pub(crate) async fn balance(&self) -> Result<(Balance, Vec<Freshness>), Problem> {
         let mut before = self.catalog.freshness().await?;
-        for _reading in 0..READINGS {
+        for _read in 0..MAX_READS {
             let accounting = self.catalog.accounting().await?;
             let freshness = self.catalog.freshness().await?;
             if before == freshness {
                 let topic = self.spans().await;
                 let topic = topic.as_deref().map_err(Clone::clone);
-                return Ok((Balance::strike(&accounting, &freshness, topic), freshness));
+                return Ok((Balance::of(&accounting, &freshness, topic), freshness));
             }
             before = freshness;
         }
-        Err(Error::Unavailable("it is crawled faster than it can be read".into()).into())
+        Err(Error::Unavailable("crawls change it faster than it can be read".into()).into())
     }
 
     async fn spans(&self) -> Result<Vec<Span>, String> {
         let Some(watermarks) = &self.sources.watermarks else {
-            return Err("This process has no topic beside it: pending is not known.".into());
+            return Err("This process has no topic, so pending records are unknown.".into());
         };
-        match timeout(PATIENCE, watermarks()).await {
+        match timeout(TOPIC_TIMEOUT, watermarks()).await {
             Ok(Ok(spans)) => Ok(spans),
             Ok(Err(error)) => Err(format!("The topic’s own numbers are missing: {error}.")),
-            Err(_) => Err("The topic does not answer just now: pending is not known.".into()),
+            Err(_) => Err("The topic does not answer, so pending records are unknown.".into()),
         }
     }
 
-    /// How long ago the newest crawl ended; none before the first.
+    /// Runs a query. The catalog limits its time, memory and rows, and logs the query, who sent
+    /// it in which `way`, and the outcome.
+    ///
+    /// # Errors
+    /// The catalog's, and 400 if there is no SQL.
+    pub(crate) async fn query(
+        &self,
+        request: &HttpRequest,
+        way: &str,
+        sql: &str,
+    ) -> Result<Rows, Problem> {
+        if sql.trim().is_empty() {
+            return Err(Problem::invalid(
+                "there is no SQL",
+                "write one SELECT, such as FROM clicks LIMIT 5",
+            ));
+        }
+        let caller = Caller {
+            way: way.to_owned(),
+            peer: request.peer_addr().map(|peer| peer.ip()),
+        };
+        Ok(self.catalog.ask(&caller, sql).await?)
+    }
+
+    /// How long ago the newest crawl ended; `None` before the first one.
+    ///
+    /// # Errors
+    /// The catalog's.
     pub(crate) async fn crawled(&self) -> Result<Option<Duration>, Problem> {
         let newest = self.catalog.crawls(1).await?.into_iter().next();
         Ok(newest.map(|run| {

@@ -1,4 +1,4 @@
-//! Commands of the owner's shell.
+//! Commands from the owner's shell.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -7,10 +7,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use crate::command::Commands;
-use crate::http::problem::{self, Problem};
+use crate::http::problem::Problem;
+use crate::http::reply;
 use crate::site::Site;
 
-/// `POST /command/{name}`: for the owner's shell only.
+/// `POST /command/{name}`: needs the owner's token.
 pub(crate) async fn run(
     site: Data<Site>,
     request: HttpRequest,
@@ -22,17 +23,17 @@ pub(crate) async fn run(
     if !commands.admits(header.map(HeaderValue::as_bytes)) {
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
-            "commands are for the owner of this process",
-            "send the token of its owner.json as `Authorization: Bearer …`",
+            "commands need the token of this process's owner",
+            "send the token in its owner.json as `Authorization: Bearer …`",
         ));
     }
     let Some(command) = commands.get(&name) else {
         let known: Vec<_> = commands.names().collect();
         return Err(Problem::new(
             StatusCode::NOT_FOUND,
-            format!("there is no command {:?}", name.as_str()),
-            &format!("known are: {}", known.join(", ")),
+            format!("unknown command '{name}'"),
+            &format!("the commands are {}", known.join(", ")),
         ));
     };
-    Ok(problem::json(&command(body.into_inner()).await?))
+    Ok(reply::json(&command(body.into_inner()).await?))
 }

@@ -27,7 +27,7 @@ pub(crate) async fn readyz(site: Data<Site>) -> Result<HttpResponse, Problem> {
         None => Err(unready("the lake was never crawled".into())),
         Some(age) if age > site.stale_after => Err(unready(format!(
             "the last crawl ended {} ago",
-            human::lasting(age)
+            human::duration(age)
         ))),
         Some(_) => Ok(HttpResponse::Ok()
             .content_type("text/plain; charset=utf-8")

@@ -1,4 +1,4 @@
-//! `GET /live`: clicks as they come, pushed as server-sent events.
+//! `GET /live`: clicks as they arrive, as server-sent events.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::site::Site;
 
-/// After so long without a click a comment is sent, so that nobody between takes the
-/// connection for dead.
-const SILENCE: Duration = Duration::from_secs(15);
+/// After so long without a click a comment is sent, so that no proxy takes the connection for
+/// dead.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Tells the streams that the server ends.
+/// Is cancelled when the server ends, which ends the streams.
 #[derive(Clone)]
-pub(crate) struct Ending(pub(crate) CancellationToken);
+pub(crate) struct Shutdown(pub(crate) CancellationToken);
 
-/// Each event's data is a JSON object: `clicks`, newest last, and how many `more` came with
-/// them that are not shown.
-pub(crate) async fn clicks(site: Data<Site>, ending: Data<Ending>) -> HttpResponse {
-    let state = (site.catalog.arrivals(), ending.0.clone());
-    let events = stream::unfold(state, |(mut arrivals, ending)| async move {
+/// Each event's data is a JSON object: `clicks`, newest last, and `more`, the number of clicks
+/// that came at the same time and are not listed.
+pub(crate) async fn clicks(site: Data<Site>, shutdown: Data<Shutdown>) -> HttpResponse {
+    let state = (site.catalog.arrivals(), shutdown.0.clone());
+    let events = stream::unfold(state, |(mut arrivals, shutdown)| async move {
         let event = tokio::select! {
-            () = ending.cancelled() => return None,
-            came = timeout(SILENCE, arrivals.next()) => match came {
+            () = shutdown.cancelled() => return None,
+            came = timeout(KEEPALIVE_INTERVAL, arrivals.next()) => match came {
                 Ok(arrived) => {
                     let json = serde_json::to_string(&arrived?).expect("clicks are plain text");
                     format!("data: {json}\n\n")
                 }
-                Err(_) => ": nothing came\n\n".to_owned(),
+                Err(_) => ": no clicks\n\n".to_owned(),
             },
         };
-        Some((Ok::<_, Error>(Bytes::from(event)), (arrivals, ending)))
+        Some((Ok::<_, Error>(Bytes::from(event)), (arrivals, shutdown)))
     });
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))

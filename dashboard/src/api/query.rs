@@ -4,43 +4,43 @@ use actix_web::web::{Data, Json, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use crate::http::format::Format;
-use crate::http::problem::{self, Problem};
-use crate::page::sql::ask;
+use crate::http::format::ResultFormat;
+use crate::http::problem::Problem;
+use crate::http::reply;
 use crate::site::Site;
 
-/// What `/api/query` takes: in its URL, or as JSON.
+/// What `/api/query` takes, in its URL or as JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Question {
+pub(crate) struct SqlRequest {
     #[serde(default)]
     sql: String,
     format: Option<String>,
 }
 
-/// `GET /api/query?sql=…`: for tools that read an address.
+/// `GET /api/query?sql=…`: for tools that read a URL.
 pub(crate) async fn get(
     site: Data<Site>,
     request: HttpRequest,
-    question: Query<Question>,
+    url: Query<SqlRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let format = Format::wanted(question.format.as_deref(), request.headers())?;
-    format.answer(&ask(&site, &request, "api", &question.sql).await?)
+    let format = ResultFormat::wanted(url.format.as_deref(), request.headers())?;
+    format.response(&site.query(&request, "api", &url.sql).await?)
 }
 
-/// `POST /api/query`: the same, with SQL that no address would hold.
+/// `POST /api/query`: the same for SQL that is too long for a URL.
 pub(crate) async fn post(
     site: Data<Site>,
     request: HttpRequest,
-    address: Query<Question>,
-    question: Json<Question>,
+    url: Query<SqlRequest>,
+    body: Json<SqlRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let format = question.format.as_deref().or(address.format.as_deref());
-    let format = Format::wanted(format, request.headers())?;
-    format.answer(&ask(&site, &request, "api", &question.sql).await?)
+    let format = body.format.as_deref().or(url.format.as_deref());
+    let format = ResultFormat::wanted(format, request.headers())?;
+    format.response(&site.query(&request, "api", &body.sql).await?)
 }
 
-/// `POST /api/crawl`: a crawl now.
+/// `POST /api/crawl`: crawls the lake now.
 pub(crate) async fn crawl(site: Data<Site>) -> Result<HttpResponse, Problem> {
-    Ok(problem::json(&site.catalog.crawl(false).await?))
+    Ok(reply::json(&site.catalog.crawl(false).await?))
 }

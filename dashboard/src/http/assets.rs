@@ -1,4 +1,4 @@
-//! The files that pages need, inside the binary: nothing is fetched from elsewhere.
+//! The files that pages need. They are inside the binary; nothing is fetched from elsewhere.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -9,34 +9,37 @@ use crate::http::problem::{PageProblem, Problem};
 
 #[derive(Embed)]
 #[folder = "assets"]
-struct Own;
+struct OwnAssets;
 
-/// uPlot 1.6 (MIT), as `make setup` fetched it.
+/// The chart library uPlot 1.6 (MIT), which `make setup` fetches.
 #[derive(Embed)]
 #[folder = "../vendor/uplot"]
-struct Uplot;
+struct UplotAssets;
 
-/// `GET /assets/{file}`: one file of a closed list.
+/// `GET /assets/{file}`: a file of a closed list.
 pub(crate) async fn asset(file: Path<String>) -> Result<HttpResponse, PageProblem> {
     let found = match file.as_str() {
-        "style.css" => (Own::get("style.css"), "text/css; charset=utf-8"),
-        "dashboard.js" => (Own::get("dashboard.js"), "text/javascript; charset=utf-8"),
-        "live.js" => (Own::get("live.js"), "text/javascript; charset=utf-8"),
-        "page.js" => (Own::get("page.js"), "text/javascript; charset=utf-8"),
-        "sql.js" => (Own::get("sql.js"), "text/javascript; charset=utf-8"),
-        "icon.svg" => (Own::get("icon.svg"), "image/svg+xml"),
-        "uplot.js" => (
-            Uplot::get("uPlot.iife.min.js"),
+        "style.css" => (OwnAssets::get("style.css"), "text/css; charset=utf-8"),
+        "dashboard.js" => (
+            OwnAssets::get("dashboard.js"),
             "text/javascript; charset=utf-8",
         ),
-        "uplot.css" => (Uplot::get("uPlot.min.css"), "text/css; charset=utf-8"),
-        "uplot.LICENSE" => (Uplot::get("LICENSE"), "text/plain; charset=utf-8"),
-        _ => return Err(Problem::missing(&format!("/assets/{file}")).into()),
+        "live.js" => (OwnAssets::get("live.js"), "text/javascript; charset=utf-8"),
+        "page.js" => (OwnAssets::get("page.js"), "text/javascript; charset=utf-8"),
+        "sql.js" => (OwnAssets::get("sql.js"), "text/javascript; charset=utf-8"),
+        "icon.svg" => (OwnAssets::get("icon.svg"), "image/svg+xml"),
+        "uplot.js" => (
+            UplotAssets::get("uPlot.iife.min.js"),
+            "text/javascript; charset=utf-8",
+        ),
+        "uplot.css" => (UplotAssets::get("uPlot.min.css"), "text/css; charset=utf-8"),
+        "uplot.LICENSE" => (UplotAssets::get("LICENSE"), "text/plain; charset=utf-8"),
+        _ => return Err(Problem::not_found(&format!("/assets/{file}")).into()),
     };
     let (Some(bytes), kind) = found else {
-        return Err(Problem::missing(&format!("/assets/{file}")).into());
+        return Err(Problem::not_found(&format!("/assets/{file}")).into());
     };
-    // Revalidated, not trusted for long: a new binary must not meet an old script.
+    // Cached for a short time only: a new binary must not meet an old script.
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, kind))
         .insert_header((header::CACHE_CONTROL, "max-age=60"))
@@ -47,7 +50,7 @@ pub(crate) async fn asset(file: Path<String>) -> Result<HttpResponse, PageProble
 mod tests {
     use std::collections::HashMap;
 
-    use super::Own;
+    use super::OwnAssets;
 
     /// The colours of a palette, by their names.
     fn palette(text: &str) -> HashMap<&str, [f64; 3]> {
@@ -75,8 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn both_palettes_read_as_wcag_aa_asks() {
-        let file = Own::get("style.css").unwrap();
+    fn both_palettes_have_the_contrast_of_wcag_aa() {
+        let file = OwnAssets::get("style.css").unwrap();
         let css = String::from_utf8(file.data.into_owned()).unwrap();
         let (light, rest) = css
             .split_once("@media (prefers-color-scheme: dark)")
@@ -101,7 +104,7 @@ mod tests {
             check("--bad", "--card", 4.5);
             check("--bad", "--page", 4.5);
             check("--accent-ink", "--accent", 4.5);
-            // What is drawn and what bounds a field need less.
+            // Lines and borders need less.
             for drawn in ["--s0", "--s1", "--s2", "--s3", "--s4", "--s5"] {
                 check(drawn, "--card", 2.7);
             }

@@ -1,4 +1,4 @@
-//! The forms in which an answer to SQL leaves.
+//! The formats in which the result of a query can be sent.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap};
@@ -6,17 +6,17 @@ use catalog::Rows;
 
 use crate::http::problem::Problem;
 
-/// One form.
+/// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum ResultFormat {
     Json,
     Csv,
     Arrow,
     Parquet,
 }
 
-impl Format {
-    /// All of them, by their words in a URL, the ends of files.
+impl ResultFormat {
+    /// All formats, by their words in a URL, which are also the files' extensions.
     pub(crate) const ALL: [(&'static str, Self); 4] = [
         ("json", Self::Json),
         ("csv", Self::Csv),
@@ -24,14 +24,18 @@ impl Format {
         ("parquet", Self::Parquet),
     ];
 
-    /// What the URL says, else the first of the header's `Accept` that there is, else JSON.
+    /// The format that the URL names, else the first one that the `Accept` header names, else
+    /// JSON.
+    ///
+    /// # Errors
+    /// 400 if the URL names another.
     pub(crate) fn wanted(word: Option<&str>, headers: &HeaderMap) -> Result<Self, Problem> {
         if let Some(word) = word.filter(|word| !word.is_empty()) {
             let found = Self::ALL.iter().find(|(known, _)| *known == word);
             return found.map(|&(_, format)| format).ok_or_else(|| {
                 Problem::invalid(
-                    format!("format {word:?} is not known"),
-                    "write json, csv, arrow or parquet",
+                    format!("unknown format '{word}'"),
+                    "choose json, csv, arrow or parquet",
                 )
             });
         }
@@ -41,14 +45,13 @@ impl Format {
         let kinds = accept.into_iter().flat_map(|kinds| kinds.split(','));
         let named = kinds.map(|kind| kind.split(';').next().unwrap_or_default().trim());
         let found = named.filter_map(|kind| {
-            let same = |&(_, format): &(_, Self)| (format.kind() == kind).then_some(format);
+            let same = |&(_, format): &(_, Self)| (format.media_type() == kind).then_some(format);
             Self::ALL.iter().find_map(same)
         });
         Ok(found.into_iter().next().unwrap_or(Self::Json))
     }
 
-    /// Its media type.
-    const fn kind(self) -> &'static str {
+    const fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
             Self::Csv => "text/csv",
@@ -57,9 +60,9 @@ impl Format {
         }
     }
 
-    /// The answer. Whether rows were cut off stands in a header, since only JSON has a place
-    /// for it.
-    pub(crate) fn answer(self, rows: &Rows) -> Result<HttpResponse, Problem> {
+    /// The answer. A header says whether rows were cut off, because only JSON has a field for
+    /// it.
+    pub(crate) fn response(self, rows: &Rows) -> Result<HttpResponse, Problem> {
         let body = match self {
             Self::Json => rows.json().into_bytes(),
             Self::Csv => rows.csv().into_bytes(),
@@ -69,7 +72,7 @@ impl Format {
         let mut response = HttpResponse::Ok();
         let kind = match self {
             Self::Csv => "text/csv; charset=utf-8",
-            other => other.kind(),
+            other => other.media_type(),
         };
         response
             .insert_header((header::CONTENT_TYPE, kind))
@@ -93,29 +96,29 @@ mod tests {
 
     #[test]
     fn the_url_decides_then_the_header_then_it_is_json() {
-        let check = |word: Option<&str>, accept: Option<&'static str>, expect: Format| {
+        let check = |word: Option<&str>, accept: Option<&'static str>, expect: ResultFormat| {
             let mut headers = HeaderMap::new();
             if let Some(accept) = accept {
                 headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
             }
-            let format = Format::wanted(word, &headers).unwrap();
+            let format = ResultFormat::wanted(word, &headers).unwrap();
             assert_eq!(format, expect, "{word:?} {accept:?}");
         };
-        check(None, None, Format::Json);
-        check(None, Some("*/*"), Format::Json);
+        check(None, None, ResultFormat::Json);
+        check(None, Some("*/*"), ResultFormat::Json);
         check(
             None,
             Some("text/html, text/csv;q=0.9, application/json"),
-            Format::Csv,
+            ResultFormat::Csv,
         );
         check(
             None,
             Some("application/vnd.apache.arrow.stream"),
-            Format::Arrow,
+            ResultFormat::Arrow,
         );
-        check(Some("parquet"), Some("text/csv"), Format::Parquet);
-        check(Some(""), Some("text/csv"), Format::Csv);
-        let refused = Format::wanted(Some("xml"), &HeaderMap::new()).unwrap_err();
+        check(Some("parquet"), Some("text/csv"), ResultFormat::Parquet);
+        check(Some(""), Some("text/csv"), ResultFormat::Csv);
+        let refused = ResultFormat::wanted(Some("xml"), &HeaderMap::new()).unwrap_err();
         assert!(refused.remedy.contains("parquet"), "{}", refused.remedy);
     }
 }

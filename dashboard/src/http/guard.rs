@@ -1,5 +1,5 @@
-//! Who is answered, and with which headers: a page of somebody else can neither reach a
-//! dashboard on this machine by a name of its own, nor make a browser send it a command, nor
+//! Which requests are answered, and with which headers. A foreign page can neither reach a
+//! dashboard on this machine by a host name of its own, nor make a browser send it a command, nor
 //! load anything into our pages.
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,63 +10,67 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::Authority;
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, ResponseError, web};
+use actix_web::{Error, web};
 
-use crate::http::problem::{PageProblem, Problem};
+use crate::http::problem::Problem;
 use crate::http::token::Token;
 
-/// Letters that a token must have, so that it is not guessed.
-const LETTERS: usize = 16;
+/// How long a token must be, in characters, so that it cannot be guessed.
+const MIN_TOKEN_CHARS: usize = 16;
 
-/// Who may ask.
+/// Which requests are let in.
 #[derive(Debug, Clone)]
-pub(crate) enum Access {
-    /// Whoever is on this machine, and names it.
+pub(crate) enum AccessRule {
+    /// Requests whose `Host` names this machine.
     Machine,
-    /// Whoever holds the token.
+    /// Requests with the token.
     Holder(Token),
 }
 
-impl Access {
-    /// What a listener's address and the configured token make of it; why it cannot be.
-    pub(crate) fn to(address: SocketAddr, token: &str) -> Result<Self, String> {
+impl AccessRule {
+    /// The rule for a listener's address and the configured token.
+    ///
+    /// # Errors
+    /// The reason, if others than this machine could ask without a good token.
+    pub(crate) fn new(address: SocketAddr, token: &str) -> Result<Self, String> {
         match token.chars().count() {
             0 if address.ip().is_loopback() => Ok(Self::Machine),
             0 => Err(format!(
-                "on {address} everybody could read every click: set dashboard.token to a secret, or dashboard.listen to a loopback address"
+                "anyone who can reach {address} could read every click: set dashboard.token to a secret, or dashboard.listen to a loopback address"
             )),
-            LETTERS.. => Ok(Self::Holder(Token::new(token))),
+            MIN_TOKEN_CHARS.. => Ok(Self::Holder(Token::new(token))),
             few => Err(format!(
-                "dashboard.token has {few} letters: give it {LETTERS} or more, such as what `openssl rand -hex 16` prints"
+                "dashboard.token has {few} characters: use {MIN_TOKEN_CHARS} or more, for example the output of `openssl rand -hex 16`"
             )),
         }
     }
 
-    /// Why a request is not answered, where that is so.
+    /// Why a request is not answered; `None` if it is.
     fn refusal(&self, path: &str, host: &str, authorization: Option<&[u8]>) -> Option<Problem> {
         match self {
             Self::Machine if names_this_machine(host) => None,
             Self::Machine => Some(Problem::new(
                 StatusCode::FORBIDDEN,
                 format!(
-                    "this dashboard listens on this machine only, and {host:?} does not name it"
+                    "this dashboard answers requests to this machine only, and {host:?} is not its name"
                 ),
-                "ask for it at 127.0.0.1 or localhost, or set dashboard.listen to another address",
+                "open it at 127.0.0.1 or localhost, or set dashboard.listen to another address",
             )),
-            // Whether it lives is no secret, and a command has a token of its own.
+            // Health is no secret, and commands have a token of their own.
             Self::Holder(_) if matches!(path, "/healthz" | "/readyz") => None,
             Self::Holder(_) if path.starts_with("/command/") => None,
             Self::Holder(token) if token.admits(authorization) => None,
             Self::Holder(_) => Some(Problem::new(
                 StatusCode::UNAUTHORIZED,
-                "this dashboard is for those who hold its token",
-                "send what dashboard.token says: as the password that the browser asks for, with any name, or as `Authorization: Bearer …`",
+                "this dashboard needs its token",
+                "send the value of dashboard.token: as the password that the browser asks for, with any name, or as `Authorization: Bearer …`",
             )),
         }
     }
 }
 
-const HEADERS: [(HeaderName, &str); 5] = [
+/// The headers of every answer.
+const ANSWER_HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -80,16 +84,16 @@ const HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// Lets a request in or refuses it, and sets the headers that every answer bears.
+/// Lets a request in or refuses it, and sets the headers of every answer.
 pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let mut response = match foreign(&request) {
+    let mut response = match refusal(&request) {
         Some(problem) => {
-            let asks = problem.status == StatusCode::UNAUTHORIZED;
-            let mut answer = told(request.path(), problem);
-            if asks {
+            let asks_for_token = problem.status == StatusCode::UNAUTHORIZED;
+            let mut answer = problem.response(request.path());
+            if asks_for_token {
                 let basic =
                     HeaderValue::from_static("Basic realm=\"Clickweir\", charset=\"UTF-8\"");
                 answer.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
@@ -98,7 +102,7 @@ pub(crate) async fn guard(
         }
         None => next.call(request).await?.map_into_boxed_body(),
     };
-    for (name, value) in HEADERS {
+    for (name, value) in ANSWER_HEADERS {
         response
             .headers_mut()
             .insert(name, HeaderValue::from_static(value));
@@ -106,17 +110,8 @@ pub(crate) async fn guard(
     Ok(response)
 }
 
-/// A problem as the asker reads it: JSON for programs, a page for people.
-pub(crate) fn told(path: &str, problem: Problem) -> HttpResponse {
-    if path.starts_with("/api/") || path.starts_with("/command/") {
-        problem.error_response()
-    } else {
-        PageProblem(problem).error_response()
-    }
-}
-
-fn foreign(request: &ServiceRequest) -> Option<Problem> {
-    let access = request.app_data::<web::Data<Access>>()?;
+fn refusal(request: &ServiceRequest) -> Option<Problem> {
+    let access = request.app_data::<web::Data<AccessRule>>()?;
     let headers = request.headers();
     let host = host(request.uri(), headers);
     let authorization = headers
@@ -127,7 +122,7 @@ fn foreign(request: &ServiceRequest) -> Option<Problem> {
         .or_else(|| sent_by_a_page(request.method(), host, headers))
 }
 
-/// Who is asked, as the client names it.
+/// The host, as the client names it.
 fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> &'r str {
     uri.authority()
         .map(Authority::as_str)
@@ -135,7 +130,7 @@ fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> &'r str {
         .unwrap_or_default()
 }
 
-/// A page of somebody else may not make a browser send what changes something.
+/// Refuses a request that changes something and that a browser sends for a foreign page.
 fn sent_by_a_page(method: &Method, host: &str, headers: &HeaderMap) -> Option<Problem> {
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let origin = headers
@@ -199,11 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn beyond_this_machine_a_token_is_wanted() {
+    fn other_machines_need_a_token() {
         let check = |address: &str, token: &str, expect: Result<&str, &str>| {
-            let access = Access::to(address.parse().unwrap(), token);
+            let access = AccessRule::new(address.parse().unwrap(), token);
             match (access, expect) {
-                (Ok(Access::Machine), Ok("machine")) | (Ok(Access::Holder(_)), Ok("holder")) => {}
+                (Ok(AccessRule::Machine), Ok("machine"))
+                | (Ok(AccessRule::Holder(_)), Ok("holder")) => {}
                 (Err(why), Err(says)) => assert!(why.contains(says), "{why}"),
                 (access, expect) => panic!("{address} {token}: {access:?}, not {expect:?}"),
             }
@@ -216,6 +212,6 @@ mod tests {
         check("0.0.0.0:8081", "", Err("set dashboard.token"));
         check("[::]:8081", "", Err("set dashboard.token"));
         check("192.168.1.4:8081", "", Err("set dashboard.token"));
-        check("0.0.0.0:8081", "guess me", Err("has 8 letters"));
+        check("0.0.0.0:8081", "guess me", Err("has 8 characters"));
     }
 }

@@ -6,4 +6,5 @@ pub(crate) mod guard;
 pub(crate) mod nav;
 pub(crate) mod params;
 pub(crate) mod problem;
+pub(crate) mod reply;
 pub(crate) mod token;

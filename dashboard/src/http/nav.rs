@@ -1,22 +1,22 @@
 //! The links between the pages.
 
-/// The links to the other pages; those that share range and filters carry them along.
+/// The links to the other pages. Those pages that share range and filters are linked with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Nav {
-    /// The path of the page that shows it; empty on none of them.
+    /// The path of the page that shows the links; empty if it is none of them.
     pub(crate) here: &'static str,
     /// The query that the pages share.
     pub(crate) query: String,
 }
 
 impl Nav {
-    /// Of a page without range and filters.
+    /// For a page without range and filters.
     pub(crate) fn of(here: &'static str) -> Self {
         let query = String::new();
         Self { here, query }
     }
 
-    /// The pages: path with query, name, key, whether it is this one.
+    /// The pages: path with query, name, key, and whether it is this one.
     pub(crate) fn links(&self) -> [(String, &'static str, char, bool); 5] {
         let shared = |path: &str| format!("{path}{}", self.query);
         let pages = [
@@ -26,6 +26,6 @@ impl Nav {
             ("/datasets".into(), "/datasets", "Data sets", 't'),
             ("/pipeline".into(), "/pipeline", "Pipeline", 'p'),
         ];
-        pages.map(|(place, path, name, key)| (place, name, key, path == self.here))
+        pages.map(|(link, path, name, key)| (link, name, key, path == self.here))
     }
 }

@@ -1,26 +1,32 @@
-//! What callers read when something is not to be had: a reason and a remedy, as JSON where a
-//! program asks and as a page where a person does.
+//! Refusals and failures: what went wrong and what to do, as JSON for programs and as a page
+//! for people.
 
 use std::fmt;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::http::{StatusCode, header};
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 use serde::Serialize;
 
 use crate::command::CommandError;
 use crate::http::nav::Nav;
+use crate::http::reply;
+use crate::view::human;
 
-/// A refusal or a failure, told as JSON `{error, remedy}`.
+/// A refusal or a failure. As an answer it is the JSON object `{error, remedy}`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem {
     #[serde(skip)]
     pub(crate) status: StatusCode,
-    /// What is wrong, in words.
+    /// What went wrong: lowercase, without a full stop.
     pub(crate) error: String,
-    /// What to do about it; empty where nothing is known.
+    /// What to do about it, written the same way; empty if there is nothing to advise.
     pub(crate) remedy: String,
+    /// Addresses that would have been right, for a page: query, label, and whether it is
+    /// chosen.
+    #[serde(skip)]
+    pub(crate) choices: Vec<(String, &'static str, bool)>,
 }
 
 impl Problem {
@@ -29,22 +35,37 @@ impl Problem {
             status,
             error: error.to_string(),
             remedy: remedy.to_owned(),
+            choices: Vec::new(),
         }
     }
 
     /// 404 for a path that leads nowhere.
-    pub(crate) fn missing(path: &str) -> Self {
+    pub(crate) fn not_found(path: &str) -> Self {
         let error = format!("there is nothing at {path}");
         Self::new(
             StatusCode::NOT_FOUND,
             error,
-            "the dashboard is at /, SQL at /sql, the pipeline at /pipeline, the API under /api",
+            "the dashboard is at /, SQL at /sql, the pipeline at /pipeline, the list of the API at /api",
         )
     }
 
-    /// 400 for a request that must be mended.
+    /// 400 for a request that must be changed.
     pub(crate) fn invalid(error: impl fmt::Display, remedy: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error, remedy)
+    }
+
+    /// The same with addresses to choose from.
+    pub(crate) fn with_choices(self, choices: Vec<(String, &'static str, bool)>) -> Self {
+        Self { choices, ..self }
+    }
+
+    /// The answer to a request for `path`: JSON under `/api` and `/command`, else a page.
+    pub(crate) fn response(self, path: &str) -> HttpResponse {
+        if path.starts_with("/api/") || path.starts_with("/command/") {
+            self.error_response()
+        } else {
+            PageProblem(self).error_response()
+        }
     }
 }
 
@@ -68,7 +89,7 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Invalid(_) => {
-                Self::new(StatusCode::BAD_REQUEST, error, "mend the request")
+                Self::new(StatusCode::BAD_REQUEST, error, "fix the request")
             }
             CommandError::Unavailable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -81,31 +102,40 @@ impl From<CommandError> for Problem {
 }
 
 impl From<catalog::Error> for Problem {
-    /// What the asker can mend is told in full; what only an operator can is logged.
+    /// An error that the client can fix is sent in full. One that only an operator can fix is
+    /// logged.
     fn from(error: catalog::Error) -> Self {
         use catalog::Error;
-        let (status, remedy) = match &error {
-            Error::Refused(_) => (
+        match &error {
+            Error::Refused(_) => Self::new(
                 StatusCode::FORBIDDEN,
+                error,
                 "write one statement that reads the catalog's own tables",
             ),
-            Error::Invalid(_) => (StatusCode::BAD_REQUEST, "mend the query"),
-            Error::TimedOut(_) => (StatusCode::REQUEST_TIMEOUT, "narrow the query"),
-            Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "narrow the query"),
+            Error::Invalid(_) => Self::invalid(error, "fix the query and run it again"),
+            Error::TimedOut(limit) => Self::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("stopped after {}", human::duration(*limit)),
+                "ask for a shorter range",
+            ),
+            Error::TooLarge(_) => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                error,
+                "ask for fewer rows or columns",
+            ),
             Error::InUse { .. } | Error::Lake(_) | Error::Unavailable(_) => {
                 tracing::error!(%error, "the catalog does not answer the dashboard");
-                return Self::new(
+                Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "the catalog does not answer just now",
+                    "the catalog is not available right now",
                     "try again in a moment; the log says why",
-                );
+                )
             }
-        };
-        Self::new(status, error, remedy)
+        }
     }
 }
 
-/// The same, told as a page.
+/// A problem whose answer is a page.
 #[derive(Debug)]
 pub(crate) struct PageProblem(pub(crate) Problem);
 
@@ -130,16 +160,17 @@ impl ResponseError for PageProblem {
         let title = match self.0.status {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::METHOD_NOT_ALLOWED => "Not allowed",
-            status if status.is_server_error() => "Not to be had just now",
-            _ => "That cannot be shown",
+            status if status.is_server_error() => "Not available right now",
+            _ => "This page could not be shown",
         };
         let page = ProblemPage {
             nav: Nav::default(),
             title,
-            error: &self.0.error,
-            remedy: &self.0.remedy,
+            error: human::sentence(&self.0.error),
+            remedy: human::sentence(&self.0.remedy),
+            choices: &self.0.choices,
         };
-        html(self.0.status, &page)
+        reply::html(self.0.status, &page)
     }
 }
 
@@ -148,43 +179,7 @@ impl ResponseError for PageProblem {
 struct ProblemPage<'p> {
     nav: Nav,
     title: &'p str,
-    error: &'p str,
-    remedy: &'p str,
-}
-
-/// A page.
-pub(crate) fn html(status: StatusCode, page: &impl Template) -> HttpResponse {
-    let text = page
-        .render()
-        .expect("a template over plain text and numbers renders");
-    HttpResponse::build(status)
-        .insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(text)
-}
-
-/// The address under which the page stands.
-pub(crate) fn see(place: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, place))
-        .finish()
-}
-
-/// A table as a CSV download.
-pub(crate) fn csv(name: &str, text: impl MessageBody + 'static) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{name}.csv\""),
-        ))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(text)
-}
-
-/// JSON that is never stored.
-pub(crate) fn json(value: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(value)
+    error: String,
+    remedy: String,
+    choices: &'p [(String, &'static str, bool)],
 }

@@ -1,13 +1,13 @@
-//! A secret that admits whoever sends it.
+//! A secret that lets a request in.
 
 use std::fmt;
-use std::hint::black_box;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
 
-/// A secret text. It is never printed; an empty one admits nobody.
+/// A secret text. It is never printed. An empty one admits no request.
 #[derive(Clone)]
 pub(crate) struct Token(Arc<str>);
 
@@ -16,32 +16,29 @@ impl Token {
         Self(secret.into())
     }
 
-    /// Whether an `Authorization` header carries it: as `Bearer`, or as the password of
-    /// `Basic`, which browsers ask for by themselves, whatever the name beside it.
+    /// Returns true if an `Authorization` header carries the token: as `Bearer`, or as the
+    /// password of `Basic`, which browsers ask their user for. The name beside the password does
+    /// not matter.
     pub(crate) fn admits(&self, authorization: Option<&[u8]>) -> bool {
         let Some((scheme, given)) = authorization.and_then(|value| value.split_at_checked(6))
         else {
             return false;
         };
         match (scheme, given) {
-            (b"Bearer", [b' ', given @ ..]) => self.is(given),
+            (b"Bearer", [b' ', given @ ..]) => self.matches(given),
             (b"Basic ", given) => {
                 let decoded = STANDARD.decode(given).unwrap_or_default();
                 let colon = decoded.iter().position(|byte| *byte == b':');
-                colon.is_some_and(|at| self.is(&decoded[at + 1..]))
+                colon.is_some_and(|at| self.matches(&decoded[at + 1..]))
             }
             _ => false,
         }
     }
 
-    /// The time that it takes tells nothing of where a wrong one differs.
-    fn is(&self, given: &[u8]) -> bool {
+    /// Takes the same time wherever a wrong token of the right length differs.
+    fn matches(&self, given: &[u8]) -> bool {
         let token = self.0.as_bytes();
-        if token.is_empty() || token.len() != given.len() {
-            return false;
-        }
-        let pairs = token.iter().zip(given);
-        pairs.fold(0, |sum, (a, b)| black_box(sum | (a ^ b))) == 0
+        !token.is_empty() && bool::from(token.ct_eq(given))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What stands above a page: where it leads, its range, its filters. All of it is links and
-//! forms that write the URL.
+//! The controls at the top of a page: range and filters. All of them are links and forms that
+//! write the URL.
 
 use catalog::Dimension;
 
@@ -11,13 +11,13 @@ use crate::view::cards::{Chip, chips};
 pub(crate) struct Controls {
     /// The path of the page.
     pub(crate) path: &'static str,
-    /// The named ranges: query, label, whether it is this.
+    /// The named ranges: query, label, and whether it is chosen.
     pub(crate) ranges: Vec<(String, &'static str, bool)>,
-    /// Begin and end, as the form for other dates shows them.
+    /// Start and end, as the form for custom dates shows them.
     pub(crate) edges: (String, String),
-    /// What the form for other dates sends along.
+    /// The hidden fields of the form for custom dates.
     pub(crate) dated: Vec<(&'static str, String)>,
-    /// What the form for a filter sends along.
+    /// The hidden fields of the form for a filter.
     pub(crate) kept: Vec<(&'static str, String)>,
     pub(crate) chips: Vec<Chip>,
     /// The query without any filter.
@@ -33,7 +33,7 @@ impl Controls {
         Self {
             path,
             ranges: selection.ranges(),
-            edges: selection.edges(),
+            edges: selection.range.edges(),
             dated: selection.fields(&["range", "from", "to", "step"]),
             kept: selection.fields(&[]),
             chips: chips(selection),
@@ -41,7 +41,7 @@ impl Controls {
         }
     }
 
-    /// What can be filtered by.
+    /// What a page can be filtered by.
     pub(crate) fn dimensions(&self) -> [&'static str; 8] {
         Dimension::ALL.map(Dimension::name)
     }

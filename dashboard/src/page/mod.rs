@@ -1,8 +1,10 @@
 //! The pages.
 
-pub(crate) mod controls;
+mod controls;
+pub(crate) mod counting;
 pub(crate) mod datasets;
 pub(crate) mod funnel;
+mod hint;
 pub(crate) mod overview;
 pub(crate) mod pipeline;
 pub(crate) mod sql;

@@ -11,156 +11,148 @@ use futures::future::try_join_all;
 use futures::try_join;
 
 use crate::http::nav::Nav;
-use crate::http::params::Asked;
-use crate::http::problem::{self, PageProblem, Problem, html};
+use crate::http::params::QueryParams;
+use crate::http::problem::{PageProblem, Problem};
+use crate::http::reply;
 use crate::page::controls::Controls;
+use crate::page::hint::{Hint, first_click};
 use crate::select::axis;
-use crate::select::selection::{STEPS, Selection, Window, metric_word, word};
+use crate::select::selection::Selection;
+use crate::select::window::TimeWindow;
+use crate::select::words::{STEPS, step_word};
 use crate::site::Site;
 use crate::view::balance::Balance;
-use crate::view::cards::{self, Card, Figure};
+use crate::view::cards::{self, Card, Figure, metric_label};
+use crate::view::grid::Grid;
 use crate::view::human;
-use crate::view::panels::LISTED;
+use crate::view::panels::TOP_VALUES;
 use crate::view::periods::Periods;
-use crate::view::stacked::{Stacked, inline};
-use crate::view::table::Sheet;
+use crate::view::stacked::{StackedChart, script_json};
 
-/// Who clicked within this time is there now.
-const NOW: Duration = Duration::from_secs(300);
-
-/// What sends a first click to the edge at `edge`.
-pub(crate) fn first_click(edge: &str) -> String {
-    format!(
-        r#"curl -i {edge}/v1/events \
-  -H 'content-type: application/json' \
-  -d '{{"id":"first","action":"view","product_id":"p1","visitor_id":"me"}}'"#
-    )
-}
+/// A visitor with a click within this time is online.
+const ONLINE_WINDOW: Duration = Duration::from_secs(300);
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
-struct Dashboard {
+struct OverviewPage {
     nav: Nav,
     as_of: String,
     controls: Controls,
-    /// The panels, rendered: the template's own text around escaped values.
+    /// The rendered panels: the template's own text around escaped values.
     panels: String,
 }
 
 #[derive(Template)]
 #[template(path = "panels.html")]
-struct Panels {
+struct OverviewPanels {
     /// When this was read.
     as_of: Timestamp,
     hint: Option<Hint>,
     first_click: String,
-    /// Who is there: `3 visitors`.
+    /// `3 visitors`.
     online: String,
     range_text: String,
-    /// The query of the page, with its question mark; empty for the default.
+    /// The page's query, with its question mark; empty for the default.
     mark: String,
     totals: Vec<Figure>,
     step: &'static str,
-    /// The steps that fit: query, word, whether it is drawn.
+    /// Why the step is not the one that was asked for; `None` if it is.
+    step_note: Option<String>,
+    /// The steps that fit: query, word, and whether it is drawn.
     steps: Vec<(String, &'static str, bool)>,
     metric: &'static str,
-    series: Drawn,
+    series: ChartPanel,
     compared: bool,
-    actions: Drawn,
+    actions: ChartPanel,
     cards: Vec<Card>,
     balance: Balance,
 }
 
-/// A chart, the table behind it, and what the table says of its length.
-struct Drawn {
+/// A chart and the table behind it.
+struct ChartPanel {
     /// The chart's numbers as JSON that cannot end a `script` element.
     chart: String,
-    sheet: Sheet,
+    table: Grid,
+    /// What the table lacks; `None` if it lacks nothing.
     cut: Option<String>,
+    /// True if there is nothing to draw.
     quiet: bool,
-}
-
-/// Why a page is empty.
-pub(crate) enum Hint {
-    EmptyLake,
-    Elsewhere {
-        least: String,
-        greatest: String,
-        all: String,
-    },
 }
 
 /// `GET /`
 pub(crate) async fn page(
     site: Data<Site>,
-    asked: Query<Asked>,
+    params: Query<QueryParams>,
 ) -> Result<HttpResponse, PageProblem> {
-    let selection = Selection::read(&asked)?;
-    if asked.get("where").is_some() {
-        return Ok(problem::see(&format!("/{}", selection.query())));
+    let selection = Selection::read(&params)?;
+    if params.get("where").is_some() {
+        return Ok(reply::redirect(&format!("/{}", selection.query())));
     }
     let panels = gather(&site, &selection).await?;
-    let page = Dashboard {
+    let page = OverviewPage {
         nav: Nav {
             here: "/",
             query: selection.query(),
         },
         as_of: human::clock(panels.as_of),
         controls: Controls::of("/", &selection),
-        panels: panels
-            .render()
-            .expect("a template over plain text and numbers renders"),
+        panels: reply::render(&panels),
     };
-    Ok(html(StatusCode::OK, &page))
+    Ok(reply::html(StatusCode::OK, &page))
 }
 
-/// `GET /panels`: what changes while the page is open.
+/// `GET /panels`: the part of the page that changes while it is open.
 pub(crate) async fn fragment(
     site: Data<Site>,
-    asked: Query<Asked>,
+    params: Query<QueryParams>,
 ) -> Result<HttpResponse, PageProblem> {
-    let selection = Selection::read(&asked)?;
+    let selection = Selection::read(&params)?;
     let panels = gather(&site, &selection).await?;
-    Ok(html(StatusCode::OK, &panels))
+    Ok(reply::html(StatusCode::OK, &panels))
 }
 
-async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
+async fn gather(site: &Site, asked: &Selection) -> Result<OverviewPanels, Problem> {
     let span = site.catalog.span().await?;
     let now = site.clock.now();
-    let window = selection.window(now, span)?;
+    let window = TimeWindow::of(asked, now, span)?;
+    let selection = &match window.too_fine {
+        Some(_) => asked.with_step(window.step),
+        None => asked.clone(),
+    };
     let (filter, metric) = (&window.filter, selection.metric);
-    let broken = Dimension::ALL.map(|by| async move {
-        let found = site.catalog.breakdown(filter, by, metric, LISTED).await?;
+    let breakdowns = Dimension::ALL.map(|by| async move {
+        let catalog = &site.catalog;
+        let found = catalog.breakdown(filter, by, metric, TOP_VALUES).await?;
         Ok::<_, Problem>(Card::of(by, &found, selection, metric.into()))
     });
     let (online, (totals, before), series, buckets, mut cards, (balance, _)) = try_join!(
-        async { Ok(site.catalog.visitors_now(NOW).await?) },
+        async { Ok(site.catalog.visitors_now(ONLINE_WINDOW).await?) },
         site.totals(&window),
         Periods::of(site, &window, metric),
         async { Ok(site.catalog.actions_by(filter, window.step).await?) },
-        try_join_all(broken),
+        try_join_all(breakdowns),
         site.balance(),
     )?;
-    // What a page is about stands first: products and where people come from, actions last.
+    // Products and origins come first, actions last.
     cards.rotate_left(1);
-    let stacked = Stacked::lay(&buckets, filter, window.step);
-    let (sheet, cut) = stacked.table(window.step);
-    let actions = Drawn {
-        chart: inline(&stacked),
-        quiet: sheet.rows.is_empty(),
-        sheet,
+    let stacked = StackedChart::of(&buckets, filter, window.step);
+    let (table, cut) = stacked.newest_table(window.step);
+    let actions = ChartPanel {
+        chart: script_json(&stacked),
+        quiet: table.rows.is_empty(),
+        table,
         cut,
     };
-    let (sheet, cut) = series.table();
-    let drawn = Drawn {
-        chart: inline(&series),
+    let (table, cut) = series.newest_table();
+    let series = ChartPanel {
+        chart: script_json(&series),
         quiet: series.quiet(),
-        sheet,
+        table,
         cut,
     };
-    Ok(Panels {
+    Ok(OverviewPanels {
         as_of: now,
-        hint: hint(span, totals.clicks, selection, "/"),
+        hint: Hint::of(span, totals.clicks, selection, "/"),
         first_click: first_click(&site.sources.edge),
         online: match online {
             1 => "1 visitor".to_owned(),
@@ -168,11 +160,12 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
         },
         range_text: range_text(&window),
         mark: selection.query(),
-        totals: cards::figures(&totals, before.as_ref(), selection),
-        step: word(window.step),
+        totals: cards::figures(&totals, before.as_ref(), window.apart(), selection),
+        step: step_word(window.step),
+        step_note: step_note(&window),
         steps: steps(selection, &window),
-        metric: metric_word(metric),
-        series: drawn,
+        metric: metric_label(metric),
+        series,
         compared: window.before.is_some(),
         actions,
         cards,
@@ -180,45 +173,32 @@ async fn gather(site: &Site, selection: &Selection) -> Result<Panels, Problem> {
     })
 }
 
-/// Why nothing is to be seen, where that is so.
-pub(crate) fn hint(
-    span: Option<(Timestamp, Timestamp)>,
-    clicks: u64,
-    selection: &Selection,
-    path: &str,
-) -> Option<Hint> {
-    match span {
-        None => Some(Hint::EmptyLake),
-        Some((least, greatest)) if clicks == 0 => Some(Hint::Elsewhere {
-            least: human::time(least),
-            greatest: human::time(greatest),
-            all: format!("{path}{}", selection.wider().query()),
-        }),
-        Some(_) => None,
-    }
+/// What the page says if it shows a longer step than it was asked for.
+fn step_note(window: &TimeWindow) -> Option<String> {
+    let (step, count) = window.too_fine?;
+    Some(format!(
+        "One bar a {} would be {} bars. Showing {}s instead.",
+        step_word(step),
+        human::count(count),
+        step_word(window.step)
+    ))
 }
 
-/// The steps that fit the range and are more than one.
-fn steps(selection: &Selection, window: &Window) -> Vec<(String, &'static str, bool)> {
-    let Window { filter, step, .. } = window;
+/// The steps that fit the range and of which it has more than one.
+fn steps(selection: &Selection, window: &TimeWindow) -> Vec<(String, &'static str, bool)> {
+    let TimeWindow { filter, step, .. } = window;
     let fit = STEPS.into_iter().filter(|&(_, one)| {
         one == *step
             || axis::fits(one, filter.to.since(filter.from))
-                && axis::steps(filter.from, filter.to, one).len() > 1
+                && axis::step_starts(filter.from, filter.to, one).len() > 1
     });
-    let choice = |(word, one)| {
-        let chosen = Selection {
-            step: Some(one),
-            ..selection.clone()
-        };
-        (chosen.query(), word, one == *step)
-    };
+    let choice = |(word, one)| (selection.with_step(one).query(), word, one == *step);
     fit.map(choice).collect()
 }
 
 /// The range in words, to the minute.
-pub(crate) fn range_text(window: &Window) -> String {
-    let Window { filter, step, .. } = window;
+pub(crate) fn range_text(window: &TimeWindow) -> String {
+    let TimeWindow { filter, step, .. } = window;
     let form = match step {
         Step::Month | Step::Week => "%Y-%m-%d",
         Step::Minute | Step::Hour | Step::Day => "%Y-%m-%d %H:%M",

@@ -1,5 +1,5 @@
-//! The pipeline's page: what became of every record, how far each partition is, what was
-//! refused and why.
+//! The pipeline's page: what became of every record, how far each partition is, and which
+//! records could not become rows.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -8,38 +8,41 @@ use askama::Template;
 use futures::try_join;
 
 use crate::http::nav::Nav;
-use crate::http::problem::{PageProblem, Problem, html};
+use crate::http::problem::{PageProblem, Problem};
+use crate::http::reply;
 use crate::site::Site;
 use crate::view::balance::Balance;
+use crate::view::grid::Grid;
 use crate::view::human;
-use crate::view::panels::{self, RUNS, SAMPLES};
-use crate::view::rates;
-use crate::view::table::Sheet;
+use crate::view::panels::{self, LISTED_RUNS, SAMPLES_PER_REASON};
+use crate::view::rates::{self, RATE_WINDOW};
 
 #[derive(Template)]
 #[template(path = "pipeline.html")]
 struct PipelinePage {
     nav: Nav,
     as_of: String,
-    /// The panels, rendered.
+    /// The rendered panels.
     panels: String,
 }
 
 #[derive(Template)]
 #[template(path = "pipeline_panels.html")]
-struct Panels {
+struct PipelinePanels {
     balance: Balance,
-    accounting: Sheet,
-    /// How fast all partitions are; empty where it is not known.
+    accounting: Grid,
+    /// How fast all partitions are together.
     pace: String,
-    rates: Sheet,
-    freshness: Sheet,
-    letters: Sheet,
-    /// Whether older dead letters are not counted.
+    /// Over which time the rates are averaged.
+    averaged: String,
+    rates: Grid,
+    freshness: Grid,
+    letters: Grid,
+    /// True if older dead letters are not counted.
     cut: bool,
-    objects: Sheet,
-    crawls: Sheet,
-    /// What the rollups lack; none where they lack nothing.
+    objects: Grid,
+    crawls: Grid,
+    /// What the rollups lack; `None` if they lack nothing.
     backlog: Option<String>,
 }
 
@@ -49,47 +52,45 @@ pub(crate) async fn page(site: Data<Site>) -> Result<HttpResponse, PageProblem> 
     let page = PipelinePage {
         nav: Nav::of("/pipeline"),
         as_of: human::clock(site.clock.now()),
-        panels: panels
-            .render()
-            .expect("a template over plain text and numbers renders"),
+        panels: reply::render(&panels),
     };
-    Ok(html(StatusCode::OK, &page))
+    Ok(reply::html(StatusCode::OK, &page))
 }
 
-/// `GET /pipeline/panels`: what changes while the page is open.
+/// `GET /pipeline/panels`: the part of the page that changes while it is open.
 pub(crate) async fn fragment(site: Data<Site>) -> Result<HttpResponse, PageProblem> {
-    Ok(html(StatusCode::OK, &gather(&site).await?))
+    Ok(reply::html(StatusCode::OK, &gather(&site).await?))
 }
 
-async fn gather(site: &Site) -> Result<Panels, Problem> {
+async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
     let ((balance, freshness), rates, (letters, cut), objects, runs, backlog) = try_join!(
         site.balance(),
-        async { Ok(site.catalog.rates(rates::TIME).await?) },
-        async { Ok(site.catalog.letters(SAMPLES).await?) },
-        async { Ok(site.catalog.newest(RUNS).await?) },
-        async { Ok(site.catalog.crawls(RUNS).await?) },
+        async { Ok(site.catalog.rates(RATE_WINDOW).await?) },
+        async { Ok(site.catalog.letters(SAMPLES_PER_REASON).await?) },
+        async { Ok(site.catalog.newest(LISTED_RUNS).await?) },
+        async { Ok(site.catalog.crawls(LISTED_RUNS).await?) },
         async { Ok(site.catalog.backlog().await?) },
     )?;
     let now = site.clock.now();
-    Ok(Panels {
-        pace: rates::sentence(&rates, &balance, now),
-        rates: rates::sheet(&rates, &balance, now),
-        accounting: balance.sheet(),
+    Ok(PipelinePanels {
+        pace: rates::summary(&rates, &balance, now),
+        averaged: rates::averaged_over(&rates, now),
+        rates: rates::table(&rates, &balance, now),
+        accounting: balance.table(),
         freshness: panels::freshness(&freshness, &balance, now),
         balance,
         letters: panels::letters(&letters),
         cut,
         objects: panels::objects(&objects),
         crawls: panels::crawls(&runs),
-        backlog: (backlog > 0).then(|| behind(backlog)),
+        backlog: (backlog > 0).then(|| backlog_note(backlog)),
     })
 }
 
-/// What is so far not in the rollups, in a sentence.
-fn behind(backlog: u64) -> String {
+fn backlog_note(objects: u64) -> String {
     format!(
-        "{} objects are registered and not folded into the rollups yet: until they are, which \
-         happens by itself, their rows are read, and panels that need them are slower.",
-        human::count(backlog)
+        "{} objects are not in the rollups yet. They will be added automatically. Until then, \
+         panels read their rows and are slower.",
+        human::count(objects)
     )
 }

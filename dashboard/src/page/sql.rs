@@ -1,25 +1,25 @@
-//! Free SQL: the page, and the one way in which it and the API ask.
+//! The page for SQL.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use catalog::{Caller, Rows};
+use catalog::Rows;
 use serde::Deserialize;
 
-use crate::http::format::Format;
+use crate::http::format::ResultFormat;
 use crate::http::nav::Nav;
-use crate::http::problem::{self, Problem};
-use crate::select::selection::percent;
+use crate::http::params::percent_encode;
+use crate::http::reply;
 use crate::site::Site;
+use crate::view::grid::{Cell, Grid};
 use crate::view::human;
 use crate::view::plot::{Plot, is_numeric};
-use crate::view::table::{Cell, Sheet};
 
-/// Rows that the page shows; the download holds all that the query answered.
-const SHOWN: usize = 500;
+/// How many rows the page shows. A download has all rows up to `catalog.query_rows`.
+const MAX_SHOWN_ROWS: usize = 500;
 
-/// Queries to begin with.
+/// Queries to start with.
 const EXAMPLES: [(&str, &str); 9] = [
     (
         "The newest clicks",
@@ -58,30 +58,9 @@ const EXAMPLES: [(&str, &str); 9] = [
 
 /// The query of `/sql`.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Question {
+pub(crate) struct SqlParams {
     #[serde(default)]
     sql: String,
-}
-
-/// Asks the catalog; its bounds on time, memory and rows hold for everybody, and it logs what was
-/// asked, by whom, and what came of it.
-pub(crate) async fn ask(
-    site: &Site,
-    request: &HttpRequest,
-    way: &str,
-    sql: &str,
-) -> Result<Rows, Problem> {
-    if sql.trim().is_empty() {
-        return Err(Problem::invalid(
-            "there is no SQL",
-            "write one SELECT, such as FROM clicks LIMIT 5",
-        ));
-    }
-    let asker = Caller {
-        way: way.to_owned(),
-        peer: request.peer_addr().map(|peer| peer.ip()),
-    };
-    Ok(site.catalog.ask(&asker, sql).await?)
 }
 
 #[derive(Template)]
@@ -89,22 +68,44 @@ pub(crate) async fn ask(
 struct SqlPage {
     nav: Nav,
     sql: String,
-    problem: Option<Problem>,
-    answer: Option<Shown>,
+    /// The limits of a query, in words.
+    limits: String,
+    /// What went wrong, and what to do.
+    problem: Option<(String, String)>,
+    answer: Option<SqlAnswer>,
     examples: Vec<(&'static str, String)>,
 }
 
-struct Shown {
+struct SqlAnswer {
     note: String,
     encoded: String,
     plot: Option<Plot>,
-    sheet: Sheet,
+    table: Grid,
 }
 
-impl Shown {
-    /// The forms in which the answer can be had.
+impl SqlAnswer {
+    /// The result of a query that may have `max_rows` rows.
+    fn of(rows: &Rows, sql: &str, max_rows: usize) -> Self {
+        let columns = rows.columns();
+        let numeric: Vec<bool> = columns.iter().map(|(_, kind)| is_numeric(kind)).collect();
+        let cell = |(place, text): (usize, Option<String>)| match text {
+            Some(text) if numeric[place] => Cell::Number(text),
+            text => Cell::text(text),
+        };
+        let row = |row: Vec<Option<String>>| row.into_iter().enumerate().map(cell).collect();
+        let cells = rows.cells().take(MAX_SHOWN_ROWS).map(row).collect();
+        let columns = columns.into_iter().map(|(name, _)| name);
+        Self {
+            note: note(rows, max_rows),
+            encoded: percent_encode(sql),
+            plot: Plot::of(rows),
+            table: Grid::new(columns, cells).verbatim(),
+        }
+    }
+
+    /// The formats of the download.
     fn formats(&self) -> [&'static str; 4] {
-        Format::ALL.map(|(word, _)| word)
+        ResultFormat::ALL.map(|(word, _)| word)
     }
 }
 
@@ -112,67 +113,76 @@ impl Shown {
 pub(crate) async fn page(
     site: Data<Site>,
     request: HttpRequest,
-    question: Query<Question>,
+    params: Query<SqlParams>,
 ) -> HttpResponse {
-    let sql = question.into_inner().sql;
+    let sql = params.into_inner().sql;
     let (status, problem, answer) = if sql.trim().is_empty() {
         (StatusCode::OK, None, None)
     } else {
-        match ask(&site, &request, "page", &sql).await {
-            Ok(rows) => (StatusCode::OK, None, Some(shown(&rows, &sql))),
+        match site.query(&request, "page", &sql).await {
+            Ok(rows) => {
+                let answer = SqlAnswer::of(&rows, &sql, site.catalog.config().query_rows);
+                (StatusCode::OK, None, Some(answer))
+            }
             Err(problem) => (problem.status, Some(problem), None),
         }
     };
-    let examples = EXAMPLES.map(|(label, sql)| (label, percent(sql))).into();
+    let examples = EXAMPLES
+        .map(|(label, sql)| (label, percent_encode(sql)))
+        .into();
     let sql = if sql.is_empty() {
         EXAMPLES[0].1.to_owned()
     } else {
         sql
     };
-    problem::html(
+    reply::html(
         status,
         &SqlPage {
             nav: Nav::of("/sql"),
             sql,
-            problem,
+            limits: limits(site.catalog.config()),
+            problem: problem.map(|problem| {
+                (
+                    human::sentence(&problem.error),
+                    human::sentence(&problem.remedy),
+                )
+            }),
             answer,
             examples,
         },
     )
 }
 
-fn shown(rows: &Rows, sql: &str) -> Shown {
-    let columns = rows.columns();
-    let numeric: Vec<bool> = columns.iter().map(|(_, kind)| is_numeric(kind)).collect();
-    let cell = |(place, text): (usize, Option<String>)| match text {
-        Some(text) if numeric[place] => Cell::Number(text),
-        text => Cell::text(text),
-    };
-    let cells = rows.cells().take(SHOWN);
-    let cells = cells
-        .map(|row| row.into_iter().enumerate().map(cell).collect())
-        .collect();
-    let sheet = Sheet::new(columns.into_iter().map(|(name, _)| name), cells).verbatim();
-    let count = rows.len();
-    let mut note = match count {
+/// How many rows there are, how long they took, and how many of them the page shows.
+fn note(rows: &Rows, max_rows: usize) -> String {
+    let count = match rows.len() {
         1 => "1 row".to_owned(),
         count => format!("{} rows", human::count(count as u64)),
     };
-    if rows.truncated {
-        note.insert_str(0, "the first ");
-        note.push_str(" (catalog.query_rows)");
+    let took = human::duration(rows.took);
+    let mut note = if rows.truncated {
+        format!("the first {count} (catalog.query_rows) in {took}")
+    } else {
+        format!("{count} in {took}")
+    };
+    if let Some(more) = &rows.note {
+        note.push_str(&format!("; {more}"));
     }
-    note.push_str(&format!(" in {}", human::lasting(rows.took)));
-    if count > SHOWN {
-        note.push_str(&format!("; {SHOWN} are shown, the files hold all"));
+    if rows.len() > MAX_SHOWN_ROWS {
+        let max_rows = human::count(max_rows as u64);
+        note.push_str(&format!(
+            ". Showing {MAX_SHOWN_ROWS}. Downloads stop at {max_rows}."
+        ));
     }
-    if let Some(known) = &rows.note {
-        note.push_str(&format!("; {known}"));
-    }
-    Shown {
-        note,
-        encoded: percent(sql),
-        plot: Plot::of(rows),
-        sheet,
-    }
+    note
+}
+
+/// `30 s, 512 MiB, 10,000 rows`.
+fn limits(config: &catalog::Config) -> String {
+    let memory = human::size(config.query_memory.as_u64()).replace(".0 ", " ");
+    format!(
+        "{}, {memory}, {} rows",
+        human::duration(config.query_timeout),
+        human::count(config.query_rows as u64)
+    )
 }

@@ -1,12 +1,12 @@
-//! The time axis: every step of a range, so that a quiet hour shows as one.
+//! The time axis: every step of a range, so that a quiet hour is drawn as one.
 
 use std::time::Duration;
 
 use catalog::{Step, Timestamp};
 use chrono::{DateTime, Datelike, Months, NaiveTime, TimeDelta, Utc};
 
-/// Steps that an axis may have: no chart has more pixels.
-const STEPS: u64 = 10_000;
+/// How many steps an axis may have: no chart is wider in pixels.
+const MAX_STEPS: u64 = 10_000;
 
 /// The step's length in seconds, a month's at its shortest.
 const fn length(step: Step) -> u64 {
@@ -19,13 +19,18 @@ const fn length(step: Step) -> u64 {
     }
 }
 
-/// Whether a range has no more steps than an axis takes.
+/// How many steps a range of this length has, the last one perhaps in part.
+pub(crate) const fn count(step: Step, range: Duration) -> u64 {
+    range.as_secs().div_ceil(length(step))
+}
+
+/// Returns true if a range has no more steps than an axis takes.
 pub(crate) const fn fits(step: Step, range: Duration) -> bool {
-    range.as_secs() / length(step) < STEPS
+    range.as_secs() / length(step) < MAX_STEPS
 }
 
 /// The step that suits a range of this length.
-pub(crate) fn fitting(range: Duration) -> Step {
+pub(crate) fn best_step(range: Duration) -> Step {
     match range.as_secs() {
         0..=7_200 => Step::Minute,
         7_201..=345_599 => Step::Hour,
@@ -35,32 +40,32 @@ pub(crate) fn fitting(range: Duration) -> Step {
     }
 }
 
-/// The begin of every step that the range touches, in seconds since the epoch. A range that
+/// The start of every step that the range touches, in seconds since the epoch. A range that
 /// does not [fit](fits) is cut.
-pub(crate) fn steps(from: Timestamp, to: Timestamp, step: Step) -> Vec<i64> {
-    let mut all = Vec::new();
-    let mut at = Some(begin(from.datetime(), step));
-    while let Some(now) = at
-        && now.timestamp_micros() < to.micros()
-        && all.len() as u64 <= STEPS
+pub(crate) fn step_starts(from: Timestamp, to: Timestamp, step: Step) -> Vec<i64> {
+    let mut starts = Vec::new();
+    let mut next = Some(step_start(from.datetime(), step));
+    while let Some(start) = next
+        && start.timestamp_micros() < to.micros()
+        && starts.len() as u64 <= MAX_STEPS
     {
-        all.push(now.timestamp());
-        at = after(now, step);
+        starts.push(start.timestamp());
+        next = next_start(start, step);
     }
-    all
+    starts
 }
 
 /// A moment in whole seconds since the epoch.
-pub(crate) fn seconds(at: Timestamp) -> i64 {
+pub(crate) fn to_seconds(at: Timestamp) -> i64 {
     at.micros().div_euclid(1_000_000)
 }
 
-/// The moment of so many seconds since the epoch.
-pub(crate) fn moment(seconds: i64) -> Timestamp {
+/// The moment so many seconds after the epoch.
+pub(crate) fn from_seconds(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds.saturating_mul(1_000_000))
 }
 
-fn begin(at: DateTime<Utc>, step: Step) -> DateTime<Utc> {
+fn step_start(at: DateTime<Utc>, step: Step) -> DateTime<Utc> {
     let floor = |seconds: i64| {
         let now = at.timestamp();
         DateTime::from_timestamp(now - now.rem_euclid(seconds), 0).unwrap_or(at)
@@ -78,7 +83,7 @@ fn begin(at: DateTime<Utc>, step: Step) -> DateTime<Utc> {
     }
 }
 
-fn after(at: DateTime<Utc>, step: Step) -> Option<DateTime<Utc>> {
+fn next_start(at: DateTime<Utc>, step: Step) -> Option<DateTime<Utc>> {
     match step {
         Step::Minute => at.checked_add_signed(TimeDelta::minutes(1)),
         Step::Hour => at.checked_add_signed(TimeDelta::hours(1)),
@@ -96,9 +101,9 @@ mod tests {
     fn an_axis_has_every_step_that_the_range_touches() {
         let at = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
         let check = |from: &str, to: &str, step, expect: &[&str]| {
-            let expect: Vec<_> = expect.iter().map(|text| seconds(at(text))).collect();
+            let expect: Vec<_> = expect.iter().map(|text| to_seconds(at(text))).collect();
             assert_eq!(
-                steps(at(from), at(to), step),
+                step_starts(at(from), at(to), step),
                 expect,
                 "{from} {to} {step:?}"
             );
@@ -119,7 +124,7 @@ mod tests {
                 "2026-11-22T21:00:00Z",
             ],
         );
-        // A week begins on Monday; the 22nd is a Sunday.
+        // A week starts on Monday; the 22nd is a Sunday.
         check(
             "2026-11-22T10:00:00Z",
             "2026-11-23T10:00:00Z",
@@ -144,7 +149,7 @@ mod tests {
     fn the_step_that_suits_a_range_fits_it() {
         let days = |days: u64| Duration::from_secs(days * 86_400);
         for range in [0, 1, 3, 4, 30, 120, 121, 366, 367, 10_000, 200_000].map(days) {
-            assert!(fits(fitting(range), range), "{range:?}");
+            assert!(fits(best_step(range), range), "{range:?}");
         }
         assert!(fits(Step::Hour, days(400)) && !fits(Step::Minute, days(8)));
     }

@@ -1,12 +1,22 @@
 use actix_web::web::Query;
 use catalog::{Step, Timestamp};
 
-use crate::http::params::Asked;
+use crate::http::params::QueryParams;
 use crate::select::selection::Selection;
+use crate::select::window::TimeWindow;
 
 fn read(query: &str) -> Result<Selection, String> {
-    let asked = Query::<Asked>::from_query(query).map_err(|error| error.to_string())?;
+    let asked = Query::<QueryParams>::from_query(query).map_err(|error| error.to_string())?;
     Selection::read(&asked.into_inner()).map_err(|problem| problem.error)
+}
+
+fn window(
+    query: &str,
+    now: Timestamp,
+    span: Option<(Timestamp, Timestamp)>,
+) -> Result<TimeWindow, String> {
+    let window = TimeWindow::of(&read(query)?, now, span);
+    window.map_err(|problem| problem.error)
 }
 
 fn at(text: &str) -> Timestamp {
@@ -41,8 +51,10 @@ fn a_query_reads_as_it_is_written() {
     );
     check(
         "then=view&then=&then=buy&within=2h",
-        "then=view&then=buy&within=120m",
+        "then=view&then=buy&within=2h",
     );
+    check("within=90m", "within=1h30m");
+    check("within=24h", "");
     check(
         "product=a%26b%3D%3Cscript%3E",
         "product=a%26b%3D%3Cscript%3E",
@@ -55,18 +67,18 @@ fn input_36_what_is_not_known_is_refused_by_name() {
         let error = read(query).unwrap_err();
         assert!(error.contains(expect), "{query}: {error}");
     };
-    check("range=year", "range \"year\" is not known");
-    check("step=year", "step \"year\" is not known");
-    check("metric=love", "metric \"love\" is not known");
-    check("without=love", "dimension \"love\" is not known");
-    check("where=love&is=blind", "dimension \"love\" is not known");
-    check("within=day", "within \"day\" is not a time");
-    check("within=0h", "within \"0h\" is not a time");
-    check("within=é", "within \"é\" is not a time");
-    check("from=yesterday", "from \"yesterday\" is not a moment");
-    check("from=2026-11-22&to=2026-11-22", "not after its begin");
-    check("acton=buy", "acton");
-    check("action=a&action=b", "action");
+    check("range=year", "unknown range 'year'");
+    check("step=year", "unknown step 'year'");
+    check("metric=love", "unknown metric 'love'");
+    check("without=love", "unknown dimension 'love'");
+    check("where=love&is=blind", "unknown dimension 'love'");
+    check("within=day", "'day' is not a length of time we can read");
+    check("within=0h", "'0h' is not a length of time we can read");
+    check("within=é", "'é' is not a length of time we can read");
+    check("from=yesterday", "'yesterday' is not a date we can read");
+    check("from=2026-11-22&to=2026-11-22", "not after its start");
+    check("acton=buy", "unknown parameter 'acton'");
+    check("action=a&action=b", "action is given twice");
 }
 
 #[test]
@@ -74,7 +86,7 @@ fn a_window_is_the_range_at_a_moment() {
     let now = at("2026-11-22T21:30:00Z");
     let span = Some((at("2010-12-01T08:26:00Z"), at("2011-12-09T12:50:00Z")));
     let check = |query: &str, from: &str, to: &str, step: Step, before_that: Option<_>| {
-        let window = read(query).unwrap().window(now, span).unwrap();
+        let window = window(query, now, span).unwrap();
         assert_eq!(
             (window.filter.from, window.filter.to),
             (at(from), at(to)),
@@ -130,21 +142,52 @@ fn a_window_is_the_range_at_a_moment() {
 }
 
 #[test]
-fn a_step_that_is_too_fine_is_refused_and_another_range_chooses_anew() {
+fn a_step_that_is_too_fine_becomes_the_finest_that_fits() {
     let now = at("2026-11-22T21:30:00Z");
-    let fine = read("range=30d&step=minute").unwrap();
-    let refused = fine.window(now, None).unwrap_err();
-    assert!(refused.error.contains("too many steps"), "{refused}");
+    let check = |query: &str, step: Step, too_fine: Option<(Step, u64)>| {
+        let window = window(query, now, None).unwrap();
+        assert_eq!((window.step, window.too_fine), (step, too_fine), "{query}");
+    };
+    check(
+        "from=2026-11-01&to=2026-12-01&step=minute",
+        Step::Hour,
+        Some((Step::Minute, 43_200)),
+    );
+    check(
+        "from=1995-01-01&to=2020-01-01&step=hour",
+        Step::Day,
+        Some((Step::Hour, 219_144)),
+    );
+    check(
+        "from=2026-11-01&to=2026-11-02&step=minute",
+        Step::Minute,
+        None,
+    );
+    let refused = window("from=0001-01-01&to=9999-01-01&step=month", now, None);
+    assert!(refused.unwrap_err().contains("steps of a month"));
+}
+
+#[test]
+fn another_range_chooses_its_own_step() {
     for (query, ..) in read("range=1h&step=minute").unwrap().ranges() {
         assert!(!query.contains("step"), "{query}");
     }
 }
 
 #[test]
+fn an_unknown_range_offers_the_known_ones() {
+    let params = Query::<QueryParams>::from_query("range=year&action=buy").unwrap();
+    let problem = Selection::read(&params).unwrap_err();
+    let queries: Vec<_> = problem.choices.iter().map(|(query, ..)| query).collect();
+    assert_eq!(queries[0], "?range=1h&action=buy");
+    assert_eq!(queries.len(), 5);
+}
+
+#[test]
 fn an_open_range_over_an_empty_lake_is_empty() {
     let now = at("2026-11-22T21:30:00Z");
     for query in ["range=all", "from=2030-01-01", "to=2020-01-01"] {
-        let window = read(query).unwrap().window(now, None).unwrap();
+        let window = window(query, now, None).unwrap();
         assert!(window.filter.from <= window.filter.to, "{query}");
     }
 }

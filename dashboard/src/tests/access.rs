@@ -1,15 +1,15 @@
-//! Who is let in, and what is refused.
+//! Which requests are let in, and what is refused.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::tests::fixture::{HARM, Served, TOKEN, told};
+use crate::tests::fixture::{HARM, TOKEN, TestDashboard, answer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_11_and_29_what_a_client_sent_is_escaped() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     for path in [
         "/",
         "/panels",
@@ -40,8 +40,8 @@ async fn input_11_and_29_what_a_client_sent_is_escaped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn input_17_and_36_what_is_not_there_is_told() {
-    let served = Served::full().await;
+async fn input_17_and_36_what_is_not_there_is_refused_with_a_remedy() {
+    let served = TestDashboard::full().await;
     let check = async |method: Method, path: &str, expect: u16, allow: Option<&str>| {
         let response = served.other(method.clone(), path).send().await.unwrap();
         assert_eq!(response.status().as_u16(), expect, "{method} {path}");
@@ -73,6 +73,10 @@ async fn input_17_and_36_what_is_not_there_is_told() {
     check(Method::GET, "/assets/../Cargo.toml", 404, None).await;
     check(Method::GET, "/assets/..%2f..%2fCargo.toml", 404, None).await;
     check(Method::GET, "/api/nothing", 404, None).await;
+    let (_, text) = served.read("/api/nothing").await;
+    assert!(text.contains("the panels are totals, series"), "{text}");
+    let (_, text) = served.read("/api/serie").await;
+    assert!(text.contains("Did you mean 'series'?"), "{text}");
     check(Method::POST, "/", 405, Some("GET, HEAD")).await;
     check(Method::DELETE, "/api/totals", 405, Some("GET, HEAD")).await;
     check(Method::PUT, "/api/query", 405, Some("GET, POST")).await;
@@ -102,13 +106,13 @@ async fn input_17_and_36_what_is_not_there_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_18_a_command_is_for_the_owner() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let check = async |name: &str, token: Option<&str>, body: Value, expect: u16, says: &str| {
         let mut request = served.post(&format!("/command/{name}")).json(&body);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let (status, text) = told(request).await;
+        let (status, text) = answer(request).await;
         assert_eq!(status, expect, "{text}");
         assert!(text.contains(says), "{text}");
         assert!(!text.contains(TOKEN), "{text}");
@@ -130,14 +134,21 @@ async fn input_18_a_command_is_for_the_owner() {
         "owner",
     )
     .await;
-    check("nothing", Some(TOKEN), json!({}), 404, "known are: echo").await;
+    check(
+        "nothing",
+        Some(TOKEN),
+        json!({}),
+        404,
+        "the commands are echo",
+    )
+    .await;
     check("echo", Some(TOKEN), json!({"fail": "topic"}), 503, "topic").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_18_with_a_token_only_its_holder_is_answered() {
-    let secret = "under-the-weir-lies-a-pool";
-    let served = Served::locked(secret).await;
+    let secret = "under-the-weir-is-a-pool";
+    let served = TestDashboard::locked(secret).await;
     for path in [
         "/",
         "/funnel",
@@ -161,12 +172,12 @@ async fn input_18_with_a_token_only_its_holder_is_answered() {
             text.contains("dashboard.token") && !text.contains(secret),
             "{text}"
         );
-        let (wrong, _) = told(served.get(path).bearer_auth("under-the-weir-lies-a-pooL")).await;
+        let (wrong, _) = answer(served.get(path).bearer_auth("under-the-weir-is-a-pooL")).await;
         assert_eq!(wrong, 401, "{path}");
-        let (bearer, _) = told(served.get(path).bearer_auth(secret)).await;
-        // A browser sends what somebody typed; the machine's name is its owner's matter.
+        let (bearer, _) = answer(served.get(path).bearer_auth(secret)).await;
+        // A browser sends the token as a password. Any host name is right.
         let basic = served.get(path).basic_auth("ada", Some(secret));
-        let (basic, _) = told(basic.header("host", "shop.example")).await;
+        let (basic, _) = answer(basic.header("host", "shop.example")).await;
         let expect = if path == "/nothing" { 404 } else { 200 };
         assert_eq!((bearer, basic), (expect, expect), "{path}");
     }
@@ -176,20 +187,20 @@ async fn input_18_with_a_token_only_its_holder_is_answered() {
         .post("/command/echo")
         .bearer_auth(TOKEN)
         .json(&json!({}));
-    assert_eq!(told(owner).await.0, 200);
+    assert_eq!(answer(owner).await.0, 200);
     let stranger = served
         .post("/command/echo")
         .bearer_auth(secret)
         .json(&json!({}));
-    assert_eq!(told(stranger).await.0, 401);
+    assert_eq!(answer(stranger).await.0, 401);
     let foreign = served.post("/api/crawl").bearer_auth(secret);
-    let (status, _) = told(foreign.header("origin", "http://evil.example")).await;
+    let (status, _) = answer(foreign.header("origin", "http://evil.example")).await;
     assert_eq!(status, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_forbids_foreign_content_and_foreign_callers() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     for path in [
         "/",
         "/funnel",
@@ -218,23 +229,23 @@ async fn every_answer_forbids_foreign_content_and_foreign_callers() {
         let foreign = text.matches("src=\"").count() - text.matches("src=\"/").count();
         assert_eq!(foreign, 0, "{path}");
     }
-    let (status, text) = told(served.get("/").header("host", "evil.example")).await;
+    let (status, text) = answer(served.get("/").header("host", "evil.example")).await;
     assert_eq!(status, 403, "{text}");
-    let (status, text) = told(
+    let (status, text) = answer(
         served
             .post("/api/crawl")
             .header("origin", "http://evil.example"),
     )
     .await;
     assert_eq!(status, 403, "{text}");
-    let (status, text) = told(served.post("/api/crawl")).await;
+    let (status, text) = answer(served.post("/api/crawl")).await;
     assert_eq!(status, 200, "{text}");
     assert!(text.contains("registered"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_ends_when_it_is_told_to() {
-    let mut served = Served::empty().await;
+async fn it_ends_at_its_shutdown() {
+    let mut served = TestDashboard::empty().await;
     served.shutdown.cancel();
     let ended = tokio::time::timeout(Duration::from_secs(10), &mut served.ended).await;
     ended

@@ -20,17 +20,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{CommandError, Commands, Config, Error, Sources, Span};
 
-/// The fixture's present.
+/// The time of the fixture.
 pub(crate) const NOW: &str = "2026-11-22T21:30:00Z";
-/// The owner's token.
+/// The token of the process's owner.
 pub(crate) const TOKEN: &str = "a-token-of-the-owner";
-/// A product name that means harm.
+/// A hostile product name.
 pub(crate) const HARM: &str = "=cmd()<script>alert('x')</script>";
 
-/// A clock that stands until it is set.
-pub(crate) struct Set(AtomicI64);
+/// A clock that moves only when a test moves it.
+pub(crate) struct TestClock(AtomicI64);
 
-impl Set {
+impl TestClock {
     /// Moves it on.
     pub(crate) fn pass(&self, time: Duration) {
         self.0
@@ -38,7 +38,7 @@ impl Set {
     }
 }
 
-impl Clock for Set {
+impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::Relaxed))
     }
@@ -48,19 +48,19 @@ pub(crate) fn at(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
 }
 
-/// A served dashboard; it ends when it is dropped.
-pub(crate) struct Served {
+/// A served dashboard. It ends when it is dropped.
+pub(crate) struct TestDashboard {
     base: String,
     client: Client,
     pub(crate) shutdown: CancellationToken,
     pub(crate) ended: JoinHandle<Result<(), Error>>,
     pub(crate) catalog: Catalog,
-    pub(crate) clock: Arc<Set>,
+    pub(crate) clock: Arc<TestClock>,
     _folder: TempDir,
 }
 
-impl Served {
-    /// Over the lake of [`fill`], with a topic that is a little ahead of it.
+impl TestDashboard {
+    /// Over the lake of [`fill`], with a topic that is a little ahead of the lake.
     pub(crate) async fn full() -> Self {
         let spans = [(0, 0, 13), (1, 100, 103)];
         let spans = spans.map(|(partition, low, high)| Span {
@@ -80,12 +80,12 @@ impl Served {
         .await
     }
 
-    /// Over a lake without any click.
+    /// Over a lake without clicks.
     pub(crate) async fn empty() -> Self {
         Self::over(false, Ok(Vec::new())).await
     }
 
-    /// The same as the empty one, for those who hold a secret.
+    /// The same, for requests with a secret.
     pub(crate) async fn locked(secret: &str) -> Self {
         Self::serve(false, Ok(Vec::new()), secret).await
     }
@@ -139,7 +139,7 @@ impl Served {
             externals: Vec::new(),
             datasets: Vec::from_iter(filled.then_some(dataset)),
         };
-        let clock = Arc::new(Set(AtomicI64::new(at(NOW).micros())));
+        let clock = Arc::new(TestClock(AtomicI64::new(at(NOW).micros())));
         let catalog = Catalog::open(config, lake, &s3, clock.clone())
             .await
             .unwrap();
@@ -177,7 +177,7 @@ impl Served {
         }
     }
 
-    /// A click that the topic has and the lake has not yet.
+    /// Adds a click that is in the topic and not in the lake yet.
     pub(crate) fn arrive(&self, action: &str, product: &str) {
         let (partition, first) = (Partition(0), Offset(10));
         let at = at(NOW);
@@ -208,7 +208,7 @@ impl Served {
 
     /// The status and the text of a page.
     pub(crate) async fn read(&self, path: &str) -> (u16, String) {
-        told(self.get(path)).await
+        answer(self.get(path)).await
     }
 
     /// The JSON of a path.
@@ -219,13 +219,13 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for TestDashboard {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
 }
 
-/// A command that answers what it heard, or fails when it is told to.
+/// A command that answers its request, or fails if the request says so.
 async fn echo(request: Value) -> Result<Value, CommandError> {
     match request.get("fail") {
         Some(why) => Err(CommandError::Unavailable(why.to_string())),
@@ -234,7 +234,7 @@ async fn echo(request: Value) -> Result<Value, CommandError> {
 }
 
 /// The status and the text of an answer.
-pub(crate) async fn told(request: RequestBuilder) -> (u16, String) {
+pub(crate) async fn answer(request: RequestBuilder) -> (u16, String) {
     let response: Response = request.send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }

@@ -2,45 +2,47 @@
 
 use serde_json::{Value, json};
 
-use crate::tests::fixture::Served;
+use crate::tests::fixture::TestDashboard;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_the_lake() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let (status, page) = served.read("/").await;
     assert_eq!(status, 200, "{page}");
     for expect in [
         "aria-current=\"true\">Clicks</a></dt><dd>8</dd>",
         "<a href=\"/?metric=visitors\">Visitors</a></dt><dd>3</dd>",
-        ">Buys</a></dt><dd>2</dd>",
+        ">Items sold</a></dt><dd>2</dd>",
         ">Orders</a></dt><dd>2</dd>",
         ">Revenue</a></dt><dd>50.00</dd>",
-        "<dt>Visitors who bought</dt><dd>66.7 %</dd>",
+        "<dt>Conversion rate</dt><dd>66.7 %</dd>",
         "<a href=\"/?country=Germany\">Germany</a>",
         "<a href=\"/?without=country\">",
         "Teapot",
         "Germany",
         "✓ It adds up:",
-        "16 accepted = 10 rows + 1 dead letters + 1 duplicates + 0 dropped + 4 pending",
+        "16 acknowledged = 10 rows + 1 dead letters + 1 duplicates + 0 dropped + 4 pending",
         "id=\"actions-data\"",
         "<caption>Clicks by hour and action, newest first</caption>",
         "id=\"series-data\"",
-        "<caption>clicks by hour, newest first</caption>",
+        "<h2 id=\"series-title\">Clicks, by</h2>",
+        "<caption>Clicks, by hour, newest first</caption>",
+        "vs 2 in the 24 hours before",
     ] {
         assert!(page.contains(expect), "{expect:?} is not in {page}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_is_a_chip_that_can_be_taken_away() {
-    let served = Served::full().await;
+async fn a_filter_is_a_chip_that_can_be_removed() {
+    let served = TestDashboard::full().await;
     let (_, page) = served
         .read("/?range=all&country=France&without=device")
         .await;
     for expect in [
         "country: <strong>France</strong>",
-        "href=\"/?range=all&#38;without=device\" aria-label=\"Take away the filter by country\"",
-        "device: <em>none</em>",
+        "href=\"/?range=all&#38;without=device\" aria-label=\"Remove filter: country\"",
+        "device: <em>(not set)</em>",
         "href=\"/?range=all\">Clear</a>",
         // What else is chosen stays chosen.
         "href=\"/funnel?range=all&#38;country=France&#38;without=device\"",
@@ -69,12 +71,12 @@ async fn a_filter_is_a_chip_that_can_be_taken_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_funnel_counts_visitors_and_what_they_left() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let (status, page) = served.read("/funnel").await;
     assert_eq!(status, 200, "{page}");
     for expect in [
         "<strong>view</strong>",
-        "66.7 % of the first",
+        "66.7 % of step 1",
         "Viewed and never bought",
         "<a href=\"/?product=p3\">p3</a>",
     ] {
@@ -103,11 +105,11 @@ async fn the_funnel_counts_visitors_and_what_they_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pipeline_shows_what_became_of_every_record() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let (status, page) = served.read("/pipeline").await;
     assert_eq!(status, 200, "{page}");
     for expect in [
-        "16 accepted = 10 rows + 1 dead letters + 1 duplicates + 0 dropped + 4 pending",
+        "16 acknowledged = 10 rows + 1 dead letters + 1 duplicates + 0 dropped + 4 pending",
         "wrong_type",
         "price: a text",
         "{&#34;price&#34;:&#34;dear&#34;}",
@@ -123,7 +125,7 @@ async fn the_pipeline_shows_what_became_of_every_record() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sql_page_shows_rows_and_reasons() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let (status, page) = served.read("/sql").await;
     assert!(status == 200 && page.contains("<textarea"), "{page}");
     let (status, page) = served
@@ -149,8 +151,97 @@ async fn the_sql_page_shows_rows_and_reasons() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_sql_page_states_its_limits_and_what_it_shows() {
+    let served = TestDashboard::full().await;
+    let check = async |sql: &str, expect: &str| {
+        let (_, page) = served.read(&format!("/sql?sql={sql}")).await;
+        assert!(page.contains(expect), "{expect:?} is not in {page}");
+        page
+    };
+    check(
+        "FROM%20clicks",
+        "Read-only. Limits: 2 s, 256 MiB, 1,000 rows.",
+    )
+    .await;
+    check(
+        "FROM%20range(600)",
+        ". Showing 500. Downloads stop at 1,000.",
+    )
+    .await;
+    check("FROM%20clicks%20LIMIT%200", "No rows. Columns: ").await;
+    let page = check("SELEC", "Fix the query and run it again.").await;
+    assert!(!page.contains("400"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_too_fine_is_replaced_on_the_page() {
+    let served = TestDashboard::full().await;
+    let query = "from=2026-11-01&to=2026-12-01&step=minute";
+    let (status, page) = served.read(&format!("/?{query}")).await;
+    assert_eq!(status, 200, "{page}");
+    for expect in [
+        "One bar a minute would be 43,200 bars. Showing hours instead.",
+        "&#38;step=hour\">CSV</a>",
+        "in the 30 days before",
+    ] {
+        assert!(page.contains(expect), "{expect:?} is not in {page}");
+    }
+    // A program gets the step that it asked for, or none.
+    let (status, text) = served.read(&format!("/api/series?{query}")).await;
+    assert!(
+        status == 400 && text.contains("43,200 steps of a minute"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_address_says_which_one_is_right() {
+    let served = TestDashboard::full().await;
+    let check = async |query: &str, expect: &[&str]| {
+        let (status, page) = served.read(&format!("/?{query}")).await;
+        assert_eq!(status, 400, "{page}");
+        assert!(page.contains("<h1>This page could not be shown</h1>"));
+        for expect in expect {
+            assert!(page.contains(expect), "{expect:?} is not in {page}");
+        }
+    };
+    check(
+        "range=year&action=buy",
+        &[
+            "Unknown range &#39;year&#39;. Choose one:",
+            "<a href=\"?range=7d&#38;action=buy\">7 days</a>",
+        ],
+    )
+    .await;
+    check(
+        "acton=buy",
+        &["Unknown parameter &#39;acton&#39;. Did you mean &#39;action&#39;?"],
+    )
+    .await;
+    check(
+        "from=yesterday",
+        &["&#39;yesterday&#39; is not a date we can read."],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_links_to_how_we_count() {
+    let served = TestDashboard::full().await;
+    for path in ["/", "/funnel", "/pipeline", "/datasets", "/sql", "/nothing"] {
+        let (_, page) = served.read(path).await;
+        assert!(
+            page.contains("<a href=\"/counting\">How we count</a>"),
+            "{path}"
+        );
+    }
+    let (status, page) = served.read("/counting").await;
+    assert!(status == 200 && page.contains("exactly once"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn assets_are_inside() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     for (file, holds) in [
         ("style.css", "prefers-color-scheme"),
         ("dashboard.js", "uPlot"),
@@ -167,7 +258,7 @@ async fn assets_are_inside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_05_a_topic_that_is_away_hides_no_page() {
-    let served = Served::silent().await;
+    let served = TestDashboard::silent().await;
     let (status, page) = served.read("/").await;
     assert_eq!(status, 200, "{page}");
     assert!(
@@ -175,7 +266,7 @@ async fn fault_05_a_topic_that_is_away_hides_no_page() {
         "{page}"
     );
     assert!(
-        page.contains("12 accepted = 10 rows + 1 dead letters + 1 duplicates"),
+        page.contains("12 acknowledged = 10 rows + 1 dead letters + 1 duplicates"),
         "{page}"
     );
     let (_, text) = served.read("/metrics").await;
@@ -187,7 +278,7 @@ async fn fault_05_a_topic_that_is_away_hides_no_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_lake_says_how_to_begin() {
-    let served = Served::empty().await;
+    let served = TestDashboard::empty().await;
     for query in ["", "?range=all", "?from=2026-01-01", "?action=buy"] {
         let (status, page) = served.read(&format!("/{query}")).await;
         assert_eq!(status, 200, "{page}");
@@ -205,7 +296,7 @@ async fn an_empty_lake_says_how_to_begin() {
     );
     let (status, page) = served.read("/pipeline").await;
     assert!(
-        status == 200 && page.contains("there is no dead letter"),
+        status == 200 && page.contains("There are no dead letters"),
         "{page}"
     );
     for panel in [
@@ -228,9 +319,9 @@ async fn an_empty_lake_says_how_to_begin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_has_the_shape_of_a_chart_is_drawn() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let check = async |sql: &str, lines: bool, bars: bool| {
-        let encoded = crate::select::selection::percent(sql);
+        let encoded = crate::http::params::percent_encode(sql);
         let (status, page) = served.read(&format!("/sql?sql={encoded}")).await;
         assert_eq!(status, 200, "{page}");
         assert_eq!(page.contains("id=\"sql-chart\""), lines, "{sql}: {page}");

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::tests::fixture::{Served, told};
+use crate::tests::fixture::{TestDashboard, answer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_narrows_every_panel() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let check = async |query: &str, clicks: u64| {
         let totals = served.json(&format!("/api/totals?{query}")).await;
         assert_eq!(totals["now"]["clicks"], clicks, "{query}: {totals}");
@@ -55,14 +55,20 @@ async fn a_filter_narrows_every_panel() {
     check("device=pc", 0).await;
     let (_, page) = served.read("/?range=1h").await;
     assert!(page.contains("No click in this range matches"), "{page}");
-    assert!(page.contains("href=\"/?range=all\">look there"), "{page}");
+    assert!(
+        page.contains("href=\"/?range=all\">Show all dates"),
+        "{page}"
+    );
     let (_, page) = served.read("/?range=all&country=Mars").await;
-    assert!(page.contains("href=\"/?range=all\">look there"), "{page}");
+    assert!(
+        page.contains("href=\"/?range=all\">Remove all filters"),
+        "{page}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_panel_is_json_and_csv() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let check = async |name: &str, header: &str| {
         served.json(&format!("/api/{name}")).await;
         for path in [
@@ -111,10 +117,10 @@ async fn every_panel_is_json_and_csv() {
         "started_at,took_s,looked_at,found,registered,held,refused,foreign,detail",
     )
     .await;
-    check("accounting", "partition,accepted,rows,dead_letters,duplicates,dropped,pending,no_record,given_up,topic_low,topic_high,adds_up").await;
+    check("accounting", "partition,acknowledged,rows,dead_letters,duplicates,dropped,pending,no_record,given_up,topic_low,topic_high,adds_up").await;
     let books = served.json("/api/accounting").await;
     assert_eq!(books["adds_up"], true, "{books}");
-    assert_eq!(books["partitions"][2]["accepted"], 16, "{books}");
+    assert_eq!(books["partitions"][2]["acknowledged"], 16, "{books}");
     let (_, csv) = served
         .read("/api/breakdown.csv?by=country&metric=buys")
         .await;
@@ -126,11 +132,31 @@ async fn every_panel_is_json_and_csv() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_the_api_names_every_panel() {
+    let served = TestDashboard::full().await;
+    let list = served.json("/api").await;
+    let panels = list["panels"].as_array().unwrap();
+    assert_eq!(panels.len(), 15);
+    for panel in panels {
+        let (json, csv) = (panel["json"].as_str(), panel["csv"].as_str());
+        served.json(&format!("{}?by=product", json.unwrap())).await;
+        let (status, text) = served.read(&format!("{}?by=product", csv.unwrap())).await;
+        assert_eq!(status, 200, "{panel}: {text}");
+    }
+    let page = served.get("/api").header("accept", "text/html,*/*");
+    let (status, page) = answer(page).await;
+    assert!(
+        status == 200 && page.contains("<a href=\"/api/totals\">"),
+        "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn input_34_and_35_sql_is_bounded_and_says_why() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let check = async |sql: &str, expect: u16, reason: &str| {
         let request = served.post("/api/query").json(&json!({ "sql": sql }));
-        let (status, text) = told(request).await;
+        let (status, text) = answer(request).await;
         assert_eq!(status, expect, "{sql}: {text}");
         assert!(text.contains(reason), "{sql}: {text}");
         if expect != 200 {
@@ -155,10 +181,10 @@ async fn input_34_and_35_sql_is_bounded_and_says_why() {
         "SELECT 1; SELECT 2",
     ] {
         let request = served.post("/api/query").json(&json!({ "sql": refused }));
-        let (status, text) = told(request).await;
+        let (status, text) = answer(request).await;
         assert!(matches!(status, 400 | 403), "{refused}: {status} {text}");
     }
-    check("SELECT count(*) FROM range(100000000000) a, range(100000) b WHERE a.range % 7 = b.range % 5", 408, "query_timeout").await;
+    check("SELECT count(*) FROM range(100000000000) a, range(100000) b WHERE a.range % 7 = b.range % 5", 408, "stopped after 2 s").await;
     check(
         "SELECT repeat('x', 500000) AS text FROM range(200)",
         413,
@@ -167,16 +193,16 @@ async fn input_34_and_35_sql_is_bounded_and_says_why() {
     .await;
     check("FROM range(5000)", 200, "\"truncated\":true").await;
     check("SELECT 1 AS still_alive", 200, "still_alive").await;
-    let (status, _) = told(served.post("/api/query").body("no json")).await;
+    let (status, _) = answer(served.post("/api/query").body("no json")).await;
     assert_eq!(status, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_comes_in_every_format() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     let sql = "SELECT action, count(*) AS n FROM clicks GROUP BY ALL ORDER BY n DESC";
     let get = async |format: &str| {
-        let encoded = crate::select::selection::percent(sql);
+        let encoded = crate::http::params::percent_encode(sql);
         let request = served.get(&format!("/api/query?sql={encoded}&format={format}"));
         request.send().await.unwrap()
     };
@@ -195,14 +221,14 @@ async fn an_answer_comes_in_every_format() {
     assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
     // The same by POST, by what the client accepts.
     let post = served.post("/api/query").json(&json!({ "sql": sql }));
-    let (status, text) = told(post.header("accept", "text/csv")).await;
+    let (status, text) = answer(post.header("accept", "text/csv")).await;
     assert_eq!((status, text), (200, csv));
     let post = json!({ "sql": "FROM range(5000)", "format": "csv" });
     let cut = served.post("/api/query").json(&post).send().await.unwrap();
     assert_eq!(cut.headers()["clickweir-truncated"], "true");
-    // What a format cannot carry is the asker's to cast.
+    // A type that the format lacks must be cast by the query.
     let odd = served.get("/api/query?sql=SELECT%20INTERVAL%201%20DAY&format=parquet");
-    let (status, text) = told(odd).await;
+    let (status, text) = answer(odd).await;
     assert!(
         status == 200 || status == 400 && text.contains("cast it"),
         "{status} {text}"
@@ -211,7 +237,7 @@ async fn an_answer_comes_in_every_format() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn machines_are_answered() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     assert_eq!(served.read("/healthz").await, (200, "ok\n".into()));
     assert_eq!(served.read("/readyz").await, (200, "ready\n".into()));
     let (_, text) = served.read("/metrics").await;
@@ -237,7 +263,7 @@ async fn machines_are_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_catalog_is_not_ready() {
-    let served = Served::full().await;
+    let served = TestDashboard::full().await;
     served.clock.pass(Duration::from_secs(59));
     assert_eq!(served.read("/readyz").await.0, 200);
     served.clock.pass(Duration::from_secs(200));
@@ -247,16 +273,16 @@ async fn a_stale_catalog_is_not_ready() {
         "{page}"
     );
     assert_eq!(served.read("/healthz").await.0, 200);
-    assert_eq!(told(served.post("/api/crawl")).await.0, 200);
+    assert_eq!(answer(served.post("/api/crawl")).await.0, 200);
     assert_eq!(served.read("/readyz").await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clicks_are_pushed_as_they_come_until_the_server_ends() {
-    let served = Served::full().await;
+async fn clicks_are_pushed_as_they_arrive_until_the_server_ends() {
+    let served = TestDashboard::full().await;
     let mut response = served.get("/live").send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
-    // The stream stands by now; what comes is pushed.
+    // The stream is open now, so a click is pushed.
     served.arrive("view", "<b>tea</b>");
     let event = response.chunk().await.unwrap().unwrap();
     let event = std::str::from_utf8(&event).unwrap();

@@ -1,9 +1,9 @@
-//! The accounting as people read it: accepted = rows + dead letters + duplicates + dropped +
-//! pending, the catalog's numbers on one side and the topic's on the other.
+//! The accounting as people read it: acknowledged = rows + dead letters + duplicates + dropped +
+//! pending.
 //!
-//! `accepted` is measured by offsets, from where the lake's ranges begin to where the topic
-//! ends; the right side is the sum of what the objects' footers say. So the two differ when a
-//! range is missing from the lake, or is there twice.
+//! The left side is measured in offsets, from the start of the lake's ranges to the end of the
+//! topic. The right side is the sum of what the objects' footers say. So the sides differ if a
+//! range is missing from the lake, or is in it twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,103 +11,132 @@ use catalog::{Accounting, Freshness, OffsetAccount};
 use serde_json::{Value, json};
 
 use crate::command::Span;
+use crate::view::grid::{Cell, Grid};
 use crate::view::human;
-use crate::view::table::{Cell, Sheet};
 
 /// One partition, or all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// What the footers say.
+pub(crate) struct BalanceLine {
+    /// The sums of the footers.
     account: OffsetAccount,
-    /// Records from the lake's begin to the topic's end, less offsets without a record and
-    /// those that an operator gave up.
-    accepted: u64,
-    /// Records that the topic has and the lake has not yet.
+    /// Records from the start of the lake's ranges to the end of the topic, without gaps in the
+    /// offsets and without those that an operator accepted as lost.
+    acknowledged: u64,
+    /// Records in the topic that are not in the lake yet.
     pub(crate) pending: u64,
-    /// What the topic holds; none where it was not asked.
+    /// The topic's own range; `None` if the topic was not asked.
     topic: Option<Span>,
-    /// Whether the lake has got further than the topic: it is another topic's lake.
+    /// True if the lake ends after the topic: it is the lake of another topic.
     beyond: bool,
 }
 
-impl Line {
+impl BalanceLine {
+    /// A partition whose ranges in the lake reach from `first` to `end`; `None` if the lake has
+    /// none of it.
+    fn of(account: OffsetAccount, range: Option<(u64, u64)>, topic: Option<Span>) -> Self {
+        let low = topic.map_or(0, |span| span.low);
+        let (first, end) = range.unwrap_or((low, low));
+        let high = topic.map_or(end, |span| span.high);
+        Self {
+            account,
+            acknowledged: high
+                .max(end)
+                .saturating_sub(first)
+                .saturating_sub(account.absent + account.gap),
+            pending: high.saturating_sub(end),
+            topic,
+            beyond: high < end,
+        }
+    }
+
     const fn explained(&self) -> u64 {
         self.account.acknowledged() + self.pending
     }
 
     const fn adds_up(&self) -> bool {
-        self.accepted == self.explained() && !self.beyond
+        self.acknowledged == self.explained() && !self.beyond
+    }
+
+    /// What is wrong with a partition that does not add up.
+    fn fault(&self) -> String {
+        if self.beyond {
+            return "the lake ends after the topic, so it is the lake of another topic.".to_owned();
+        }
+        let (more, less, wrong) = if self.acknowledged > self.explained() {
+            (self.acknowledged, self.explained(), "in no object")
+        } else {
+            (
+                self.explained(),
+                self.acknowledged,
+                "in more than one object",
+            )
+        };
+        format!("{} offsets are {wrong}.", human::count(more - less))
+    }
+
+    fn row(&self, name: Cell) -> Vec<Cell> {
+        let topic = |of: fn(&Span) -> u64| {
+            let span = self.topic.as_ref();
+            span.map_or(Cell::Empty, |span| Cell::Count(of(span)))
+        };
+        vec![
+            name,
+            Cell::Count(self.acknowledged),
+            Cell::Count(self.account.rows),
+            Cell::Count(self.account.dead_letters),
+            Cell::Count(self.account.duplicates),
+            Cell::Count(self.account.dropped),
+            Cell::Count(self.pending),
+            Cell::Count(self.account.absent),
+            Cell::Count(self.account.gap),
+            topic(|span| span.low),
+            topic(|span| span.high),
+            Cell::Text(if self.adds_up() { "yes" } else { "no" }.into()),
+        ]
     }
 }
 
 /// All partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Balance {
-    partitions: BTreeMap<u32, Line>,
-    total: Line,
-    /// Why the topic's numbers are missing, where they are.
+    partitions: BTreeMap<u32, BalanceLine>,
+    total: BalanceLine,
+    /// Why the topic's numbers are missing; `None` if they are not.
     pub(crate) silence: Option<String>,
 }
 
 impl Balance {
-    /// Lays the catalog's numbers beside the topic's (asked after the catalog, so that the
-    /// lake can only seem behind), or beside the reason why it has none.
-    pub(crate) fn strike(
+    /// The catalog's numbers beside the topic's, or beside the reason why there are none. The
+    /// topic must be asked after the catalog, so that the lake can only seem behind.
+    pub(crate) fn of(
         accounting: &Accounting,
         freshness: &[Freshness],
         topic: Result<&[Span], String>,
     ) -> Self {
-        let accounts: BTreeMap<u32, OffsetAccount> = accounting
-            .partitions
-            .iter()
+        let accounts = accounting.partitions.iter();
+        let accounts: BTreeMap<u32, OffsetAccount> = accounts
             .map(|&(partition, account)| (partition.0, account))
             .collect();
+        let range = |one: &Freshness| (one.registered_first.0, one.registered_end.0);
         let ranges: BTreeMap<u32, (u64, u64)> = freshness
             .iter()
-            .map(|one| {
-                (
-                    one.partition.0,
-                    (one.registered_first.0, one.registered_end.0),
-                )
-            })
+            .map(|one| (one.partition.0, range(one)))
             .collect();
-        let spans: BTreeMap<u32, Span> = topic
-            .as_ref()
-            .map_or(&[][..], |spans| spans)
-            .iter()
-            .map(|&span| (span.partition, span))
-            .collect();
-        let known: BTreeSet<u32> = accounts
-            .keys()
-            .chain(ranges.keys())
-            .chain(spans.keys())
-            .copied()
-            .collect();
+        let spans = topic.as_ref().map_or(&[][..], |spans| spans).iter();
+        let spans: BTreeMap<u32, Span> = spans.map(|&span| (span.partition, span)).collect();
 
+        let known = accounts.keys().chain(ranges.keys()).chain(spans.keys());
+        let known: BTreeSet<u32> = known.copied().collect();
         let line = |partition: u32| {
             let account = accounts.get(&partition).copied().unwrap_or_default();
+            let range = ranges.get(&partition).copied();
             let topic = spans.get(&partition).copied();
-            let low = topic.map_or(0, |span| span.low);
-            let (first, end) = ranges.get(&partition).copied().unwrap_or((low, low));
-            let high = topic.map_or(end, |span| span.high);
-            Line {
-                account,
-                accepted: high
-                    .max(end)
-                    .saturating_sub(first)
-                    .saturating_sub(account.absent + account.gap),
-                pending: high.saturating_sub(end),
-                topic,
-                beyond: high < end,
-            }
+            (partition, BalanceLine::of(account, range, topic))
         };
-        let partitions: BTreeMap<u32, Line> = known
-            .into_iter()
-            .map(|partition| (partition, line(partition)))
-            .collect();
-        let total = Line {
+        let partitions: BTreeMap<u32, BalanceLine> = known.into_iter().map(line).collect();
+        let total = BalanceLine {
             account: accounting.total,
-            accepted: partitions.values().map(|line| line.accepted).sum(),
+            acknowledged: partitions.values().map(|line| line.acknowledged).sum(),
             pending: partitions.values().map(|line| line.pending).sum(),
             topic: None,
             beyond: partitions.values().any(|line| line.beyond),
@@ -119,12 +148,12 @@ impl Balance {
         }
     }
 
-    /// Whether every partition and the total do.
+    /// Returns true if every partition and the total add up.
     pub(crate) fn adds_up(&self) -> bool {
-        self.total.adds_up() && self.partitions.values().all(Line::adds_up)
+        self.total.adds_up() && self.partitions.values().all(BalanceLine::adds_up)
     }
 
-    /// Each partition's pending records, where the topic was asked.
+    /// Each partition's pending records, if the topic was asked.
     pub(crate) fn pending(&self) -> impl Iterator<Item = (u32, u64)> {
         let asked = self
             .partitions
@@ -133,90 +162,54 @@ impl Balance {
         asked.map(|(&partition, line)| (partition, line.pending))
     }
 
-    /// Where each partition of the topic ends, where that was asked.
+    /// Where the topic's partition ends; `None` if the topic was not asked.
     pub(crate) fn high(&self, partition: u32) -> Option<u64> {
         let line = self.partitions.get(&partition)?;
         line.topic.map(|span| span.high)
     }
 
     /// The equation in words, and where it fails.
-    pub(crate) fn sentence(&self) -> String {
-        let Line {
-            account,
-            accepted,
-            pending,
-            ..
-        } = self.total;
+    pub(crate) fn summary(&self) -> String {
+        let total = &self.total;
+        let account = &total.account;
+        let sign = if total.acknowledged == total.explained() {
+            '='
+        } else {
+            '≠'
+        };
         let mut text = format!(
-            "{} accepted {} {} rows + {} dead letters + {} duplicates + {} dropped + {} pending.",
-            human::count(accepted),
-            if accepted == self.total.explained() {
-                '='
-            } else {
-                '≠'
-            },
+            "{} acknowledged {sign} {} rows + {} dead letters + {} duplicates + {} dropped + {} pending.",
+            human::count(total.acknowledged),
             human::count(account.rows),
             human::count(account.dead_letters),
             human::count(account.duplicates),
             human::count(account.dropped),
-            human::count(pending),
+            human::count(total.pending),
         );
         if account.gap > 0 {
             let gap = human::count(account.gap);
-            text.push_str(&format!(
-                " Besides, {gap} were lost and given up by an operator."
-            ));
+            text.push_str(&format!(" An operator accepted {gap} more as lost."));
         }
         for (partition, line) in self.partitions.iter().filter(|(_, line)| !line.adds_up()) {
-            let wrong = if line.beyond {
-                " the lake has got further than the topic: it is another topic’s lake.".to_owned()
-            } else if line.accepted > line.explained() {
-                let missing = human::count(line.accepted - line.explained());
-                format!(" {missing} offsets are in no object.")
-            } else {
-                let twice = human::count(line.explained() - line.accepted);
-                format!(" {twice} offsets are in more than one object.")
-            };
-            text.push_str(&format!(" Partition {partition}:{wrong}"));
+            text.push_str(&format!(" Partition {partition}: {}", line.fault()));
         }
         if !self.adds_up() {
-            text.push_str(" Run clickweir audit for the reason.");
+            text.push_str(" Run clickweir audit to find out why.");
         }
         text
     }
 
-    /// One row a partition, and the total.
-    pub(crate) fn sheet(&self) -> Sheet {
-        let row = |name: Cell, line: &Line| {
-            let topic = |of: fn(&Span) -> u64| {
-                line.topic
-                    .as_ref()
-                    .map_or(Cell::Empty, |span| Cell::Count(of(span)))
-            };
-            vec![
-                name,
-                Cell::Count(line.accepted),
-                Cell::Count(line.account.rows),
-                Cell::Count(line.account.dead_letters),
-                Cell::Count(line.account.duplicates),
-                Cell::Count(line.account.dropped),
-                Cell::Count(line.pending),
-                Cell::Count(line.account.absent),
-                Cell::Count(line.account.gap),
-                topic(|span| span.low),
-                topic(|span| span.high),
-                Cell::Text(if line.adds_up() { "yes" } else { "no" }.into()),
-            ]
-        };
+    /// One row for each partition, and the total.
+    pub(crate) fn table(&self) -> Grid {
         let lines = self
             .partitions
             .iter()
-            .map(|(&n, line)| row(Cell::Count(n.into()), line));
+            .map(|(&n, line)| line.row(Cell::Count(n.into())));
         let total =
-            (!self.partitions.is_empty()).then(|| row(Cell::Text("total".into()), &self.total));
+            (!self.partitions.is_empty()).then(|| self.total.row(Cell::Text("total".into())));
         let columns = [
             "partition",
-            "accepted",
+            "acknowledged",
             "rows",
             "dead_letters",
             "duplicates",
@@ -228,16 +221,16 @@ impl Balance {
             "topic_high",
             "adds_up",
         ];
-        Sheet::new(columns, lines.chain(total).collect())
+        Grid::new(columns, lines.chain(total).collect())
     }
 
     /// The same for programs.
     pub(crate) fn json(&self) -> Value {
         json!({
             "adds_up": self.adds_up(),
-            "in_words": self.sentence(),
+            "in_words": self.summary(),
             "topic_silent_because": self.silence,
-            "partitions": self.sheet().json(),
+            "partitions": self.table().json(),
         })
     }
 }
@@ -288,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn invariant_4_what_was_accepted_is_explained() {
+    fn invariant_4_what_was_acknowledged_is_explained() {
         let check = |end: u64,
                      account: OffsetAccount,
                      topic: Option<(u64, u64)>,
@@ -302,31 +295,31 @@ mod tests {
                 .as_ref()
                 .map(std::slice::from_ref)
                 .ok_or_else(|| "no answer".to_owned());
-            let balance = Balance::strike(&books(&[(0, account)]), &[fresh(0, 10, end)], topic);
-            let sentence = balance.sentence();
-            assert_eq!(balance.adds_up(), expect.is_ok(), "{sentence}");
+            let balance = Balance::of(&books(&[(0, account)]), &[fresh(0, 10, end)], topic);
+            let summary = balance.summary();
+            assert_eq!(balance.adds_up(), expect.is_ok(), "{summary}");
             let words = expect.unwrap_or_else(|words| words);
-            assert!(sentence.contains(words), "{sentence}");
+            assert!(summary.contains(words), "{summary}");
         };
         check(
             30,
             account(15, 5, 0),
             Some((0, 30)),
-            Ok("20 accepted = 15 rows + 5 dead letters"),
+            Ok("20 acknowledged = 15 rows + 5 dead letters"),
         );
         check(
             30,
             account(15, 5, 0),
             Some((12, 37)),
-            Ok("27 accepted = 15 rows + 5 dead letters + 0 duplicates + 0 dropped + 7 pending"),
+            Ok("27 acknowledged = 15 rows + 5 dead letters + 0 duplicates + 0 dropped + 7 pending"),
         );
-        check(30, account(10, 5, 5), Some((0, 30)), Ok("15 accepted"));
+        check(30, account(10, 5, 5), Some((0, 30)), Ok("15 acknowledged"));
         check(30, account(15, 5, 0), None, Ok("0 pending"));
         let gap = OffsetAccount {
             gap: 5,
             ..account(10, 5, 0)
         };
-        check(30, gap, Some((25, 30)), Ok("5 were lost and given up"));
+        check(30, gap, Some((25, 30)), Ok("accepted 5 more as lost"));
         check(
             30,
             account(15, 4, 0),
@@ -339,7 +332,12 @@ mod tests {
             Some((0, 30)),
             Err("1 offsets are in more than one object"),
         );
-        check(30, account(15, 5, 0), Some((0, 29)), Err("another topic"));
+        check(
+            30,
+            account(15, 5, 0),
+            Some((0, 29)),
+            Err("lake of another topic"),
+        );
     }
 
     #[test]
@@ -349,25 +347,25 @@ mod tests {
             low: 3,
             high: 8,
         }];
-        let balance = Balance::strike(&Accounting::default(), &[], Ok(&spans));
+        let balance = Balance::of(&Accounting::default(), &[], Ok(&spans));
         assert!(balance.adds_up());
         assert_eq!(balance.pending().collect::<Vec<_>>(), [(1, 5)]);
-        assert_eq!(balance.sheet().rows.len(), 2);
+        assert_eq!(balance.table().rows.len(), 2);
     }
 
     #[test]
     fn two_wrongs_do_not_make_a_right() {
         let accounts = [(0, account(19, 0, 0)), (1, account(21, 0, 0))];
-        let balance = Balance::strike(
+        let balance = Balance::of(
             &books(&accounts),
             &[fresh(0, 0, 20), fresh(1, 0, 20)],
             Ok(&[]),
         );
         assert!(!balance.adds_up());
         assert!(
-            balance.sentence().contains("Partition 0"),
+            balance.summary().contains("Partition 0"),
             "{}",
-            balance.sentence()
+            balance.summary()
         );
     }
 }

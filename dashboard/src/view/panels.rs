@@ -1,21 +1,21 @@
-//! The panels of the dashboard, each as a table that is drawn, downloaded or sent as JSON.
+//! The tables of the panels, which are drawn, downloaded, or sent as JSON.
 
 use std::time::Duration;
 
 use catalog::{Breakdown, Freshness, Letters, Object, Run, Slice, Timestamp, Totals};
 
 use crate::view::balance::Balance;
-use crate::view::table::{Cell, Sheet};
+use crate::view::grid::{Cell, Grid};
 
-/// Values that a panel lists.
-pub(crate) const LISTED: usize = 10;
-/// Runs that the history lists.
-pub(crate) const RUNS: usize = 20;
-/// Dead letters that are shown of each reason.
-pub(crate) const SAMPLES: usize = 3;
+/// How many values a panel lists.
+pub(crate) const TOP_VALUES: usize = 10;
+/// How many runs the history lists.
+pub(crate) const LISTED_RUNS: usize = 20;
+/// How many dead letters are shown for each reason.
+pub(crate) const SAMPLES_PER_REASON: usize = 3;
 
-/// The totals of both periods, one row each.
-pub(crate) fn totals(now: &Totals, before: Option<&Totals>) -> Sheet {
+/// One row for each period.
+pub(crate) fn totals(now: &Totals, before: Option<&Totals>) -> Grid {
     let row = |period: &str, totals: &Totals| {
         vec![
             Cell::Text(period.into()),
@@ -29,7 +29,7 @@ pub(crate) fn totals(now: &Totals, before: Option<&Totals>) -> Sheet {
     };
     let mut rows = vec![row("now", now)];
     rows.extend(before.map(|before| row("before", before)));
-    Sheet::new(
+    Grid::new(
         [
             "period", "clicks", "visitors", "buyers", "buys", "orders", "revenue",
         ],
@@ -37,8 +37,8 @@ pub(crate) fn totals(now: &Totals, before: Option<&Totals>) -> Sheet {
     )
 }
 
-/// A dimension's values, one row each; what has none is the last row, its value empty.
-pub(crate) fn breakdown(name: &str, breakdown: &Breakdown) -> Sheet {
+/// One row for each value of a dimension. The last row is for clicks without a value.
+pub(crate) fn breakdown(name: &str, breakdown: &Breakdown) -> Grid {
     let named = breakdown.slices.iter().any(|slice| slice.name.is_some());
     let row = |slice: &Slice| {
         let mut row = vec![Cell::text(slice.value.clone())];
@@ -61,11 +61,11 @@ pub(crate) fn breakdown(name: &str, breakdown: &Breakdown) -> Sheet {
     columns.extend(["clicks", "views", "buys", "quantity", "revenue"]);
     let without = Some(&breakdown.without).filter(|without| without.clicks > 0);
     let rows = breakdown.slices.iter().chain(without).map(row).collect();
-    Sheet::new(columns, rows)
+    Grid::new(columns, rows)
 }
 
-/// Dead letters, one row a sample.
-pub(crate) fn letters(letters: &[Letters]) -> Sheet {
+/// One row for each sample of a dead letter.
+pub(crate) fn letters(letters: &[Letters]) -> Grid {
     let rows = letters.iter().flat_map(|reason| {
         reason.samples.iter().map(|letter| {
             vec![
@@ -88,11 +88,11 @@ pub(crate) fn letters(letters: &[Letters]) -> Sheet {
         "detail",
         "record",
     ];
-    Sheet::new(columns, rows.collect())
+    Grid::new(columns, rows.collect())
 }
 
-/// Lag and freshness, one row a partition that the lake knows.
-pub(crate) fn freshness(freshness: &[Freshness], balance: &Balance, now: Timestamp) -> Sheet {
+/// Lag and freshness: one row for each partition in the lake.
+pub(crate) fn freshness(freshness: &[Freshness], balance: &Balance, now: Timestamp) -> Grid {
     let row = |one: &Freshness| {
         let partition = one.partition.0;
         let pending = balance.pending().find(|&(known, _)| known == partition);
@@ -116,11 +116,11 @@ pub(crate) fn freshness(freshness: &[Freshness], balance: &Balance, now: Timesta
         "objects",
         "bytes",
     ];
-    Sheet::new(columns, freshness.iter().map(row).collect())
+    Grid::new(columns, freshness.iter().map(row).collect())
 }
 
-/// Objects, newest first: what each holds of its partition, and what became of that.
-pub(crate) fn objects(objects: &[Object]) -> Sheet {
+/// One row for each object, in the given order: its range, and what became of the records.
+pub(crate) fn objects(objects: &[Object]) -> Grid {
     let row = |object: &Object| {
         let (footer, counts) = (&object.footer, &object.footer.counts);
         vec![
@@ -146,11 +146,11 @@ pub(crate) fn objects(objects: &[Object]) -> Sheet {
         "dropped",
         "bytes",
     ];
-    Sheet::new(columns, objects.iter().map(row).collect())
+    Grid::new(columns, objects.iter().map(row).collect())
 }
 
-/// The crawler's runs, newest first.
-pub(crate) fn crawls(runs: &[Run]) -> Sheet {
+/// One row for each run of the crawler, in the given order.
+pub(crate) fn crawls(runs: &[Run]) -> Grid {
     let row = |run: &Run| {
         vec![
             Cell::Time(run.started_at),
@@ -182,5 +182,5 @@ pub(crate) fn crawls(runs: &[Run]) -> Sheet {
         "foreign",
         "detail",
     ];
-    Sheet::new(columns, runs.iter().map(row).collect())
+    Grid::new(columns, runs.iter().map(row).collect())
 }

@@ -1,47 +1,47 @@
-//! An answer to SQL as a picture, where it has the shape of one: numbers along a time, or
-//! numbers by a name.
+//! The result of a query as a chart, if it has the shape of one: numbers along a time, or one
+//! number for each name.
 
 use catalog::Rows;
 use serde::Serialize;
 
-use crate::view::stacked::inline;
+use crate::view::stacked::script_json;
 
-/// Columns that are drawn along a time.
-const SERIES: usize = 6;
-/// Names whose bars are drawn.
-const BARS: usize = 30;
+/// How many columns are drawn along a time.
+const MAX_SERIES: usize = 6;
+/// How many names have a bar.
+const MAX_BARS: usize = 30;
 
-/// A picture of an answer.
+/// A chart of a result.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Plot {
-    /// Lines, as JSON that cannot end a `script` element: `times` as text, `series` of a `name`
-    /// and its `values`.
+    /// Lines, as JSON that cannot end a `script` element: `times` as text, and `series`, each a
+    /// `name` and its `values`.
     Lines(String),
-    /// Bars: a name, its number, its length of a hundred.
+    /// Bars: a name, its number, and its length in hundredths.
     Bars(Vec<(String, String, u64)>),
 }
 
 #[derive(Serialize)]
-struct Lines {
+struct LineChart {
     times: Vec<String>,
-    series: Vec<Line>,
+    series: Vec<ChartLine>,
 }
 
 #[derive(Serialize)]
-struct Line {
+struct ChartLine {
     name: String,
     values: Vec<Option<f64>>,
 }
 
 impl Plot {
-    /// The picture of an answer whose first column is a time or a name, and whose others hold a
-    /// number; none of any other.
+    /// A chart of a result whose first column is a time or a name and whose other columns are
+    /// numbers; `None` for any other result.
     pub(crate) fn of(rows: &Rows) -> Option<Self> {
         let columns = rows.columns();
         let (_, first) = columns.first()?;
         let numbers: Vec<usize> = (1..columns.len())
             .filter(|&place| is_numeric(&columns[place].1))
-            .take(SERIES)
+            .take(MAX_SERIES)
             .collect();
         let value = |text: &Option<String>| {
             let number: f64 = text.as_deref()?.parse().ok()?;
@@ -51,25 +51,25 @@ impl Plot {
             return None;
         };
         if first.starts_with("Timestamp") || first.starts_with("Date") {
-            // A name between splits the times into as many series: that is no line.
+            // A column of names would split the times into several lines.
             if numbers.len() + 1 != columns.len() {
                 return None;
             }
             let cells: Vec<_> = rows.cells().filter(|row| row[0].is_some()).collect();
-            let series = numbers.iter().map(|&place| Line {
+            let series = numbers.iter().map(|&place| ChartLine {
                 name: columns[place].0.clone(),
                 values: cells.iter().map(|row| value(&row[place])).collect(),
             });
             let series = series.collect();
             let times = cells.iter().filter_map(|row| row[0].clone()).collect();
-            return Some(Self::Lines(inline(&Lines { times, series })));
+            return Some(Self::Lines(script_json(&LineChart { times, series })));
         }
         if !first.contains("Utf8") || columns.len() != 2 {
             return None;
         }
         let bars: Vec<(String, String, f64)> = rows
             .cells()
-            .take(BARS)
+            .take(MAX_BARS)
             .filter_map(|mut row| {
                 let number = value(&row[number]).filter(|number| *number >= 0.0)?;
                 let text = row[1].take()?;
@@ -82,11 +82,11 @@ impl Plot {
     }
 }
 
-/// Of a hundred.
+/// The length of a bar in hundredths of the longest.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a share of the greatest, neither below nothing nor above a hundred"
+    reason = "a share of the greatest is between 0 and 100"
 )]
 fn share(number: f64, most: f64) -> u64 {
     if most > 0.0 {
@@ -96,7 +96,7 @@ fn share(number: f64, most: f64) -> u64 {
     }
 }
 
-/// Whether a column's Arrow type is one of numbers.
+/// Returns true if a column's Arrow type is numeric.
 pub(crate) fn is_numeric(kind: &str) -> bool {
     ["Int", "UInt", "Float", "Decimal"]
         .iter()

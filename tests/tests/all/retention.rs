@@ -75,7 +75,7 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
     let shown: Value = shown.send().await.unwrap().json().await.unwrap();
     assert_eq!(shown["adds_up"], json!(true), "{shown}");
     assert!(
-        shown["in_words"].to_string().contains("given up"),
+        shown["in_words"].to_string().contains("more as lost"),
         "{shown}"
     );
     // Records that retention took cannot be replayed, by offset or by time.

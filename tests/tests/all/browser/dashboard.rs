@@ -30,8 +30,8 @@ fn totals(place: &Place, condition: &str) -> Value {
     );
     let answer = place.ask(&sql).unwrap();
     let numbers = answer.as_str().unwrap().split('|').map(Value::from);
-    let labels = ["Clicks", "Visitors", "Buys", "Orders", "Revenue"];
-    let labels = labels.into_iter().chain(["Visitors who bought"]);
+    let labels = ["Clicks", "Visitors", "Items sold", "Orders", "Revenue"];
+    let labels = labels.into_iter().chain(["Conversion rate"]);
     labels.map(String::from).zip(numbers).collect()
 }
 
@@ -245,7 +245,11 @@ async fn every_metrics_card_draws_its_own_series_which_adds_up_to_the_card() {
         return;
     };
     let demo = demo::shared().await;
-    for metric in ["clicks", "buys", "revenue"] {
+    for (metric, label) in [
+        ("clicks", "Clicks"),
+        ("buys", "Items sold"),
+        ("revenue", "Revenue"),
+    ] {
         let query = if metric == "clicks" {
             String::new()
         } else {
@@ -257,10 +261,9 @@ async fn every_metrics_card_draws_its_own_series_which_adds_up_to_the_card() {
             .run("return document.querySelector('.totals .chosen dd').textContent.replaceAll(',', '')")
             .await
             .unwrap();
-        let label = browser.text(".totals .chosen dt").await.unwrap();
-        assert_eq!(label.to_lowercase(), metric);
-        let column = metric[..1].to_uppercase() + &metric[1..];
-        let sum = summed(&browser, "series-table", &column)
+        let shown = browser.text(".totals .chosen dt").await.unwrap();
+        assert_eq!(shown, label);
+        let sum = summed(&browser, "series-table", label)
             .await
             .as_f64()
             .unwrap();
@@ -273,7 +276,7 @@ async fn every_metrics_card_draws_its_own_series_which_adds_up_to_the_card() {
     let accounting = browser.text("[data-panel=accounting]").await.unwrap();
     let audit = demo.place.settled().await.unwrap();
     let sentence = format!(
-        "It adds up: {0} accepted = {0} rows + 0 dead letters + 0 duplicates + 0 dropped + 0 pending.",
+        "It adds up: {0} acknowledged = {0} rows + 0 dead letters + 0 duplicates + 0 dropped + 0 pending.",
         audit["acknowledged"]
     );
     assert!(

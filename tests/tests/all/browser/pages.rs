@@ -33,7 +33,7 @@ async fn the_funnel_shows_what_sql_says_and_leads_on() {
         .open(&format!("{}/funnel?range=all", demo.dashboard))
         .await
         .unwrap();
-    browser.click("#within option[value='60m']").await.unwrap();
+    browser.click("#within option[value='1h']").await.unwrap();
     browser.follow("form.funnel button").await.unwrap();
     let counts = "return [...document.querySelectorAll('.steep .label > :last-child')].map((one) => one.textContent).join(' ')";
     browser
@@ -42,7 +42,7 @@ async fn the_funnel_shows_what_sql_says_and_leads_on() {
         .unwrap();
     let url = browser.url().await.unwrap();
     assert!(
-        url.contains("within=60m") && url.contains("range=all"),
+        url.contains("within=1h") && url.contains("range=all"),
         "{url}"
     );
     // An answer with a time column is drawn as a chart too.

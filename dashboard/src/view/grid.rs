@@ -1,5 +1,5 @@
-//! A table on its way out: one shape that becomes HTML, CSV (safe to open in a spreadsheet)
-//! or JSON.
+//! A grid of cells: a table that becomes HTML, JSON, or CSV that is safe to open in a
+//! spreadsheet.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::view::human;
 /// One value of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
-    /// There is none.
+    /// No value.
     Empty,
-    /// Text of anybody's.
+    /// Text from anywhere.
     Text(String),
-    /// How many.
+    /// A count.
     Count(u64),
     /// A whole number that may be negative.
     Whole(i64),
@@ -24,20 +24,20 @@ pub(crate) enum Cell {
     Money(f64),
     /// A moment.
     Time(Timestamp),
-    /// How long; in seconds for programs.
+    /// A length of time; programs get seconds.
     Lasting(Duration),
-    /// Bytes.
+    /// A number of bytes.
     Size(u64),
-    /// How many in a stretch of time, shown with one decimal.
+    /// A rate, shown with one decimal.
     Rate(f64),
-    /// The begin of a step of a time axis.
+    /// The start of a step of a time axis.
     Begin(Timestamp, Step),
-    /// A number as free SQL answered it.
+    /// A number as DuckDB wrote it.
     Number(String),
 }
 
 impl Cell {
-    /// Text, where there is some.
+    /// Text, or an empty cell.
     pub(crate) fn text(text: Option<String>) -> Self {
         text.map_or(Self::Empty, Self::Text)
     }
@@ -52,8 +52,8 @@ impl Cell {
         Self::Count(count as u64)
     }
 
-    /// Whether the value stands at the right.
-    pub(crate) fn numeric(&self) -> bool {
+    /// Returns true if the value is aligned to the right.
+    pub(crate) fn is_numeric(&self) -> bool {
         matches!(
             self,
             Self::Count(_)
@@ -66,32 +66,32 @@ impl Cell {
         )
     }
 
-    /// Whether there is no value at all.
-    pub(crate) const fn absent(&self) -> bool {
+    /// Returns true if there is no value.
+    pub(crate) const fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
 
-    /// Whether it is better kept on one line.
-    pub(crate) fn short(&self) -> bool {
-        self.shown().chars().take(41).count() <= 40
+    /// Returns true if the value is better kept on one line.
+    pub(crate) fn is_short(&self) -> bool {
+        self.display().chars().take(41).count() <= 40
     }
 
-    /// As people read it; not yet escaped.
-    pub(crate) fn shown(&self) -> Cow<'_, str> {
+    /// The value for people; not escaped.
+    pub(crate) fn display(&self) -> Cow<'_, str> {
         match self {
             Self::Count(count) => human::count(*count).into(),
-            Self::Whole(number) => human::whole(*number).into(),
+            Self::Whole(number) => human::signed(*number).into(),
             Self::Money(amount) => human::money(*amount).into(),
             Self::Time(at) => human::time(*at).into(),
-            Self::Lasting(time) => human::lasting(*time).into(),
+            Self::Lasting(time) => human::duration(*time).into(),
             Self::Size(bytes) => human::size(*bytes).into(),
-            Self::Begin(at, step) => human::begin(*at, *step).into(),
-            plain => plain.plain(),
+            Self::Begin(at, step) => human::step_start(*at, *step).into(),
+            same => same.raw(),
         }
     }
 
-    /// As programs read it.
-    fn plain(&self) -> Cow<'_, str> {
+    /// The value for programs.
+    fn raw(&self) -> Cow<'_, str> {
         match self {
             Self::Empty => "".into(),
             Self::Text(text) | Self::Number(text) => text.into(),
@@ -111,24 +111,22 @@ impl Cell {
             Self::Lasting(time) => time.as_secs_f64().into(),
             Self::Whole(number) => (*number).into(),
             Self::Money(amount) | Self::Rate(amount) => (*amount).into(),
-            Self::Text(_) | Self::Number(_) | Self::Time(_) | Self::Begin(..) => {
-                self.plain().into()
-            }
+            Self::Text(_) | Self::Number(_) | Self::Time(_) | Self::Begin(..) => self.raw().into(),
         }
     }
 }
 
-/// A table: columns by name, rows of the same width.
+/// A table: columns by name, and rows of that width.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Sheet {
+pub(crate) struct Grid {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Vec<Cell>>,
-    /// Whether the columns' names are somebody's own words, shown as they are.
+    /// True if people see the columns' names unchanged, because they come from a query or a
+    /// click.
     verbatim: bool,
 }
 
-impl Sheet {
-    /// A table of these columns.
+impl Grid {
     pub(crate) fn new<S: Into<String>>(
         columns: impl IntoIterator<Item = S>,
         rows: Vec<Vec<Cell>>,
@@ -140,7 +138,7 @@ impl Sheet {
         }
     }
 
-    /// The same table, its columns' names shown as they are.
+    /// The same table, whose headings are the columns' names.
     pub(crate) fn verbatim(self) -> Self {
         Self {
             verbatim: true,
@@ -148,26 +146,23 @@ impl Sheet {
         }
     }
 
-    /// The columns' headings, `dead_letters` as "Dead letters", and whether they stand at the
-    /// right, as the first row that has a value does.
-    pub(crate) fn headed(&self) -> Vec<(String, bool)> {
+    /// The columns' headings, and whether each is aligned to the right, as the first row with a
+    /// value is.
+    pub(crate) fn headings(&self) -> Vec<(String, bool)> {
         let heading = |(place, name): (usize, &String)| {
-            let first = self
-                .rows
-                .iter()
-                .map(|row| &row[place])
-                .find(|cell| !cell.absent());
+            let cells = self.rows.iter().map(|row| &row[place]);
+            let first = cells.into_iter().find(|cell| !cell.is_empty());
             let text = if self.verbatim {
                 name.clone()
             } else {
-                sentence(name)
+                heading(name)
             };
-            (text, first.is_some_and(Cell::numeric))
+            (text, first.is_some_and(Cell::is_numeric))
         };
         self.columns.iter().enumerate().map(heading).collect()
     }
 
-    /// CSV with a header. What a spreadsheet would run as a formula gets an apostrophe before it.
+    /// CSV with a header. A text that a spreadsheet would run as a formula gets an apostrophe.
     pub(crate) fn csv(&self) -> String {
         let mut out = String::with_capacity(1024);
         csv::line(
@@ -175,14 +170,14 @@ impl Sheet {
             self.columns.iter().map(|name| (name.as_str(), true)),
         );
         for row in &self.rows {
-            let cells: Vec<_> = row.iter().map(Cell::plain).collect();
+            let cells: Vec<_> = row.iter().map(Cell::raw).collect();
             let text = row.iter().map(|cell| matches!(cell, Cell::Text(_)));
             csv::line(&mut out, cells.iter().map(|cell| &**cell).zip(text));
         }
         out
     }
 
-    /// A list of objects, one a row.
+    /// A list of objects, one for each row.
     pub(crate) fn json(&self) -> Value {
         let object = |row: &Vec<Cell>| {
             let pairs = self.columns.iter().cloned().zip(row.iter().map(Cell::json));
@@ -192,12 +187,19 @@ impl Sheet {
     }
 }
 
-fn sentence(name: &str) -> String {
-    // A time is shown with its unit; its column's name says seconds, for programs.
-    let words = name.strip_suffix("_s").unwrap_or(name).replace('_', " ");
-    let mut letters = words.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
+/// A column's heading: its own words if they say too little, else `dead_letters` as
+/// "Dead letters".
+fn heading(name: &str) -> String {
+    match name {
+        "buys" => "Items sold".to_owned(),
+        "given_up" => "Accepted as lost".to_owned(),
+        "no_record" => "Gaps in offsets".to_owned(),
+        "registered_end" => "Catalogued up to offset".to_owned(),
+        "of_the_first" => "Of step 1".to_owned(),
+        "of_the_one_before" => "Of the step before".to_owned(),
+        // People see the unit beside the value, so the column's name need not have it.
+        name => human::capitalized(&name.strip_suffix("_s").unwrap_or(name).replace('_', " ")),
+    }
 }
 
 #[cfg(test)]
@@ -215,24 +217,36 @@ mod tests {
             Cell::Empty,
             Cell::Time(Timestamp::from_micros(1_500_000)),
         ];
-        let sheet = Sheet::new(["a_name", "n", "=m", "none", "at"], vec![row]);
+        let table = Grid::new(["a_name", "n", "=m", "none", "at"], vec![row]);
         assert_eq!(
-            sheet.csv(),
+            table.csv(),
             "a_name,n,\"'=m\",none,at\r\n\"x,\"\"y\"\"\n=z\",12345,-1234.50,,1970-01-01T00:00:01.500000Z\r\n"
         );
         assert_eq!(
-            sheet.json(),
+            table.json(),
             json!([{"a_name": "x,\"y\"\n=z", "n": 12345, "=m": -1234.5, "none": null, "at": "1970-01-01T00:00:01.500000Z"}])
         );
-        let shown: Vec<_> = sheet.rows[0].iter().map(Cell::shown).collect();
+        let shown: Vec<_> = table.rows[0].iter().map(Cell::display).collect();
         assert_eq!(
             shown[1..],
             ["12,345", "−1,234.50", "", "1970-01-01 00:00:01"]
         );
         assert_eq!(
-            sheet.headed()[..2],
+            table.headings()[..2],
             [("A name".to_owned(), false), ("N".to_owned(), true)]
         );
-        assert_eq!(sheet.verbatim().headed()[0].0, "a_name");
+        assert_eq!(table.verbatim().headings()[0].0, "a_name");
+    }
+
+    #[test]
+    fn a_heading_is_for_people() {
+        for (name, expect) in [
+            ("dead_letters", "Dead letters"),
+            ("took_s", "Took"),
+            ("buys", "Items sold"),
+            ("given_up", "Accepted as lost"),
+        ] {
+            assert_eq!(heading(name), expect);
+        }
     }
 }
