@@ -11,6 +11,7 @@ mod audit;
 mod browser;
 mod cluster;
 mod commit_faults;
+mod documentation;
 mod edge_faults;
 mod end_to_end;
 mod external;
