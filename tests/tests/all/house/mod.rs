@@ -1,6 +1,7 @@
 //! The rules of the house, which no compiler checks: how the code is laid out and named, what
 //! a crate may know, which licences a dependency may have, and that the documents are true.
 
+mod architecture;
 mod circles;
 mod constants;
 mod depends;
