@@ -82,7 +82,7 @@ impl fmt::Display for Moment {
 
 /// The condition that a column's moment is in `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TimeRange {
+pub(crate) struct TimeCondition {
     /// The column's name.
     pub(crate) column: &'static str,
     /// From when.
@@ -91,14 +91,14 @@ pub(crate) struct TimeRange {
     pub(crate) to: Timestamp,
 }
 
-impl TimeRange {
+impl TimeCondition {
     /// The range of a column.
     pub(crate) const fn of(column: &'static str, (from, to): (Timestamp, Timestamp)) -> Self {
         Self { column, from, to }
     }
 }
 
-impl fmt::Display for TimeRange {
+impl fmt::Display for TimeCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to) = (Moment(self.from), Moment(self.to));
         let column = self.column;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::panels::filter::Filter;
 use crate::panels::source::rows;
 use crate::rollup::dimension::Dimension;
-use crate::sql::TimeRange;
+use crate::sql::TimeCondition;
 
 /// The most steps that a funnel may have.
 pub const MAX_STEPS: usize = 8;
@@ -43,7 +43,7 @@ pub(crate) fn funnel(
     let filter = filter.without(Dimension::Action);
     let rows = rows(session, location, &[filter.range()])?;
     let (condition, values) = filter.condition();
-    let range = TimeRange::of("occurred_at", filter.range());
+    let range = TimeCondition::of("occurred_at", filter.range());
     let condition = format!("{range} AND {condition}");
     let sql = steps(&rows, &condition, actions.len(), window);
     let all = actions.iter().chain(&values).chain(actions);

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::names::TAIL;
 use crate::panels::source::rows;
 use crate::registry::listing::registered_ends;
-use crate::sql::TimeRange;
+use crate::sql::TimeCondition;
 use crate::tail::snapshot::TailSnapshot;
 
 /// Distinct visitors whose clicks occurred in a range, including those of the tail.
@@ -27,7 +27,7 @@ pub(crate) fn visitors(
             UNION ALL SELECT visitor_id, occurred_at FROM {})
          WHERE {}",
         exported(TAIL),
-        TimeRange::of("occurred_at", range)
+        TimeCondition::of("occurred_at", range)
     );
     Ok(session.connection.query_row(&sql, [], |row| row.get(0))?)
 }

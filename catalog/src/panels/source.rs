@@ -11,7 +11,7 @@ use crate::rollup::dimension::{Dimension, with_dimensions};
 use crate::rollup::fold;
 use crate::rollup::grain::{Cover, Grain, HOUR_MICROS, widened};
 use crate::rollup::measures::measures;
-use crate::sql::{Moment, TimeRange, any, floored};
+use crate::sql::{Moment, TimeCondition, any, floored};
 use crate::tables::select;
 use crate::tables::table::Table;
 
@@ -105,7 +105,7 @@ fn overlapping(ranges: &[(Timestamp, Timestamp)]) -> String {
 pub(crate) fn in_ranges(ranges: &[(Timestamp, Timestamp)]) -> String {
     any(ranges
         .iter()
-        .map(|range| TimeRange::of("occurred_at", *range)))
+        .map(|range| TimeCondition::of("occurred_at", *range)))
 }
 
 /// How whole units no longer than `longest` cover a filter's range, which is first extended to

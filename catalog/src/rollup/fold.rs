@@ -13,7 +13,7 @@ use crate::rollup::grain::{Grain, HOUR_MICROS};
 use crate::rollup::layers::{Layers, RETURNS, ROLLUP};
 use crate::rollup::measures::{WORTH, summed};
 use crate::rollup::uniques;
-use crate::sql::{Literal, TimeRange, floored, joined};
+use crate::sql::{Literal, TimeCondition, floored, joined};
 use crate::tables::piece::{Piece, slices};
 use crate::tables::table::Table;
 
@@ -132,7 +132,7 @@ pub(crate) fn whole_units(
         Dimension::Action => String::new(),
         _ => format!(", value AS {name}"),
     };
-    let units = TimeRange::of("moment", (from, to));
+    let units = TimeCondition::of("moment", (from, to));
     Layers::NAMES.map(|layer| {
         format!(
             "SELECT moment, action{columns}, clicks, quantity, worth FROM (

@@ -9,7 +9,7 @@ use duckdb::Connection;
 use sink::Timestamp;
 
 use crate::error::Error;
-use crate::sql::{Literal, TimeRange, truncated};
+use crate::sql::{Literal, TimeCondition, truncated};
 
 /// Rows that may be added before anything is folded.
 const MIN_FRESH_ROWS: u64 = 100_000;
@@ -139,7 +139,7 @@ impl Layers {
         })?;
         for (value, grain, start, end) in months.collect::<Result<Vec<_>, _>>()? {
             let moment = Timestamp::from_micros;
-            let within = TimeRange::of("moment", (moment(start), moment(end)));
+            let within = TimeCondition::of("moment", (moment(start), moment(end)));
             connection.execute(
                 &format!(
                     "INSERT INTO {table}_next BY NAME {} ORDER BY {keys}",

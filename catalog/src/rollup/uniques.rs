@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::rollup::grain::{Cover, Grain};
 use crate::rollup::layers::Layers;
 use crate::rollup::measures::TRADE;
-use crate::sql::{Literal, Moment, TimeRange};
+use crate::sql::{Literal, Moment, TimeCondition};
 
 /// What is counted once however often it occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Unique {
                 USING (key, kind, start)",
             self.keys(rows, &columns),
             start("hour"),
-            TimeRange::of("hour", reach),
+            TimeCondition::of("hour", reach),
         )
     }
 }
@@ -150,7 +150,7 @@ pub(crate) fn add(connection: &Connection) -> Result<(), Error> {
 /// SQL of what `returns` has of a cover's units: `kind`, `moment`, `previous`, `number`.
 pub(crate) fn whole_units(cover: &Cover) -> String {
     let units = cover.whole.iter().flat_map(|(grain, from, to)| {
-        let units = TimeRange::of("moment", (*from, *to));
+        let units = TimeCondition::of("moment", (*from, *to));
         Layers::NAMES.map(|layer| {
             format!(
                 "SELECT kind, moment, previous, number FROM returns_{layer}
@@ -174,7 +174,7 @@ pub(crate) fn count(cover: &Cover, rows: Option<&str>) -> String {
             whole_units(cover),
             Moment(reach.0)
         ));
-        reached = TimeRange::of("hour", reach).to_string();
+        reached = TimeCondition::of("hour", reach).to_string();
     }
     if let Some(rows) = rows {
         let keys = Unique::ALL

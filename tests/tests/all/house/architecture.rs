@@ -36,9 +36,11 @@ fn words(page: &str, wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
 
 /// The tests of the sources whose names begin with `invariant_`.
 fn carriers() -> BTreeSet<String> {
+    // In two parts, so that this file is not found.
+    let begin = concat!("fn inva", "riant_");
     let mut found = BTreeSet::new();
     for source in sources() {
-        for (at, _) in source.text.match_indices("fn invariant_") {
+        for (at, _) in source.text.match_indices(begin) {
             let name = source.text[at + 3..].chars();
             found.insert(
                 name.take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
