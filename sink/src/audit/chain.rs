@@ -46,7 +46,7 @@ impl Link {
 }
 
 /// How far a partition was added up.
-struct Walk<'a> {
+struct ChainWalk<'a> {
     ledger: &'a Ledger,
     partition: Partition,
     marks: Watermarks,
@@ -59,7 +59,7 @@ struct Walk<'a> {
     absent: u64,
 }
 
-impl Walk<'_> {
+impl ChainWalk<'_> {
     /// Goes to the end of the gaps that begin here.
     fn pass_gaps(&mut self) {
         let past = self.ledger.past_gaps(self.partition, self.at);
@@ -78,7 +78,7 @@ impl Audit {
         chain: &[Link],
     ) {
         let origin = ledger.first(partition);
-        let mut walk = Walk {
+        let mut walk = ChainWalk {
             ledger,
             partition,
             marks,
@@ -110,7 +110,7 @@ impl Audit {
     }
 
     /// An object should begin where the one before it ended.
-    fn compare_begin(&mut self, walk: &Walk<'_>, link: &Link) {
+    fn compare_begin(&mut self, walk: &ChainWalk<'_>, link: &Link) {
         let (partition, at) = (walk.partition, walk.at);
         if link.first > at {
             self.lost += at.distance(link.first);
@@ -151,7 +151,7 @@ impl Audit {
     }
 
     /// The lake should end within what the topic holds.
-    fn compare_end(&mut self, walk: &mut Walk<'_>) {
+    fn compare_end(&mut self, walk: &mut ChainWalk<'_>) {
         let (partition, at, marks) = (walk.partition, walk.at, walk.marks);
         if at > marks.high {
             let high = marks.high;
