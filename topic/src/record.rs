@@ -183,7 +183,7 @@ pub struct Record {
     pub offset: Offset,
     /// When the topic took it, by the topic's own clock; may step back.
     pub appended_at: Timestamp,
-    /// The key, where the writer gave one.
+    /// The key; `None` if the writer gave none.
     pub key: Option<Bytes>,
     /// The value; a foreign producer may leave it out.
     pub value: Option<Bytes>,

@@ -33,7 +33,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Denied`] and [`Error::Unfit`] stop the partition; [`Error::AnotherTopic`]
-    /// where the name is taken by another topic's object; [`Error::Unavailable`] after
+    /// if the name is taken by another topic's object; [`Error::Unavailable`] after
     /// `max_silence` without an answer: drop all and start from the tips. Nothing was
     /// skipped in any of them.
     pub async fn commit(

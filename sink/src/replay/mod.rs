@@ -144,7 +144,7 @@ impl Lake {
         }
     }
 
-    /// What a replay has yet to commit; empty where it is finished.
+    /// What a replay has yet to commit; empty if it is finished.
     ///
     /// # Errors
     /// [`Error::Refused`] if there is no such replay, else the store's.

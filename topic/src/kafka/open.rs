@@ -153,8 +153,8 @@ async fn make(settings: &KafkaSettings, meter: &Arc<Meter>) -> Result<Shape, Rea
     }
 }
 
-/// Reads the topic's settings. Where that is not permitted, the timestamp type is
-/// checked of each record, and the rest is the operator's word.
+/// Reads the topic's settings. If that is not permitted, the timestamp type is
+/// checked of each record, and the rest is up to the operator.
 async fn examine(settings: &KafkaSettings, shape: &Shape) -> Result<(), ReadError> {
     let topic = &settings.address.topic;
     let admin = admin(settings)?;

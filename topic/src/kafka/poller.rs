@@ -23,9 +23,9 @@ use crate::{Offset, Partition, ReadError, Record};
 const ROUND_RECORDS: usize = 1_000;
 const ROUND_BYTES: usize = 1024 * 1024;
 
-/// How long a full hand-over is waited for without polling. Past it the partitions are
-/// paused and polling goes on; before it nothing is, since a pause throws away what
-/// librdkafka has fetched ahead. Rebalances wait at most this long.
+/// How long a full hand-over stops polling. After that the partitions are paused and polling
+/// goes on; not before, since a pause throws away what librdkafka has fetched ahead.
+/// Rebalances wait at most this long.
 const HANDOVER_WAIT: Duration = Duration::from_secs(1);
 
 /// How long the thread sleeps at most if nothing wakes it.
@@ -293,7 +293,7 @@ impl Poller {
         }
     }
 
-    /// Tells the loop what an error of Kafka means; `Err` is one that nothing survives.
+    /// Tells the loop what an error of Kafka means; an `Err` ends the reader.
     fn on_error(&mut self, error: &KafkaError) -> Result<(), ReadError> {
         let code = match error {
             KafkaError::MessageConsumption(code) => *code,

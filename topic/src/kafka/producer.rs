@@ -17,7 +17,7 @@ use super::request::Waiting;
 use super::settings::{self, KafkaSettings};
 use crate::{AppendError, Offset, Partition, Placed};
 
-/// How often the thread looks whether it should end; deliveries wake it by themselves.
+/// How often the thread checks if it should end; deliveries wake it by themselves.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// How often silent brokers are asked for a sign of life, and how long that may hold
@@ -73,12 +73,12 @@ impl Live {
         })
     }
 
-    /// Why this producer will never write again, if so.
+    /// Why this producer will never write again; `None` if it may.
     pub(super) fn dead(&self) -> Option<String> {
         self.dead.lock().clone()
     }
 
-    /// Since when no broker answers.
+    /// Since when no broker answers; `None` if one does.
     pub(super) fn silent_since(&self) -> Option<Instant> {
         *self.producer.context().silent.lock()
     }

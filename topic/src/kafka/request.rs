@@ -1,5 +1,5 @@
 //! What an append leaves behind until it is settled: a request of several drafts, and
-//! the bytes that wait.
+//! the number of bytes that wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,7 +60,7 @@ impl Load {
         }
     }
 
-    /// Returns true if hardly a record fits any more.
+    /// Returns true if hardly another record fits.
     pub(super) fn full(&self) -> bool {
         self.waiting.load(Ordering::Acquire) + RECORD_OVERHEAD_BYTES >= self.limit
     }
@@ -88,7 +88,7 @@ struct Unsettled {
 }
 
 impl Request {
-    /// A request of `drafts` drafts; one of none is settled at once.
+    /// A request of `drafts` drafts; an empty one is settled at once.
     pub(super) fn new(
         drafts: usize,
         sender: oneshot::Sender<Result<Vec<Placed>, AppendError>>,

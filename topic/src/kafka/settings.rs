@@ -17,7 +17,7 @@ pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// a reader together; no other budget counts this memory.
 const AHEAD_KIB: usize = 8 * 1024;
 
-/// How long the producer lets a batch wait for company. An acknowledgement costs one
+/// How long the producer lets a batch wait for more records. An acknowledgement costs one
 /// round trip and one replication anyway, so 2 ms are hardly felt, and at 20,000
 /// records a second they still make batches of forty.
 const LINGER_MS: usize = 2;
@@ -193,7 +193,7 @@ impl KafkaSettings {
         client
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            // Where reading starts is the lake's word; the brokers' guess would be a
+            // The lake decides where reading starts; the brokers' guess would be a
             // silent gap or a silent repetition.
             .set("auto.offset.reset", "error")
             .set("check.crcs", "true")
@@ -207,7 +207,7 @@ impl KafkaSettings {
     }
 }
 
-/// The context of a client that has nothing to say but its log.
+/// The context of a client that only logs.
 pub(super) struct Quiet;
 
 impl ClientContext for Quiet {

@@ -1,4 +1,4 @@
-//! Ours and librdkafka's words for one thing: partitions with offsets, and records.
+//! Conversions between our types and librdkafka's: partitions with offsets, and records.
 
 use bytes::Bytes;
 use rdkafka::Timestamp as KafkaTimestamp;

@@ -40,7 +40,7 @@ impl KafkaWriter {
         bytes(self.settings.config().max_record)
     }
 
-    /// The producer, or its successor where it is dead.
+    /// The producer, or its successor if it is dead.
     fn live(&self) -> Result<Arc<Live>, AppendError> {
         let live = Arc::clone(&self.live.read());
         let Some(why) = live.dead() else {
@@ -127,7 +127,7 @@ fn refused(error: &KafkaError, draft: &Draft, limit: usize) -> AppendError {
     }
 }
 
-/// A size as this machine counts; one that it cannot hold is as good as no bound.
+/// A size as `usize`; one that is too large for it is as good as no bound.
 fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
@@ -165,7 +165,7 @@ mod tests {
         cluster
     }
 
-    /// librdkafka's own cluster in memory says what no real broker says on demand.
+    /// librdkafka's own cluster in memory gives errors that no real broker gives on demand.
     #[tokio::test]
     async fn fault_07_a_dead_producer_is_replaced() {
         let cluster = cluster().await;
