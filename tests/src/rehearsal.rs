@@ -166,12 +166,12 @@ pub fn interpolate(text: &str) -> Result<String> {
 }
 
 /// The services of our image, running.
-pub struct Stage {
-    actors: Vec<Actor>,
+pub struct Rehearsal {
+    processes: Vec<Process>,
 }
 
 /// One of them, in a folder of its own.
-struct Actor {
+struct Process {
     service: String,
     folder: TempDir,
     environment: Vec<(String, String)>,
@@ -181,40 +181,47 @@ struct Actor {
     child: Child,
 }
 
-impl Stage {
+impl Rehearsal {
     /// Starts the services in their order and waits until each is healthy, or has ended with
     /// success. `instead` holds texts of the environment, such as `redpanda:9092`, and what
     /// replaces them.
     ///
     /// # Errors
     /// If one is not healthy in time, or fails. The message holds the end of its log.
-    pub async fn rehearse(compose: &Compose, instead: &[(&str, &str)]) -> Result<Self> {
-        let mut stage = Self { actors: Vec::new() };
+    pub async fn start(compose: &Compose, instead: &[(&str, &str)]) -> Result<Self> {
+        let mut rehearsal = Self {
+            processes: Vec::new(),
+        };
         for (name, service) in compose.ours()? {
             for _ in 0..service.deploy.replicas.unwrap_or(1) {
-                let mut actor = Actor::start(name, service, instead)?;
-                if actor.health.is_none() {
-                    let ended = actor.ended(HEALTHY_TIMEOUT).await?;
+                let mut process = Process::start(name, service, instead)?;
+                if process.health.is_none() {
+                    let ended = process.ended(HEALTHY_TIMEOUT).await?;
                     ensure!(
                         ended.success(),
                         "{name} ended with {ended}: {}",
-                        actor.said()
+                        process.said()
                     );
                 }
-                stage.actors.push(actor);
+                rehearsal.processes.push(process);
             }
         }
-        for actor in &mut stage.actors {
-            actor.healthy().await?;
+        for process in &mut rehearsal.processes {
+            process.healthy().await?;
         }
-        Ok(stage)
+        Ok(rehearsal)
     }
 
     /// `http://host:port` of a service. `None` if it does not listen.
     #[must_use]
     pub fn url(&self, service: &str) -> Option<String> {
-        let actor = self.actors.iter().find(|actor| actor.service == service)?;
-        Some(format!("http://{}", actor.listens.as_ref()?))
+        let process = self.of(service)?;
+        Some(format!("http://{}", process.listens.as_ref()?))
+    }
+
+    fn of(&self, service: &str) -> Option<&Process> {
+        let mut processes = self.processes.iter();
+        processes.find(|process| process.service == service)
     }
 
     /// Runs a command as in a service's container, and returns its standard output.
@@ -222,8 +229,8 @@ impl Stage {
     /// # Errors
     /// If there is no such service, or the command fails.
     pub fn exec(&self, service: &str, arguments: &[&str]) -> Result<String> {
-        let actor = self.actors.iter().find(|actor| actor.service == service);
-        let output = actor
+        let output = self
+            .of(service)
             .context("no such service")?
             .command(arguments)
             .output()?;
@@ -241,24 +248,24 @@ impl Stage {
     /// # Errors
     /// If one does not end in time.
     pub async fn stop(mut self) -> Result<Vec<(String, ExitStatus)>> {
-        for actor in &mut self.actors {
-            if actor.child.try_wait()?.is_none() {
+        for process in &mut self.processes {
+            if process.child.try_wait()?.is_none() {
                 let sent = Command::new("kill")
-                    .arg(actor.child.id().to_string())
+                    .arg(process.child.id().to_string())
                     .status()?;
-                ensure!(sent.success(), "{} got no signal", actor.service);
+                ensure!(sent.success(), "{} got no signal", process.service);
             }
         }
         let mut ended = Vec::new();
-        for actor in &mut self.actors {
-            let status = actor.ended(END_TIMEOUT).await?;
-            ended.push((actor.service.clone(), status));
+        for process in &mut self.processes {
+            let status = process.ended(END_TIMEOUT).await?;
+            ended.push((process.service.clone(), status));
         }
         Ok(ended)
     }
 }
 
-impl Actor {
+impl Process {
     fn start(name: &str, service: &Service, instead: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rehearsal-").tempdir()?;
         // The image has this folder, at which a volume is mounted.
@@ -367,7 +374,7 @@ fn command(folder: &Path, environment: &[(String, String)], arguments: &[&str]) 
     command
 }
 
-impl Drop for Actor {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::rehearsal::{Compose, IMAGE, Service, Stage, interpolate};
+use tests::rehearsal::{Compose, IMAGE, Rehearsal, Service, interpolate};
 use tests::{kafka, real, s3};
 use tokio::time::{Instant, sleep};
 
@@ -88,14 +88,14 @@ async fn the_services_of_compose_yaml_carry_clicks() {
         (keys[0].as_str(), s3.keys().0),
         (keys[1].as_str(), s3.keys().1),
     ];
-    let stage = Stage::rehearse(&compose, &instead)
+    let rehearsal = Rehearsal::start(&compose, &instead)
         .await
         .expect("every service is healthy");
-    let [edge, dashboard] = ["producer", "dashboard"].map(|name| stage.url(name).expect(name));
+    let [edge, dashboard] = ["producer", "dashboard"].map(|name| rehearsal.url(name).expect(name));
     let token = &compose.services["dashboard"].environment["CLICKWEIR__DASHBOARD__TOKEN"];
     let token = interpolate(token).unwrap();
     carry(&edge, &dashboard, &token).await;
-    let audit = stage
+    let audit = rehearsal
         .exec("dashboard", &["audit", "--json"])
         .expect("the audit is clean");
     let audit: Value = serde_json::from_str(&audit).expect("json");
@@ -106,7 +106,7 @@ async fn the_services_of_compose_yaml_carry_clicks() {
     );
     assert!(audit["rows"].as_u64() >= Some(CLICKS), "{audit}");
     assert!(audit["duplicates"].as_u64() >= Some(CLICKS), "{audit}");
-    for (service, status) in stage.stop().await.expect("every service ends in time") {
+    for (service, status) in rehearsal.stop().await.expect("every service ends in time") {
         assert!(status.success(), "{service} ended with {status}");
     }
 }
