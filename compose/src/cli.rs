@@ -2,61 +2,90 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use serde::{Deserialize, Serialize};
 
-use crate::command::replay::Stretch;
+const EXAMPLES: &str = "\
+Examples:
+  clickweir up                                      everything in one process, in ./data
+  clickweir query \"SELECT action, count(*) FROM clicks GROUP BY ALL\"
+  clickweir audit                                   proves that nothing is lost or doubled
+  clickweir --set sink.max_age=1s up                sets one key
+  clickweir config show                             every key, its value and its source
+
+Configuration, each over the one before: the defaults, the file of --config (or of
+CLICKWEIR_CONFIG, or ./clickweir.toml), CLICKWEIR__SECTION__KEY, --set. RUST_LOG replaces
+log.level.
+
+Exit codes:
+  0  done; `audit` found nothing, `diff` found no difference, the role is well
+  1  failed, or `audit`, `diff` or `health` found something: standard error says what
+  2  the arguments are wrong";
 
 /// Clicks from the browser to a lake that anyone can query, each exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "clickweir", version, max_term_width = 100)]
+#[command(name = "clickweir", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// A TOML file over the defaults [default: ./clickweir.toml where there is one]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// A TOML file over the defaults [default: ./clickweir.toml if it exists]
+    #[arg(long, global = true, value_name = "FILE", env = "CLICKWEIR_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// Sets one key, over file and environment
+    /// Sets one key, over file and environment: --set sink.max_age=1s
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
     pub(crate) set: Vec<String>,
     #[command(subcommand)]
-    pub(crate) task: Task,
+    pub(crate) request: Request,
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Request {
+    #[command(flatten)]
+    Task(Task),
+    /// Prints completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What needs a configuration.
+#[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Everything in one process: edge, transformer, catalog, dashboard
+    /// Runs everything in one process: edge, transformer, catalog, dashboard
     Up {
-        /// Lets this many simulated visitors through the shop first, then prints a summary
+        /// First sends this many simulated visitors through the shop (producer.shop), then prints
+        /// a summary
         #[arg(long, value_name = "N")]
         visitors: Option<u64>,
-        /// What the visitors' choices follow from
+        /// Seed for the simulated visitors
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Ends after the summary; fails when the audit finds anything
+        /// Ends after the summary; the exit code is 1 if the audit found anything
         #[arg(long, requires = "visitors")]
         once: bool,
     },
-    /// Makes the topic and the bucket where they are not there yet
+    /// Makes the topic and the bucket if they are missing
     Prepare,
-    /// The edge alone: HTTP in, topic out
+    /// Runs the edge alone: HTTP in, topic out
     Producer,
-    /// One member of the consumer group: topic in, lake out
+    /// Runs one member of the consumer group: topic in, lake out
     Transformer,
     /// Registers the lake's new objects in the catalog
     Crawl {
-        /// Goes on, every catalog.every
+        /// Keeps crawling, every catalog.every
         #[arg(long)]
         watch: bool,
     },
-    /// The dashboard alone, with a catalog of its own
+    /// Runs the dashboard alone, with a catalog of its own
     Dashboard,
-    /// Sends a file's lines as clicks, each once, however often it is imported
+    /// Sends each line of a file as a click; importing it again sends nothing twice
     Import {
         /// The file (plain, gzip or zstd), or - for standard input
         file: PathBuf,
-        /// How it is laid out
+        /// The format of the file
         #[arg(long)]
         format: FileFormat,
-        /// Which column becomes what
+        /// A mapping from the file's columns to fields of a click
         #[arg(long, value_name = "FILE.toml")]
         map: Option<PathBuf>,
     },
@@ -64,94 +93,89 @@ pub(crate) enum Task {
     Query {
         /// One SELECT, or `FROM clicks LIMIT 5`
         sql: String,
-        /// How the rows are printed
+        /// The format of the output
         #[arg(long, default_value = "table")]
         format: RowFormat,
     },
-    /// Proves that every acknowledged click is in the lake once; exit code 1 when not
+    /// Proves that every acknowledged click is in the lake once; the exit code is 1 if not
     Audit {
         /// Prints the verdict as JSON
         #[arg(long)]
         json: bool,
-        /// Reads the topic too, and looks for each of its records
+        /// Also reads the topic and looks for each of its records in the lake
         #[arg(long)]
         deep: bool,
-        /// A client's own list of acknowledged ids, one a line
+        /// A client's own list of acknowledged ids, one per line
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
     },
-    /// Reads a stretch of the topic again, into a table of its own, `clicks_NAME`
+    /// Reads a range of the topic again, into a table of its own, `clicks_NAME`
     Replay {
-        /// The table's name; without a stretch, a replay that was begun goes on
+        /// The name of the replay; without a range, continues the replay of this name
         #[arg(long, value_name = "NAME")]
         into: String,
         #[command(flatten)]
-        stretch: Stretch,
+        range: TopicRange,
     },
-    /// Compares a replay with the live rows; exit code 1 where they differ
+    /// Compares a replay with the live rows; the exit code is 1 if they differ
     Diff {
-        /// The replay
+        /// The name of the replay
         name: String,
         /// Prints the comparison as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Lets `clicks` show a replay within its range
+    /// Makes `clicks` show the replay instead of the live rows of its range
     Promote {
-        /// The replay
+        /// The name of the replay
         name: String,
     },
-    /// Lets `clicks` show again what it showed without a replay
+    /// Undoes `promote`
     Rollback {
-        /// The replay
+        /// The name of the replay
         name: String,
     },
-    /// What the topic holds
+    /// Shows what the topic holds [default: describe]
     Topic {
         #[command(subcommand)]
         topic: Option<TopicTask>,
     },
-    /// What an operator may accept as lost
+    /// Accepts that records are lost
     Gap {
         #[command(subcommand)]
         gap: GapTask,
     },
-    /// Writes the small read-only catalog for notebooks into the lake
+    /// Writes a small read-only catalog into the lake, for notebooks
     Publish {
-        /// Where readers see the lake, when not where it is written
+        /// The URL under which readers see the lake [default: lake.url]
         #[arg(long)]
         base: Option<String>,
     },
-    /// Whether a role is well: exit code 0 or 1
+    /// Checks a role on this machine; the exit code is 1 if it is not well
     Health {
-        /// Which role
+        /// The role
         role: Role,
     },
-    /// The configuration
+    /// Shows the configuration [default: show]
     Config {
         #[command(subcommand)]
-        config: ConfigTask,
-    },
-    /// Prints a shell's completions
-    Completions {
-        /// Which shell
-        shell: Shell,
+        config: Option<ConfigTask>,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicTask {
-    /// Low and high of each partition
+    /// Prints the offsets that each partition holds
     Describe,
-    /// Prints records, one JSON object a line
+    /// Prints records, one JSON object per line
     Read {
         /// The partition
         #[arg(long)]
         partition: u32,
-        /// From this offset
+        /// The first offset
         #[arg(long, default_value_t = 0)]
         from_offset: u64,
-        /// Up to, without, this offset [default: the end]
+        /// The offset to stop before [default: the end]
         #[arg(long)]
         to_offset: Option<u64>,
     },
@@ -169,17 +193,40 @@ pub(crate) enum GapTask {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigTask {
-    /// Prints every key, its value and where the value comes from
+    /// Prints every key, its value and its source
     Show,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// A range of the topic: offsets of one partition, or a time span of all partitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TopicRange {
+    /// Replays one partition
+    #[arg(long, requires_all = ["from_offset", "to_offset"], conflicts_with_all = ["from", "to"])]
+    pub(crate) partition: Option<u32>,
+    /// The first offset of it
+    #[arg(long, requires = "partition")]
+    pub(crate) from_offset: Option<u64>,
+    /// The offset of it to stop before
+    #[arg(long, requires = "partition")]
+    pub(crate) to_offset: Option<u64>,
+    /// Replays all partitions, from the records appended at this time (2026-11-22T21:00:00Z)
+    #[arg(long, requires = "to", value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// … to those appended before this time
+    #[arg(long, requires = "from", value_name = "TIME")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum FileFormat {
     Csv,
     Ndjson,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum RowFormat {
     Table,
     Json,
@@ -194,12 +241,8 @@ pub(crate) enum Role {
     Dashboard,
 }
 
-/// Prints the completions of a shell.
+/// Prints the completions for a shell.
 pub(crate) fn completions(shell: Shell) {
-    clap_complete::generate(
-        shell,
-        &mut Cli::command(),
-        "clickweir",
-        &mut std::io::stdout(),
-    );
+    let mut out = std::io::stdout();
+    clap_complete::generate(shell, &mut Cli::command(), "clickweir", &mut out);
 }

@@ -1,13 +1,15 @@
-//! Where everything is put together: the binary `clickweir`. Glue only.
+//! The binary `clickweir`: it puts the other crates together and decides nothing that they could.
 //!
-//! A [`node::Node`] opens topic, lake and catalog as a command needs them; [`command`] is what
-//! a shell may ask of one, whether it is this process or, through [`command::owner`], the one that owns
-//! the files; [`role`] runs the stages.
+//! - [`cli`] is the command line, [`settings`] the configuration, [`print`] what a person reads.
+//! - [`node`] opens topic, lake and catalog when they are needed.
+//! - [`command`] has one type per command. It runs here, or in the process that owns the files.
+//! - [`role`] has what runs until a signal: `up` starts every stage, a role starts one, and a
+//!   supervisor watches and stops them.
 //!
-//! Invariants (the numbers are DESIGN's):
-//! - 11: only this crate reads the environment and the arguments, installs tracing, handles
+//! Invariants:
+//! - 11: only this crate reads the environment and the arguments, installs the log, handles
 //!   signals and decides the exit code.
-//! - Nothing is decided here that a stage could decide; no file is over 250 lines.
+//! - No file is over 250 lines.
 
 mod cli;
 mod command;
@@ -17,11 +19,18 @@ mod role;
 mod settings;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
-use cli::{Cli, Task};
+use cli::{Cli, ConfigTask, Request, Task};
+use command::{audit, gap, import, promote, publish, query, replay, topic};
+use role::log::{Log, Verbosity};
+use role::{crawl, dashboard, health, prepare, producer, transformer, up};
 use settings::Settings;
+
+/// How long blocking work may take to end after everything else has.
+const RUNTIME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Parses the arguments, does the task, and says in one sentence what went wrong.
 #[must_use]
@@ -37,60 +46,81 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let Cli { config, set, task } = cli;
-    if let Task::Completions { shell } = task {
-        cli::completions(shell);
-        return Ok(ExitCode::SUCCESS);
-    }
+    let Cli {
+        config,
+        set,
+        request,
+    } = cli;
+    let task = match request {
+        Request::Task(task) => task,
+        Request::Completions { shell } => {
+            cli::completions(shell);
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     let settings = Settings::load(config.as_deref(), &set)?;
-    role::log::install();
+    let log = Log::install(settings.sections.log, verbosity(&task));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async move {
-        match task {
-            Task::Up {
+    let ended = runtime.block_on(execute(task, settings, log));
+    runtime.shutdown_timeout(RUNTIME_TIMEOUT);
+    ended
+}
+
+/// What serves says what it does; what answers and ends says only what is wrong.
+fn verbosity(task: &Task) -> Verbosity {
+    match task {
+        Task::Up { visitors: None, .. }
+        | Task::Producer
+        | Task::Transformer
+        | Task::Crawl { watch: true }
+        | Task::Dashboard => Verbosity::All,
+        _ => Verbosity::Quiet,
+    }
+}
+
+async fn execute(task: Task, settings: Settings, log: Log) -> anyhow::Result<ExitCode> {
+    match task {
+        Task::Up {
+            visitors,
+            seed,
+            once,
+        } => {
+            let demo = up::Demo {
                 visitors,
                 seed,
                 once,
-            } => {
-                role::up::run(
-                    settings,
-                    role::up::Demo {
-                        visitors,
-                        seed,
-                        once,
-                    },
-                )
-                .await
-            }
-            Task::Prepare => role::prepare(settings).await,
-            Task::Producer => role::producer(settings).await,
-            Task::Transformer => role::transformer(settings).await,
-            Task::Crawl { watch } => role::crawl(settings, watch).await,
-            Task::Dashboard => role::dashboard(settings).await,
-            Task::Import { file, format, map } => {
-                command::import::ask(settings, &file, format, map.as_deref()).await
-            }
-            Task::Query { sql, format } => command::shell::query(settings, &sql, format).await,
-            Task::Audit {
-                json,
-                deep,
-                against,
-            } => command::audit::ask(settings, json, deep, against.as_deref()).await,
-            Task::Replay { into, stretch } => command::replay::ask(settings, &into, &stretch).await,
-            Task::Diff { name, json } => command::promote::diff(settings, &name, json).await,
-            Task::Promote { name } => command::promote::promote(settings, &name).await,
-            Task::Rollback { name } => command::promote::rollback(settings, &name).await,
-            Task::Topic { topic } => command::shell::topic(settings, topic).await,
-            Task::Gap { gap } => command::shell::gap(settings, gap).await,
-            Task::Publish { base } => command::shell::publish(settings, base).await,
-            Task::Health { role } => role::health::ask(settings, role).await,
-            Task::Config { .. } => {
-                print::lines(&settings.sources());
-                Ok(ExitCode::SUCCESS)
-            }
-            Task::Completions { .. } => Ok(ExitCode::SUCCESS),
+            };
+            up::up(settings, demo, log).await
         }
-    })
+        Task::Prepare => prepare::prepare(settings).await,
+        Task::Producer => producer::producer(settings).await,
+        Task::Transformer => transformer::transformer(settings).await,
+        Task::Crawl { watch } => crawl::crawl(settings, watch).await,
+        Task::Dashboard => dashboard::dashboard(settings).await,
+        Task::Import { file, format, map } => {
+            import::import(settings, &file, format, map.as_deref()).await
+        }
+        Task::Query { sql, format } => query::query(settings, sql, format).await,
+        Task::Audit {
+            json,
+            deep,
+            against,
+        } => audit::audit(settings, json, deep, against.as_deref()).await,
+        Task::Replay { into, range } => replay::replay(settings, &into, range).await,
+        Task::Diff { name, json } => promote::diff(settings, name, json).await,
+        Task::Promote { name } => promote::promote(settings, name).await,
+        Task::Rollback { name } => promote::rollback(settings, name).await,
+        Task::Topic { topic: task } => topic::topic(settings, task).await,
+        Task::Gap { gap: task } => gap::gap(settings, task).await,
+        Task::Publish { base } => publish::publish(settings, base).await,
+        Task::Health { role } => health::health(settings, role).await,
+        Task::Config {
+            config: None | Some(ConfigTask::Show),
+        } => {
+            print::lines(&settings.sources());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }

@@ -1,38 +1,31 @@
-//! A node: topic, lake and catalog, each opened when a command first needs it.
+//! A node opens topic, lake and catalog, each when a command first needs it.
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use catalog::Catalog;
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use sink::Lake;
 use tokio::sync::OnceCell;
 use topic::clock::{self, SharedClock};
 use topic::{Open, Topic};
 
-use crate::command::audit::Auditing;
-use crate::command::import::Importing;
-use crate::command::replay::Replaying;
+use crate::command::job::Jobs;
 use crate::settings::Settings;
 
-/// What a process holds of the two places where data rests.
+/// Topic, lake and catalog of a process, and the commands that run on them.
 pub(crate) struct Node {
     pub(crate) settings: Settings,
     pub(crate) clock: SharedClock,
     topic: OnceCell<Arc<dyn Topic>>,
     lake: OnceCell<Lake>,
     catalog: OnceCell<Catalog>,
-    /// The import that runs or ran here last.
-    pub(crate) importing: Mutex<Option<Arc<Importing>>>,
-    /// How far the audit that runs here is.
-    pub(crate) auditing: Auditing,
-    /// The replay that runs or ran here last.
-    pub(crate) replaying: Mutex<Option<Arc<Replaying>>>,
+    /// The long commands that run here.
+    pub(crate) jobs: Jobs,
 }
 
 impl Node {
-    /// Opens nothing yet.
+    /// Makes a node. It opens nothing yet.
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             settings,
@@ -40,13 +33,11 @@ impl Node {
             topic: OnceCell::new(),
             lake: OnceCell::new(),
             catalog: OnceCell::new(),
-            importing: Mutex::new(None),
-            auditing: Auditing::default(),
-            replaying: Mutex::new(None),
+            jobs: Jobs::default(),
         })
     }
 
-    /// The topic; it is made where it is not there yet.
+    /// The topic. It is made if it is missing.
     pub(crate) async fn topic(&self) -> anyhow::Result<Arc<dyn Topic>> {
         let open = || async {
             let with = Open {
@@ -67,7 +58,7 @@ impl Node {
         self.lake.get_or_try_init(open).await.cloned()
     }
 
-    /// The catalog, crawled by whoever asks for it.
+    /// The catalog. It is not crawled here.
     pub(crate) async fn catalog(&self) -> anyhow::Result<Catalog> {
         let open = || async {
             let sections = &self.settings.sections;
@@ -80,13 +71,13 @@ impl Node {
         self.catalog.get_or_try_init(open).await.cloned()
     }
 
-    /// Lets the store show that a conditional create is one.
+    /// Checks that the store supports conditional creates, on which exactly once rests.
     pub(crate) async fn probe(&self) -> anyhow::Result<()> {
         let nonce = format!("{}-{}", self.clock.now().micros(), std::process::id());
         Ok(self.lake().await?.probe(&nonce).await?)
     }
 
-    /// The consumer group: two lakes on one topic never share one.
+    /// The name of the consumer group. Two lakes on one topic never share one.
     pub(crate) async fn group(&self) -> anyhow::Result<String> {
         let given = &self.settings.sections.transformer.group;
         if !given.is_empty() {

@@ -1,13 +1,21 @@
-//! What a person reads: lines on standard output, errors on standard error.
+//! What a person reads: answers on standard output, notes and errors on standard error.
 
 use std::io::Write;
 
-/// Writes one line; a closed pipe ends nothing.
+use comfy_table::presets::NOTHING;
+use comfy_table::{ColumnConstraint, Row, Table, TableComponent, Width};
+
+/// The widest cell of a table, in columns of a terminal.
+const MAX_CELL_WIDTH: u16 = 60;
+/// How many spaces follow a column, before the one that separates it from the next.
+const PADDING: u16 = 1;
+
+/// Writes one line. A closed pipe is no error.
 pub(crate) fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// Writes lines.
+/// Writes lines, until the pipe is closed.
 pub(crate) fn lines(texts: &[String]) {
     let mut out = std::io::stdout().lock();
     for text in texts {
@@ -17,12 +25,12 @@ pub(crate) fn lines(texts: &[String]) {
     }
 }
 
-/// Tells what happens now, on standard error.
+/// Writes a note to standard error.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Tells an error and what caused it, in one sentence.
+/// Writes an error and its causes, in one sentence.
 pub(crate) fn error(error: &anyhow::Error) {
     note(&format!("clickweir: {}", sentence(error)));
 }
@@ -43,46 +51,58 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     text
 }
 
-/// Rows as a table: columns as wide as their cells, at most 60 characters each.
+/// Rows as a table without borders. A cell is one line of at most [`MAX_CELL_WIDTH`] columns.
 pub(crate) fn table(header: &[String], rows: &[Vec<String>]) -> String {
-    const MOST: usize = 60;
-    let cut = |text: &str| -> String {
-        let clean: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        if clean.chars().count() <= MOST {
-            return clean;
-        }
-        clean.chars().take(MOST - 1).chain(['…']).collect()
+    let row = |cells: &[String]| {
+        let clean = |text: &String| text.replace(char::is_control, " ");
+        let mut row = Row::from(cells.iter().map(clean));
+        row.max_height(1);
+        row
     };
-    let all: Vec<Vec<String>> = std::iter::once(header)
-        .chain(rows.iter().map(Vec::as_slice))
-        .map(|row| row.iter().map(|cell| cut(cell)).collect())
-        .collect();
-    let widths: Vec<usize> = (0..header.len())
-        .map(|i| {
-            all.iter()
-                .filter_map(|row| row.get(i))
-                .map(|c| c.chars().count())
-                .max()
-        })
-        .map(Option::unwrap_or_default)
-        .collect();
-    let mut text = String::new();
-    for (number, row) in all.iter().enumerate() {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-        if number == 0 {
-            let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-            text.push_str(&rule.join("  "));
-            text.push('\n');
-        }
+    let mut table = Table::new();
+    table
+        .force_no_tty()
+        .load_preset(NOTHING)
+        .set_style(TableComponent::HeaderLines, '─')
+        .set_style(TableComponent::VerticalLines, ' ')
+        .set_truncation_indicator("…")
+        .set_header(row(header))
+        .add_rows(rows.iter().map(|cells| row(cells)));
+    let width = ColumnConstraint::UpperBoundary(Width::Fixed(MAX_CELL_WIDTH + PADDING));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, PADDING)).set_constraint(width);
     }
+    let mut text = table.trim_fmt();
+    text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_aligned_columns_and_cells_of_one_line() {
+        let texts = |cells: &[&str]| cells.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let rows = [
+            texts(&["teapot", "12"]),
+            texts(&["急須", "3"]),
+            texts(&["two\nlines", &"x".repeat(70)]),
+        ];
+        let expect = format!(
+            "product    sold\n{} {}\nteapot     12\n急須       3\ntwo lines  {}…\n",
+            "─".repeat(9 + 1),
+            "─".repeat(60 + 1),
+            "x".repeat(59)
+        );
+        assert_eq!(table(&texts(&["product", "sold"]), &rows), expect);
+    }
+
+    #[test]
+    fn a_sentence_tells_each_cause_once() {
+        let error = anyhow::anyhow!("no such host").context("the topic cannot be opened");
+        assert_eq!(sentence(&error), "the topic cannot be opened: no such host");
+        let error = anyhow::anyhow!("no such host").context("failed: no such host");
+        assert_eq!(sentence(&error), "failed: no such host");
+    }
 }

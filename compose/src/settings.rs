@@ -1,6 +1,7 @@
 //! The configuration: defaults, a file, the environment, flags, in this order.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use figment::Figment;
@@ -8,7 +9,9 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::Value;
 use serde::Deserialize;
 
-/// Every section, each owned by its crate.
+use crate::role::log::LogConfig;
+
+/// Every section. Each belongs to a crate; `log` and `shutdown` are this one's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sections {
@@ -19,10 +22,21 @@ pub(crate) struct Sections {
     pub(crate) producer: producer::Config,
     pub(crate) catalog: catalog::Config,
     pub(crate) dashboard: dashboard::Config,
+    pub(crate) log: LogConfig,
+    pub(crate) shutdown: Shutdown,
     #[serde(default)]
     external: Vec<catalog::External>,
     #[serde(default)]
     dataset: Vec<catalog::Dataset>,
+}
+
+/// How a process ends.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    /// How long all stages together may take to stop.
+    #[serde(with = "humantime_serde")]
+    pub(crate) deadline: Duration,
 }
 
 /// The configuration, and where each value of it comes from.
@@ -33,7 +47,7 @@ pub(crate) struct Settings {
 }
 
 const DEFAULTS: &str = include_str!("../default.toml");
-/// Taken from the working directory where no file is named.
+/// The file in the working directory that is read if no file is named.
 const FILE: &str = "clickweir.toml";
 /// Keys whose values are never shown.
 const SECRETS: [&str; 3] = ["topic.sasl_password", "lake.secret_key", "dashboard.token"];
@@ -76,7 +90,7 @@ impl Settings {
         Ok(Self { sections, figment })
     }
 
-    /// One line a key: its name, its value, where that comes from.
+    /// One line per key: its name, its value and its source.
     pub(crate) fn sources(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let Ok(all) = self.figment.extract::<figment::value::Dict>() else {
@@ -105,7 +119,7 @@ impl Settings {
         lines
     }
 
-    /// The folder of the catalog: where the owner's file and the pulses are.
+    /// The folder of the catalog, which also has the owner's file and those of `health`.
     pub(crate) fn folder(&self) -> PathBuf {
         match self.sections.catalog.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -129,5 +143,47 @@ fn shown(value: &Value) -> String {
             )
         }
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_shop_is_served_by_the_demo_only() {
+        let shop = |file: Option<&Path>| {
+            let settings = Settings::load(file, &[]).unwrap();
+            settings.sections.producer.shop
+        };
+        assert!(!shop(None));
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/demo.toml");
+        assert!(shop(Some(&demo)));
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_key_and_its_choices() {
+        let check = |pair: &str, parts: &[&str]| {
+            let error = Settings::load(None, &[pair.to_owned()]).unwrap_err();
+            let said = format!("{error:#}");
+            assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        };
+        check("log.level=loud", &["log.level", "`error`", "`trace`"]);
+        check("log.format=xml", &["log.format", "`text` or `json`"]);
+        check("shutdown.deadline=soon", &["shutdown.deadline"]);
+        check("shutdown.dedline=1s", &["shutdown", "dedline"]);
+        check("nonsense", &["write SECTION.KEY=VALUE"]);
+    }
+
+    #[test]
+    fn every_key_of_the_defaults_has_a_reason() {
+        let mut mute = Vec::new();
+        for line in DEFAULTS.lines() {
+            let is_key = line.contains(" = ") && !line.starts_with('#');
+            if is_key && !line.contains("  # ") {
+                mute.push(line);
+            }
+        }
+        assert!(mute.is_empty(), "{mute:?}");
     }
 }

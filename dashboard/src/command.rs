@@ -1,5 +1,5 @@
-//! What the dashboard cannot do itself, handed in as functions: commands that a shell types
-//! beside a running process, and the topic's own numbers.
+//! What the dashboard cannot do itself and is given as functions: the commands of a shell beside
+//! the running process, and the topic's watermarks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,49 +10,49 @@ use serde_json::Value;
 
 use crate::http::token::Token;
 
-/// One command: JSON in, JSON out. What the JSON holds is between the shell that sends it and
-/// the function that `compose` hands in.
-pub type Command =
+/// One command: JSON in, JSON out. The shell and this function agree on what the JSON holds; to
+/// the dashboard it is opaque.
+pub type CommandFn =
     Arc<dyn Fn(Value) -> BoxFuture<'static, Result<Value, CommandError>> + Send + Sync>;
 
-/// Asks the topic what each partition holds, now.
+/// Asks the topic what each partition holds now.
 pub type Watermarks =
     Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<Span>, CommandError>> + Send + Sync>;
 
-/// What the topic says of one partition: it holds the half-open range `low..high`.
+/// The half-open range `low..high` of offsets that a partition of the topic holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The partition, counted from 0.
+    /// The partition, from 0.
     pub partition: u32,
-    /// The first offset that is still kept.
+    /// The first offset that the topic still keeps.
     pub low: u64,
     /// The offset that the next record will get.
     pub high: u64,
 }
 
-/// Why a command gave no answer, by what its caller does about it. The text is shown.
+/// Why a command failed, by what its caller can do. The caller reads the text.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommandError {
-    /// The request is wrong: mend it. (400)
+    /// The request is wrong: correct it. (400)
     #[error("{0}")]
     Invalid(String),
-    /// What the command needs does not answer: try again. (503)
+    /// Something that the command needs does not answer: try again. (503)
     #[error("{0}")]
     Unavailable(String),
-    /// It was tried and failed. (500)
+    /// The command was tried and failed. (500)
     #[error("{0}")]
     Failed(String),
 }
 
-/// The commands of a process by name, open to the holder of the owner's token only.
+/// The commands of a process by name. Only a request with the token may run one.
 #[derive(Clone)]
 pub struct Commands {
     token: Token,
-    by_name: BTreeMap<String, Command>,
+    by_name: BTreeMap<String, CommandFn>,
 }
 
 impl Commands {
-    /// No commands yet, guarded by `token`; with an empty token nobody is let in.
+    /// No commands yet. An empty `token` admits no request.
     #[must_use]
     pub fn new(token: &str) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Commands {
         }
     }
 
-    /// These commands and one more, at `POST /command/{name}`.
+    /// Adds a command, at `POST /command/{name}`.
     #[must_use]
     pub fn with<F, A>(mut self, name: &str, run: F) -> Self
     where
@@ -75,7 +75,7 @@ impl Commands {
         self
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Command> {
+    pub(crate) fn get(&self, name: &str) -> Option<CommandFn> {
         self.by_name.get(name).cloned()
     }
 
@@ -83,14 +83,14 @@ impl Commands {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// Whether an `Authorization` header carries the token.
+    /// Returns true if the value of an `Authorization` header holds the token.
     pub(crate) fn admits(&self, authorization: Option<&[u8]>) -> bool {
         self.token.admits(authorization)
     }
 }
 
 impl fmt::Debug for Commands {
-    /// The names only: the token is a secret.
+    /// Prints the names only: the token is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.by_name.keys()).finish()
     }

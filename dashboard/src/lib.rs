@@ -33,7 +33,7 @@ mod site;
 mod tests;
 mod view;
 
-pub use command::{Command, CommandError, Commands, Span, Watermarks};
+pub use command::{CommandError, CommandFn, Commands, Span, Watermarks};
 pub use config::Config;
 pub use server::{Error, run};
 pub use site::Sources;

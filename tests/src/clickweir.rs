@@ -42,7 +42,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// An empty folder with the embedded defaults, on free ports, quick to flush and crawl.
+    /// An empty folder with the embedded defaults and the demo shop, on free ports, quick to
+    /// flush and crawl.
     ///
     /// # Errors
     /// If no temporary folder can be made.
@@ -56,6 +57,7 @@ impl Place {
         Ok(place
             .with("PRODUCER__LISTEN", "127.0.0.1:0")
             .with("DASHBOARD__LISTEN", "127.0.0.1:0")
+            .with("PRODUCER__SHOP", "true")
             .with("SINK__MAX_AGE", "500ms")
             .with("CATALOG__EVERY", "300ms"))
     }
@@ -203,7 +205,7 @@ impl Place {
     pub fn up(&self, more: &[&str]) -> anyhow::Result<Up> {
         let arguments: Vec<&str> = ["up"].iter().chain(more).copied().collect();
         let mut process = Process::start(self, &arguments)?;
-        let shop = process.line_after("shop ")?;
+        let shop = process.line_after("edge ")?;
         let dashboard = process.line_after("dashboard ")?;
         let url = |text: String| {
             text.split_whitespace()

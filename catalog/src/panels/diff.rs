@@ -14,6 +14,7 @@ const SAMPLE_OFFSETS: usize = 10;
 
 /// A replay compared with the live objects, whatever is promoted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Diff {
     /// The rows.
     pub clicks: TableDiff,
@@ -33,6 +34,7 @@ impl Diff {
 
 /// One table of both sides, by partition and offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TableDiff {
     /// Rows of the live objects.
     pub live: u64,
@@ -54,6 +56,7 @@ impl TableDiff {
 
 /// One offset that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Difference {
     /// `clicks` or `dead_letters`.
     pub table: String,

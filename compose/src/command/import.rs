@@ -1,118 +1,65 @@
-//! `clickweir import`: a node runs it, whoever asked for it shows how far it is.
+//! `clickweir import`: a file's lines become clicks.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use parking_lot::Mutex;
 use producer::Edge;
 use producer::import::{ColumnMap, Import, ImportFormat, ImportProgress, ImportReport, Input};
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+use serde::{Deserialize, Serialize};
 
+use super::owner::Target;
+use super::work::{JobOf, Work, watch};
 use crate::cli::FileFormat;
-use crate::command::owner::Door;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
 
-/// How often progress is asked for.
-const POLL: Duration = Duration::from_millis(200);
-
-/// An import under way, or how it ended.
-#[derive(Default)]
-pub(crate) struct Importing {
-    progress: Mutex<Option<ImportProgress>>,
-    ended: Mutex<Option<Result<ImportReport, String>>>,
-    stop: CancellationToken,
+/// Sends each line of a file as a click. Both paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImportFile {
+    pub(crate) file: PathBuf,
+    pub(crate) format: FileFormat,
+    /// The file that says which column becomes what. `None` if the columns have our names.
+    pub(crate) map: Option<PathBuf>,
 }
 
-impl Node {
-    /// Starts an import; one at a time.
-    pub(crate) async fn import_start(self: &Arc<Self>, request: &Value) -> anyhow::Result<Value> {
-        let text = |key: &str| request[key].as_str();
-        let file = PathBuf::from(text("file").context("file is due")?);
-        let map = match text("map") {
-            Some(map) => {
-                let toml = std::fs::read_to_string(map)
-                    .with_context(|| format!("the mapping {map} cannot be read"))?;
-                Some(ColumnMap::parse(&toml).with_context(|| format!("the mapping {map}"))?)
-            }
-            None => None,
-        };
-        let format = match text("format") {
-            Some("csv") => ImportFormat::Csv,
-            Some("ndjson") => ImportFormat::Ndjson,
-            other => bail!("format {other:?}: csv or ndjson"),
-        };
+impl Work for ImportFile {
+    const NAME: &'static str = "import";
+    const EXCLUSIVE: bool = true;
+    type Progress = ImportProgress;
+    type Report = ImportReport;
+
+    async fn run(self, node: Arc<Node>, job: Arc<JobOf<Self>>) -> anyhow::Result<ImportReport> {
         let import = Import {
-            input: Input::File(file),
-            format,
-            map,
-            state: self.settings.folder().join("imports"),
+            input: Input::File(self.file),
+            format: match self.format {
+                FileFormat::Csv => ImportFormat::Csv,
+                FileFormat::Ndjson => ImportFormat::Ndjson,
+            },
+            map: self.map.as_deref().map(read_map).transpose()?,
+            state: node.settings.folder().join("imports"),
         };
-        let importing = Arc::new(Importing::default());
-        {
-            let mut slot = self.importing.lock();
-            if slot
-                .as_ref()
-                .is_some_and(|running| running.ended.lock().is_none())
-            {
-                bail!("another import is running; try again when it has ended");
-            }
-            *slot = Some(importing.clone());
-        }
-        let writer = self.topic().await?.writer()?;
-        let edge = Arc::new(Edge::new(
-            &self.settings.sections.producer,
-            writer,
-            self.clock.clone(),
-        ));
-        let node = self.clone();
-        tokio::spawn(async move {
-            let mut told = |progress| *importing.progress.lock() = Some(progress);
-            let stop = importing.stop.clone();
-            let ended = producer::import::run(import, edge, node.as_ref(), stop, &mut told).await;
-            *importing.ended.lock() = Some(ended.map_err(|error| error.to_string()));
-        });
-        Ok(json!({}))
-    }
-
-    /// How far the import is.
-    pub(crate) fn import_progress(&self) -> Value {
-        let Some(importing) = self.importing.lock().clone() else {
-            return json!({});
-        };
-        let progress = importing.progress.lock().map(|progress| {
-            json!({ "lines": progress.lines, "bytes": progress.bytes, "total": progress.total })
-        });
-        match importing.ended.lock().as_ref() {
-            None => json!({ "progress": progress }),
-            Some(Err(error)) => json!({ "progress": progress, "failed": error }),
-            Some(Ok(report)) => json!({
-                "progress": progress,
-                "report": {
-                    "digest": report.digest, "lines": report.lines, "sent": report.sent,
-                    "skipped": report.skipped, "rejected": report.rejected,
-                    "first_rejected": report.first_rejected, "complete": report.complete,
-                },
-            }),
-        }
-    }
-
-    /// Tells a running import to stop at the next batch.
-    pub(crate) fn import_stop(&self) {
-        if let Some(importing) = self.importing.lock().as_ref() {
-            importing.stop.cancel();
-        }
+        let config = &node.settings.sections.producer;
+        let edge = Edge::new(config, node.topic().await?.writer()?, node.clock.clone());
+        let stop = job.stop.clone();
+        let mut progress = |now| job.update(|progress| *progress = now);
+        let lookup = node.as_ref();
+        Ok(producer::import::run(import, Arc::new(edge), lookup, stop, &mut progress).await?)
     }
 }
 
-/// Asks for an import and shows its progress.
-pub(crate) async fn ask(
+fn read_map(file: &Path) -> anyhow::Result<ColumnMap> {
+    let toml = std::fs::read_to_string(file)
+        .with_context(|| format!("the mapping {} cannot be read", file.display()))?;
+    ColumnMap::parse(&toml).with_context(|| format!("the mapping {}", file.display()))
+}
+
+/// Imports a file, shows the progress and prints the report.
+pub(crate) async fn import(
     settings: Settings,
     file: &Path,
     format: FileFormat,
@@ -127,48 +74,25 @@ pub(crate) async fn ask(
     } else {
         std::path::absolute(file)?
     };
-    let format = match format {
-        FileFormat::Csv => "csv",
-        FileFormat::Ndjson => "ndjson",
-    };
     let map = map.map(std::path::absolute).transpose()?;
-    let door = Door::find(settings).await?;
-    door.ask(
-        "import_start",
-        json!({ "file": file, "format": format, "map": map }),
-    )
-    .await?;
+    let target = Target::find(settings).await?;
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template(
         "{bar:40} {bytes}/{total_bytes} {msg} {eta} left",
     )?);
-    loop {
-        let state = door.ask("import_progress", json!({})).await?;
-        let progress = &state["progress"];
-        bar.set_length(progress["total"].as_u64().unwrap_or_default());
-        bar.set_position(progress["bytes"].as_u64().unwrap_or_default());
-        bar.set_message(format!(
-            "{} lines",
-            progress["lines"].as_u64().unwrap_or_default()
-        ));
-        if let Some(failed) = state["failed"].as_str() {
-            bail!("{failed}");
-        }
-        if let Some(report) = state["report"].as_object() {
-            bar.finish_and_clear();
-            let number = |key: &str| report[key].as_u64().unwrap_or_default();
-            print::line(&format!(
-                "{} lines: {} sent now ({} of them no row, now dead letters), {} were there already",
-                number("lines"),
-                number("sent"),
-                number("rejected"),
-                number("skipped")
-            ));
-            for rejected in report["first_rejected"].as_array().into_iter().flatten() {
-                print::line(&format!("line {}: {}", rejected[0], rejected[1]));
-            }
-            return Ok(ExitCode::SUCCESS);
-        }
-        tokio::time::sleep(POLL).await;
+    let show = |bar: &ProgressBar, progress: &ImportProgress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.bytes);
+        bar.set_message(format!("{} lines", progress.lines));
+    };
+    let work = ImportFile { file, format, map };
+    let report = watch(&target, work, &bar, show).await?;
+    print::line(&format!(
+        "{} lines: {} sent now ({} of them no row, now dead letters), {} were there already",
+        report.lines, report.sent, report.rejected, report.skipped
+    ));
+    for (line, why) in &report.first_rejected {
+        print::line(&format!("line {line}: {why}"));
     }
+    Ok(ExitCode::SUCCESS)
 }

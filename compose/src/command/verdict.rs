@@ -1,50 +1,65 @@
-//! What an audit came to, and a client's own list beside it.
+//! What an audit came to, for people and for programs.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sink::audit::{Audit, Finding};
+use sink::audit::Audit;
 use transformer::deep::Deep;
 
-use crate::node::Node;
-
-/// How many missing ids the verdict names.
-const NAMED: usize = 5;
-
 /// What an audit came to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Verdict {
-    #[serde(flatten)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditVerdict {
     pub(crate) audit: Audit,
     /// How long the arithmetic took, in seconds.
     pub(crate) seconds: f64,
-    /// What the topic says, record by record, where that was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) deep: Option<Compared>,
-    /// How many ids the client's list held, and how many of them never arrived.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) against: Option<Against>,
-    /// The replays, each audited as the lake that it is.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// The topic compared record by record. `None` if that was not asked for.
+    pub(crate) deep: Option<DeepAudit>,
+    /// The client's own list. `None` if there was none.
+    pub(crate) against: Option<ListedIds>,
+    /// The replays by name, each audited as the lake that it is.
     pub(crate) replays: BTreeMap<String, Audit>,
 }
 
-/// A deep audit and how long it took.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Compared {
-    #[serde(flatten)]
+/// A deep audit and how long it took, in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeepAudit {
     pub(crate) deep: Deep,
     pub(crate) seconds: f64,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Against {
+/// How many ids a client's list holds, and how many of them never arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListedIds {
     pub(crate) ids: u64,
     pub(crate) missing: u64,
 }
 
-impl Verdict {
-    /// Whether nothing was found.
+/// A verdict as `audit --json` prints it: the audit's own fields on top.
+#[derive(Serialize)]
+pub(crate) struct FlatAuditVerdict<'a> {
+    #[serde(flatten)]
+    audit: &'a Audit,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deep: Option<FlatDeepAudit<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<ListedIds>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    replays: &'a BTreeMap<String, Audit>,
+}
+
+#[derive(Serialize)]
+struct FlatDeepAudit<'a> {
+    #[serde(flatten)]
+    deep: &'a Deep,
+    seconds: f64,
+}
+
+impl AuditVerdict {
+    /// Returns true if nothing was found.
     pub(crate) fn clean(&self) -> bool {
         self.audit.clean()
             && self.deep.as_ref().is_none_or(|deep| deep.deep.clean())
@@ -54,17 +69,32 @@ impl Verdict {
                 .as_ref()
                 .is_none_or(|against| against.missing == 0)
     }
-}
 
-impl Verdict {
+    /// The verdict as `audit --json` prints it.
+    pub(crate) fn flat(&self) -> FlatAuditVerdict<'_> {
+        FlatAuditVerdict {
+            audit: &self.audit,
+            seconds: self.seconds,
+            deep: self
+                .deep
+                .as_ref()
+                .map(|DeepAudit { deep, seconds }| FlatDeepAudit {
+                    deep,
+                    seconds: *seconds,
+                }),
+            against: self.against,
+            replays: &self.replays,
+        }
+    }
+
     /// The verdict as a person reads it.
     pub(crate) fn sentences(&self) -> Vec<String> {
         let audit = &self.audit;
         let mut lines = vec![format!("acknowledged {}", sums(audit))];
-        if let Some(Against { ids, missing }) = &self.against {
+        if let Some(ListedIds { ids, missing }) = &self.against {
             lines.push(format!("of {ids} listed ids {missing} never arrived"));
         }
-        if let Some(Compared { deep, seconds }) = &self.deep {
+        if let Some(DeepAudit { deep, seconds }) = &self.deep {
             lines.push(deep_sentence(deep, *seconds));
         }
         let deep = self.deep.iter().flat_map(|deep| &deep.deep.findings);
@@ -93,7 +123,7 @@ impl Verdict {
     }
 }
 
-/// What the offsets came to.
+/// The sum of the offsets.
 fn sums(audit: &Audit) -> String {
     let Audit {
         acknowledged,
@@ -115,7 +145,7 @@ fn sums(audit: &Audit) -> String {
 fn deep_sentence(deep: &Deep, seconds: f64) -> String {
     let unproven = if deep.unproven > 0 {
         format!(
-            " (and {} that nobody can tell any more from other records)",
+            " (and {} that cannot be told from other records any more)",
             deep.unproven
         )
     } else {
@@ -132,34 +162,4 @@ fn deep_sentence(deep: &Deep, seconds: f64) -> String {
         deep.missing,
         deep.strangers
     )
-}
-
-impl Node {
-    /// Holds a client's own list against the lake.
-    pub(crate) async fn against(&self, ids: &[&str], audit: &mut Audit) -> anyhow::Result<Against> {
-        let bytes: Vec<[u8; 16]> = ids.iter().map(|id| transformer::event_id(id)).collect();
-        let arrived = self.arrived(&bytes).await?;
-        let missing: Vec<&str> = ids
-            .iter()
-            .zip(&arrived)
-            .filter(|(_, arrived)| !**arrived)
-            .map(|(id, _)| *id)
-            .collect();
-        if !missing.is_empty() {
-            let named = missing
-                .iter()
-                .take(NAMED)
-                .copied()
-                .collect::<Vec<_>>()
-                .join(", ");
-            audit.findings.push(Finding::new(
-                format!("{} listed ids never arrived: {named}", missing.len()),
-                "send them again with the same ids; what did arrive is then a duplicate",
-            ));
-        }
-        Ok(Against {
-            ids: ids.len() as u64,
-            missing: missing.len() as u64,
-        })
-    }
 }

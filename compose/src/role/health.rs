@@ -1,5 +1,5 @@
-//! `clickweir health ROLE`: what containers run. A role with HTTP is asked; one without shows
-//! that it makes progress by a file that it renews.
+//! `clickweir health ROLE`, which containers run. A role with HTTP is asked; one without renews a
+//! file while it makes progress.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use crate::cli::Role;
 use crate::print;
 use crate::settings::Settings;
 
-/// How old a pulse may be.
-const STALE: Duration = Duration::from_secs(20);
-/// How often it is renewed at most.
-const RENEW: Duration = Duration::from_secs(1);
+/// How old the file may be.
+const STALE_AFTER: Duration = Duration::from_secs(20);
+/// How often the file is renewed at most.
+const RENEW_INTERVAL: Duration = Duration::from_secs(1);
 
 fn file(settings: &Settings, role: Role) -> PathBuf {
     settings.folder().join(match role {
@@ -26,7 +26,7 @@ fn file(settings: &Settings, role: Role) -> PathBuf {
     })
 }
 
-/// What a role calls while it makes progress.
+/// A function that a role calls while it makes progress.
 pub(crate) fn pulse(
     settings: &Settings,
     role: Role,
@@ -41,7 +41,7 @@ fn pulse_in(file: PathBuf, clock: SharedClock) -> impl Fn() + Send + Sync + use<
         let now = clock.now();
         let mut last = last.lock();
         let (renewed, written) = *last;
-        if now.since(renewed) < RENEW {
+        if now.since(renewed) < RENEW_INTERVAL {
             return;
         }
         let result = std::fs::write(&file, now.micros().to_string());
@@ -56,8 +56,8 @@ fn pulse_in(file: PathBuf, clock: SharedClock) -> impl Fn() + Send + Sync + use<
     }
 }
 
-/// Whether the role is well.
-pub(crate) async fn ask(settings: Settings, role: Role) -> anyhow::Result<ExitCode> {
+/// Checks the role. The exit code is 1 if it is not well.
+pub(crate) async fn health(settings: Settings, role: Role) -> anyhow::Result<ExitCode> {
     let well = match role {
         Role::Producer => ready(settings.sections.producer.listen).await,
         Role::Dashboard => ready(settings.sections.dashboard.listen).await,
@@ -92,20 +92,20 @@ async fn ready(listen: SocketAddr) -> Result<(), String> {
     if answer.status().is_success() {
         return Ok(());
     }
-    Err(format!("{url} says {}", answer.status()))
+    Err(format!("{url} answers {}", answer.status()))
 }
 
 fn fresh(settings: &Settings, role: Role) -> Result<(), String> {
     let file = file(settings, role);
     let text = std::fs::read_to_string(&file).map_err(|_| {
         format!(
-            "{} is not there: the role never made progress",
+            "{} does not exist: the role has made no progress yet",
             file.display()
         )
     })?;
     let at = Timestamp::from_micros(text.trim().parse().unwrap_or_default());
     let age = SystemClock.now().since(at);
-    if age <= STALE {
+    if age <= STALE_AFTER {
         return Ok(());
     }
     Err(format!("no progress for {} s", age.as_secs()))

@@ -1,56 +1,25 @@
-//! Listeners and signals.
+//! SIGINT and SIGTERM, which mean the same.
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
-
-use anyhow::Context;
+use anyhow::bail;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::print;
-
-/// How many ports are tried after the configured one.
-const NEXT: u16 = 50;
-
-/// Binds the address; where it is taken, the next free port, and says so.
-pub(crate) fn bind_near(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    for step in 0..=NEXT {
-        let port = address.port().saturating_add(step);
-        match TcpListener::bind(SocketAddr::new(address.ip(), port)) {
-            Ok(listener) => {
-                if step > 0 {
-                    print::note(&format!("port {} is in use, taking {port}", address.port()));
-                }
-                return Ok(listener);
-            }
-            Err(error) if error.kind() == ErrorKind::AddrInUse && address.port() != 0 => {}
-            Err(error) => return Err(error).with_context(|| format!("{key} {address}")),
-        }
-    }
-    anyhow::bail!("{key}: {address} and the {NEXT} ports after it are in use; set {key}")
-}
-
-/// Binds exactly the address.
-pub(crate) fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).with_context(|| format!("{key} {address} cannot be bound"))
-}
-
-/// Two tokens: the first signal means stop, the second means now.
+/// The signals that this process received: the first means stop, the second means now.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Signals {
+    /// Cancelled by the first signal.
     pub(crate) stop: CancellationToken,
+    /// Cancelled by the second signal.
     pub(crate) now: CancellationToken,
 }
 
 impl Signals {
-    /// Listens for SIGINT and SIGTERM, which mean the same.
+    /// Listens for signals from now on.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let (stop, now) = (CancellationToken::new(), CancellationToken::new());
-        let signals = Self {
-            stop: stop.clone(),
-            now: now.clone(),
-        };
+        let signals = Self::default();
+        let Self { stop, now } = signals.clone();
         tokio::spawn(async move {
             for token in [stop, now] {
                 tokio::select! {
@@ -61,5 +30,19 @@ impl Signals {
             }
         });
         Ok(signals)
+    }
+
+    /// Waits for `starting`.
+    ///
+    /// # Errors
+    /// Fails with its error, and when a signal comes first.
+    pub(crate) async fn unless_stopped<T>(
+        self,
+        starting: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        tokio::select! {
+            started = starting => started,
+            () = self.stop.cancelled() => bail!("a signal came before everything had started"),
+        }
     }
 }

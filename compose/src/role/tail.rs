@@ -1,20 +1,20 @@
-//! The tail, between the topic and the catalog: what the one reads is what the other keeps.
+//! The tail: rows that the topic has and the lake does not have yet, kept by the catalog.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytesize::ByteSize;
-use tokio_util::sync::CancellationToken;
 use topic::{Offset, Partition};
 use transformer::Enrichment;
 use transformer::tail::{RowSink, TailComponents};
 
+use super::supervisor::Stages;
 use crate::node::Node;
 use crate::settings::Sections;
 
-struct Kept(catalog::Tail);
+struct CatalogTail(catalog::Tail);
 
-impl RowSink for Kept {
+impl RowSink for CatalogTail {
     fn wanted(&self) -> Option<BTreeMap<Partition, Offset>> {
         self.0.wanted()
     }
@@ -23,18 +23,16 @@ impl RowSink for Kept {
         self.0.begin(partition, first);
     }
 
-    fn take(&self, stretch: sink::PendingRows) {
-        self.0.take(stretch);
+    fn take(&self, rows: sink::PendingRows) {
+        self.0.take(rows);
     }
 }
 
 /// Starts the tail of this process, which feeds its catalog.
-pub(crate) async fn tail(
-    node: &Node,
-    shutdown: CancellationToken,
-) -> anyhow::Result<impl Future<Output = Result<(), transformer::Error>> + Send + 'static> {
+pub(super) async fn start(stages: &mut Stages, node: &Node) -> anyhow::Result<()> {
     let (topic, catalog) = (node.topic().await?, node.catalog().await?);
-    // A group of this process alone: its one member has every partition, and reports nothing.
+    // The tail is the only member of a group of its own, so every partition is its; it commits
+    // no offsets.
     let group = format!(
         "{}-tail-{:016x}",
         node.group().await?,
@@ -45,15 +43,18 @@ pub(crate) async fn tail(
         topic,
         lake: node.lake().await?,
         enrichment: Enrichment::default(),
-        rows: Arc::new(Kept(catalog.tail().clone())),
+        rows: Arc::new(CatalogTail(catalog.tail().clone())),
     };
     let config = node.settings.sections.transformer.clone();
-    Ok(transformer::tail::run(config, components, shutdown))
+    stages.start("tail", |stop| {
+        transformer::tail::run(config, components, stop)
+    });
+    Ok(())
 }
 
-/// Lets the tail and the batches of one process share `sink.max_memory`: the tail's part is what
-/// `catalog.tail_memory` says, and at most two thirds.
-pub(crate) fn share(sections: &mut Sections) {
+/// Divides `sink.max_memory` between the tail and the batches of one process. The tail gets
+/// `catalog.tail_memory`, at most two thirds.
+pub(super) fn share(sections: &mut Sections) {
     let whole = sections.sink.max_memory.as_u64();
     let tail = sections.catalog.tail_memory.as_u64().min(whole / 3 * 2);
     sections.catalog.tail_memory = ByteSize(tail);

@@ -7,6 +7,7 @@ use topic::{Offset, Partition, Watermarks};
 
 /// What is wrong, where, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finding {
     /// The object's path in the lake; `None` if no object is at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use super::finding::Finding;
 /// The verdict. `acknowledged = rows + dead_letters + duplicates + dropped + pending + lost -
 /// doubled`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Audit {
     /// Records of the topic since `origin`, less what a `gap` accepted.
     pub acknowledged: u64,

@@ -10,6 +10,7 @@
 mod audit;
 mod browser;
 mod cluster;
+mod commands;
 mod commit_faults;
 mod documentation;
 mod edge_faults;

@@ -5,6 +5,7 @@ use sink::audit::Finding;
 
 /// What the deep audit came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Deep {
     /// Records of the topic that were compared.
     pub records: u64,

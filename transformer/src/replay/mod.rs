@@ -9,6 +9,7 @@ mod plan;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
 use sink::{Hour, Lake, Outcome, SealedBatch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -39,7 +40,8 @@ pub struct Parts {
 }
 
 /// How far a replay came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReplayReport {
     /// The offsets of its ranges.
     pub total: u64,

@@ -1,0 +1,77 @@
+//! `clickweir dashboard`: the pages, with a catalog of their own.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use dashboard::{CommandError, Sources, Span, Watermarks};
+use topic::Topic;
+
+use super::listener::bind;
+use super::supervisor::Stages;
+use super::{crawl, tail};
+use crate::command::owner::Ownership;
+use crate::command::registry;
+use crate::node::Node;
+use crate::print;
+use crate::settings::Settings;
+
+/// Starts the pages, which also serve the commands of a shell. `edge` is where clicks go.
+///
+/// The process owns the files until the answer is dropped.
+pub(super) async fn start(
+    stages: &mut Stages,
+    node: &Arc<Node>,
+    listener: TcpListener,
+    edge: SocketAddr,
+) -> anyhow::Result<Ownership> {
+    let address = listener.local_addr()?;
+    let (topic, catalog) = (node.topic().await?, node.catalog().await?);
+    let token = format!("{:032x}", rand::random::<u128>());
+    let sources = Sources {
+        watermarks: Some(watermarks(topic)),
+        commands: registry::commands(node, &token),
+        edge: format!("http://{edge}"),
+    };
+    let serving = node.clone();
+    stages.on_stop(move || serving.jobs.stop());
+    let (config, clock) = (node.settings.sections.dashboard.clone(), node.clock.clone());
+    stages.start("dashboard", |stop| {
+        dashboard::run(config, listener, catalog, sources, clock, stop)
+    });
+    Ownership::claim(&node.settings, address, &token)
+}
+
+/// What each partition of the topic holds.
+fn watermarks(topic: Arc<dyn Topic>) -> Watermarks {
+    Arc::new(move || {
+        let topic = topic.clone();
+        Box::pin(async move {
+            let marks = topic.watermarks().await;
+            let marks = marks.map_err(|error| CommandError::Unavailable(error.to_string()))?;
+            let spans = marks.into_iter().map(|(partition, marks)| Span {
+                partition: partition.0,
+                low: marks.low.0,
+                high: marks.high.0,
+            });
+            Ok(spans.collect())
+        })
+    })
+}
+
+/// Runs the pages, the crawler and the tail until a signal comes.
+pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
+    let mut stages = Stages::new(&settings)?;
+    let node = Node::new(settings);
+    let sections = &node.settings.sections;
+    let listener = bind(sections.dashboard.listen, "dashboard.listen")?;
+    let address = listener.local_addr()?;
+    let starting = stages.signals().unless_stopped(async {
+        tail::start(&mut stages, &node).await?;
+        crawl::start(&mut stages, &node, Arc::default()).await?;
+        start(&mut stages, &node, listener, sections.producer.listen).await
+    });
+    let _owned = starting.await?;
+    print::line(&format!("dashboard on http://{address}"));
+    stages.run_until_signal().await
+}
