@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use sink::audit::Listing;
 use sink::clock::SharedClock;
 use sink::{Lake, Location, Ranges, ReplayName, S3, Timestamp};
+use tokio::time::Instant;
 
 use crate::config::{Config, External};
 use crate::dataset::{self, DatasetRun, DatasetState};
@@ -16,6 +18,7 @@ use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
 use crate::error::Error;
 use crate::external::adopt::adopt;
 use crate::external::adoption::{self, Adoption, Quarantined};
+use crate::metrics::CatalogMetrics;
 use crate::panels::accounting::{self, Accounting, Freshness};
 use crate::panels::breakdown::{self, Breakdown};
 use crate::panels::diff::{self, Diff};
@@ -57,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) queries: QueryDatabase,
     pub(crate) registry: RegistryWriter,
     pub(crate) tail: Tail,
+    pub(crate) metrics: CatalogMetrics,
     /// One publication at a time: they share a file.
     pub(crate) publishing: tokio::sync::Mutex<()>,
 }
@@ -87,6 +91,12 @@ impl Catalog {
         &self.inner.tail
     }
 
+    /// Names the metrics of crawls, of free SQL and of the tail in `registry`. Call it once for a
+    /// process.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.inner.metrics.register(&self.inner.tail, registry);
+    }
+
     /// The memory that the databases take, of `memory` and of `query_memory`.
     ///
     /// # Errors
@@ -109,7 +119,10 @@ impl Catalog {
     pub async fn crawl(&self, full: bool) -> Result<Crawl, Error> {
         let tail = &self.inner.tail;
         let registry = &self.inner.registry;
-        registry.crawl(full, |ends| tail.registered(ends)).await
+        let since = Instant::now();
+        let crawl = registry.crawl(full, |ends| tail.registered(ends)).await;
+        self.inner.metrics.crawl(&crawl, since.elapsed());
+        crawl
     }
 
     /// Folds a slice of the backlog, `fold_rows` rows or one object, and returns how many objects
@@ -178,7 +191,7 @@ impl Catalog {
     /// [`Error::Refused`] for a statement of another kind, [`Error::Invalid`] if DuckDB does not
     /// understand it, [`Error::TimedOut`] and [`Error::TooLarge`] at the limits.
     pub async fn ask(&self, caller: &Caller, sql: &str) -> Result<Rows, Error> {
-        let entry = QueryLogEntry::new(caller, sql);
+        let entry = QueryLogEntry::new(caller, sql, &self.inner.metrics);
         let tail = self.inner.tail.snapshot();
         let answer = self.inner.queries.ask(tail, sql).await;
         entry.answered(&answer);

@@ -29,6 +29,7 @@ mod dataset;
 mod db;
 mod error;
 mod external;
+mod metrics;
 mod names;
 mod open;
 mod panels;

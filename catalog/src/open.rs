@@ -12,6 +12,7 @@ use crate::db::access::LakeAccess;
 use crate::db::engine::Engine;
 use crate::error::Error;
 use crate::external::source;
+use crate::metrics::CatalogMetrics;
 use crate::query::bind::QueryScope;
 use crate::query::database::{self, QueryDatabase};
 use crate::registry::schema;
@@ -64,6 +65,7 @@ impl Catalog {
             ),
             queries: QueryDatabase::new(queries, scope),
             tail: Tail::new(max_tail_bytes),
+            metrics: CatalogMetrics::new(),
             publishing: tokio::sync::Mutex::default(),
             s3: s3.clone(),
             config,

@@ -1,5 +1,6 @@
 //! The configuration: defaults, a file, the environment, flags, in this order.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde::Deserialize;
 
 use crate::role::log::LogConfig;
 
-/// Every section. Each belongs to a crate; `log` and `shutdown` are this one's.
+/// Every section. Each belongs to a crate; `metrics`, `log` and `shutdown` are this one's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sections {
@@ -22,12 +23,21 @@ pub(crate) struct Sections {
     pub(crate) producer: producer::Config,
     pub(crate) catalog: catalog::Config,
     pub(crate) dashboard: dashboard::Config,
+    pub(crate) metrics: MetricsConfig,
     pub(crate) log: LogConfig,
     pub(crate) shutdown: Shutdown,
     #[serde(default)]
     external: Vec<catalog::External>,
     #[serde(default)]
     dataset: Vec<catalog::Dataset>,
+}
+
+/// Where a process shows how it is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MetricsConfig {
+    /// The address of `/metrics`, `/healthz` and `/readyz`.
+    pub(crate) listen: SocketAddr,
 }
 
 /// How a process ends.

@@ -24,7 +24,9 @@
 mod api;
 mod command;
 mod config;
+mod gauges;
 mod http;
+mod metrics;
 mod page;
 mod select;
 mod server;
@@ -35,5 +37,6 @@ mod view;
 
 pub use command::{CommandError, CommandFn, Commands, Span, Watermarks};
 pub use config::Config;
+pub use metrics::Exposition;
 pub use server::{Error, run};
-pub use site::Sources;
+pub use site::{Site, Sources};

@@ -2,6 +2,7 @@
 
 use std::future::{Ready, pending, ready};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Handler;
@@ -12,7 +13,6 @@ use actix_web::middleware::from_fn;
 use actix_web::{
     App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource, Responder, web,
 };
-use catalog::{Catalog, SharedClock};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::http::guard::{AccessRule, guard};
 use crate::http::problem::Problem;
 use crate::http::{assets, params};
 use crate::page::{counting, datasets, funnel, overview, pipeline, sql};
-use crate::site::{Site, Sources};
+use crate::site::Site;
 
 /// The largest body of a query or a command, which is a list of ids.
 const MAX_BODY_BYTES: usize = 8 << 20;
@@ -58,19 +58,12 @@ pub enum Error {
 pub async fn run(
     config: Config,
     listener: TcpListener,
-    catalog: Catalog,
-    sources: Sources,
-    clock: SharedClock,
+    site: Arc<Site>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let address = listener.local_addr().map_err(Error::Listen)?;
     let access = AccessRule::new(address, config.token.expose_secret()).map_err(Error::Open)?;
-    let site = web::Data::new(Site {
-        catalog,
-        sources,
-        clock,
-        stale_after: config.stale_after,
-    });
+    let site = web::Data::from(site);
     let ending = Shutdown(shutdown.clone());
     let server = HttpServer::new(move || {
         App::new()

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use catalog::{Caller, Catalog, Error, Freshness, Rows, SharedClock, Timestamp, Totals};
+use catalog::{Caller, Catalog, Error, Freshness, Rows, SharedClock, Totals};
 use futures::try_join;
+use prometheus_client::registry::Registry;
 use tokio::time::timeout;
 
+use crate::Config;
 use crate::command::{Commands, Span, Watermarks};
 use crate::http::problem::Problem;
+use crate::metrics::{Exposition, PageMetrics};
 use crate::select::selection::Selection;
 use crate::select::window::TimeWindow;
 use crate::select::words::step_word;
@@ -29,6 +32,8 @@ pub struct Sources {
     pub commands: Commands,
     /// Where the edge takes clicks, as an empty page names it: `http://127.0.0.1:8080`.
     pub edge: String,
+    /// The page of metrics of this process.
+    pub exposition: Exposition,
 }
 
 impl std::fmt::Debug for Sources {
@@ -37,19 +42,63 @@ impl std::fmt::Debug for Sources {
             .field("watermarks", &self.watermarks.is_some())
             .field("commands", &self.commands)
             .field("edge", &self.edge)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
-/// The dashboard behind its pages.
-pub(crate) struct Site {
+/// What the pages, the API and the metrics share.
+pub struct Site {
     pub(crate) catalog: Catalog,
     pub(crate) sources: Sources,
     pub(crate) clock: SharedClock,
     pub(crate) stale_after: Duration,
+    pub(crate) metrics: PageMetrics,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site")
+            .field("catalog", &self.catalog)
+            .field("sources", &self.sources)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Site {
+    /// Puts the parts together and names the metrics in `registry`.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        catalog: Catalog,
+        sources: Sources,
+        clock: SharedClock,
+        registry: &mut Registry,
+    ) -> Self {
+        Self {
+            catalog,
+            sources,
+            clock,
+            stale_after: config.stale_after,
+            metrics: PageMetrics::register(registry),
+        }
+    }
+
+    /// Checks that the catalog answers and that its newest crawl is not older than
+    /// `dashboard.stale_after`.
+    ///
+    /// # Errors
+    /// The reason why it is not so.
+    pub async fn ready(&self) -> Result<(), String> {
+        match self.crawled().await {
+            Err(problem) => Err(problem.error),
+            Ok(None) => Err("the lake was never crawled".into()),
+            Ok(Some(age)) if age > self.stale_after => {
+                Err(format!("the last crawl ended {} ago", human::duration(age)))
+            }
+            Ok(Some(_)) => Ok(()),
+        }
+    }
+
     /// The selection as of now.
     ///
     /// # Errors
@@ -147,12 +196,6 @@ impl Site {
     /// The catalog's.
     pub(crate) async fn crawled(&self) -> Result<Option<Duration>, Problem> {
         let newest = self.catalog.crawls(1).await?.into_iter().next();
-        Ok(newest.map(|run| {
-            let took = i64::try_from(run.took_ms)
-                .unwrap_or(i64::MAX)
-                .saturating_mul(1_000);
-            let ended = Timestamp::from_micros(run.started_at.micros().saturating_add(took));
-            self.clock.now().since(ended)
-        }))
+        Ok(newest.map(|run| self.clock.now().since(run.ended_at())))
     }
 }

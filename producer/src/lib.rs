@@ -27,6 +27,7 @@ mod address;
 mod config;
 mod http;
 pub mod import;
+mod metrics;
 mod server;
 mod shop;
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub use accept::edge::{Edge, EdgeFacts, PendingAppend, RejectedItem};
 pub use accept::rejection::Rejection;
 pub use address::{IpPolicy, Network};
 pub use config::Config;
+pub use metrics::{EdgeMetrics, Exposition, Monitor};
 pub use server::{Error, run};

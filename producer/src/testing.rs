@@ -9,11 +9,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use prometheus_client::encoding::prometheus_text::encode;
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use topic::{AppendError, Delivery, Draft, Offset, Partition, Placed, Writer, clock};
 
+use crate::metrics::{EdgeMetrics, Exposition, Monitor};
+
 /// The sender of a delivery that is not settled.
 type OpenDelivery = tokio::sync::oneshot::Sender<Result<Vec<Placed>, AppendError>>;
+
+/// EdgeMetrics of a registry of its own, which the page shows.
+pub(crate) fn monitor() -> Monitor {
+    let mut registry = Registry::default();
+    let metrics = EdgeMetrics::register(&mut registry);
+    let registry = Arc::new(registry);
+    let exposition: Exposition = Arc::new(move || {
+        let mut page = String::new();
+        encode(&mut page, &registry).expect("a string takes everything");
+        Box::pin(std::future::ready(page))
+    });
+    Monitor {
+        metrics,
+        exposition,
+    }
+}
 
 /// A writer that keeps its drafts, and fails or waits as a test asks.
 #[derive(Default)]
@@ -131,7 +151,8 @@ pub(crate) fn serve(config: crate::Config) -> (String, Arc<FakeWriter>) {
     let listener = TcpListener::bind(config.listen).expect("some port is free");
     let address = listener.local_addr().expect("it is bound");
     let (topic, stop) = (FakeWriter::new(), CancellationToken::new());
-    let stage = crate::run(config, listener, topic.clone(), clock::system(), stop);
+    let writer = topic.clone();
+    let stage = crate::run(config, listener, writer, clock::system(), monitor(), stop);
     tokio::spawn(stage);
     (format!("http://{address}"), topic)
 }

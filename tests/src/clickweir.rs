@@ -57,6 +57,7 @@ impl Place {
         Ok(place
             .with("PRODUCER__LISTEN", "127.0.0.1:0")
             .with("DASHBOARD__LISTEN", "127.0.0.1:0")
+            .with("METRICS__LISTEN", "127.0.0.1:0")
             .with("PRODUCER__SHOP", "true")
             .with("SINK__MAX_AGE", "500ms")
             .with("CATALOG__EVERY", "300ms"))

@@ -19,6 +19,26 @@ impl Error {
             Self::Topic(topic::ReadError::Unavailable(_)) | Self::Lake(sink::Error::Unavailable(_))
         )
     }
+
+    /// The kind of trouble, as the metric of stopped partitions names it.
+    pub(crate) const fn kind(&self) -> &'static str {
+        use topic::ReadError as Topic;
+        match self {
+            Self::Topic(Topic::OutOfRange { .. }) => "out_of_range",
+            Self::Topic(Topic::Corrupt { .. }) => "damaged_record",
+            Self::Topic(Topic::Unfit(_)) => "topic_unfit",
+            Self::Topic(Topic::Unavailable(_)) => "topic_silent",
+            Self::Topic(Topic::Closed) => "topic_closed",
+            Self::Lake(sink::Error::Denied(_)) => "lake_denied",
+            Self::Lake(sink::Error::Unavailable(_)) => "lake_silent",
+            Self::Lake(sink::Error::Unfit(_) | sink::Error::Refused(_)) => "lake_unfit",
+            Self::Lake(sink::Error::AnotherTopic { .. } | sink::Error::Recreated { .. }) => {
+                "another_topic"
+            }
+            Self::Lake(sink::Error::Damaged { .. }) => "damaged_object",
+            Self::Lake(sink::Error::Gap { .. }) => "gap",
+        }
+    }
 }
 
 #[cfg(test)]

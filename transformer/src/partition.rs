@@ -146,6 +146,12 @@ impl Active {
         }
     }
 
+    /// The next offset to be read.
+    pub(crate) fn position(&self) -> Offset {
+        let open = self.open.as_ref();
+        open.map_or(self.next, |(batch, _)| batch.end())
+    }
+
     /// Closes the open batch at `end`, or makes one that ends there: the offsets between hold
     /// no record, and `hour` is that of the last one before.
     pub(crate) fn finish(&mut self, end: Offset, hour: Hour, context: &BatchContext) {

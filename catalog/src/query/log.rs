@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::metrics::CatalogMetrics;
 use crate::query::rows::Rows;
 
 /// How many characters of a statement the log shows.
@@ -43,26 +44,29 @@ pub(crate) struct QueryLogEntry {
     caller: Caller,
     sql: String,
     begun_at: Instant,
+    metrics: CatalogMetrics,
     logged: bool,
 }
 
 impl QueryLogEntry {
-    pub(crate) fn new(caller: &Caller, sql: &str) -> Self {
+    pub(crate) fn new(caller: &Caller, sql: &str, metrics: &CatalogMetrics) -> Self {
         Self {
             caller: caller.clone(),
             sql: sql.chars().take(MAX_LOGGED_CHARS).collect(),
             begun_at: Instant::now(),
+            metrics: metrics.clone(),
             logged: false,
         }
     }
 
-    /// Logs the answer.
+    /// Logs and counts the answer.
     pub(crate) fn answered(mut self, answer: &Result<Rows, Error>) {
         self.logged = true;
         let Self {
             caller, sql: asked, ..
         } = &self;
         let took = self.begun_at.elapsed();
+        self.metrics.query(answer, took);
         match answer {
             Ok(rows) => {
                 let (cut, rows) = (rows.truncated, rows.len());
@@ -82,6 +86,7 @@ impl Drop for QueryLogEntry {
                 caller, sql: asked, ..
             } = self;
             let took = self.begun_at.elapsed();
+            self.metrics.abandoned_query(took);
             tracing::info!(target: "sql", by = %caller, ?took, asked, "a query was abandoned by its caller");
         }
     }

@@ -33,6 +33,19 @@ pub struct Run {
     pub detail: String,
 }
 
+impl Run {
+    /// When it ended.
+    #[must_use]
+    pub fn ended_at(&self) -> Timestamp {
+        let took = i64::try_from(self.took_ms).unwrap_or(i64::MAX);
+        let ended = self
+            .started_at
+            .micros()
+            .saturating_add(took.saturating_mul(1_000));
+        Timestamp::from_micros(ended)
+    }
+}
+
 /// The newest `n` runs, newest first.
 pub(crate) fn newest_runs(session: &Session, n: usize) -> Result<Vec<Run>, Error> {
     let mut statement = session.connection.prepare(

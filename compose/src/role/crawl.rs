@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use catalog::Catalog;
+use catalog::{Catalog, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::Notify;
 
@@ -21,6 +22,8 @@ pub(super) async fn start(
     landed: Arc<Notify>,
 ) -> anyhow::Result<()> {
     let catalog = node.catalog().await?;
+    let telemetry = stages.telemetry();
+    telemetry.register(|registry| catalog.register_metrics(registry));
     let pulse = health::pulse(&node.settings, Role::Crawl, node.clock.clone());
     stages.start("crawler", |stop| async move {
         catalog::schedule::run(catalog, landed, stop, move |_| pulse()).await;
@@ -37,9 +40,28 @@ pub(crate) async fn crawl(settings: Settings, watch: bool) -> anyhow::Result<Exi
     let mut stages = Stages::new(&settings)?;
     let node = Node::new(settings);
     let signals = stages.signals();
-    let starting = start(&mut stages, &node, Arc::default());
-    signals.unless_stopped(starting).await?;
+    let starting = signals.unless_stopped(async {
+        start(&mut stages, &node, Arc::default()).await?;
+        node.catalog().await
+    });
+    let (catalog, clock) = (starting.await?, node.clock.clone());
+    let stale_after = node.settings.sections.dashboard.stale_after;
+    stages.telemetry().ready_if(move || {
+        let (catalog, clock) = (catalog.clone(), clock.clone());
+        async move { is_recent(&catalog, clock.now(), stale_after).await }
+    });
     stages.run_until_signal().await
+}
+
+/// Checks that the newest crawl is not older than `stale_after`.
+async fn is_recent(catalog: &Catalog, now: Timestamp, stale_after: Duration) -> Result<(), String> {
+    let runs = catalog.crawls(1).await.map_err(|error| error.to_string())?;
+    let newest = runs.first().ok_or("the lake was never crawled")?;
+    let age = now.since(newest.ended_at());
+    match age <= stale_after {
+        true => Ok(()),
+        false => Err(format!("the last crawl ended {} s ago", age.as_secs())),
+    }
 }
 
 async fn crawl_once(settings: Settings) -> anyhow::Result<ExitCode> {

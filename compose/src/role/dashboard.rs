@@ -4,11 +4,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use dashboard::{CommandError, Sources, Span, Watermarks};
+use dashboard::{CommandError, Site, Sources, Span, Watermarks};
 use topic::Topic;
 
 use super::listener::bind;
 use super::supervisor::Stages;
+use super::telemetry::Telemetry;
 use super::{crawl, tail};
 use crate::command::owner::Ownership;
 use crate::command::registry;
@@ -27,19 +28,38 @@ pub(super) async fn start(
 ) -> anyhow::Result<Ownership> {
     let address = listener.local_addr()?;
     let (topic, catalog) = (node.topic().await?, node.catalog().await?);
+    let telemetry = stages.telemetry();
     let token = format!("{:032x}", rand::random::<u128>());
     let sources = Sources {
         watermarks: Some(watermarks(topic)),
         commands: registry::commands(node, &token),
         edge: format!("http://{edge}"),
+        exposition: telemetry.exposition(),
     };
     let serving = node.clone();
     stages.on_stop(move || serving.jobs.stop());
     let (config, clock) = (node.settings.sections.dashboard.clone(), node.clock.clone());
+    let site = telemetry.register(|registry| Site::new(&config, catalog, sources, clock, registry));
+    let site = Arc::new(site);
+    observe(&telemetry, &site);
     stages.start("dashboard", |stop| {
-        dashboard::run(config, listener, catalog, sources, clock, stop)
+        dashboard::run(config, listener, site, stop)
     });
     Ownership::claim(&node.settings, address, &token)
+}
+
+/// Asks the site before a scrape and for readiness.
+fn observe(telemetry: &Telemetry, site: &Arc<Site>) {
+    let asked = site.clone();
+    telemetry.refresh(move || {
+        let site = asked.clone();
+        async move { site.refresh_metrics().await }
+    });
+    let asked = site.clone();
+    telemetry.ready_if(move || {
+        let site = asked.clone();
+        async move { site.ready().await }
+    });
 }
 
 /// What each partition of the topic holds.

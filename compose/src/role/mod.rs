@@ -11,5 +11,6 @@ pub(crate) mod producer;
 mod signals;
 mod supervisor;
 mod tail;
+mod telemetry;
 pub(crate) mod transformer;
 pub(crate) mod up;

@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::process::ExitCode;
 
+use ::producer::{EdgeMetrics, Monitor};
+
 use super::listener::bind;
 use super::supervisor::Stages;
 use crate::node::Node;
@@ -17,8 +19,15 @@ pub(super) async fn start(
 ) -> anyhow::Result<()> {
     let config = node.settings.sections.producer.clone();
     let (writer, clock) = (node.topic().await?.writer()?, node.clock.clone());
+    let telemetry = stages.telemetry();
+    let monitor = Monitor {
+        metrics: telemetry.register(EdgeMetrics::register),
+        exposition: telemetry.exposition(),
+    };
+    let ready = writer.clone();
+    telemetry.ready_if(move || std::future::ready(ready.ready().map_err(|e| e.to_string())));
     stages.start("edge", |stop| {
-        producer::run(config, listener, writer, clock, stop)
+        producer::run(config, listener, writer, clock, monitor, stop)
     });
     Ok(())
 }

@@ -2,16 +2,23 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sink::LakeId;
+use tokio::time::timeout;
+use topic::Topic;
 use transformer::{Components, Enrichment, Status};
 
 use super::health;
 use super::supervisor::Stages;
+use super::telemetry::Telemetry;
 use crate::cli::Role;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
+
+/// How long a scrape waits for the topic's watermarks.
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Starts a member: topic in, lake out.
 pub(super) async fn start(
@@ -23,6 +30,7 @@ pub(super) async fn start(
     let sections = &node.settings.sections;
     let (config, sink) = (sections.transformer.clone(), sections.sink.clone());
     let topic = node.topic().await?;
+    observe(&stages.telemetry(), &status, &topic);
     let pulse = health::pulse(&node.settings, Role::Transformer, node.clock.clone());
     let components = Components {
         reader: topic.reader(&node.group().await?)?,
@@ -37,6 +45,23 @@ pub(super) async fn start(
         transformer::run(config, sink, components, stop)
     });
     Ok(())
+}
+
+/// Shows how the member is: its metrics, and that no partition is stopped.
+fn observe(telemetry: &Telemetry, status: &Arc<Status>, topic: &Arc<dyn Topic>) {
+    telemetry.register(|registry| status.register(registry));
+    let (asked, topic) = (status.clone(), topic.clone());
+    telemetry.refresh(move || {
+        let (status, topic) = (asked.clone(), topic.clone());
+        async move {
+            // A topic that does not answer leaves the lag as it was.
+            if let Ok(Ok(watermarks)) = timeout(TOPIC_TIMEOUT, topic.watermarks()).await {
+                status.topic_ends(&watermarks);
+            }
+        }
+    });
+    let status = status.clone();
+    telemetry.ready_if(move || std::future::ready(status.check()));
 }
 
 /// Runs a member until a signal comes.

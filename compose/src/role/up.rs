@@ -72,6 +72,9 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
         print::line(&format!("shop       http://{edge}/"));
     }
     print::line(&format!("dashboard  http://{pages}/"));
+    if let Some(metrics) = stages.metrics_address() {
+        print::line(&format!("metrics    http://{metrics}/metrics"));
+    }
 
     let status = Arc::<Status>::default();
     producer::start(stages, node, edge_listener).await?;

@@ -14,6 +14,7 @@ use actix_web::{Error, web};
 
 use crate::http::problem::Problem;
 use crate::http::token::Token;
+use crate::site::Site;
 
 /// How long a token must be, in characters, so that it cannot be guessed.
 const MIN_TOKEN_CHARS: usize = 16;
@@ -102,6 +103,10 @@ pub(crate) async fn guard(
         }
         None => next.call(request).await?.map_into_boxed_body(),
     };
+    if let Some(site) = response.request().app_data::<web::Data<Site>>() {
+        let route = response.request().match_pattern();
+        site.metrics.request(route, response.status().as_u16());
+    }
     for (name, value) in ANSWER_HEADERS {
         response
             .headers_mut()

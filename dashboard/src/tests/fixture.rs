@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::ready;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use catalog::{Catalog, Identity, Offset, Partition, Timestamp};
 use futures::FutureExt;
+use parking_lot::Mutex;
+use prometheus_client::encoding::prometheus_text::encode;
+use prometheus_client::registry::Registry;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sink::clock::Clock;
@@ -18,7 +21,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{CommandError, Commands, Config, Error, Sources, Span};
+use crate::{CommandError, Commands, Config, Error, Exposition, Site, Sources, Span};
 
 /// The time of the fixture.
 pub(crate) const NOW: &str = "2026-11-22T21:30:00Z";
@@ -144,10 +147,12 @@ impl TestDashboard {
             .await
             .unwrap();
         catalog.crawl(true).await.unwrap();
+        let (registry, site) = (Arc::default(), Arc::default());
         let sources = Sources {
             watermarks: Some(Arc::new(move || ready(topic_says.clone()).boxed())),
             commands: Commands::new(TOKEN).with("echo", echo),
             edge: "http://127.0.0.1:8080".into(),
+            exposition: exposition(&registry, &site),
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -158,14 +163,15 @@ impl TestDashboard {
         let listener = std::net::TcpListener::bind(config.listen).unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        let ended = tokio::spawn(crate::run(
-            config,
-            listener,
+        let new_site = Site::new(
+            &config,
             catalog.clone(),
             sources,
             clock.clone(),
-            shutdown.clone(),
-        ));
+            &mut registry.lock(),
+        );
+        let new_site = site.get_or_init(|| Arc::new(new_site)).clone();
+        let ended = tokio::spawn(crate::run(config, listener, new_site, shutdown.clone()));
         Self {
             base,
             client: Client::new(),
@@ -223,6 +229,21 @@ impl Drop for TestDashboard {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+/// The page of a registry, refreshed before each scrape.
+fn exposition(registry: &Arc<Mutex<Registry>>, site: &Arc<OnceLock<Arc<Site>>>) -> Exposition {
+    let (registry, site) = (registry.clone(), site.clone());
+    Arc::new(move || {
+        let (registry, site) = (registry.clone(), site.clone());
+        async move {
+            site.get().unwrap().refresh_metrics().await;
+            let mut page = String::new();
+            encode(&mut page, &registry.lock()).unwrap();
+            page
+        }
+        .boxed()
+    })
 }
 
 /// A command that answers its request, or fails if the request says so.

@@ -248,7 +248,8 @@ async fn machines_are_answered() {
         "clickweir_freshness_seconds{partition=\"1\"} 1800",
         "clickweir_objects{partition=\"1\"} 1",
         "clickweir_accounting_adds_up 1",
-        "clickweir_crawl_held 0",
+        "clickweir_catalog_answers 1",
+        "clickweir_dashboard_requests_total{route=\"/readyz\",status=\"200\"} 1",
     ] {
         assert!(
             text.lines().any(|got| got == line),

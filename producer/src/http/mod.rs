@@ -2,7 +2,6 @@
 
 pub(crate) mod answer;
 pub(crate) mod assets;
-pub(crate) mod metrics;
 pub(crate) mod observe;
 pub(crate) mod routes;
 pub(crate) mod state;

@@ -24,17 +24,18 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
         .clone();
     let _flight = state.flight.token();
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let uri = request
-        .uri()
+    let uri = request.uri().clone();
+    let has_nul = uri
         .path_and_query()
-        .map_or("", |uri| uri.as_str());
-    let mut response = if uri.contains("%00") {
+        .is_some_and(|uri| uri.as_str().contains("%00"));
+    let mut response = if has_nul {
         let body = error_body("the URL holds a NUL", "take %00 out of the URL", None);
         request.into_response(json(StatusCode::BAD_REQUEST, body))
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    state.metrics.request(response.status().as_u16());
+    let metrics = &state.monitor.metrics;
+    metrics.request(uri.path(), response.status().as_u16());
     if let Some(allowed) = origin
         .as_ref()
         .and_then(|origin| state.allowed_origin(origin.to_str().ok()?))

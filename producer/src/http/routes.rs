@@ -6,6 +6,7 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
+use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde::Serialize;
 
 use super::answer::{header_text, json, only_get, refusal, wrong_method};
@@ -75,7 +76,7 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
 }
 
 fn refuse(state: &EdgeState, rejection: &Rejection) -> HttpResponse {
-    state.metrics.rejected(rejection.kind(), 1);
+    state.monitor.metrics.rejected(rejection.kind(), 1);
     refusal(rejection)
 }
 
@@ -114,8 +115,8 @@ async fn ready(state: Data<EdgeState>) -> HttpResponse {
 
 async fn metrics(state: Data<EdgeState>) -> HttpResponse {
     HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4")
-        .body(state.metrics.text())
+        .content_type(CONTENT_TYPE)
+        .body((state.monitor.exposition)().await)
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

@@ -11,17 +11,17 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::answer::header_text;
-use super::metrics::Metrics;
 use crate::accept::edge::{Edge, EdgeFacts, RejectedItem};
 use crate::accept::rejection::Rejection;
 use crate::address;
 use crate::config::Config;
+use crate::metrics::Monitor;
 
 /// The state that the requests of all workers share.
 pub(crate) struct EdgeState {
     pub(crate) edge: Edge,
     pub(crate) config: Config,
-    pub(crate) metrics: Metrics,
+    pub(crate) monitor: Monitor,
     /// True once the edge has begun to stop: it is not ready, and connections close.
     pub(crate) draining: AtomicBool,
     /// The requests in flight.
@@ -30,11 +30,11 @@ pub(crate) struct EdgeState {
 }
 
 impl EdgeState {
-    pub(crate) fn new(config: Config, edge: Edge) -> Self {
+    pub(crate) fn new(config: Config, edge: Edge, monitor: Monitor) -> Self {
         Self {
             edge,
             config,
-            metrics: Metrics::default(),
+            monitor,
             draining: AtomicBool::new(false),
             flight: TaskTracker::new(),
             held_bytes: AtomicUsize::new(0),
@@ -51,9 +51,9 @@ impl EdgeState {
         let pending = self.edge.accept(facts, body)?;
         let since = Instant::now();
         pending.delivery.await?;
-        self.metrics.append(since.elapsed());
-        self.metrics.accepted(pending.clicks);
-        self.metrics.rejected("item", pending.rejected.len());
+        let metrics = &self.monitor.metrics;
+        metrics.acknowledged(pending.clicks, since.elapsed());
+        metrics.rejected("item", pending.rejected.len());
         Ok((pending.clicks, pending.rejected))
     }
 
@@ -94,7 +94,7 @@ impl EdgeState {
         timeout(self.config.body_timeout, reading)
             .await
             .map_err(|_| Rejection::Slow)??;
-        self.metrics.bytes(body.len());
+        self.monitor.metrics.body(body.len());
         Ok((body.freeze(), held))
     }
 

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::http::observe::observe;
 use crate::http::routes;
 use crate::http::state::EdgeState;
+use crate::metrics::Monitor;
 use crate::shop::{self, Shop};
 
 /// How long a connection may idle between two requests.
@@ -55,11 +56,12 @@ pub async fn run(
     listener: TcpListener,
     writer: Arc<dyn Writer>,
     clock: SharedClock,
+    monitor: Monitor,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let drain = config.drain;
     let edge = Edge::new(&config, writer.clone(), clock);
-    let state = Data::new(EdgeState::new(config, edge));
+    let state = Data::new(EdgeState::new(config, edge, monitor));
     let address = listener.local_addr()?;
     let server = serve(state.clone(), listener)?;
     tracing::info!(%address, "the edge listens");

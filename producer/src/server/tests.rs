@@ -32,6 +32,7 @@ impl ServedEdge {
             listener,
             topic.clone(),
             clock::system(),
+            testing::monitor(),
             shutdown.clone(),
         );
         let running = tokio::spawn(stage);
@@ -396,11 +397,13 @@ async fn the_metrics_count_what_happened() {
     edge.post("nope").await;
     let page = edge.get("/metrics").await.text().await.unwrap();
     for line in [
-        "clickweir_producer_requests_total{status=\"202\"} 1",
-        "clickweir_producer_requests_total{status=\"400\"} 1",
-        "clickweir_producer_clicks_accepted_total 2",
+        "clickweir_producer_requests_total{route=\"/v1/events\",status=\"202\"} 1",
+        "clickweir_producer_requests_total{route=\"/v1/events\",status=\"400\"} 1",
+        "clickweir_producer_clicks_acknowledged_total 2",
         "clickweir_producer_rejected_total{reason=\"item\"} 1",
         "clickweir_producer_rejected_total{reason=\"malformed\"} 1",
+        "clickweir_producer_append_seconds_count 1",
+        "clickweir_producer_append_seconds_bucket{le=\"+Inf\"} 1",
     ] {
         assert!(
             page.lines().any(|found| found == line),

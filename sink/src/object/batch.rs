@@ -1,6 +1,8 @@
 //! A batch: open while records come, sealed when it is full, old or the hour turns, then
 //! encoded as the Parquet objects that the commit creates.
 
+use std::collections::BTreeMap;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -211,6 +213,16 @@ impl SealedBatch {
     #[must_use]
     pub const fn size(&self) -> usize {
         self.bytes
+    }
+
+    /// How many dead letters of each reason it holds, by the reason's name.
+    #[must_use]
+    pub fn letters_by_reason(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for letter in &self.letters {
+            *counts.entry(letter.reason.name()).or_default() += 1;
+        }
+        counts
     }
 
     /// Its footer and its rows.

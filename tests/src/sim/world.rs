@@ -267,7 +267,7 @@ async fn recreate(stage: &Stage) -> Vec<String> {
     let mut stopped: BTreeMap<Partition, String> = BTreeMap::new();
     for worker in stage.workers.alive(None) {
         for (partition, status) in worker.status.partitions() {
-            stopped.extend(status.stopped.map(|why| (partition, why)));
+            stopped.extend(status.stopped.map(|stopped| (partition, stopped.why)));
         }
     }
     for partition in seen.keys().filter(|partition| held(partition)) {

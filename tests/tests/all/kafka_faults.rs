@@ -479,7 +479,7 @@ async fn fault_12_a_topic_that_was_made_anew_stops_its_partition_with_a_sentence
             let status = status.partitions();
             status
                 .get(&Partition(0))
-                .and_then(|status| status.stopped.clone())
+                .and_then(|status| Some(status.stopped.clone()?.why))
         };
         until("the partition stops", async || {
             said().is_some_and(|said| said.contains("this is another topic"))

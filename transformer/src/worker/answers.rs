@@ -10,6 +10,7 @@ use super::{Assignment, PULSE_EVERY, RETRY_EVERY, TaskResult, Worker};
 use crate::Error;
 use crate::partition::Active;
 use crate::resume::{ResumePoint, ResumePoints};
+use crate::status::CommitCosts;
 use crate::window::DuplicateWindow;
 
 impl Worker {
@@ -25,8 +26,9 @@ impl Worker {
                 partition,
                 epoch,
                 outcome,
+                costs,
             }) => {
-                self.committed(partition, epoch, outcome);
+                self.committed(partition, epoch, outcome, &costs);
                 Ok(())
             }
             None => Ok(()),
@@ -99,6 +101,7 @@ impl Worker {
         partition: Partition,
         epoch: u64,
         outcome: Result<Outcome, sink::Error>,
+        costs: &CommitCosts,
     ) {
         let Some(Assignment::Active { epoch: at, active }) = self.partitions.get_mut(&partition)
         else {
@@ -112,8 +115,7 @@ impl Worker {
             Ok(Outcome::Committed(footer)) => {
                 tracing::debug!(%partition, first = %footer.first, end = %footer.end, "committed");
                 self.reader.report(partition, footer.end);
-                self.status.committed(partition, footer.end);
-                self.status.lands();
+                self.status.lands(&footer, costs);
             }
             Ok(Outcome::AlreadyCommitted(there)) => {
                 tracing::info!(%partition, end = %there.end, "already committed by another");
@@ -140,13 +142,13 @@ impl Worker {
             .status
             .partitions()
             .get(&partition)
-            .and_then(|s| s.stopped.clone());
+            .and_then(|status| status.stopped.as_ref().map(|stopped| stopped.why.clone()));
         if soon {
             tracing::warn!(%partition, "waits: {why}");
         } else if known.as_ref() != Some(&why) {
             tracing::error!(%partition, "stopped: {why}");
         }
-        self.status.stopped(partition, why);
+        self.status.stopped(partition, error.kind(), why);
         let wait = if soon { PULSE_EVERY } else { RETRY_EVERY };
         self.partitions
             .insert(partition, Assignment::Stopped(Instant::now() + wait));

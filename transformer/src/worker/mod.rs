@@ -14,6 +14,7 @@ use topic::{Event, Partition, ReadError, Reader, Record, Revocation, Topic};
 
 use crate::partition::{Active, BatchContext, SealLimits};
 use crate::resume::{self, ResumePoints};
+use crate::status::CommitCosts;
 use crate::{Config, Enrichment, Error, Status};
 
 /// How often a stopped partition or a silent lake is asked again.
@@ -79,6 +80,7 @@ pub async fn run(
         epoch: 0,
         paused: false,
         delayed: None,
+        shown: Instant::now(),
     };
     loop {
         let deadline = worker.deadline();
@@ -126,6 +128,7 @@ enum TaskResult {
         partition: Partition,
         epoch: u64,
         outcome: Result<Outcome, sink::Error>,
+        costs: CommitCosts,
     },
 }
 
@@ -144,6 +147,8 @@ struct Worker {
     paused: bool,
     /// Why reading is delayed, as it was logged last; `None` once an event has come.
     delayed: Option<String>,
+    /// When the status was told last what the partitions hold.
+    shown: Instant,
 }
 
 impl Worker {
@@ -280,6 +285,22 @@ impl Worker {
         }
         self.keep_budget();
         self.commit_due();
+        if now >= self.shown + PULSE_EVERY {
+            self.shown = now;
+            self.show();
+        }
+    }
+
+    /// Tells the status how far each partition is read and what it holds.
+    fn show(&self) {
+        for (&partition, held) in &self.partitions {
+            if let Assignment::Active { active, .. } = held {
+                let open = active.open().map_or(0, |(_, size, _)| size);
+                let sealed = active.size().saturating_sub(open);
+                self.status
+                    .holds(partition, active.position(), open, sealed);
+            }
+        }
     }
 
     /// Seals the largest batch if open batches fill the budget; pauses reading if open and sealed ones
@@ -326,12 +347,16 @@ impl Worker {
             let Some(sealed) = active.due() else { continue };
             let (lake, patience, size) = (self.lake.clone(), self.sink.max_silence, sealed.size());
             let (epoch, ledger) = (*epoch, active.ledger);
+            let letters = sealed.letters_by_reason();
             let task = self.tasks.spawn(async move {
+                let since = Instant::now();
                 let outcome = lake.commit(sealed, ledger, patience).await;
+                let elapsed = since.elapsed();
                 TaskResult::Committed {
                     partition,
                     epoch,
                     outcome,
+                    costs: CommitCosts { elapsed, letters },
                 }
             });
             active.committing = Some((task, size));

@@ -1,7 +1,9 @@
 //! The supervisor: it starts the stages of a process, watches them, and stops them.
 
 use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -9,7 +11,9 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::listener::bind_near;
 use super::signals::Signals;
+use super::telemetry::{self, Telemetry};
 use crate::settings::Settings;
 
 /// The stages of a process, in the order in which they were started. They stop in the same
@@ -27,6 +31,9 @@ pub(crate) struct Stages {
     ended: HashMap<Id, anyhow::Result<()>>,
     /// What happens before the first stage is told to stop.
     on_stop: Vec<Box<dyn FnOnce() + Send>>,
+    telemetry: Arc<Telemetry>,
+    /// Where operators ask. `None` once it is served.
+    listener: Option<TcpListener>,
 }
 
 struct Stage {
@@ -36,11 +43,16 @@ struct Stage {
 }
 
 impl Stages {
-    /// The supervisor of this process. Every role makes one, so what every process serves, a
-    /// listener for operators for instance, is a stage that is started here.
+    /// The supervisor of this process. Every role makes one, so every role serves its metrics
+    /// and its health at `metrics.listen`.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let deadline = settings.sections.shutdown.deadline;
-        Ok(Self::with(Signals::listen()?, deadline))
+        let mut stages = Self::with(Signals::listen()?, deadline);
+        stages.listener = Some(bind_near(
+            settings.sections.metrics.listen,
+            "metrics.listen",
+        )?);
+        Ok(stages)
     }
 
     fn with(signals: Signals, deadline: Duration) -> Self {
@@ -51,7 +63,19 @@ impl Stages {
             tasks: JoinSet::new(),
             ended: HashMap::new(),
             on_stop: Vec::new(),
+            telemetry: Telemetry::new(),
+            listener: None,
         }
+    }
+
+    /// The metrics and the checks of this process.
+    pub(crate) fn telemetry(&self) -> Arc<Telemetry> {
+        self.telemetry.clone()
+    }
+
+    /// Where operators ask. `None` once the stages run.
+    pub(crate) fn metrics_address(&self) -> Option<SocketAddr> {
+        self.listener.as_ref()?.local_addr().ok()
     }
 
     /// The signals that this process received.
@@ -109,6 +133,15 @@ impl Stages {
         mut self,
         work: impl Future<Output = anyhow::Result<ExitCode>>,
     ) -> anyhow::Result<ExitCode> {
+        if let Some(listener) = self.listener.take() {
+            let address = listener.local_addr()?;
+            let telemetry = self.telemetry();
+            // Started last, so it answers until everything else has stopped.
+            self.start("metrics", |stop| {
+                telemetry::serve(listener, telemetry, stop)
+            });
+            tracing::info!("metrics on http://{address}/metrics");
+        }
         let outcome = tokio::select! {
             outcome = work => outcome,
             failed = self.first_to_end() => Err(failed),

@@ -1,0 +1,97 @@
+//! The gauges of a scrape: what the catalog and the topic say of each other.
+
+use catalog::Freshness;
+
+use crate::http::problem::Problem;
+use crate::metrics::GaugeFamily;
+use crate::site::Site;
+
+impl Site {
+    /// Asks the catalog and the topic for the gauges of a scrape. What does not answer leaves no
+    /// gauges, and `catalog_answers` is 0 if it is the catalog.
+    pub async fn refresh_metrics(&self) {
+        let known = self.gauges().await;
+        let answers = f64::from(u8::from(known.is_ok()));
+        let mut gauges = known.unwrap_or_default();
+        gauges.push(GaugeFamily {
+            name: "catalog_answers",
+            help: "1 if the catalog answers",
+            values: vec![(None, answers)],
+        });
+        self.metrics.set_gauges(gauges);
+    }
+
+    async fn gauges(&self) -> Result<Vec<GaugeFamily>, Problem> {
+        let (balance, freshness) = self.balance().await?;
+        let memory = self.catalog.memory_bytes().await?;
+        let now = self.clock.now();
+        let each = |of: &dyn Fn(&Freshness) -> Option<f64>| {
+            let values = freshness.iter();
+            let values = values.filter_map(|one| Some((Some(one.partition.0), of(one)?)));
+            values.collect::<Vec<_>>()
+        };
+        let lag: Vec<(u32, u64)> = balance.pending().collect();
+        // A quiet shop is not a stuck one: a partition for which nothing waits is fresh.
+        let nothing_waits = |partition: u32| lag.contains(&(partition, 0));
+        let mut gauges = vec![
+            GaugeFamily {
+                name: "freshness_seconds",
+                help: "While records wait, the age of the newest record that the catalog shows; else 0",
+                values: each(&|one| {
+                    let age = now.since(one.appended_at?).as_secs_f64();
+                    Some(if nothing_waits(one.partition.0) {
+                        0.0
+                    } else {
+                        age
+                    })
+                }),
+            },
+            GaugeFamily {
+                name: "registered_end",
+                help: "The offset at which the catalog's registered range ends",
+                values: each(&|one| Some(float(one.registered_end.0))),
+            },
+            GaugeFamily {
+                name: "objects",
+                help: "Objects registered",
+                values: each(&|one| Some(float(one.objects))),
+            },
+            GaugeFamily {
+                name: "object_bytes",
+                help: "Bytes of the objects registered",
+                values: each(&|one| Some(float(one.bytes))),
+            },
+            GaugeFamily {
+                name: "lag_records",
+                help: "Records in the topic that the catalog does not show yet",
+                values: lag.iter().map(|&(n, lag)| (Some(n), float(lag))).collect(),
+            },
+            GaugeFamily {
+                name: "database_memory_bytes",
+                help: "Memory of the databases, which catalog.memory and catalog.query_memory limit",
+                values: vec![(None, float(memory))],
+            },
+            GaugeFamily {
+                name: "accounting_adds_up",
+                help: "1 if every acknowledged record is accounted for",
+                values: vec![(None, f64::from(u8::from(balance.adds_up())))],
+            },
+        ];
+        if let Some(age) = self.crawled().await? {
+            gauges.push(GaugeFamily {
+                name: "crawl_age_seconds",
+                help: "Time since the newest crawl ended",
+                values: vec![(None, age.as_secs_f64())],
+            });
+        }
+        Ok(gauges)
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the format's numbers are floats"
+)]
+const fn float(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,140 @@
+//! The edge's metrics, and how the process hands in the page that shows them.
+
+use std::fmt::{Debug, Formatter};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The upper bounds of the append latency's buckets, in seconds.
+const APPEND_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// Writes the metrics of the whole process in Prometheus' text format 0.0.4.
+pub type Exposition = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
+
+/// What the edge counts into, and what `GET /metrics` answers.
+#[derive(Clone)]
+pub struct Monitor {
+    /// The edge's own metrics.
+    pub metrics: EdgeMetrics,
+    /// The page of the process.
+    pub exposition: Exposition,
+}
+
+impl Debug for Monitor {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitor")
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The edge's metrics. A clone counts into the same ones.
+#[derive(Debug, Clone)]
+pub struct EdgeMetrics {
+    requests: Family<RequestLabels, Counter>,
+    acknowledged: Counter,
+    rejected: Family<RejectionLabels, Counter>,
+    body_bytes: Counter,
+    append_seconds: Histogram,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectionLabels {
+    reason: &'static str,
+}
+
+impl EdgeMetrics {
+    /// Makes the metrics and names them in `registry`.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            requests: Family::default(),
+            acknowledged: Counter::default(),
+            rejected: Family::default(),
+            body_bytes: Counter::default(),
+            append_seconds: Histogram::new(APPEND_SECONDS),
+        };
+        let registry = registry.sub_registry_with_prefix("clickweir_producer");
+        registry.register(
+            "requests",
+            "Requests by route and status",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "clicks_acknowledged",
+            "Clicks that the topic has made durable",
+            metrics.acknowledged.clone(),
+        );
+        registry.register(
+            "rejected",
+            "Bodies and items refused, by reason",
+            metrics.rejected.clone(),
+        );
+        registry.register(
+            "body_bytes",
+            "Bytes of bodies as they came",
+            metrics.body_bytes.clone(),
+        );
+        registry.register(
+            "append_seconds",
+            "Time from an append to its acknowledgement",
+            metrics.append_seconds.clone(),
+        );
+        metrics
+    }
+
+    /// Counts a request to `path` that was answered with `status`.
+    pub(crate) fn request(&self, path: &str, status: u16) {
+        let route = route(path);
+        self.requests
+            .get_or_create(&RequestLabels { route, status })
+            .inc();
+    }
+
+    /// Counts an append of `clicks` clicks that took `elapsed` until it was durable.
+    pub(crate) fn acknowledged(&self, clicks: usize, elapsed: Duration) {
+        self.acknowledged.inc_by(clicks as u64);
+        self.append_seconds.observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts `count` bodies or items that were refused for `reason`.
+    pub(crate) fn rejected(&self, reason: &'static str, count: usize) {
+        if count > 0 {
+            self.rejected
+                .get_or_create(&RejectionLabels { reason })
+                .inc_by(count as u64);
+        }
+    }
+
+    /// Counts a body of `bytes` bytes.
+    pub(crate) fn body(&self, bytes: usize) {
+        self.body_bytes.inc_by(bytes as u64);
+    }
+}
+
+/// The label of a path: those that clients choose freely share one, so that no client makes
+/// the page grow.
+fn route(path: &str) -> &'static str {
+    const ROUTES: [&str; 6] = [
+        "/v1/events",
+        "/pixel.gif",
+        "/clickweir.js",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ];
+    let known = ROUTES.into_iter().find(|route| *route == path);
+    known.unwrap_or("other")
+}
