@@ -80,7 +80,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
     ("sink", &["rdkafka", "fjall", "duckdb", "actix-web"]),
     ("catalog", &["rdkafka", "fjall", "actix-web"]),
     ("dashboard", &["rdkafka", "fjall", "duckdb", "object_store"]),
-    ("compose", &["actix-web"]),
+    ("compose", &[]),
     ("tests", &[]),
 ];
 
