@@ -5,6 +5,8 @@
 mod blocks;
 mod session;
 
+use std::collections::BTreeSet;
+
 use tests::{kafka, s3};
 
 use self::blocks::{Block, Command};
@@ -82,6 +84,31 @@ fn to_run(for_a_cluster: bool) -> Vec<Block> {
     blocks
 }
 
+/// The names of the metrics on a page, as samples have them; those of a histogram without the
+/// endings.
+fn families(page: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut histogram = String::new();
+    for line in page.lines() {
+        if let Some(family) = line.strip_prefix("# TYPE ") {
+            histogram = family
+                .strip_suffix(" histogram")
+                .unwrap_or_default()
+                .to_owned();
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let is_of_it = !histogram.is_empty() && name.starts_with(&histogram);
+            names.insert(if is_of_it {
+                histogram.clone()
+            } else {
+                name.to_owned()
+            });
+        }
+    }
+    names.remove("");
+    names
+}
+
 #[test]
 fn a_command_that_no_test_runs_is_known_by_name_and_runs_elsewhere() {
     let blocks = blocks::all();
@@ -140,6 +167,20 @@ async fn the_commands_of_the_pages_run_as_printed_beside_the_demo() {
         session.run(&block).await;
     }
     assert!(session.ran > 40, "only {} commands ran", session.ran);
+    let answer = reqwest::get(format!("{}/metrics", up.dashboard))
+        .await
+        .unwrap();
+    let served = families(&answer.text().await.unwrap());
+    assert!(served.len() > 20, "{served:?}");
+    let page = std::fs::read_to_string(blocks::root().join("docs/operations.md")).unwrap();
+    let unlisted: Vec<_> = served
+        .iter()
+        .filter(|name| !page.contains(&format!("| `{name}` |")))
+        .collect();
+    assert!(
+        unlisted.is_empty(),
+        "docs/operations.md does not list {unlisted:?}"
+    );
     assert!(up.process.end().unwrap());
 }
 

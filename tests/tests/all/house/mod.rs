@@ -10,6 +10,7 @@ mod folders;
 mod lexer;
 mod licence;
 mod modules;
+mod operations;
 mod pages;
 mod prose;
 mod rows;
