@@ -34,11 +34,11 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE")]
     pub(crate) set: Vec<String>,
     #[command(subcommand)]
-    pub(crate) request: Request,
+    pub(crate) invocation: Invocation,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Request {
+pub(crate) enum Invocation {
     #[command(flatten)]
     Task(Task),
     /// Prints completions for a shell

@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use cli::{Cli, ConfigTask, Request, Task};
+use cli::{Cli, ConfigTask, Invocation, Task};
 use command::{audit, gap, import, promote, publish, query, replay, topic};
-use role::log::{Log, Verbosity};
+use role::log::{ProcessLog, Verbosity};
 use role::{crawl, dashboard, health, prepare, producer, transformer, up};
 use settings::Settings;
 
@@ -49,17 +49,17 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli {
         config,
         set,
-        request,
+        invocation,
     } = cli;
-    let task = match request {
-        Request::Task(task) => task,
-        Request::Completions { shell } => {
+    let task = match invocation {
+        Invocation::Task(task) => task,
+        Invocation::Completions { shell } => {
             cli::completions(shell);
             return Ok(ExitCode::SUCCESS);
         }
     };
     let settings = Settings::load(config.as_deref(), &set)?;
-    let log = Log::install(settings.sections.log, verbosity(&task));
+    let log = ProcessLog::install(settings.sections.log, verbosity(&task));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -80,7 +80,7 @@ fn verbosity(task: &Task) -> Verbosity {
     }
 }
 
-async fn execute(task: Task, settings: Settings, log: Log) -> anyhow::Result<ExitCode> {
+async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Result<ExitCode> {
     match task {
         Task::Up {
             visitors,

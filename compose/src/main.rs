@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tikv_jemallocator::Jemalloc;
 
-/// Also DuckDB's, since it bears the C library's names. What comes and goes in bursts (batches, a
+/// DuckDB uses it too, because it has the C library's names. What comes and goes in bursts (batches, a
 /// crawl) stays with the C library's allocator in pieces: at 20,000 clicks a second that was 50 to
 /// 150 MB more at most, measured in turn, and no less CPU time.
 #[global_allocator]

@@ -25,7 +25,7 @@ pub(crate) struct Sections {
     pub(crate) dashboard: dashboard::Config,
     pub(crate) metrics: MetricsConfig,
     pub(crate) log: LogConfig,
-    pub(crate) shutdown: Shutdown,
+    pub(crate) shutdown: ShutdownConfig,
     #[serde(default)]
     external: Vec<catalog::External>,
     #[serde(default)]
@@ -43,7 +43,7 @@ pub(crate) struct MetricsConfig {
 /// How a process ends.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Shutdown {
+pub(crate) struct ShutdownConfig {
     /// How long all stages together may take to stop.
     #[serde(with = "humantime_serde")]
     pub(crate) deadline: Duration,

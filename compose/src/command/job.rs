@@ -28,13 +28,13 @@ pub(crate) enum JobState<P, R> {
 }
 
 /// A job: `P` is its progress, `R` its report.
-pub(crate) struct Job<P, R> {
+pub(crate) struct CommandJob<P, R> {
     state: watch::Sender<JobState<P, R>>,
     /// Cancelled when the job should stop early.
     pub(crate) stop: CancellationToken,
 }
 
-impl<P: Default + Clone, R: Clone> Job<P, R> {
+impl<P: Default + Clone, R: Clone> CommandJob<P, R> {
     pub(crate) fn new() -> Self {
         Self {
             state: watch::Sender::new(JobState::Running(P::default())),
@@ -76,7 +76,7 @@ trait AnyJob: Any + Send + Sync {
     fn stop(&self);
 }
 
-impl<P: Send + Sync + 'static, R: Send + Sync + 'static> AnyJob for Job<P, R> {
+impl<P: Send + Sync + 'static, R: Send + Sync + 'static> AnyJob for CommandJob<P, R> {
     fn is_running(&self) -> bool {
         matches!(*self.state.borrow(), JobState::Running(_))
     }
@@ -112,7 +112,7 @@ impl Jobs {
         &self,
         name: &'static str,
         exclusive: bool,
-        job: Arc<Job<P, R>>,
+        job: Arc<CommandJob<P, R>>,
     ) -> anyhow::Result<u64>
     where
         P: Send + Sync + 'static,
@@ -141,7 +141,11 @@ impl Jobs {
     ///
     /// # Errors
     /// Fails when no job of these types has the id.
-    pub(crate) fn get<P, R>(&self, name: &'static str, id: u64) -> anyhow::Result<Arc<Job<P, R>>>
+    pub(crate) fn get<P, R>(
+        &self,
+        name: &'static str,
+        id: u64,
+    ) -> anyhow::Result<Arc<CommandJob<P, R>>>
     where
         P: Send + Sync + 'static,
         R: Send + Sync + 'static,
@@ -169,8 +173,8 @@ impl Jobs {
 mod tests {
     use super::*;
 
-    fn job() -> Arc<Job<u64, String>> {
-        Arc::new(Job::new())
+    fn job() -> Arc<CommandJob<u64, String>> {
+        Arc::new(CommandJob::new())
     }
 
     #[tokio::test(start_paused = true)]

@@ -74,13 +74,13 @@ impl Drop for Ownership {
 /// The process that runs a command.
 pub(crate) enum Target {
     /// Another process, which owns the files.
-    Owner(Owner),
+    Owner(OwnerClient),
     /// This process.
     Here(Arc<Node>),
 }
 
 /// A running owner.
-pub(crate) struct Owner {
+pub(crate) struct OwnerClient {
     client: reqwest::Client,
     /// `http://ADDRESS/command`.
     url: String,
@@ -104,7 +104,7 @@ impl Target {
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let owner = match owner {
-            Some(owner) => Owner::connect(&file, owner).await?,
+            Some(owner) => OwnerClient::connect(&file, owner).await?,
             None => None,
         };
         Ok(owner.map_or_else(|| Self::Here(Node::new(settings)), Self::Owner))
@@ -122,7 +122,7 @@ impl Target {
     }
 }
 
-impl Owner {
+impl OwnerClient {
     /// `None` if nothing that looks like an owner listens at its address.
     async fn connect(path: &Path, file: OwnerFile) -> anyhow::Result<Option<Self>> {
         let OwnerFile {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Command;
-use super::job::{Job, JobState};
+use super::job::{CommandJob, JobState};
 use super::owner::Target;
 use crate::node::Node;
 use crate::print;
@@ -33,7 +33,7 @@ pub(crate) trait Work: Serialize + DeserializeOwned + Send + 'static {
 }
 
 /// The job that does this work.
-pub(crate) type JobOf<W> = Job<<W as Work>::Progress, <W as Work>::Report>;
+pub(crate) type JobOf<W> = CommandJob<<W as Work>::Progress, <W as Work>::Report>;
 
 /// What a shell asks of the process that does the work.
 #[derive(Debug, Serialize, Deserialize)]

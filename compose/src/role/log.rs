@@ -68,13 +68,13 @@ pub(crate) enum Verbosity {
 }
 
 /// The installed log.
-pub(crate) struct Log {
+pub(crate) struct ProcessLog {
     level: LogLevel,
     /// `None` if the filter cannot change: `RUST_LOG` gives it.
     filter: Option<Handle<EnvFilter, Registry>>,
 }
 
-impl Log {
+impl ProcessLog {
     /// Installs the log. `RUST_LOG` replaces the level and the verbosity.
     pub(crate) fn install(config: LogConfig, verbosity: Verbosity) -> Self {
         let LogConfig { level, format } = config;

@@ -1,4 +1,4 @@
-//! What a process does until it is told to stop: `up` runs every stage, a role runs one.
+//! What a process does until a signal comes: `up` runs every stage, a role runs one.
 
 pub(crate) mod crawl;
 pub(crate) mod dashboard;

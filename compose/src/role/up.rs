@@ -9,7 +9,7 @@ use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::bind_near;
-use super::log::Log;
+use super::log::ProcessLog;
 use super::supervisor::Stages;
 use super::{crawl, dashboard, demo, producer, tail, transformer};
 use crate::command::owner::Ownership;
@@ -33,7 +33,11 @@ struct Addresses {
 }
 
 /// Runs everything until a signal comes, or with `once` until the demo's summary.
-pub(crate) async fn up(mut settings: Settings, demo: Demo, log: Log) -> anyhow::Result<ExitCode> {
+pub(crate) async fn up(
+    mut settings: Settings,
+    demo: Demo,
+    log: ProcessLog,
+) -> anyhow::Result<ExitCode> {
     tail::share(&mut settings.sections);
     let shop = settings.sections.producer.shop;
     if demo.visitors.is_some() && !shop {
@@ -90,7 +94,7 @@ async fn serve(
     node: &Node,
     demo: &Demo,
     addresses: &Addresses,
-    log: &Log,
+    log: &ProcessLog,
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;

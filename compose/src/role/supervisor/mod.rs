@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// order, so start them along the way of the data: what a stage has taken in, the next one
 /// still handles.
 ///
-/// A stage runs until it is told to stop. One that ends before, fails or panics ends the process.
+/// A stage runs until its token is cancelled. One that ends before, fails or panics ends the process.
 pub(crate) struct Stages {
     signals: Signals,
     /// How long all of them together may take to stop.
@@ -29,7 +29,7 @@ pub(crate) struct Stages {
     tasks: JoinSet<anyhow::Result<()>>,
     /// How stages ended that have not been asked for yet.
     ended: HashMap<Id, anyhow::Result<()>>,
-    /// What happens before the first stage is told to stop.
+    /// What happens before the first stage stops.
     on_stop: Vec<Box<dyn FnOnce() + Send>>,
     telemetry: Arc<Telemetry>,
     /// Where operators ask. `None` once it is served.
@@ -106,7 +106,7 @@ impl Stages {
         });
     }
 
-    /// Runs `hook` before the first stage is told to stop. It must not block.
+    /// Runs `hook` before the first stage stops. It must not block.
     pub(crate) fn on_stop(&mut self, hook: impl FnOnce() + Send + 'static) {
         self.on_stop.push(Box::new(hook));
     }
@@ -127,7 +127,7 @@ impl Stages {
     /// Runs the stages until `work` ends, then stops them. The exit code is that of `work`.
     ///
     /// # Errors
-    /// Fails when `work` does, when a stage ends before it is told to or fails, when the stages
+    /// Fails when `work` does, when a stage ends by itself or fails, when the stages
     /// take longer than the deadline to stop, and when a second signal comes meanwhile.
     pub(crate) async fn run(
         mut self,

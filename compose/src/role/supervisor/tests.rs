@@ -10,7 +10,7 @@ fn stages() -> Stages {
     Stages::with(Signals::default(), DEADLINE)
 }
 
-/// A stage that runs until it is told to stop, and then takes `time`.
+/// A stage that runs until its token is cancelled, and then takes `time`.
 fn start(stages: &mut Stages, name: &'static str, time: Duration) {
     stages.start(name, move |stop| async move {
         stop.cancelled().await;
