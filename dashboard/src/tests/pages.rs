@@ -186,6 +186,7 @@ async fn a_step_that_is_too_fine_is_replaced_on_the_page() {
     ] {
         assert!(page.contains(expect), "{expect:?} is not in {page}");
     }
+    assert!(!page.contains("vs – in"), "no rate is not compared: {page}");
     // A program gets the step that it asked for, or none.
     let (status, text) = served.read(&format!("/api/series?{query}")).await;
     assert!(

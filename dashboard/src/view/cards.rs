@@ -96,10 +96,16 @@ pub(crate) fn figures(
             ..figure(metric_label(metric), now, before, change)
         }
     });
-    let rate = |totals: &Totals| {
-        human::percent(totals.buyers, totals.visitors).unwrap_or_else(|| "–".into())
-    };
-    let conversion = figure("Conversion rate", rate(now), rate(&before), None);
+    let rate = |totals: &Totals| human::percent(totals.buyers, totals.visitors);
+    let shown = |rate: Option<String>| rate.unwrap_or_else(|| "–".into());
+    let mut conversion = figure(
+        "Conversion rate",
+        shown(rate(now)),
+        shown(rate(&before)),
+        None,
+    );
+    // Without visitors there is no rate to compare with.
+    conversion.before = conversion.before.filter(|_| before.visitors > 0);
     metrics.into_iter().chain([conversion]).collect()
 }
 
