@@ -33,7 +33,7 @@ const PRINTS: &[(&str, &[&str])] = &[
     ),
     (
         "target/debug/clickweir query \"SELECT path,",
-        &["year=20", ".parquet"],
+        &["clicks/year=20"],
     ),
     (
         "target/debug/clickweir query \"SELECT number,",
