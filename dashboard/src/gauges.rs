@@ -4,6 +4,7 @@ use catalog::Freshness;
 
 use crate::http::problem::Problem;
 use crate::metrics::GaugeFamily;
+use crate::metrics::GaugeValue::{self, Count, Measure};
 use crate::site::Site;
 
 impl Site {
@@ -11,7 +12,7 @@ impl Site {
     /// gauges, and `catalog_answers` is 0 if it is the catalog.
     pub async fn refresh_metrics(&self) {
         let known = self.gauges().await;
-        let answers = f64::from(u8::from(known.is_ok()));
+        let answers = Count(known.is_ok().into());
         let mut gauges = known.unwrap_or_default();
         gauges.push(GaugeFamily {
             name: "catalog_answers",
@@ -25,7 +26,7 @@ impl Site {
         let (balance, freshness) = self.balance().await?;
         let memory = self.catalog.memory_bytes().await?;
         let now = self.clock.now();
-        let each = |of: &dyn Fn(&Freshness) -> Option<f64>| {
+        let each = |of: &dyn Fn(&Freshness) -> Option<GaugeValue>| {
             let values = freshness.iter();
             let values = values.filter_map(|one| Some((Some(one.partition.0), of(one)?)));
             values.collect::<Vec<_>>()
@@ -39,59 +40,48 @@ impl Site {
                 help: "While records wait, the age of the newest record that the catalog shows; else 0",
                 values: each(&|one| {
                     let age = now.since(one.appended_at?).as_secs_f64();
-                    Some(if nothing_waits(one.partition.0) {
-                        0.0
-                    } else {
-                        age
-                    })
+                    let waits = !nothing_waits(one.partition.0);
+                    Some(Measure(if waits { age } else { 0.0 }))
                 }),
             },
             GaugeFamily {
                 name: "registered_end",
                 help: "The offset at which the catalog's registered range ends",
-                values: each(&|one| Some(float(one.registered_end.0))),
+                values: each(&|one| Some(Count(one.registered_end.0))),
             },
             GaugeFamily {
                 name: "objects",
                 help: "Objects registered",
-                values: each(&|one| Some(float(one.objects))),
+                values: each(&|one| Some(Count(one.objects))),
             },
             GaugeFamily {
                 name: "object_bytes",
                 help: "Bytes of the objects registered",
-                values: each(&|one| Some(float(one.bytes))),
+                values: each(&|one| Some(Count(one.bytes))),
             },
             GaugeFamily {
                 name: "lag_records",
                 help: "Records in the topic that the catalog does not show yet",
-                values: lag.iter().map(|&(n, lag)| (Some(n), float(lag))).collect(),
+                values: lag.iter().map(|&(n, lag)| (Some(n), Count(lag))).collect(),
             },
             GaugeFamily {
                 name: "database_memory_bytes",
                 help: "Memory of the databases, which catalog.memory and catalog.query_memory limit",
-                values: vec![(None, float(memory))],
+                values: vec![(None, Count(memory))],
             },
             GaugeFamily {
                 name: "accounting_adds_up",
                 help: "1 if every acknowledged record is accounted for",
-                values: vec![(None, f64::from(u8::from(balance.adds_up())))],
+                values: vec![(None, Count(balance.adds_up().into()))],
             },
         ];
         if let Some(age) = self.crawled().await? {
             gauges.push(GaugeFamily {
                 name: "crawl_age_seconds",
                 help: "Time since the newest crawl ended",
-                values: vec![(None, age.as_secs_f64())],
+                values: vec![(None, Measure(age.as_secs_f64()))],
             });
         }
         Ok(gauges)
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "the format's numbers are floats"
-)]
-const fn float(number: u64) -> f64 {
-    number as f64
 }

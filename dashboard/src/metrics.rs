@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::TypedMetric;
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -39,7 +39,14 @@ pub(crate) struct GaugeFamily {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
     /// The values. The partition is `None` if there is only one.
-    pub(crate) values: Vec<(Option<u32>, f64)>,
+    pub(crate) values: Vec<(Option<u32>, GaugeValue)>,
+}
+
+/// A count, which is shown without a point, or a measure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum GaugeValue {
+    Count(u64),
+    Measure(f64),
 }
 
 impl PageMetrics {
@@ -72,20 +79,19 @@ impl PageMetrics {
 
 impl Collector for CatalogGauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let kind = ConstGauge::<f64>::TYPE;
+        let kind = MetricType::Gauge;
         for GaugeFamily { name, help, values } in self.0.lock().iter() {
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
             for (partition, value) in values {
-                let gauge = ConstGauge::new(*value);
-                match partition {
-                    None => gauge.encode(family.encode_family(&NO_LABELS)?)?,
-                    Some(n) => gauge.encode(family.encode_family(&[("partition", *n)])?)?,
+                let labels = partition.map(|n| ("partition", n));
+                let labels = labels.as_slice();
+                let encoder = family.encode_family(&labels)?;
+                match value {
+                    GaugeValue::Count(count) => ConstGauge::new(*count).encode(encoder)?,
+                    GaugeValue::Measure(measure) => ConstGauge::new(*measure).encode(encoder)?,
                 }
             }
         }
         Ok(())
     }
 }
-
-/// The labels of a gauge that has none.
-const NO_LABELS: [(&str, &str); 0] = [];

@@ -245,7 +245,7 @@ async fn machines_are_answered() {
         "clickweir_registered_end{partition=\"0\"} 10",
         "clickweir_lag_records{partition=\"0\"} 3",
         "clickweir_lag_records{partition=\"1\"} 1",
-        "clickweir_freshness_seconds{partition=\"1\"} 1800",
+        "clickweir_freshness_seconds{partition=\"1\"} 1800.0",
         "clickweir_objects{partition=\"1\"} 1",
         "clickweir_accounting_adds_up 1",
         "clickweir_catalog_answers 1",

@@ -8,7 +8,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use tokio_util::sync::CancellationToken;
 
-use super::Telemetry;
+use super::state::Telemetry;
 
 /// How long open requests may take once the process stops, in seconds.
 const SHUTDOWN_SECS: u64 = 1;

@@ -10,7 +10,7 @@ const OWN: &[&str] = &["Config", "Error"];
 /// Names that are defined more than once with a reason.
 const SHARED: &[(&str, &str)] = &[];
 /// Names that have more than one meaning still.
-const NOT_YET: &[&str] = &["Job", "Log", "Owner", "Request", "Shutdown"];
+const NOT_YET: &[&str] = &[];
 
 /// The names of types that the product defines more than once, each with its files.
 fn repeated(sources: &[Source]) -> Vec<String> {
