@@ -1,9 +1,9 @@
 //! The catalog of a lake: the crawler and the query engine, a fold of the lake's objects and ledger
 //! in DuckDB.
 //!
-//! [`Catalog`] is the page of everything that it can do. [`Catalog::crawl`] registers what the lake
-//! committed and folds it into the rollups; [`Catalog::fold`] folds the backlog of a large crawl;
-//! [`schedule::run`] does both on time. Panels ([`Catalog::totals`] and its neighbours) take a
+//! [`Catalog`] has a method for each thing that the crate does. [`Catalog::crawl`] registers what
+//! the lake committed and folds it into the rollups; [`Catalog::fold`] folds the backlog of a large
+//! crawl; [`schedule::run`] does both on time. Panels ([`Catalog::totals`] and its neighbours) take a
 //! [`Filter`]. [`Catalog::ask`] runs free SQL in a sandbox. A [`Tail`] holds the rows that the lake
 //! does not have yet. An [`External`] table is a file or a table of a server, and a [`Dataset`] is
 //! named SQL that is kept as a table.
@@ -13,8 +13,8 @@
 //!
 //! The folders depend on one another in this order: `sql`, `names`, `config`; `db`, which does not
 //! know clicks; `tables`, the lake as SQL; `rollup`; `registry`, the fold of objects and ledger;
-//! `panels` and `tail`; `external`; `query`; then `dataset`, `catalog`, `open` and `schedule`.
-//! Features take a session and a location, and never name [`Catalog`].
+//! `tail`, then `panels`; `external`; `query`; then `dataset`, `catalog`, `open` and `schedule`. A
+//! folder's functions take a session and a location, and never name [`Catalog`].
 //!
 //! Invariants (ARCHITECTURE.md has their numbers):
 //! - 6: the catalog is a fold of the lake's objects and ledger; a crawl is one transaction, and the

@@ -12,7 +12,7 @@ Examples:
   clickweir query \"SELECT action, count(*) FROM clicks GROUP BY ALL\"
   clickweir audit                                   proves that nothing is lost or doubled
   clickweir --set sink.max_age=1s up                sets one key
-  clickweir config show                             every key, its value and its source
+  clickweir config show                             the keys, their values and their sources
 
 Configuration, each over the one before: the defaults, the file of --config (or of
 CLICKWEIR_CONFIG, or ./clickweir.toml), CLICKWEIR__SECTION__KEY, --set. RUST_LOG replaces
@@ -20,7 +20,8 @@ log.level.
 
 Exit codes:
   0  done; `audit` found nothing, `diff` found no difference, the role is well
-  1  failed, or `audit`, `diff` or `health` found something: standard error says what
+  1  failed, or the configuration is wrong (`--set` too), or `audit`, `diff` or `health` found
+     something: the output says what
   2  the arguments are wrong";
 
 /// Clicks from the browser to a lake that anyone can query, each exactly once.
@@ -76,7 +77,7 @@ pub(crate) enum Task {
         #[arg(long)]
         watch: bool,
     },
-    /// Runs the dashboard alone, with a catalog of its own
+    /// Runs the dashboard, with a crawler, a tail and a catalog of its own
     Dashboard,
     /// Sends each line of a file as a click; importing it again sends nothing twice
     Import {
@@ -89,7 +90,7 @@ pub(crate) enum Task {
         #[arg(long, value_name = "FILE.toml")]
         map: Option<PathBuf>,
     },
-    /// Runs SQL over `clicks` and `dead_letters`
+    /// Runs one statement of SQL that reads: `clicks`, `clicks_live`, `dead_letters` and others
     Query {
         /// One SELECT, or `FROM clicks LIMIT 5`
         sql: String,
@@ -97,7 +98,8 @@ pub(crate) enum Task {
         #[arg(long, default_value = "table")]
         format: RowFormat,
     },
-    /// Proves that every acknowledged click is in the lake once; the exit code is 1 if not
+    /// Proves that every acknowledged click is accounted for once: as a row, a dead letter or a
+    /// duplicate, or still in the topic; the exit code is 1 if not
     Audit {
         /// Prints the verdict as JSON
         #[arg(long)]
@@ -193,7 +195,7 @@ pub(crate) enum GapTask {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigTask {
-    /// Prints every key, its value and its source
+    /// Prints the keys, their values and their sources, without external tables and data sets
     Show,
 }
 

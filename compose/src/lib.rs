@@ -3,8 +3,8 @@
 //! - [`cli`] is the command line, [`settings`] the configuration, [`print`] what a person reads.
 //! - [`node`] opens topic, lake and catalog when they are needed.
 //! - [`command`] has one type per command. It runs here, or in the process that owns the files.
-//! - [`role`] has what runs until a signal: `up` starts every stage, a role starts one, and a
-//!   supervisor watches and stops them.
+//! - [`role`] has what runs until a signal: `up` starts every stage, a role starts its own, and a
+//!   supervisor watches and stops them. It also prepares what they need and checks their health.
 //!
 //! Invariants:
 //! - 11: only this crate reads the environment and the arguments, installs the log, handles

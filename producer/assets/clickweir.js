@@ -4,8 +4,9 @@
 //   clickweir('view', { product_id: 'kettle', price: 49.0 });
 //
 // Every click gets an id of its own and the visitor's id. The click stays in a short list
-// until the edge answers that it is durable. If the edge is full (503) or does not answer,
-// the click is sent again under the same id, also from the next page, so it counts once.
+// until the edge settles it. If the edge is full (503, 429) or does not answer, the click is
+// sent again under the same id, so it counts once. After six tries on one page it is
+// discarded; what waits for another try when the visitor leaves is sent by the next page.
 (function () {
   'use strict';
   var script = document.currentScript;

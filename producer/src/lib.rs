@@ -13,7 +13,8 @@
 //!
 //! Invariants:
 //! - 2xx means durable: an answer waits until the topic has acknowledged the clicks.
-//! - What a client sent is in the topic byte for byte, or it was refused with a reason.
+//! - The JSON that a client sent is in the topic byte for byte, or it was refused with a reason.
+//!   The clicks of the pixel and of mapped lines are JSON that this crate writes.
 //! - Everything is bounded: bodies, inflated bodies, clicks, nesting, bytes in memory,
 //!   accounts. A full edge answers 503 with `Retry-After`.
 //! - A body is never parsed into a tree, and its nesting is checked before a parser

@@ -17,8 +17,8 @@ pub struct Config {
     pub max_bytes: ByteSize,
     /// … or this many records.
     pub max_rows: u64,
-    /// Open and sealed batches together: at this the largest is sealed, at twice this
-    /// reading pauses.
+    /// When the open batches hold this much together, the largest is sealed. When open and
+    /// sealed batches hold twice this, reading pauses.
     pub max_memory: ByteSize,
     /// How long a revoke or a shutdown waits for creates under way.
     #[serde(with = "humantime_serde")]

@@ -6,7 +6,7 @@ use topic::{Identity, Offset, Partition};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The lake refuses us: stop, and alarm an operator. Nothing was skipped.
-    #[error("the lake refuses: {0}; mend the credentials or make the bucket, then restart")]
+    #[error("the lake refuses: {0}; correct the credentials or make the bucket")]
     Denied(String),
     /// The lake does not answer now: try again.
     #[error("the lake does not answer: {0}")]

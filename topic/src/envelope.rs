@@ -1,7 +1,7 @@
 //! The envelope: what the edge adds around the client's own JSON.
 //!
 //! `{"v":1,"id":…,"received_at":…,"format":…,"source":…,"ip":…,"user_agent":…,"click":…}`,
-//! spliced around the client's bytes, which are never serialised again. `click` is the last
+//! spliced around the click's bytes, which are never serialised again. `click` is the last
 //! field.
 
 use std::borrow::Cow;
@@ -33,7 +33,8 @@ pub struct Envelope<'a> {
     pub ip: Option<Cow<'a, str>>,
     /// The client's user agent.
     pub user_agent: Option<Cow<'a, str>>,
-    /// The client's JSON, byte for byte.
+    /// The client's JSON, byte for byte; for the pixel and for mapped lines of a file, the JSON
+    /// that the edge made of them.
     pub click: &'a str,
 }
 

@@ -1,6 +1,7 @@
-//! Why a worker ends.
+//! Why a worker ends, or a partition waits.
 
-/// An error that ends the worker. An error that may pass does not: the worker waits.
+/// An error of the topic or of the lake. [`run`](crate::run) says which ones end a worker. With
+/// any other a partition waits, and its position is asked for again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The topic cannot be read exactly once, or is closed.

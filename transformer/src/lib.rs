@@ -19,7 +19,8 @@
 //! - 3: a batch begins where the lake's answer to the one before ended.
 //! - 5: no clock and no chance decides a row; a duplicate is judged by the topic alone.
 //! - 9: a click's JSON is parsed once, borrowed from the record.
-//! - 10: open and sealed batches share one budget; at twice the budget reading pauses.
+//! - 10: batches have one budget. If the open ones fill it, the largest is sealed; if open and
+//!   sealed ones hold twice as much, reading pauses.
 
 mod config;
 pub mod deep;

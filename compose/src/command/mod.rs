@@ -2,6 +2,13 @@
 //!
 //! A command is its request. It runs in the process that received it, or travels as JSON to the
 //! process that owns the files; both ends use the same type, so the compiler checks both.
+//!
+//! - `query`, `topic`, `gap`, `publish`: the commands of these names.
+//! - `promote`: `diff`, `promote` and `rollback` of a replay.
+//! - `audit`, `import`, `replay`: commands that take long and run as jobs.
+//! - `verdict`: what an audit came to; `lookup`: which ids have arrived.
+//! - `work`: how a shell starts a job and watches it; `job`: a job in the process that runs it.
+//! - `owner`: finds the process that owns the files; `registry`: the commands that it serves.
 
 pub(crate) mod audit;
 pub(crate) mod gap;

@@ -1,5 +1,5 @@
-//! `clickweir health ROLE`, which containers run. A role with HTTP is asked; one without renews a
-//! file while it makes progress.
+//! `clickweir health ROLE`, which containers run. Edge and dashboard are asked for `/readyz` at
+//! their own listeners; transformer and crawler renew a file while they make progress.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

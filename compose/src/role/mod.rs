@@ -1,4 +1,5 @@
-//! What a process does until a signal comes: `up` runs every stage, a role runs one.
+//! What serves until a signal: `up` runs every stage, a role runs its own (the dashboard's are
+//! dashboard, crawler and tail). `prepare`, `health` and a single crawl end by themselves.
 
 pub(crate) mod crawl;
 pub(crate) mod dashboard;

@@ -44,8 +44,9 @@ pub struct Components {
 /// most `sink.handover`.
 ///
 /// # Errors
-/// If the topic cannot be read exactly once or is closed, and if the lake belongs to
-/// another topic. An error that may pass ends nothing.
+/// If the topic cannot be read exactly once or is closed, if the lake belongs to another topic,
+/// and if its store, URL or ledger cannot carry a lake. Any other error only makes a partition
+/// wait, or all of them.
 pub async fn run(
     config: Config,
     sink: sink::Config,
