@@ -64,7 +64,11 @@ impl Scene {
             ("b", &offsets("3", "3"), &["no click was appended"]),
             ("b", &elsewhere, &["no partition 7", "0 to 0"]),
             ("b", &[], &["no replay b (a)", "--from-offset"]),
-            ("b", &["--from", "now", "--to", "then"], &["no moment"]),
+            (
+                "b",
+                &["--from", "now", "--to", "then"],
+                &["is not a moment"],
+            ),
             ("b", &["--partition", "0"], &["--from-offset"]),
         ] {
             refused(&self.replay(name, range), words);
