@@ -52,7 +52,7 @@ shows() { [ "$(sql "$1")" = "$2" ]; }
 clicks() {
   local body
   body=$(seq "$2" | awk -v name="$1" '{
-    printf "%s{\"id\":\"%s-%d\",\"action\":\"buy\",\"product_id\":\"%s\",\"visitor_id\":\"v%d\"}", NR > 1 ? "," : "[", name, $1, name, $1 % 20
+    printf "%s{\"id\":\"%s-%d\",\"action\":\"buy\",\"product_id\":\"%s\",\"visitor_id\":\"v%d\"}", (NR > 1 ? "," : "["), name, $1, name, $1 % 20
   } END { print "]" }')
   until_true 60 curl -fsS -o /dev/null "$edge/v1/events" --data "$body"
 }
@@ -67,24 +67,14 @@ audit() {
   tail -n 1 <<<"$said"
 }
 
-# The ids of the transformers' containers.
-workers() { "${compose[@]}" ps --quiet transformer; }
+# The process of a worker's container; 0 while there is none.
+pid_of() { "$engine" inspect --format '{{.State.Pid}}' "$1"; }
 
-# runs_again ID PID: returns true if the container runs as another process, and is well.
+# runs_again ID PID: returns true if the container runs as another process, which is well.
 runs_again() {
   local pid
-  pid=$("$engine" inspect --format '{{.State.Pid}}' "$1")
+  pid=$(pid_of "$1")
   [ "$pid" -gt 0 ] && [ "$pid" != "$2" ] && "$engine" exec "$1" clickweir health transformer >/dev/null 2>&1
-}
-
-# Kills a worker as a crash would: the process, not the container, which its engine restarts.
-kill_worker() {
-  local worker pid
-  worker=$(workers | head -n 1)
-  pid=$("$engine" inspect --format '{{.State.Pid}}' "$worker")
-  kill -9 "$pid" || fail "killing a container's process needs root"
-  clicks "$1" 200
-  step "  and is well again after" until_true 90 runs_again "$worker" "$pid"
 }
 
 up() { "${compose[@]}" up --detach --wait >"$log" 2>&1 || { tail -n 20 "$log"; fail "not all services are healthy"; }; }
@@ -112,8 +102,13 @@ step "200 clicks are acknowledged, twice" eval 'clicks "$run" 200; clicks "$run"
 step "all are in clicks_live" arrived clicks_live "$run" 200
 step "all are in clicks, from the lake" arrived clicks "$run" 200
 step "the audit is clean" audit
-step "a worker is killed, and 200 clicks sent at once" kill_worker "$run-killed"
-step "all are in clicks" arrived clicks "$run-killed" 200
+# The process is killed, as in a crash, and not the container, which its engine starts again.
+worker=$("${compose[@]}" ps --quiet transformer | head -n 1)
+pid=$(pid_of "$worker")
+kill -9 "$pid" || fail "killing a process of a container needs root"
+clicks "$run-killed" 200
+step "a worker that was killed is well again" until_true 90 runs_again "$worker" "$pid"
+step "200 clicks that came meanwhile are in clicks" arrived clicks "$run-killed" 200
 
 everything="SELECT count(*) || ' rows, ' || bit_xor(hash(event_id, \"offset\")) FROM clicks"
 before=$(sql "$everything")

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -79,6 +79,16 @@ pub struct Service {
     /// How many copies of it run.
     #[serde(default)]
     pub deploy: Deploy,
+}
+
+impl Service {
+    /// The folders that it may write to: where its volumes and its folders in memory are mounted.
+    #[must_use]
+    pub fn writable(&self) -> Vec<&str> {
+        let volumes = self.volumes.iter().filter_map(|it| it.split(':').nth(1));
+        let memory = self.tmpfs.iter().filter_map(|it| it.split(':').next());
+        volumes.chain(memory).collect()
+    }
 }
 
 /// What a service waits for in another one.
@@ -268,14 +278,21 @@ impl Rehearsal {
 impl Process {
     fn start(name: &str, service: &Service, instead: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rehearsal-").tempdir()?;
-        // The image has this folder, at which a volume is mounted.
-        std::fs::create_dir(folder.path().join("data"))?;
+        let places = service.writable();
+        for place in &places {
+            std::fs::create_dir_all(local(folder.path(), place))?;
+        }
         let mut listens = None;
         let mut environment = Vec::new();
         for (key, value) in &service.environment {
             let mut value = interpolate(value)?;
             for (theirs, ours) in instead {
                 value = value.replace(theirs, ours);
+            }
+            for place in &places {
+                if let Some(below) = value.strip_prefix(place) {
+                    value = format!("{}{below}", local(folder.path(), place).display());
+                }
             }
             if value.starts_with(EVERYWHERE) {
                 value = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
@@ -358,6 +375,11 @@ impl Process {
         let end: Vec<_> = log.lines().rev().take(15).collect();
         end.into_iter().rev().collect::<Vec<_>>().join(" | ")
     }
+}
+
+/// The folder that replaces a container's.
+fn local(folder: &Path, place: &str) -> PathBuf {
+    folder.join(place.trim_start_matches('/'))
 }
 
 /// The image's entrypoint, in a folder and with a service's environment. Of this machine's
