@@ -2,13 +2,13 @@
 //! their own listeners; transformer and crawler renew a file while they make progress.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use topic::Timestamp;
-use topic::clock::{Clock, SharedClock, SystemClock};
+use topic::clock::SharedClock;
 
 use crate::cli::Role;
 use crate::print;
@@ -44,7 +44,8 @@ fn pulse_in(file: PathBuf, clock: SharedClock) -> impl Fn() + Send + Sync + use<
         if now.since(renewed) < RENEW_INTERVAL {
             return;
         }
-        let result = std::fs::write(&file, now.micros().to_string());
+        // Readers look at the file's time alone: what it holds is gone for an instant at each write.
+        let result = std::fs::write(&file, "");
         *last = (now, result.is_ok());
         // Once, and not each second for as long as it fails.
         if let (Err(error), true) = (result, written) {
@@ -61,7 +62,7 @@ pub(crate) async fn health(settings: Settings, role: Role) -> anyhow::Result<Exi
     let well = match role {
         Role::Producer => ready(settings.sections.producer.listen).await,
         Role::Dashboard => ready(settings.sections.dashboard.listen).await,
-        Role::Transformer | Role::Crawl => fresh(&settings, role),
+        Role::Transformer | Role::Crawl => fresh(&file(&settings, role)),
     };
     match well {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -95,16 +96,18 @@ async fn ready(listen: SocketAddr) -> Result<(), String> {
     Err(format!("{url} answers {}", answer.status()))
 }
 
-fn fresh(settings: &Settings, role: Role) -> Result<(), String> {
-    let file = file(settings, role);
-    let text = std::fs::read_to_string(&file).map_err(|_| {
-        format!(
-            "{} does not exist: the role has made no progress yet",
-            file.display()
-        )
-    })?;
-    let at = Timestamp::from_micros(text.trim().parse().unwrap_or_default());
-    let age = SystemClock.now().since(at);
+/// Checks that the file was renewed lately.
+fn fresh(file: &Path) -> Result<(), String> {
+    let renewed = std::fs::metadata(file)
+        .and_then(|metadata| metadata.modified())
+        .map_err(|error| {
+            format!(
+                "the role has made no progress yet: {}: {error}",
+                file.display()
+            )
+        })?;
+    // A file from the future is as fresh as one from now.
+    let age = renewed.elapsed().unwrap_or_default();
     if age <= STALE_AFTER {
         return Ok(());
     }
@@ -116,6 +119,8 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
+
+    use topic::clock::Clock;
 
     use super::*;
 
@@ -168,5 +173,33 @@ mod tests {
             pulse();
             assert_eq!(warnings(), 2, "it failed anew");
         });
+    }
+
+    #[test]
+    fn a_role_that_renews_its_file_is_well_at_every_moment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("alive");
+        let pulse = pulse_in(file.clone(), Arc::new(Hurried::default()));
+        assert!(fresh(&file).is_err_and(|why| why.contains("no progress yet")));
+        pulse();
+        let done = AtomicI64::new(0);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while done.load(Ordering::Relaxed) == 0 {
+                    pulse();
+                }
+            });
+            for _ in 0..2_000 {
+                assert_eq!(fresh(&file), Ok(()));
+            }
+            done.store(1, Ordering::Relaxed);
+        });
+        let old = std::time::SystemTime::now() - 2 * STALE_AFTER;
+        std::fs::File::options()
+            .write(true)
+            .open(&file)
+            .and_then(|file| file.set_modified(old))
+            .expect("the file's time is set");
+        assert!(fresh(&file).is_err_and(|why| why.contains("no progress for 40 s")));
     }
 }
