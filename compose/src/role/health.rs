@@ -194,12 +194,11 @@ mod tests {
             }
             done.store(1, Ordering::Relaxed);
         });
-        let old = std::time::SystemTime::now() - 2 * STALE_AFTER;
         std::fs::File::options()
             .write(true)
             .open(&file)
-            .and_then(|file| file.set_modified(old))
+            .and_then(|file| file.set_modified(std::time::UNIX_EPOCH))
             .expect("the file's time is set");
-        assert!(fresh(&file).is_err_and(|why| why.contains("no progress for 40 s")));
+        assert!(fresh(&file).is_err_and(|why| why.contains("no progress for ")));
     }
 }
