@@ -2,6 +2,7 @@
 
 mod bucket;
 pub(crate) mod commit;
+pub(crate) mod foreign;
 mod list;
 pub(crate) mod location;
 mod open;
