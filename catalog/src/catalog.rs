@@ -1,6 +1,7 @@
 //! What a catalog can do, on one page.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -386,6 +387,17 @@ impl Catalog {
         self.work(move |session| listing::present(session, &lake, &ids))
             .await
     }
+
+    /// Each id within one of the ranges, and whether it is that of a row; else it is that of a dead
+    /// letter.
+    pub async fn held(
+        &self,
+        ranges: Vec<RangeInclusive<[u8; 16]>>,
+    ) -> Result<Vec<([u8; 16], bool)>, Error> {
+        let lake = self.inner.lake.location().clone();
+        self.work(move |session| listing::held(session, &lake, &ranges))
+            .await
+    }
 }
 
 /// External tables and data sets.
@@ -398,14 +410,7 @@ impl Catalog {
     /// run's detail says why.
     pub async fn adopt(&self, external: &External) -> Result<Adoption, Error> {
         let inner = &self.inner;
-        adopt(
-            &inner.engine,
-            &inner.config,
-            &inner.s3,
-            &inner.clock,
-            external,
-        )
-        .await
+        adopt(&inner.engine, &inner.config, &inner.clock, external).await
     }
 
     /// The newest `n` runs over external tables, newest first.

@@ -45,10 +45,9 @@ impl LakeAccess {
                 extension(POSTGRES, &config.extensions)?;
                 continue;
             }
-            let path = external.path.trim_end_matches('/');
-            files.push(path.to_owned());
-            if !external.is_file() {
-                folders.push(format!("{path}/"));
+            match external.is_file() {
+                true => files.push(external.path.clone()),
+                false => folders.push(format!("{}/", external.path.trim_end_matches('/'))),
             }
         }
         let mut open = String::new();

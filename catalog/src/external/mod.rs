@@ -2,14 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod adoption;
-mod fit;
-mod folder;
-mod footer;
-mod kind;
-mod listing;
-mod objects;
+pub(crate) mod column;
 pub(crate) mod postgres;
-mod reach;
-mod scan;
 pub(crate) mod source;
 pub(crate) mod tree;

@@ -2,6 +2,7 @@
 //! ends, and whether ids are present.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use duckdb::{Row, params};
 use sink::audit::{ListedObject, Listing};
@@ -11,6 +12,7 @@ use crate::db::engine::Session;
 use crate::error::Error;
 use crate::registry::objects::columns_in_micros;
 use crate::registry::state::place;
+use crate::sql::{Literal, any};
 use crate::tables::select;
 use crate::tables::table::Table;
 
@@ -124,6 +126,36 @@ pub(crate) fn present(
     }
     connection.execute_batch("DROP TABLE asked")?;
     Ok(present)
+}
+
+/// Each id within one of the ranges, and whether it is that of a row; else it is that of a dead
+/// letter.
+pub(crate) fn held(
+    session: &Session,
+    location: &Location,
+    ranges: &[RangeInclusive<[u8; 16]>],
+) -> Result<Vec<([u8; 16], bool)>, Error> {
+    let id = |bytes: &[u8; 16]| Literal(format!("{:032x}", u128::from_be_bytes(*bytes)));
+    let within = any(ranges.iter().map(|range| {
+        let (first, last) = (id(range.start()), id(range.end()));
+        format!("event_id BETWEEN {first}::UUID AND {last}::UUID")
+    }));
+    let mut selects = Vec::new();
+    for (table, is_row) in [(Table::Clicks, true), (Table::Letters, false)] {
+        let rows = table.of(&select::pieces(session, table, "true")?, location);
+        selects.push(format!(
+            "SELECT replace(event_id::VARCHAR, '-', ''), {is_row} FROM {rows} WHERE {within}"
+        ));
+    }
+    let mut statement = session.connection.prepare(&selects.join(" UNION ALL "))?;
+    let mut rows = statement.query([])?;
+    let mut held = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, is_row): (String, bool) = (row.get(0)?, row.get(1)?);
+        let id = u128::from_str_radix(&id, 16).expect("the text of a UUID is 32 digits");
+        held.push((id.to_be_bytes(), is_row));
+    }
+    Ok(held)
 }
 
 fn read_objects(mut rows: duckdb::Rows<'_>, folder: &str) -> Result<Vec<Object>, Error> {

@@ -6,25 +6,27 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::{Changes, Dataset, External};
 
-pub(super) fn external(name: &str, path: &Path, changes: Changes) -> External {
+fn external(name: &str, path: &Path, changes: Changes) -> External {
     External {
         name: name.into(),
         path: path.to_str().unwrap().into(),
+        postgres: String::new(),
+        password: String::new().into(),
+        table: String::new(),
         changes,
-        ..External::default()
+        every: Duration::from_secs(60),
     }
 }
 
 /// Writes the answer of `sql` as Parquet.
-pub(super) fn parquet(path: &Path, sql: &str) {
+fn parquet(path: &Path, sql: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let connection = duckdb::Connection::open_in_memory().unwrap();
-    let file = path.to_str().unwrap().replace('\'', "''");
-    let copy = format!("COPY ({sql}) TO '{file}' (FORMAT parquet)");
+    let copy = format!("COPY ({sql}) TO '{}' (FORMAT parquet)", path.display());
     connection.execute_batch(&copy).unwrap();
 }
 
-pub(super) async fn one(catalog: &Catalog, sql: &str) -> String {
+async fn one(catalog: &Catalog, sql: &str) -> String {
     let rows = catalog.query(sql).await.unwrap();
     rows.csv().lines().nth(1).unwrap_or_default().to_owned()
 }

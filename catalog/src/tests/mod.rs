@@ -10,9 +10,7 @@ mod live;
 mod panels;
 mod queries;
 mod replays;
-mod trees;
 mod uniques;
-mod writers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
