@@ -36,6 +36,7 @@ mod worker;
 
 pub use config::Config;
 pub use error::Error;
+pub use row::native::FIELDS;
 pub use row::transform::{Defect, Enrichment, event_id, transform};
 pub use status::{PartitionStatus, Status, Stopped};
 pub use worker::{Components, run};

@@ -2,6 +2,6 @@
 
 mod address;
 mod agent;
-mod native;
+pub(crate) mod native;
 mod properties;
 pub(crate) mod transform;

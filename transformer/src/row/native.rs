@@ -114,6 +114,9 @@ impl<'de> Deserialize<'de> for Key<'de> {
 
 macro_rules! native {
     ($($field:ident),* $(,)?) => {
+        /// The fields of a native click that have a column; any other goes to `properties`.
+        pub const FIELDS: &[&str] = &[$(stringify!($field)),*];
+
         /// A native click, field by field.
         #[derive(Debug, Default)]
         pub(crate) struct NativeClick<'r> {
