@@ -6,6 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
+use crate::command::import::ImportArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   clickweir up                                      everything in one process, in ./data
@@ -79,17 +81,9 @@ pub(crate) enum Task {
     },
     /// Runs the dashboard, with a crawler, a tail and a catalog of its own
     Dashboard,
-    /// Sends each line of a file as a click; importing it again sends nothing twice
-    Import {
-        /// The file (plain, gzip or zstd), or - for standard input
-        file: PathBuf,
-        /// The format of the file
-        #[arg(long)]
-        format: FileFormat,
-        /// A mapping from the file's columns to fields of a click
-        #[arg(long, value_name = "FILE.toml")]
-        map: Option<PathBuf>,
-    },
+    /// Sends each line of a file as a click; importing it again sends nothing twice. The exit code is
+    /// 1 if no line became a row
+    Import(ImportArgs),
     /// Runs one statement of SQL that reads: `clicks`, `clicks_live`, `dead_letters` and others
     Query {
         /// One SELECT, or `FROM clicks LIMIT 5`
@@ -218,13 +212,6 @@ pub(crate) struct TopicRange {
     /// … to those appended before this time
     #[arg(long, requires = "from", value_name = "TIME")]
     pub(crate) to: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FileFormat {
-    Csv,
-    Ndjson,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

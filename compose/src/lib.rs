@@ -99,9 +99,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         Task::Transformer => transformer::transformer(settings).await,
         Task::Crawl { watch } => crawl::crawl(settings, watch).await,
         Task::Dashboard => dashboard::dashboard(settings).await,
-        Task::Import { file, format, map } => {
-            import::import(settings, &file, format, map.as_deref()).await
-        }
+        Task::Import(args) => import::import(settings, args).await,
         Task::Query { sql, format } => query::query(settings, sql, format).await,
         Task::Audit {
             json,

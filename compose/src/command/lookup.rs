@@ -1,10 +1,13 @@
-//! Which ids have arrived: those in the lake, and those in the topic after the lake's end.
+//! Which ids have arrived, in the lake or in the topic after the lake's end, and what records
+//! become.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
-use producer::import::{Lookup, LookupError};
-use topic::{Envelope, Offset};
+use producer::import::{HeldAs, Judge, LineDefect, Lookup, LookupError};
+use topic::{Draft, Envelope, Offset, Partition, Record, Timestamp};
+use transformer::{Enrichment, transform};
 
 use crate::node::Node;
 
@@ -18,7 +21,11 @@ type Id = [u8; 16];
 pub(crate) async fn arrived(node: &Node, ids: &[Id]) -> anyhow::Result<Vec<bool>> {
     // What was registered when the topic was read stays registered, so nothing falls between
     // the two.
-    let pending = pending_ids(node).await?;
+    let mut pending = HashSet::new();
+    read_pending(node, |_, _, id| {
+        pending.insert(id);
+    })
+    .await?;
     let mut arrived = node.catalog().await?.present(ids).await?;
     for (id, arrived) in ids.iter().zip(&mut arrived) {
         *arrived = *arrived || pending.contains(id);
@@ -26,12 +33,14 @@ pub(crate) async fn arrived(node: &Node, ids: &[Id]) -> anyhow::Result<Vec<bool>
     Ok(arrived)
 }
 
-/// The ids of all records that the catalog does not have yet.
-async fn pending_ids(node: &Node) -> anyhow::Result<HashSet<Id>> {
+/// Reads all records that the catalog does not have yet, with their events' ids.
+async fn read_pending(
+    node: &Node,
+    mut each: impl FnMut(Partition, &Record, Id),
+) -> anyhow::Result<()> {
     let (topic, catalog) = (node.topic().await?, node.catalog().await?);
     catalog.crawl(false).await?;
     let freshness = catalog.freshness().await?;
-    let mut ids = HashSet::new();
     for (partition, marks) in topic.watermarks().await? {
         let registered = freshness.iter().find(|fresh| fresh.partition == partition);
         let mut at = registered
@@ -41,19 +50,66 @@ async fn pending_ids(node: &Node) -> anyhow::Result<HashSet<Id>> {
             let records = topic.fetch(partition, at, FETCH_RECORDS).await?;
             let Some(last) = records.last() else { break };
             at = last.offset.next();
-            let envelopes = records
-                .iter()
-                .filter_map(|record| Envelope::decode(record.value.as_deref()?).ok());
-            ids.extend(envelopes.map(|envelope| transformer::event_id(&envelope.id)));
+            for record in &records {
+                let value = record.value.as_deref().unwrap_or_default();
+                if let Ok(envelope) = Envelope::decode(value) {
+                    each(partition, record, transformer::event_id(&envelope.id));
+                }
+            }
         }
     }
-    Ok(ids)
+    Ok(())
 }
 
 #[async_trait]
 impl Lookup for Node {
-    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError> {
-        let ids: Vec<Id> = ids.iter().map(|id| transformer::event_id(id)).collect();
-        Ok(arrived(self, &ids).await?)
+    async fn held(&self, ranges: &[RangeInclusive<Id>]) -> Result<Vec<(Id, HeldAs)>, LookupError> {
+        let enrichment = Enrichment::default();
+        let mut held = Vec::new();
+        // A record on its way becomes what the transformer says: it decides by the record alone.
+        read_pending(self, |partition, record, id| {
+            if ranges.iter().any(|range| range.contains(&id)) {
+                let row = transform(partition, record, &enrichment);
+                held.push((id, held_as(row.is_ok())));
+            }
+        })
+        .await?;
+        let registered = self.catalog().await?.held(ranges.to_vec()).await?;
+        held.extend(
+            registered
+                .into_iter()
+                .map(|(id, is_row)| (id, held_as(is_row))),
+        );
+        Ok(held)
+    }
+}
+
+fn held_as(is_row: bool) -> HeldAs {
+    match is_row {
+        true => HeldAs::Row,
+        false => HeldAs::Letter,
+    }
+}
+
+/// What the transformer will make of a record.
+#[derive(Default)]
+pub(crate) struct Foresight {
+    enrichment: Enrichment,
+}
+
+impl Judge for Foresight {
+    fn defect(&self, draft: &Draft) -> Option<LineDefect> {
+        // Where and when the topic takes it decides nothing.
+        let record = Record {
+            offset: Offset(0),
+            appended_at: Timestamp::from_micros(0),
+            key: None,
+            value: Some(draft.value.clone()),
+        };
+        let defect = transform(Partition(0), &record, &self.enrichment).err()?;
+        Some(LineDefect {
+            reason: defect.reason.to_string(),
+            detail: defect.detail,
+        })
     }
 }

@@ -9,7 +9,7 @@ use topic::{Offset, Partition};
 
 use super::audit::{AuditLake, AuditProgress};
 use super::gap::{AcceptGap, AcceptedGap};
-use super::import::ImportFile;
+use super::import::{FileFormat, ImportFile};
 use super::job::JobState;
 use super::promote::{DiffReplay, PromoteReplay, PromotedRanges, RollbackReplay, RolledBack};
 use super::publish::{PublishCatalog, PublishedCatalog};
@@ -21,7 +21,7 @@ use super::topic::{
 use super::verdict::{AuditVerdict, DeepAudit, ListedIds};
 use super::work::{JobAnswer, JobRequest, Work};
 use super::{Command, registry};
-use crate::cli::{FileFormat, RowFormat, TopicRange};
+use crate::cli::{RowFormat, TopicRange};
 use crate::settings::Settings;
 
 /// Checks that a value arrives as it was sent, and that every object of ours in it refuses a
@@ -192,12 +192,21 @@ fn every_job_and_its_states_arrive_as_they_were_sent() {
     job(
         &ImportFile {
             file: "/tmp/clicks.csv".into(),
+            name: Some("stdin".into()),
             format: FileFormat::Csv,
             map: None,
         },
         producer::import::ImportProgress::default(),
         producer::import::ImportReport {
-            first_rejected: vec![(3, "not a number".to_owned())],
+            letters: producer::import::LetterCount {
+                lines: 1,
+                reasons: vec![producer::import::LetterReason {
+                    reason: "wrong_type".into(),
+                    detail: "price: not a number".into(),
+                    lines: 1,
+                    first: vec![(3, "n/a".into())],
+                }],
+            },
             ..producer::import::ImportReport::default()
         },
     );

@@ -14,7 +14,7 @@ use crate::select::selection::Selection;
 use crate::select::words::parse_dimension;
 use crate::site::Site;
 use crate::view::grid::Grid;
-use crate::view::panels::{self, SAMPLES_PER_REASON};
+use crate::view::panels::{self, LISTED_RUNS, SAMPLES_PER_REASON};
 use crate::view::periods::Periods;
 use crate::view::rates::{self, RATE_WINDOW};
 use crate::view::{datasets, funnel, stacked};
@@ -112,16 +112,6 @@ pub(crate) const PANELS: [Panel; 15] = [
     ),
 ];
 
-/// The panels that answer so many rows as `n` asks for.
-const COUNTED: [&str; 6] = [
-    "breakdown",
-    "unbought",
-    "objects",
-    "crawls",
-    "externals",
-    "quarantined",
-];
-
 /// `GET /api/{panel}`
 pub(crate) async fn panel(
     site: Data<Site>,
@@ -144,12 +134,6 @@ pub(crate) async fn panel(
     };
     let panel = PANELS.iter().find(|panel| panel.name == name);
     let panel = panel.ok_or_else(|| unknown(name))?;
-    if params.get("n").is_some() && !COUNTED.contains(&panel.name) {
-        return Err(Problem::invalid(
-            format!("'{}' is not a list of so many rows", panel.name),
-            &format!("leave `n` out; it goes with {}", COUNTED.join(", ")),
-        ));
-    }
     let request = PanelRequest {
         selection: Selection::read(&params)?,
         params: params.into_inner(),
@@ -261,26 +245,20 @@ async fn objects(site: &Site, request: &PanelRequest) -> Result<Answer, Problem>
     Ok(panels::objects(&objects).into())
 }
 
-async fn crawls(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
-    let crawls = site.catalog.crawls(row_count(&request.params)?).await?;
-    Ok(panels::crawls(&crawls).into())
+async fn crawls(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
+    Ok(panels::crawls(&site.catalog.crawls(LISTED_RUNS).await?).into())
 }
 
 async fn dataset_states(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
     Ok(datasets::states(&site.catalog.datasets().await?).into())
 }
 
-async fn externals(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
-    let runs = site.catalog.adoptions(row_count(&request.params)?).await?;
-    Ok(datasets::adoptions(&runs).into())
+async fn externals(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
+    Ok(datasets::adoptions(&site.catalog.adoptions(LISTED_RUNS).await?).into())
 }
 
-async fn quarantined(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
-    let objects = site
-        .catalog
-        .quarantined(row_count(&request.params)?)
-        .await?;
-    Ok(datasets::quarantined(&objects).into())
+async fn quarantined(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
+    Ok(datasets::quarantined(&site.catalog.quarantined(LISTED_RUNS).await?).into())
 }
 
 /// The number of rows that `n` asks for.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::lookup::Lookup;
+use super::report::LetterCount;
 use super::source::SourceFile;
 
 /// The most acknowledged lines that are kept to be looked up.
@@ -20,6 +21,11 @@ struct StoredCheckpoint {
     line: u64,
     /// Some of these lines, spread over the file.
     marks: Vec<u64>,
+    /// The digest of the mapping that they were sent with, in hexadecimal digits. With another one
+    /// dead letters may become rows, so each line is asked for again.
+    mapping: String,
+    /// Those of these lines that are dead letters.
+    letters: LetterCount,
 }
 
 /// The acknowledged position of one file.
@@ -31,19 +37,26 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     /// Makes the checkpoint of a file of which nothing is acknowledged.
-    pub(super) fn begin(folder: &Path, digest: String) -> Self {
+    pub(super) fn begin(folder: &Path, digest: &str, mapping: String) -> Self {
         Self {
-            path: folder.join(digest + ".json"),
-            stored: StoredCheckpoint::default(),
+            path: folder.join(format!("{digest}.json")),
+            stored: StoredCheckpoint {
+                mapping,
+                ..StoredCheckpoint::default()
+            },
         }
     }
 
     /// Loads what an earlier import stored. A file that cannot be parsed counts as absent:
     /// the lake and the topic are asked anyway.
-    pub(super) fn load(folder: &Path, digest: String) -> Result<Self, Error> {
-        let mut checkpoint = Self::begin(folder, digest);
+    pub(super) fn load(folder: &Path, digest: &str, mapping: String) -> Result<Self, Error> {
+        let mut checkpoint = Self::begin(folder, digest, mapping);
         match fs::read(&checkpoint.path) {
-            Ok(bytes) => checkpoint.stored = serde_json::from_slice(&bytes).unwrap_or_default(),
+            Ok(bytes) => {
+                let stored: Option<StoredCheckpoint> = serde_json::from_slice(&bytes).ok();
+                let same = stored.filter(|stored| stored.mapping == checkpoint.stored.mapping);
+                checkpoint.stored = same.unwrap_or(checkpoint.stored);
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(checkpoint.state_error(error)),
         }
@@ -55,6 +68,11 @@ impl Checkpoint {
         self.stored.line
     }
 
+    /// Returns those of the acknowledged lines that are dead letters.
+    pub(super) fn letters(&self) -> &LetterCount {
+        &self.stored.letters
+    }
+
     /// Returns true if the lake or the topic knows a line that was kept. If they know none,
     /// the checkpoint is of another lake.
     pub(super) async fn is_confirmed(
@@ -62,17 +80,13 @@ impl Checkpoint {
         lookup: &dyn Lookup,
         file: &SourceFile,
     ) -> Result<bool, Error> {
-        let ids: Vec<_> = self
-            .stored
-            .marks
-            .iter()
-            .map(|line| file.id(*line).to_string())
-            .collect();
-        if ids.is_empty() {
+        let marks = self.stored.marks.iter();
+        let ranges: Vec<_> = marks.map(|line| file.ids().range(*line, *line)).collect();
+        if ranges.is_empty() {
             return Ok(self.stored.line == 0);
         }
-        let known = lookup.known(&ids).await.map_err(Error::Lookup)?;
-        Ok(known.into_iter().any(|known| known))
+        let held = lookup.held(&ranges).await.map_err(Error::Lookup)?;
+        Ok(!held.is_empty())
     }
 
     /// Records that all lines up to `line` are acknowledged.
@@ -86,6 +100,11 @@ impl Checkpoint {
                 nth % 2 == 1
             });
         }
+    }
+
+    /// Records which of the acknowledged lines are dead letters.
+    pub(super) fn set_letters(&mut self, letters: &LetterCount) {
+        self.stored.letters.clone_from(letters);
     }
 
     /// Writes the checkpoint to a temporary file and renames it to its place.
@@ -118,18 +137,19 @@ mod tests {
     #[test]
     fn marks_stay_few_and_the_checkpoint_survives() {
         let folder = tempfile::tempdir().unwrap();
-        let mut checkpoint = Checkpoint::begin(folder.path(), "d".into());
+        let load = |mapping: &str| {
+            let checkpoint = Checkpoint::load(folder.path(), "d", mapping.into()).unwrap();
+            checkpoint.line()
+        };
+        let mut checkpoint = Checkpoint::begin(folder.path(), "d", "m".into());
         for line in 1..=1_000 {
             checkpoint.advance(line);
         }
         checkpoint.store().unwrap();
-        let checkpoint = Checkpoint::load(folder.path(), "d".into()).unwrap();
-        assert_eq!(checkpoint.line(), 1_000);
+        assert_eq!(load("m"), 1_000);
         assert!((8..=MAX_MARKS).contains(&checkpoint.stored.marks.len()));
+        assert_eq!(load("another mapping"), 0);
         fs::write(folder.path().join("d.json"), "torn").unwrap();
-        assert_eq!(
-            Checkpoint::load(folder.path(), "d".into()).unwrap().line(),
-            0
-        );
+        assert_eq!(load("m"), 0);
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use csv_core::ReadRecordResult;
 
-use super::lines::{LineReader, MAX_RECORD_BYTES, Numbered, SourceLine, Torn};
+use super::lines::{LineReader, MAX_RECORD_BYTES, NOT_UTF_8, Numbered, SourceLine, Torn};
 
 /// Reads records of CSV.
 pub(super) struct CsvReader<R> {
@@ -17,10 +17,11 @@ pub(super) struct CsvReader<R> {
 }
 
 impl<R: BufRead> CsvReader<R> {
-    pub(super) fn new(lines: LineReader<R>) -> Self {
+    pub(super) fn new(lines: LineReader<R>, delimiter: u8) -> Self {
         let terminator = csv_core::Terminator::Any(b'\n');
         let parser = csv_core::ReaderBuilder::new()
             .terminator(terminator)
+            .delimiter(delimiter)
             .build();
         Self {
             lines,
@@ -45,7 +46,6 @@ impl<R: BufRead> CsvReader<R> {
             header.map_err(|torn| io::Error::new(io::ErrorKind::InvalidData, torn.reason))?;
         self.width = header.len();
         let name = |(n, name): (usize, String)| {
-            let name = name.trim_start_matches('\u{feff}').to_owned();
             if name.is_empty() {
                 format!("column_{}", n + 1)
             } else {
@@ -120,8 +120,8 @@ impl<R: BufRead> CsvReader<R> {
                 .collect();
             Torn::new(reason, raw.trim_ascii_end())
         };
-        let text = std::str::from_utf8(&self.output[..written])
-            .map_err(|_| torn("the line is not UTF-8".into()))?;
+        let text =
+            std::str::from_utf8(&self.output[..written]).map_err(|_| torn(NOT_UTF_8.into()))?;
         if self.width > 0 && ended != self.width {
             return Err(torn(format!(
                 "the line has {ended} fields, the header {}",
@@ -134,7 +134,7 @@ impl<R: BufRead> CsvReader<R> {
             // A field can end inside a character only if the text was not UTF-8.
             let field = text
                 .get(start..*end)
-                .ok_or_else(|| torn("the line is not UTF-8".into()))?;
+                .ok_or_else(|| torn(NOT_UTF_8.into()))?;
             let last = n + 1 == ended;
             let field = if last {
                 field.strip_suffix('\r').unwrap_or(field)
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn torn_lines_are_returned_and_the_others_read() {
         let check = |text: &[u8], expect: &[(u64, Result<&[&str], &str>)]| {
-            let mut csv = CsvReader::new(LineReader::new(text));
+            let mut csv = CsvReader::new(LineReader::new(text), b',');
             assert_eq!(csv.header().unwrap().unwrap(), ["a", "column_2"]);
             for (number, expected) in expect {
                 let (found, record) = csv.next().unwrap().unwrap();
@@ -187,7 +187,7 @@ mod tests {
         };
         check(b"a,\n1,2\n", &[(2, Ok(&["1", "2"]))]);
         check(
-            b"\xef\xbb\xbfa,\r\n1,2\r\n\r\n3,\"4\"\r\n",
+            b"a,\r\n1,2\r\n\r\n3,\"4\"\r\n",
             &[(2, Ok(&["1", "2"])), (4, Ok(&["3", "4"]))],
         );
         check(
@@ -221,7 +221,7 @@ mod tests {
         let mut text = b"a,b\n".to_vec();
         text.extend(vec![b'x'; 3 * MAX_RECORD_BYTES]);
         text.extend_from_slice(b"\n1,2\n");
-        let mut csv = CsvReader::new(LineReader::new(&*text));
+        let mut csv = CsvReader::new(LineReader::new(&*text), b',');
         csv.header().unwrap();
         let (number, record) = csv.next().unwrap().unwrap();
         let torn = record.unwrap_err();

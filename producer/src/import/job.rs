@@ -7,24 +7,20 @@ use super::map::ColumnMap;
 /// What to import, and where the import keeps its position.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// Where the bytes are. They may be plain, gzip or zstd; the first bytes decide.
-    pub input: Input,
-    /// How they are laid out.
+    /// The file. Its bytes may be plain, gzip or zstd; the first bytes decide. It is read twice, so
+    /// it cannot be a pipe.
+    pub file: PathBuf,
+    /// The name of the input if `file` is only its copy.
+    pub name: Option<String>,
+    /// How it is laid out.
     pub format: ImportFormat,
     /// Which column becomes which field. If it is `None`, each NDJSON line is a native
     /// click.
     pub map: Option<ColumnMap>,
+    /// The largest draft that the topic takes, in bytes. A line that needs more is a dead letter.
+    pub max_record: usize,
     /// The folder that keeps how far each file is acknowledged; it is created if needed.
     pub state: PathBuf,
-}
-
-/// Where the bytes are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// A file.
-    File(PathBuf),
-    /// Standard input. It is copied to a temporary file, because it is read twice.
-    Stdin,
 }
 
 /// How a file is laid out.
@@ -32,6 +28,7 @@ pub enum Input {
 pub enum ImportFormat {
     /// RFC 4180 with a header line.
     Csv,
-    /// One JSON object per line.
+    /// JSON objects: one per line, or in an array, or one after the other over several lines. The
+    /// beginning decides.
     Ndjson,
 }

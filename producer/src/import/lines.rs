@@ -8,6 +8,10 @@ use std::io::{self, BufRead};
 /// first are read again.
 pub(super) const MAX_RECORD_BYTES: usize = 256 << 10;
 
+/// Why a line is torn whose encoding is another.
+pub(super) const NOT_UTF_8: &str =
+    "the line is not UTF-8; a mapping can name the file's encoding, as encoding = \"windows-1252\"";
+
 /// A physical line with its line break.
 #[derive(Debug, Clone)]
 pub(super) struct SourceLine {
@@ -51,6 +55,8 @@ impl<R: BufRead> LineReader<R> {
                 return Ok(None);
             };
             let kept = line.bytes.trim_ascii();
+            // The mark that begins a record in a JSON text sequence.
+            let kept = kept.strip_prefix(b"\x1e").unwrap_or(kept).trim_ascii();
             if kept.is_empty() {
                 continue;
             }
@@ -58,7 +64,7 @@ impl<R: BufRead> LineReader<R> {
                 true => Err(Torn::new("the line is too long", kept)),
                 false => std::str::from_utf8(kept)
                     .map(str::to_owned)
-                    .map_err(|_| Torn::new("the line is not UTF-8", kept)),
+                    .map_err(|_| Torn::new(NOT_UTF_8, kept)),
             };
             return Ok(Some((line.number, text)));
         }

@@ -1,14 +1,28 @@
-//! The question whether a line has been imported already.
+//! The question what became of lines that were imported already.
+
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 
-/// Knows which ids the lake or the topic already has, as rows, dead letters or records
-/// still to come.
+/// Knows which ids the lake or the topic already has.
 #[async_trait]
 pub trait Lookup: Send + Sync {
-    /// Returns true for each id that is known, in the order of `ids`, of which there are
-    /// at most some tens of thousands.
-    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError>;
+    /// Returns each id, in its 16 bytes, within one of `ranges` that the lake or the topic has, and what its
+    /// record became or will become, in any order. The ranges hold at most some tens of thousands
+    /// of lines.
+    async fn held(
+        &self,
+        ranges: &[RangeInclusive<[u8; 16]>],
+    ) -> Result<Vec<([u8; 16], HeldAs)>, LookupError>;
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldAs {
+    /// A row.
+    Row,
+    /// A dead letter.
+    Letter,
 }
 
 /// Why a [`Lookup`] has no answer, in its own words.

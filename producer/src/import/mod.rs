@@ -6,16 +6,26 @@
 //! and at most that many lines after it. The resume relies on this: it asks a [`Lookup`]
 //! which lines the lake and the topic have, until more lines in a row are unknown than can
 //! have been in flight.
+//!
+//! A line that became a dead letter is sent again when a [`Judge`] says that it is a row now, as
+//! with a mended mapping. It then has another id, so that it is no duplicate of its letter.
 
 mod batch;
+mod check;
 mod checkpoint;
 mod csv;
+mod decoded;
 mod error;
+mod id;
+mod items;
 mod job;
+mod judge;
+mod known;
 mod lines;
 mod lookup;
 mod map;
 mod reading;
+mod records;
 mod report;
 mod sending;
 mod source;
@@ -24,16 +34,19 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub use check::check;
 pub use error::Error;
-pub use job::{Import, ImportFormat, Input};
-pub use lookup::{Lookup, LookupError};
+pub use job::{Import, ImportFormat};
+pub use judge::{Judge, LineDefect};
+pub use lookup::{HeldAs, Lookup, LookupError};
 pub use map::{ColumnMap, MapError};
-pub use report::{ImportProgress, ImportReport};
+pub use report::{ImportProgress, ImportReport, LetterCount, LetterReason};
 
 use crate::accept::edge::Edge;
+use batch::BatchBuilder;
 use checkpoint::Checkpoint;
+use id::LineTry;
 use sending::Sender;
-use source::SourceFile;
 
 /// Imports a file: all of its lines that the lake and the topic do not have yet.
 /// `progress` is called after each batch that is settled.
@@ -43,31 +56,37 @@ use source::SourceFile;
 pub async fn run(
     import: Import,
     edge: Arc<Edge>,
+    judge: Arc<dyn Judge>,
     lookup: &dyn Lookup,
     shutdown: CancellationToken,
     progress: &mut (dyn FnMut(ImportProgress) + Send),
 ) -> Result<ImportReport, Error> {
-    let opening = import.clone();
-    let opened = tokio::task::spawn_blocking(move || SourceFile::open(&opening.input));
-    let file = Arc::new(opened.await.expect("opening a file does not panic")?);
-    let mut checkpoint = Checkpoint::load(&import.state, file.digest())?;
+    let file = source::open(&import).await?;
+    let mapping = import.map.as_ref().map_or([0; 32], ColumnMap::digest);
+    let named: String = mapping.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut checkpoint = Checkpoint::load(&import.state, &file.digest(), named.clone())?;
     if !checkpoint.is_confirmed(lookup, &file).await? {
-        checkpoint = Checkpoint::begin(&import.state, file.digest());
+        checkpoint = Checkpoint::begin(&import.state, &file.digest(), named);
     }
     let from = checkpoint.line();
     let (batches, received) = tokio::sync::mpsc::channel(reading::AHEAD_BATCHES);
     let reading = tokio::task::spawn_blocking({
         let (file, edge) = (file.clone(), edge.clone());
-        move || reading::read(&file, &import, from, &edge, &batches)
+        move || {
+            let builder = BatchBuilder::new(&file, &edge, &*judge, import.max_record, &batches);
+            reading::read(&file, &import, from, builder)
+        }
     });
-    let sender = Sender::new(&edge, lookup, &file, checkpoint);
+    let sender = Sender::new(&edge, lookup, &file, LineTry::again(&mapping), checkpoint);
     let sent = sender.run(received, shutdown, progress).await;
     // The reader ends once its batches are no longer received. Its own error comes first,
     // because the sender saw only an early end of the batches.
-    let passed = reading.await.expect("reading a file does not panic")?;
+    let read = reading.await.expect("reading a file does not panic")?;
     let mut report = sent?;
-    report.lines += passed;
-    report.skipped += passed;
+    report.skipped += read.passed;
+    report.skipped_letters = report.skipped_letters.min(report.skipped);
+    report.lines = report.sent + report.skipped;
+    report.has_items = read.has_items;
     Ok(report)
 }
 

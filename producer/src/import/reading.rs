@@ -1,94 +1,127 @@
-//! Reads a file as batches of drafts: split into lines, mapped, wrapped in envelopes.
+//! Reads a file as batches of drafts: split into records, mapped, wrapped in envelopes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 
-use super::batch::{BatchBuilder, DraftBatch, LineClick};
-use super::csv::CsvReader;
+use super::batch::{BatchBuilder, LineClick};
 use super::error::Error;
-use super::job::{Import, ImportFormat};
-use super::lines::{LineReader, Torn};
-use super::map::{ColumnMap, MapError, MappedClick, SourceRow};
+use super::job::Import;
+use super::lines::Torn;
+use super::map::{ColumnMap, MappedClick, SourceRow};
+use super::records::{RecordReader, RecordText};
 use super::source::SourceFile;
-use crate::accept::edge::Edge;
 use crate::accept::identity::{self, ClickIdentity};
 use crate::accept::scan::{self, MAX_DEPTH};
 
 /// How many batches are read before they are sent.
 pub(super) const AHEAD_BATCHES: usize = 4;
+/// How many records a mapping is held against before anything is sent.
+const FIRST_RECORDS: usize = 1_000;
+
+/// What was read besides the batches.
+pub(super) struct ReadFile {
+    /// The number of records before the first that was sent.
+    pub(super) passed: u64,
+    /// True if records are items of JSON rather than lines.
+    pub(super) has_items: bool,
+}
 
 /// Reads the file after line `from` and sends its batches until they are no longer
-/// received. Returns the number of records up to `from`.
+/// received.
 pub(super) fn read(
     file: &SourceFile,
     import: &Import,
     from: u64,
-    edge: &Edge,
-    batches: &mpsc::Sender<DraftBatch>,
-) -> Result<u64, Error> {
-    let builder = BatchBuilder::new(file, edge, batches);
-    match (import.format, &import.map) {
-        (ImportFormat::Csv, None) => Err(MapError::needed().into()),
-        (ImportFormat::Csv, Some(map)) => read_csv(file, map, from, builder),
-        (ImportFormat::Ndjson, map) => read_ndjson(file, map.as_ref(), from, builder),
-    }
-}
-
-fn read_csv(
-    file: &SourceFile,
-    map: &ColumnMap,
-    from: u64,
     mut builder: BatchBuilder<'_>,
-) -> Result<u64, Error> {
-    let unreadable = |error| file.unreadable(error);
-    let mut csv = CsvReader::new(LineReader::new(file.inflated()?));
-    let Some(header) = csv.header().map_err(unreadable)? else {
-        return Ok(0);
+) -> Result<ReadFile, Error> {
+    check_map(file, import)?;
+    let map = import.map.as_ref();
+    let mut records = RecordReader::open(file, import)?;
+    let columns = match &records {
+        RecordReader::Csv { header, .. } => distinct(header),
+        _ => Vec::new(),
     };
-    map.check(&header)?;
-    let mut passed = 0;
-    while let Some((line, record)) = csv.next().map_err(unreadable)? {
+    let mut done = ReadFile {
+        passed: 0,
+        has_items: matches!(records, RecordReader::Items(_)),
+    };
+    while let Some((line, record)) = records.next().map_err(|error| file.unreadable(error))? {
         if line <= from {
-            passed += 1;
+            done.passed += 1;
             continue;
         }
-        let end = csv.lines().consumed();
-        let click = record.map(|fields| map_record(map, &header, &fields));
-        if !builder.push(line, end, click) {
-            return Ok(passed);
+        let click = record.and_then(|record| match (record, map) {
+            (RecordText::Fields(fields), Some(map)) => Ok(map_fields(map, &columns, &fields)),
+            (RecordText::Fields(_), None) => Err(Torn::new("a CSV file needs a mapping", b"")),
+            (RecordText::Json(text), map) => parse_object(map, &text),
+        });
+        if !builder.push(line, records.consumed(), click) {
+            return Ok(done);
         }
     }
     builder.flush();
-    Ok(passed)
+    Ok(done)
 }
 
-fn read_ndjson(
-    file: &SourceFile,
-    map: Option<&ColumnMap>,
-    from: u64,
-    mut builder: BatchBuilder<'_>,
-) -> Result<u64, Error> {
-    let mut lines = LineReader::new(file.inflated()?);
-    let mut passed = 0;
-    while let Some((line, text)) = lines.next_text().map_err(|error| file.unreadable(error))? {
-        if line <= from {
-            passed += 1;
-            continue;
-        }
-        let click = text.and_then(|text| parse_object(map, &text));
-        if !builder.push(line, lines.consumed(), click) {
-            return Ok(passed);
+/// Checks that the file has the columns that the mapping needs: in its header, or in one of its
+/// first objects.
+fn check_map(file: &SourceFile, import: &Import) -> Result<(), Error> {
+    let Some(map) = &import.map else {
+        return Ok(());
+    };
+    let mut records = RecordReader::open(file, import)?;
+    if let RecordReader::Csv { header, .. } = &records {
+        return match header.is_empty() {
+            true => Ok(()),
+            false => Ok(map.check("the file", header)?),
+        };
+    }
+    let mut names = BTreeSet::new();
+    let mut objects = 0;
+    for _ in 0..FIRST_RECORDS {
+        let Some((_, record)) = records.next().map_err(|error| file.unreadable(error))? else {
+            break;
+        };
+        if let Ok(RecordText::Json(text)) = record
+            && let Ok(fields) = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(&text)
+        {
+            objects += 1;
+            names.extend(fields.into_keys());
         }
     }
-    builder.flush();
-    Ok(passed)
+    let names: Vec<String> = names.into_iter().collect();
+    match objects {
+        0 => Ok(()),
+        _ => Ok(map.check("the beginning of the file", &names)?),
+    }
 }
 
-fn map_record(map: &ColumnMap, header: &[String], fields: &[String]) -> LineClick {
-    let cells = header.iter().zip(fields);
+/// The names of a header, each once: the second `a` is `a_2`.
+fn distinct(header: &[String]) -> Vec<String> {
+    let mut taken: HashSet<String> = header.iter().cloned().collect();
+    let mut count = HashMap::<&str, usize>::new();
+    let mut name = |name| {
+        let nth = count.entry(name).or_default();
+        *nth += 1;
+        if *nth == 1 {
+            return name.to_owned();
+        }
+        loop {
+            let numbered = format!("{name}_{nth}");
+            if taken.insert(numbered.clone()) {
+                return numbered;
+            }
+            *nth += 1;
+        }
+    };
+    header.iter().map(|column| name(column)).collect()
+}
+
+fn map_fields(map: &ColumnMap, columns: &[String], fields: &[String]) -> LineClick {
+    let cells = columns.iter().zip(fields);
     let cells = cells.map(|(name, text)| (name.as_str(), Cow::Borrowed(text.as_str()), None));
     line_click(map.click(&SourceRow {
         cells: cells.collect(),
@@ -96,8 +129,11 @@ fn map_record(map: &ColumnMap, header: &[String], fields: &[String]) -> LineClic
 }
 
 fn line_click(mapped: MappedClick) -> LineClick {
-    let click = RawValue::from_string(mapped.json).expect("the mapping writes JSON");
-    (click, mapped.visitor)
+    LineClick {
+        json: RawValue::from_string(mapped.json).expect("the mapping writes JSON"),
+        visitor: mapped.visitor,
+        misfits: mapped.misfits,
+    }
 }
 
 fn parse_object(map: Option<&ColumnMap>, text: &str) -> Result<LineClick, Torn> {
@@ -113,7 +149,11 @@ fn parse_object(map: Option<&ColumnMap>, text: &str) -> Result<LineClick, Torn> 
             .map_err(torn)?
             .visitor
             .map(Cow::into_owned);
-        return Ok((click.to_owned(), visitor));
+        return Ok(LineClick {
+            json: click.to_owned(),
+            visitor,
+            misfits: Vec::new(),
+        });
     };
     let fields: BTreeMap<String, &RawValue> =
         serde_json::from_str(text).map_err(|error| torn(error.to_string()))?;
@@ -127,4 +167,15 @@ fn parse_object(map: Option<&ColumnMap>, text: &str) -> Result<LineClick, Torn> 
     Ok(line_click(map.click(&SourceRow {
         cells: cells.collect(),
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_one_name_are_told_apart() {
+        let header = ["a", "b", "a", "a_2", "a"].map(str::to_owned);
+        assert_eq!(distinct(&header), ["a", "b", "a_3", "a_2", "a_4"]);
+    }
 }

@@ -7,11 +7,12 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{AppendError, Backoff, Delivery};
-use uuid::Uuid;
 
-use super::batch::{BATCH_LINES, DraftBatch};
+use super::batch::{BATCH_LINES, DraftBatch, DraftLine};
 use super::checkpoint::Checkpoint;
 use super::error::Error;
+use super::id::LineTry;
+use super::known::KnownLines;
 use super::lookup::Lookup;
 use super::report::{ImportProgress, ImportReport};
 use super::source::SourceFile;
@@ -32,14 +33,14 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How often the checkpoint is written while the import runs.
 const STORE_EVERY: Duration = Duration::from_secs(1);
-/// The most rejected lines that the report names.
-const MAX_NAMED_LINES: usize = 20;
 
 /// Sends the batches of one file.
 pub(super) struct Sender<'s> {
     edge: &'s Edge,
     lookup: &'s dyn Lookup,
     file: &'s SourceFile,
+    /// The try of lines that became dead letters.
+    again: LineTry,
     checkpoint: Checkpoint,
     report: ImportReport,
     in_flight: VecDeque<(DraftBatch, Option<Delivery>)>,
@@ -56,10 +57,14 @@ impl<'s> Sender<'s> {
         edge: &'s Edge,
         lookup: &'s dyn Lookup,
         file: &'s SourceFile,
+        again: LineTry,
         checkpoint: Checkpoint,
     ) -> Self {
+        let letters = checkpoint.letters().clone();
         let report = ImportReport {
             digest: file.digest(),
+            skipped_letters: letters.lines,
+            letters,
             ..ImportReport::default()
         };
         let in_flight = VecDeque::with_capacity(MAX_IN_FLIGHT);
@@ -67,6 +72,7 @@ impl<'s> Sender<'s> {
             edge,
             lookup,
             file,
+            again,
             checkpoint,
             report,
             in_flight,
@@ -106,7 +112,7 @@ impl<'s> Sender<'s> {
         while !self.in_flight.is_empty() {
             self.settle(progress).await?;
         }
-        self.checkpoint.store()?;
+        self.store()?;
         self.report.complete = !stopped;
         Ok(self.report)
     }
@@ -123,55 +129,33 @@ impl<'s> Sender<'s> {
         group
     }
 
-    /// Removes the lines that the lake or the topic has.
+    /// Removes the lines that the lake or the topic has, but for dead letters that will be rows.
     async fn remove_known(&mut self, group: Vec<DraftBatch>) -> Result<Vec<DraftBatch>, Error> {
-        self.report.lines += group
-            .iter()
-            .map(|batch| batch.ids.len() as u64)
-            .sum::<u64>();
         if self.unknown_lines >= MAX_UNKNOWN_LINES {
             return Ok(group);
         }
-        let ids = group.iter().flat_map(|batch| &batch.ids);
-        let known = self.known(ids).await?;
-        let all = known.iter().all(|known| *known);
-        let mut rest = &known[..];
-        let mut fresh = Vec::with_capacity(group.len());
-        for batch in group {
-            let (of_batch, after) = rest.split_at(batch.ids.len());
-            rest = after;
-            let (unknown, known) = batch.split(of_batch);
-            self.report.skipped += known.drafts.len() as u64;
-            self.unknown_lines = match known.drafts.is_empty() {
-                true => self.unknown_lines + unknown.drafts.len(),
-                false => 0,
+        let mut group = group;
+        let lines = group.iter().flat_map(|batch| &batch.lines);
+        let count = lines.clone().count();
+        let first = lines.clone().next().map_or(0, |line| line.line);
+        let last = group.last().map_or(0, |batch| batch.last);
+        let known = KnownLines::ask(self.lookup, self.file.ids(), (first, last)).await?;
+        let mut all = 0;
+        for batch in &mut group {
+            let lines = batch.lines.len();
+            let known = known.sort(batch, self.again);
+            all += known;
+            self.unknown_lines = match known {
+                0 => self.unknown_lines + lines,
+                _ => 0,
             };
-            fresh.push(unknown);
         }
-        self.lookup_batches = match all {
+        self.lookup_batches = match all == count {
             true => MAX_LOOKUP_BATCHES.min(2 * self.lookup_batches),
             false if self.unknown_lines >= MAX_UNKNOWN_LINES => 1,
             false => MAX_IN_FLIGHT,
         };
-        Ok(fresh)
-    }
-
-    /// Splits a batch into the lines that are not known and those that are.
-    async fn split_known(&self, batch: DraftBatch) -> Result<(DraftBatch, DraftBatch), Error> {
-        let known = self.known(batch.ids.iter()).await?;
-        Ok(batch.split(&known))
-    }
-
-    /// Asks whether the lake or the topic has each of these ids.
-    async fn known(&self, ids: impl Iterator<Item = &Uuid>) -> Result<Vec<bool>, Error> {
-        let ids: Vec<String> = ids.map(ToString::to_string).collect();
-        let known = self.lookup.known(&ids).await.map_err(Error::Lookup)?;
-        if known.len() != ids.len() {
-            return Err(Error::Lookup(
-                "the answer is for another number of ids".into(),
-            ));
-        }
-        Ok(known)
+        Ok(group)
     }
 
     async fn send(
@@ -179,13 +163,13 @@ impl<'s> Sender<'s> {
         batch: DraftBatch,
         progress: &mut (dyn FnMut(ImportProgress) + Send),
     ) -> Result<(), Error> {
-        if batch.drafts.is_empty() {
+        if batch.lines.is_empty() {
             self.in_flight.push_back((batch, None));
             return Ok(());
         }
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_TRIES {
-            match self.edge.writer().append(batch.drafts.clone()) {
+            match self.edge.writer().append(batch.drafts()) {
                 Ok(delivery) => {
                     self.in_flight.push_back((batch, Some(delivery)));
                     return Ok(());
@@ -209,16 +193,19 @@ impl<'s> Sender<'s> {
             return Ok(());
         };
         let (last, end) = (batch.last, batch.end);
+        self.report.skipped += batch.held_rows + batch.held_letters.lines;
+        self.report.skipped_letters += batch.held_letters.lines;
+        self.report.letters.extend(batch.held_letters);
         match delivery {
             Some(delivery) => match delivery.await {
-                Ok(_) => self.count(&batch),
-                Err(error) => self.retry(batch, error).await?,
+                Ok(_) => self.count(&batch.lines),
+                Err(error) => self.retry(batch.lines, error).await?,
             },
-            None => self.count(&batch),
+            None => self.count(&batch.lines),
         }
         self.checkpoint.advance(last);
         if self.stored.elapsed() >= STORE_EVERY {
-            self.checkpoint.store()?;
+            self.store()?;
             self.stored = Instant::now();
         }
         let lines = self.report.sent + self.report.skipped;
@@ -230,22 +217,34 @@ impl<'s> Sender<'s> {
         Ok(())
     }
 
-    /// Sends a batch again that may have been written: only the lines that are not known.
-    async fn retry(&mut self, batch: DraftBatch, error: AppendError) -> Result<(), Error> {
-        let (mut rest, mut error) = (batch, error);
+    fn store(&mut self) -> Result<(), Error> {
+        self.checkpoint.set_letters(&self.report.letters);
+        self.checkpoint.store()
+    }
+
+    /// Sends lines again that may have been written: only those whose ids are not known.
+    async fn retry(&mut self, lines: Vec<DraftLine>, error: AppendError) -> Result<(), Error> {
+        let (mut rest, mut error) = (lines, error);
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_TRIES {
             if matches!(error, AppendError::TooLarge { .. }) {
                 break;
             }
             sleep(backoff.wait()).await;
-            let (fresh, known) = self.split_known(rest).await?;
+            let (Some(first), Some(last)) = (rest.first(), rest.last()) else {
+                return Ok(());
+            };
+            let known =
+                KnownLines::ask(self.lookup, self.file.ids(), (first.line, last.line)).await?;
+            let (known, unknown): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|line| known.has(line.id));
             self.count(&known);
-            rest = fresh;
-            if rest.drafts.is_empty() {
+            rest = unknown;
+            if rest.is_empty() {
                 return Ok(());
             }
-            match self.edge.writer().append(rest.drafts.clone()) {
+            let drafts = rest.iter().map(|line| line.draft.clone()).collect();
+            match self.edge.writer().append(drafts) {
                 Ok(delivery) => match delivery.await {
                     Ok(_) => {
                         self.count(&rest);
@@ -259,12 +258,12 @@ impl<'s> Sender<'s> {
         Err(Error::Topic(error))
     }
 
-    fn count(&mut self, batch: &DraftBatch) {
-        self.report.sent += batch.drafts.len() as u64;
-        for (line, reason) in batch.rejected.values().cloned() {
-            self.report.rejected += 1;
-            if self.report.first_rejected.len() < MAX_NAMED_LINES {
-                self.report.first_rejected.push((line, reason));
+    fn count(&mut self, lines: &[DraftLine]) {
+        self.report.sent += lines.len() as u64;
+        for line in lines {
+            if let Some(letter) = &line.letter {
+                self.report.rejected += 1;
+                self.report.letters.add(line.line, letter);
             }
         }
     }

@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Seek};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
+use super::decoded::decoded;
 use super::error::Error;
-use super::job::Input;
+use super::id::LineIds;
+use super::job::Import;
 
 /// The buffer between the file and its decoder.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -22,31 +26,31 @@ pub(super) struct SourceFile {
     total: u64,
 }
 
+/// Opens a file and computes its digest, beside the runtime's tasks.
+pub(super) async fn open(import: &Import) -> Result<Arc<SourceFile>, Error> {
+    let import = import.clone();
+    let opened = tokio::task::spawn_blocking(move || SourceFile::open(&import));
+    let opened = opened.await.expect("opening a file does not panic");
+    opened.map(Arc::new)
+}
+
 impl SourceFile {
-    /// Opens a file and computes its digest. Standard input is copied to a temporary file
-    /// first.
-    pub(super) fn open(input: &Input) -> Result<Self, Error> {
-        let (handle, path, origin) = match input {
-            Input::File(path) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                (
-                    fs::File::open(path),
-                    path.display().to_string(),
-                    format!("import:{name}"),
-                )
-            }
-            Input::Stdin => (copy_stdin(), "standard input".into(), "import:stdin".into()),
-        };
-        let at = path.clone();
-        let unreadable = move |error| Error::Read {
-            path: at.clone(),
+    fn open(import: &Import) -> Result<Self, Error> {
+        let shown = import.file.display().to_string();
+        let file_name = import.file.file_name().unwrap_or_default();
+        let name = import.name.clone();
+        let path = name.clone().unwrap_or(shown);
+        let unreadable = |error| Error::Read {
+            path: path.clone(),
             error,
         };
-        let handle = handle.map_err(&unreadable)?;
         let mut file = Self {
-            handle,
-            path,
-            origin,
+            handle: open_regular(&import.file).map_err(&unreadable)?,
+            origin: format!(
+                "import:{}",
+                name.unwrap_or_else(|| file_name.to_string_lossy().into_owned())
+            ),
+            path: path.clone(),
             digest: [0; 32],
             total: 0,
         };
@@ -65,6 +69,11 @@ impl SourceFile {
             .collect()
     }
 
+    /// Returns the ids of the file's lines.
+    pub(super) fn ids(&self) -> LineIds {
+        LineIds::new(&self.digest)
+    }
+
     /// Returns the size of the inflated file, in bytes.
     pub(super) fn total(&self) -> u64 {
         self.total
@@ -75,18 +84,17 @@ impl SourceFile {
         &self.origin
     }
 
-    /// Returns the id of a line: a UUIDv8 of the file's digest and the line's number.
-    pub(super) fn id(&self, line: u64) -> Uuid {
-        let digest = Sha256::new()
-            .chain_update(self.digest)
-            .chain_update(line.to_be_bytes());
-        let digest: [u8; 32] = digest.finalize().into();
-        let (head, _) = digest.split_first_chunk().expect("32 bytes hold 16");
-        uuid::Builder::from_custom_bytes(*head).into_uuid()
+    /// Opens the text from the beginning, as UTF-8. It is of the encoding `said` if its first bytes
+    /// do not say so themselves.
+    pub(super) fn text(
+        &self,
+        said: Option<&'static encoding_rs::Encoding>,
+    ) -> Result<Box<dyn BufRead + '_>, Error> {
+        decoded(self.inflated()?, said).map_err(|error| self.unreadable(error))
     }
 
     /// Opens the inflated bytes from the beginning.
-    pub(super) fn inflated(&self) -> Result<Box<dyn BufRead + '_>, Error> {
+    fn inflated(&self) -> Result<Box<dyn BufRead + '_>, Error> {
         let open = || -> io::Result<Box<dyn BufRead + '_>> {
             let mut handle = &self.handle;
             handle.rewind()?;
@@ -114,8 +122,14 @@ impl SourceFile {
     }
 }
 
-fn copy_stdin() -> io::Result<fs::File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut io::stdin().lock(), &mut file)?;
-    Ok(file)
+/// Opens what can be read twice. Anything else would block, or be consumed by the first reading.
+fn open_regular(path: &Path) -> io::Result<fs::File> {
+    let kind = fs::metadata(path)?.file_type();
+    let why = match kind {
+        _ if kind.is_file() => return fs::File::open(path),
+        _ if kind.is_dir() => "it is a folder: give one of its files",
+        _ if kind.is_fifo() => "it is a pipe, and it is read twice: copy it to a file",
+        _ => "it is neither a file nor a pipe",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }

@@ -2,7 +2,6 @@
 
 mod bucket;
 pub(crate) mod commit;
-pub(crate) mod foreign;
 mod list;
 pub(crate) mod location;
 mod open;

@@ -1,6 +1,7 @@
 //! Real files with known counts: the lake must hold exactly those.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -198,5 +199,266 @@ async fn open_bandit_comes_by_another_mapping_and_no_change_of_code() {
     );
     let clicks = "SELECT count(*) FROM clicks WHERE action = 'click'";
     assert_eq!(place.ask(clicks).unwrap(), json!(130));
+    assert!(up.process.end().unwrap());
+}
+
+/// A place with files of its own, and what `import` says of them.
+struct Importer {
+    place: Place,
+}
+
+impl Importer {
+    fn new() -> Self {
+        Self {
+            place: Place::new().unwrap(),
+        }
+    }
+
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.place.path().join(name), bytes).unwrap();
+    }
+
+    /// Imports a file. Returns whether the exit code is 0, and all that was printed.
+    fn import(&self, name: &str, format: &str, more: &[&str]) -> (bool, String) {
+        let import = ["import", name, "--format", format];
+        let output = self.place.run(&[&import[..], more].concat()).unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
+    /// The same, where the first is expected and the second begins as expected.
+    fn check(&self, (name, format): (&str, &str), more: &[&str], is_well: bool, begins: &str) {
+        let (was_well, said) = self.import(name, format, more);
+        assert!(was_well == is_well && said.starts_with(begins), "{said}");
+    }
+
+    /// The products in the lake, in order, each with what `sql` says of it.
+    async fn rows(&self, sql: &str) -> Value {
+        self.place.settled().await.unwrap();
+        let sql = format!("SELECT string_agg({sql}, ' ' ORDER BY {sql}) FROM clicks");
+        self.place.ask(&sql).unwrap()
+    }
+}
+
+const DAY: &str = "[columns.product_id]\nfrom = \"sku\"\n[columns.occurred_at]\nfrom = \"day\"\ntype = \"time\"\n";
+
+#[tokio::test]
+async fn b94_b96_b100_b104_files_of_others_become_rows_or_are_refused() {
+    let importer = Importer::new();
+    let up = importer.place.up(&[]).unwrap();
+    importer.file("dates.csv", "sku,day\nd1,2024-11-20\nd2,2024-11-21\n");
+    importer.file("dates.toml", format!("{DAY}format = \"%Y-%m-%d\"\n"));
+    importer.file("hours.csv", "sku,day\nh1,2024-11-20 02-PM\n");
+    importer.file("hours.toml", format!("{DAY}format = \"%Y-%m-%d %I-%p\"\n"));
+    importer.file("berlin.csv", "sku,day\nb1,2024-07-15 12:00\n");
+    let zone = "format = \"%Y-%m-%d %H:%M\"\nzone = \"Europe/Berlin\"\n";
+    importer.file("berlin.toml", format!("{DAY}{zone}"));
+    let sent = |lines: u64| {
+        format!(
+            "{lines} line{}: {lines} sent now",
+            if lines == 1 { "" } else { "s" }
+        )
+    };
+    let map = ["--map", "dates.toml"];
+    let check = ["--map", "dates.toml", "--check"];
+    importer.check(
+        ("dates.csv", "csv"),
+        &check,
+        true,
+        "2 lines: 2 rows and 0 dead letters",
+    );
+    importer.check(("dates.csv", "csv"), &map, true, &sent(2));
+    importer.check(
+        ("hours.csv", "csv"),
+        &["--map", "hours.toml"],
+        true,
+        &sent(1),
+    );
+    importer.check(
+        ("berlin.csv", "csv"),
+        &["--map", "berlin.toml"],
+        true,
+        &sent(1),
+    );
+    let times = importer
+        .rows("product_id || strftime(occurred_at, '=%d.%H')")
+        .await;
+    assert_eq!(times, json!("b1=15.10 d1=20.00 d2=21.00 h1=20.14"));
+
+    let lines = "{\"product_id\":\"m1\"}\n{\"product_id\":\"m2\"}\n";
+    importer.file("mark.ndjson", format!("\u{feff}{lines}"));
+    let wide: Vec<u8> = lines.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    importer.file("wide.ndjson", [&b"\xff\xfe"[..], &wide].concat());
+    importer.file(
+        "array.json",
+        "[\n  {\n    \"product_id\": \"a1\"\n  },\n  {\n    \"product_id\": \"a2\"\n  }\n]\n",
+    );
+    importer.check(("mark.ndjson", "ndjson"), &[], true, &sent(2));
+    importer.check(("wide.ndjson", "ndjson"), &[], true, &sent(2));
+    importer.check(("array.json", "json"), &[], true, "2 items: 2 sent now");
+    importer.check(("array.json", "json"), &[], true, "2 items: 0 sent now");
+    let products = importer.rows("product_id").await;
+    assert_eq!(products, json!("a1 a2 b1 d1 d2 h1 m1 m1 m2 m2"));
+
+    // A mapping for another file, and one that means nothing.
+    importer.file(
+        "other.ndjson",
+        "{\"sku\":\"j1\",\"ts\":\"2024-11-20T10:00:00Z\"}\n",
+    );
+    importer.file("none.toml", "[columns.nosuch]\nfrom = \"sku\"\n");
+    importer.file("format.toml", format!("{DAY}format = \"%Q%Q\"\n"));
+    let refused = |map: &str, expect: &str| {
+        let (was_well, said) = importer.import("other.ndjson", "ndjson", &["--map", map]);
+        assert!(!was_well && said.contains(expect), "{said}");
+    };
+    refused(
+        "dates.toml",
+        "the column \"day\"; the beginning of the file has sku, ts",
+    );
+    refused(
+        "none.toml",
+        "the field \"nosuch\", which a click does not have",
+    );
+    refused("format.toml", "is not one of chrono's");
+    assert_eq!(importer.place.settled().await.unwrap()["rows"], 10);
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn b98_a_dead_letter_becomes_a_row_with_a_mended_mapping_once() {
+    let importer = Importer::new();
+    let up = importer.place.up(&[]).unwrap();
+    importer.file(
+        "fix.csv",
+        "sku,day\nfix1,2024-11-20 10:00\nfix2,2024-11-20 10:01\n",
+    );
+    importer.file("wrong.toml", format!("{DAY}format = \"%d/%m/%Y %H:%M\"\n"));
+    importer.file("right.toml", format!("{DAY}format = \"%Y-%m-%d %H:%M\"\n"));
+    let (fix, wrong, right) = (
+        ("fix.csv", "csv"),
+        &["--map", "wrong.toml"][..],
+        &["--map", "right.toml"][..],
+    );
+    let (was_well, said) = importer.import(fix.0, fix.1, wrong);
+    let told = [
+        "2 lines: 2 sent now (0 rows, 2 dead letters), 0 were there already",
+        "2 dead letters (bad_time): occurred_at: not a time of the format \"%d/%m/%Y %H:%M\"",
+        "  line 2: 2024-11-20 10:00",
+        "no line became a row",
+    ];
+    assert!(
+        !was_well && told.iter().all(|line| said.contains(line)),
+        "{said}"
+    );
+    importer.place.settled().await.unwrap();
+    let there = "2 lines: 0 sent now (0 rows, 0 dead letters), 2 were there already (0 rows, 2 dead letters)";
+    importer.check(fix, wrong, false, there);
+    importer.check(
+        fix,
+        right,
+        true,
+        "2 lines: 2 sent now (2 rows, 0 dead letters)",
+    );
+    // At once, while they are on their way, and when they are in the lake.
+    let there = "2 lines: 0 sent now (0 rows, 0 dead letters), 2 were there already (2 rows";
+    for map in [right, wrong] {
+        importer.check(fix, map, true, there);
+    }
+    assert_eq!(importer.rows("product_id").await, json!("fix1 fix2"));
+    std::fs::remove_dir_all(importer.place.path().join("data/imports")).unwrap();
+    for map in [wrong, right] {
+        importer.check(fix, map, true, there);
+    }
+    let verdict = importer.place.settled().await.unwrap();
+    assert_eq!(verdict["rows"], 2);
+    let letters = importer.place.ask("SELECT count(*) FROM dead_letters");
+    assert_eq!(letters.unwrap(), json!(2));
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn an_import_that_is_killed_lands_each_line_once_also_with_a_mended_mapping() {
+    let importer = Importer::new();
+    let mut up = importer.place.up(&[]).unwrap();
+    let day = |n: u64| {
+        if n.is_multiple_of(3) {
+            "20/11/2024"
+        } else {
+            "2024-11-20"
+        }
+    };
+    let lines: String = (0..40_000).map(|n| format!("p{n},{}\n", day(n))).collect();
+    importer.file("many.csv", format!("sku,day\n{lines}"));
+    importer.file("wrong.toml", format!("{DAY}format = \"%d/%m/%Y\"\n"));
+    importer.file("right.toml", format!("{DAY}format = \"%Y-%m-%d\"\n"));
+    for map in ["wrong.toml", "right.toml"] {
+        let import = ["import", "many.csv", "--format", "csv", "--map", map];
+        let before = importer.place.audit().unwrap()["acknowledged"].as_u64();
+        let running = Process::start(&importer.place, &import).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let grown = |verdict: &Value| verdict["acknowledged"].as_u64() > before;
+        while !grown(&importer.place.audit().unwrap()) {
+            assert!(Instant::now() < deadline, "nothing arrives");
+        }
+        up.process.kill().unwrap();
+        drop(running);
+        up = importer.place.up(&[]).unwrap();
+    }
+    for map in ["wrong.toml", "right.toml", "wrong.toml"] {
+        let (was_well, said) = importer.import("many.csv", "csv", &["--map", map]);
+        assert!(was_well, "{said}");
+    }
+    let verdict = importer.place.settled().await.unwrap();
+    assert_eq!(
+        [&verdict["lost"], &verdict["doubled"]],
+        [&json!(0), &json!(0)],
+        "{verdict}"
+    );
+    let count = "SELECT count(*) || ' ' || count(DISTINCT product_id) FROM clicks";
+    assert_eq!(importer.place.ask(count).unwrap(), json!("40000 40000"));
+    importer.place.must(&["audit", "--deep"]).unwrap();
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn attack_11_and_17_no_line_stops_an_import_and_a_pipe_is_read() {
+    let importer = Importer::new();
+    let up = importer.place.up(&[]).unwrap();
+    let ones = "\u{1}".repeat(200_000);
+    importer.file(
+        "ones.ndjson",
+        format!("{ones}\n{{\"product_id\":\"n1\"}}\n"),
+    );
+    importer.file(
+        "ones.csv",
+        format!("sku,day\n{ones},2024-11-20\nc1,2024-11-20\n"),
+    );
+    importer.file("day.toml", format!("{DAY}format = \"%Y-%m-%d\"\n"));
+    let one = "2 lines: 2 sent now (1 row, 1 dead letter)";
+    importer.check(("ones.ndjson", "ndjson"), &[], true, one);
+    importer.check(("ones.csv", "csv"), &["--map", "day.toml"], true, one);
+    let pipe = importer.place.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut writer = Command::new("sh")
+        .args(["-c", "echo '{\"product_id\":\"f1\"}' >pipe"])
+        .current_dir(importer.place.path())
+        .spawn()
+        .unwrap();
+    importer.check(("pipe", "ndjson"), &[], true, "1 line: 1 sent now (1 row");
+    assert!(writer.wait().unwrap().success());
+    let (was_well, said) = importer.import(".", "ndjson", &[]);
+    assert!(!was_well && said.contains("is a folder"), "{said}");
+    assert_eq!(importer.rows("product_id").await, json!("c1 f1 n1"));
+    let sizes = "SELECT count(*) || ' ' || (min(octet_length(raw)) > 1000000) FROM dead_letters";
+    assert_eq!(importer.place.ask(sizes).unwrap(), json!("2 true"));
     assert!(up.process.end().unwrap());
 }

@@ -4,6 +4,9 @@
 //! ```toml
 //! # What becomes of the columns that no rule names: "properties" (the default) or "drop".
 //! unmapped = "properties"
+//! delimiter = ";"               # of a CSV file; a comma unless said otherwise
+//! encoding = "windows-1252"     # UTF-8 and, by its first bytes, UTF-16 need no word
+//! decimal = ","                 # the mark of all numbers; a rule can have its own
 //!
 //! [columns.order_id]            # the click's field
 //! from = "InvoiceNo"            # the file's column, or several, joined by a space
@@ -11,39 +14,72 @@
 //! [columns.user_id]
 //! from = "CustomerID"
 //! strip_suffix = ".0"           # removed from the end of the text
+//! optional = true               # a file may lack the column
 //!
-//! [columns.quantity]
-//! from = "Quantity"
-//! type = "integer"              # text (the default), number, integer, time
+//! [columns.price]
+//! from = "Price"
+//! type = "number"               # text (the default), number, integer, time
+//! currency = "€"                # may be before or after it; or several: ["€", "EUR"]
 //!
 //! [columns.occurred_at]
 //! from = "InvoiceDate"
 //! type = "time"
-//! format = "%Y-%m-%d %H:%M:%S"  # chrono's format; with %z or %:z the text has its zone
-//! zone = "UTC"                  # or an offset: "+09:00"
+//! format = "%Y-%m-%d %H:%M:%S"  # chrono's, or unix, unix_ms, unix_us
+//! zone = "Europe/Berlin"        # or an offset: "+09:00"; UTC unless said otherwise
 //!
 //! [columns.action]
 //! constant = "buy"              # a text, unless one of these conditions holds (the first counts)
 //! when = [{ column = "InvoiceNo", starts_with = "C", then = "cancel" }]  # or equals = "…"
+//!
+//! [properties.colour]           # a property: it has the same keys
+//! from = "Farbe"
 //! ```
 //!
 //! An empty text is an absent field. A text that is not of its type is sent as it is: the
 //! transformer decides whether it can be a row, and its dead letter names the field.
 
-use std::borrow::Cow;
+mod json;
+mod number;
+mod row;
+mod rule;
+mod time;
+
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, FixedOffset, NaiveDateTime, SecondsFormat, TimeZone, Utc};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
-/// A mapping, as its TOML file defines it.
-#[derive(Debug, Clone, Deserialize)]
+use json::push_name;
+use number::DecimalMark;
+pub(super) use row::{MappedClick, Misfit, SourceRow};
+use rule::{ColumnRule, WrittenRule};
+
+/// The most letters of a file's columns in an error.
+const SHOWN_LETTERS: usize = 300;
+
+/// A mapping as its file writes it.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ColumnMap {
-    columns: BTreeMap<String, ColumnRule>,
+struct WrittenMap {
+    columns: BTreeMap<String, WrittenRule>,
+    #[serde(default)]
+    properties: BTreeMap<String, WrittenRule>,
     #[serde(default)]
     unmapped: Unmapped,
+    delimiter: Option<char>,
+    encoding: Option<String>,
+    decimal: Option<DecimalMark>,
+}
+
+/// A mapping that was checked.
+#[derive(Debug, Clone)]
+pub struct ColumnMap {
+    columns: BTreeMap<String, ColumnRule>,
+    properties: BTreeMap<String, ColumnRule>,
+    unmapped: Unmapped,
+    delimiter: u8,
+    encoding: Option<&'static encoding_rs::Encoding>,
+    digest: [u8; 32],
 }
 
 /// Why a mapping cannot be used, and what to change.
@@ -66,280 +102,186 @@ enum Unmapped {
     Drop,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ColumnRule {
-    #[serde(default)]
-    from: SourceColumns,
-    constant: Option<String>,
-    #[serde(default, rename = "type")]
-    kind: ColumnType,
-    format: Option<String>,
-    #[serde(default)]
-    zone: ZoneOffset,
-    strip_suffix: Option<String>,
-    #[serde(default)]
-    when: Vec<Condition>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(untagged)]
-enum SourceColumns {
-    #[default]
-    None,
-    One(String),
-    Several(Vec<String>),
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ColumnType {
-    #[default]
-    Text,
-    Number,
-    Integer,
-    Time,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct ZoneOffset(FixedOffset);
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Condition {
-    column: String,
-    equals: Option<String>,
-    starts_with: Option<String>,
-    then: String,
-}
-
-/// One record of the file.
-pub(super) struct SourceRow<'r> {
-    /// Each cell's column, text and, if the file is NDJSON, raw value.
-    pub(super) cells: Vec<(&'r str, Cow<'r, str>, Option<&'r RawValue>)>,
-}
-
-impl SourceRow<'_> {
-    fn text(&self, column: &str) -> &str {
-        let cell = self.cells.iter().find(|(name, ..)| *name == column);
-        cell.map_or("", |(_, text, _)| text)
-    }
-}
-
-/// A click that was made from a row.
-pub(super) struct MappedClick {
-    pub(super) json: String,
-    /// `None` if the row names no visitor.
-    pub(super) visitor: Option<String>,
-}
-
 impl ColumnMap {
     /// Parses a mapping file.
     ///
     /// # Errors
-    /// [`MapError`] with TOML's own message, or with what a rule lacks.
+    /// [`MapError`] with TOML's own message, or with what a rule does wrong.
     pub fn parse(toml: &str) -> Result<Self, MapError> {
-        let map: Self = toml::from_str(toml).map_err(|error| MapError(error.to_string()))?;
-        for (field, rule) in &map.columns {
-            let complaint = match rule {
-                _ if field == "id" => {
-                    "cannot be mapped: a line's id is made of the file and its number"
-                }
-                ColumnRule {
-                    from: SourceColumns::None,
-                    constant: None,
-                    ..
-                } => "needs `from` or `constant`",
-                ColumnRule {
-                    kind: ColumnType::Time,
-                    format: None,
-                    ..
-                } => "is a time and needs a `format`",
-                ColumnRule { when, .. }
-                    if when
-                        .iter()
-                        .any(|when| when.equals.is_some() == when.starts_with.is_some()) =>
-                {
-                    "has a `when` that needs one of `equals` and `starts_with`"
-                }
-                _ => continue,
-            };
-            return Err(MapError(format!("the mapping of {field} {complaint}")));
+        let invalid = |error: toml::de::Error| MapError(error.to_string());
+        let written: WrittenMap = toml::from_str(toml).map_err(invalid)?;
+        // What only a person reads, comments and order, makes no other mapping.
+        let said: toml::Table = toml::from_str(toml).map_err(invalid)?;
+        if written.columns.contains_key("id") {
+            return Err(MapError(
+                "the mapping of id cannot be mapped: a line's id is made of the file and its number"
+                    .into(),
+            ));
         }
-        Ok(map)
+        let rules = |written: BTreeMap<String, WrittenRule>, decimal| {
+            let rules = written.into_iter().map(|(field, rule)| {
+                let rule = ColumnRule::new(rule, decimal);
+                let rule = rule.map_err(|why| MapError(format!("the mapping of {field} {why}")))?;
+                Ok((field, rule))
+            });
+            rules.collect::<Result<_, MapError>>()
+        };
+        Ok(Self {
+            columns: rules(written.columns, written.decimal)?,
+            properties: rules(written.properties, written.decimal)?,
+            unmapped: written.unmapped,
+            delimiter: delimiter(written.delimiter)?,
+            encoding: written.encoding.as_deref().map(encoding).transpose()?,
+            digest: Sha256::digest(said.to_string()).into(),
+        })
     }
 
-    /// Checks that the file's header has every column that the mapping names.
-    pub(super) fn check(&self, header: &[String]) -> Result<(), MapError> {
-        let absent = self
-            .named()
-            .find(|column| !header.iter().any(|name| name == column));
-        absent.map_or(Ok(()), |column| {
-            let has = header.join(", ");
-            let has: String = has.chars().take(300).collect();
+    /// Checks that each field is one of a click's.
+    ///
+    /// # Errors
+    /// [`MapError`] that names the first that is not.
+    pub fn check_fields(&self, fields: &[&str]) -> Result<(), MapError> {
+        let absent = |field: &&String| !fields.contains(&field.as_str());
+        self.columns.keys().find(absent).map_or(Ok(()), |field| {
+            let known: Vec<_> = fields
+                .iter()
+                .filter(|known| **known != "id")
+                .copied()
+                .collect();
             Err(MapError(format!(
-                "the mapping names the column {column:?}; the file has {has}"
+                "the mapping names the field {field:?}, which a click does not have; to keep it as \
+                 a property, write [properties.{field:?}]; the fields are {}",
+                known.join(", ")
             )))
         })
     }
 
-    /// Returns the columns that the mapping names.
-    fn named(&self) -> impl Iterator<Item = &str> {
-        self.columns.values().flat_map(|rule| {
-            rule.from
-                .names()
-                .iter()
-                .chain(rule.when.iter().map(|when| &when.column))
-                .map(String::as_str)
+    /// Checks that each column that the mapping needs is among those that the file has, and there
+    /// only once. `place` is where they were looked for.
+    pub(super) fn check(&self, place: &str, has: &[String]) -> Result<(), MapError> {
+        let count = |column: &str| has.iter().filter(|name| *name == column).count();
+        for column in self.rules().flat_map(ColumnRule::needs) {
+            if count(column) == 0 {
+                let shown: String = has.join(", ").chars().take(SHOWN_LETTERS).collect();
+                let hint = match has {
+                    [one] if one.contains([';', '\t', '|']) => {
+                        "; if another sign separates them, name it in the mapping, as delimiter = \";\""
+                    }
+                    _ => "; if a file may lack it, add optional = true to its rule",
+                };
+                return Err(MapError(format!(
+                    "the mapping names the column {column:?}; {place} has {shown}{hint}"
+                )));
+            }
+        }
+        let mut named = self.rules().flat_map(ColumnRule::names);
+        named.find(|column| count(column) > 1).map_or(Ok(()), |column| {
+            Err(MapError(format!(
+                "the mapping names the column {column:?}, and {place} has several of that name: \
+                 rename all but one"
+            )))
         })
+    }
+
+    /// The sign between the fields of a CSV file.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// The file's encoding; `None` if the mapping does not say.
+    pub(super) fn encoding(&self) -> Option<&'static encoding_rs::Encoding> {
+        self.encoding
+    }
+
+    /// The digest of what the mapping says.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &ColumnRule> {
+        self.columns.values().chain(self.properties.values())
     }
 
     /// Makes the native click of a row.
     pub(super) fn click(&self, row: &SourceRow<'_>) -> MappedClick {
-        let mut json = String::with_capacity(256);
-        let mut visitor = None;
-        json.push('{');
+        let mut click = MappedClick {
+            json: String::with_capacity(256),
+            visitor: None,
+            misfits: Vec::new(),
+        };
+        click.json.push('{');
         for (field, rule) in &self.columns {
             let text = rule.text(row);
             if text.trim().is_empty() {
                 continue;
             }
             if field == "visitor_id" {
-                visitor = Some(text.clone().into_owned());
+                click.visitor = Some(text.clone().into_owned());
             }
-            push_name(&mut json, field);
-            rule.push_value(&mut json, &text);
+            push_name(&mut click.json, field);
+            let misfit = rule.push(&mut click.json, field, &text);
+            click.misfits.extend(misfit);
+        }
+        self.push_properties(&mut click, row);
+        click.json.push('}');
+        click
+    }
+
+    fn push_properties(&self, click: &mut MappedClick, row: &SourceRow<'_>) {
+        let mut json = String::from("{");
+        for (name, rule) in &self.properties {
+            let text = rule.text(row);
+            if !text.trim().is_empty() {
+                push_name(&mut json, name);
+                let misfit = rule.push(&mut json, &format!("properties.{name}"), &text);
+                click.misfits.extend(misfit);
+            }
         }
         if self.unmapped == Unmapped::Properties {
-            self.push_properties(&mut json, row);
-        }
-        json.push('}');
-        MappedClick { json, visitor }
-    }
-
-    fn push_properties(&self, json: &mut String, row: &SourceRow<'_>) {
-        let mut rest = row.cells.iter().filter(|(name, text, _)| {
-            !text.trim().is_empty() && !self.named().any(|named| named == *name)
-        });
-        let Some(first) = rest.next() else { return };
-        push_name(json, "properties");
-        json.push('{');
-        for (name, text, raw) in std::iter::once(first).chain(rest) {
-            push_name(json, name);
-            match raw {
-                Some(raw) => json.push_str(raw.get()),
-                None => push_quoted(json, text),
+            let is_named = |name: &str| {
+                self.properties.contains_key(name)
+                    || self
+                        .rules()
+                        .flat_map(ColumnRule::names)
+                        .any(|named| named == name)
+            };
+            for (name, text, raw) in &row.cells {
+                if text.trim().is_empty() || is_named(name) {
+                    continue;
+                }
+                push_name(&mut json, name);
+                match raw {
+                    Some(raw) => json.push_str(raw.get()),
+                    None => json::push_quoted(&mut json, text),
+                }
             }
         }
-        json.push('}');
-    }
-}
-
-impl SourceColumns {
-    fn names(&self) -> &[String] {
-        match self {
-            Self::None => &[],
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Several(names) => names,
+        if json.len() > 1 {
+            json.push('}');
+            push_name(&mut click.json, "properties");
+            click.json.push_str(&json);
         }
     }
 }
 
-impl ColumnRule {
-    fn text<'r>(&'r self, row: &'r SourceRow<'_>) -> Cow<'r, str> {
-        let holds = |when: &&Condition| {
-            let text = row.text(&when.column);
-            when.equals.as_deref().is_some_and(|wanted| text == wanted)
-                || when
-                    .starts_with
-                    .as_deref()
-                    .is_some_and(|start| text.starts_with(start))
-        };
-        if let Some(when) = self.when.iter().find(holds) {
-            return Cow::Borrowed(&when.then);
-        }
-        let text = match self.from.names() {
-            [] => Cow::Borrowed(""),
-            [one] => Cow::Borrowed(row.text(one)),
-            several => {
-                let texts: Vec<_> = several.iter().map(|name| row.text(name)).collect();
-                Cow::Owned(texts.join(" "))
-            }
-        };
-        let text = match (&self.strip_suffix, text) {
-            (Some(suffix), Cow::Borrowed(text)) => {
-                Cow::Borrowed(text.strip_suffix(suffix.as_str()).unwrap_or(text))
-            }
-            (_, text) => text,
-        };
-        match &self.constant {
-            Some(constant) if text.trim().is_empty() => Cow::Borrowed(constant),
-            _ => text,
-        }
-    }
-
-    fn push_value(&self, json: &mut String, text: &str) {
-        let trimmed = text.trim();
-        match self.kind {
-            ColumnType::Number if is_number(trimmed) => json.push_str(trimmed),
-            ColumnType::Integer if is_number(trimmed.strip_suffix(".0").unwrap_or(trimmed)) => {
-                json.push_str(trimmed.strip_suffix(".0").unwrap_or(trimmed));
-            }
-            ColumnType::Time => match self.parse_time(trimmed) {
-                Some(time) => push_quoted(json, &time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
-                None => push_quoted(json, text),
-            },
-            ColumnType::Text | ColumnType::Number | ColumnType::Integer => push_quoted(json, text),
-        }
-    }
-
-    fn parse_time(&self, text: &str) -> Option<DateTime<Utc>> {
-        let format = self.format.as_deref()?;
-        if format.contains("%z") || format.contains("%:z") {
-            return Some(DateTime::parse_from_str(text, format).ok()?.to_utc());
-        }
-        let local = NaiveDateTime::parse_from_str(text, format).ok()?;
-        Some(self.zone.0.from_local_datetime(&local).single()?.to_utc())
-    }
+fn delimiter(said: Option<char>) -> Result<u8, MapError> {
+    let sign = said.unwrap_or(',');
+    let byte = u8::try_from(sign).ok();
+    byte.filter(|byte| byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n'))
+        .ok_or_else(|| {
+            MapError(format!(
+                "the delimiter {sign:?} cannot be one: give one ASCII sign such as \";\" or \"\\t\""
+            ))
+        })
 }
 
-impl Default for ZoneOffset {
-    fn default() -> Self {
-        Self(FixedOffset::east_opt(0).expect("UTC is an offset"))
-    }
-}
-
-impl TryFrom<String> for ZoneOffset {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if text == "UTC" {
-            return Ok(Self::default());
-        }
-        let offset = text
-            .parse()
-            .map_err(|_| format!("the zone {text:?} is neither UTC nor like +09:00"))?;
-        Ok(Self(offset))
-    }
-}
-
-/// Returns true if the text is a number as JSON writes it.
-fn is_number(text: &str) -> bool {
-    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        && serde_json::from_str::<&RawValue>(text).is_ok()
-}
-
-fn push_name(json: &mut String, name: &str) {
-    if !json.ends_with('{') {
-        json.push(',');
-    }
-    push_quoted(json, name);
-    json.push(':');
-}
-
-fn push_quoted(json: &mut String, text: &str) {
-    json.push_str(&serde_json::to_string(text).expect("text is always a JSON string"));
+fn encoding(label: &str) -> Result<&'static encoding_rs::Encoding, MapError> {
+    encoding_rs::Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+        MapError(format!(
+            "the encoding {label:?} is unknown: give a name as the web uses it, such as utf-8, \
+             windows-1252, iso-8859-2, utf-16le or shift_jis"
+        ))
+    })
 }
 
 #[cfg(test)]

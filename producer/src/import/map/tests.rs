@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::*;
 
 fn mapped(map: &str, cells: &[(&str, &str)]) -> String {
@@ -98,9 +100,93 @@ fn a_mapping_that_cannot_be_used_says_why() {
     );
     let map = ColumnMap::parse("[columns.x]\nfrom = \"a\"").unwrap();
     assert!(
-        map.check(&["b".into()])
+        map.check("the file", &["b".into()])
             .unwrap_err()
             .to_string()
             .contains("\"a\"")
     );
+}
+
+#[test]
+fn attack_17_a_mapping_is_held_against_what_a_click_has_and_what_its_keys_mean() {
+    let fields = ["id", "price", "action"];
+    let map = |field: &str| ColumnMap::parse(&format!("[{field}]\nfrom = \"a\"")).unwrap();
+    let refused = map("columns.nosuch").check_fields(&fields).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the mapping names the field \"nosuch\", which a click does not have; to keep it as a \
+         property, write [properties.\"nosuch\"]; the fields are price, action"
+    );
+    assert_eq!(map("columns.price").check_fields(&fields), Ok(()));
+    let check = |keys: &str, expect: &str| {
+        let map = format!("[columns.price]\nfrom = \"a\"\n{keys}");
+        let refused = ColumnMap::parse(&map).unwrap_err().to_string();
+        assert!(refused.contains(expect), "{refused}");
+    };
+    check("type = \"time\"\nformat = \"%Q%Q\"", "not one of chrono's");
+    check("type = \"time\"\nformat = \"%H:%M\"", "no whole date");
+    check("format = \"%Y-%m-%d\"", "needs type = \"time\"");
+    check("zone = \"Europe/Berlin\"", "needs type = \"time\"");
+    check("decimal = \",\"", "needs type = \"number\"");
+    check("currency = \"$\"", "needs type = \"number\"");
+    check("type = \"number\"\ndecimal = \";\"", "unknown variant");
+    check(
+        "type = \"number\"\nconstant = \"many\"",
+        "has the text \"many\"",
+    );
+    let whole = |map: &str| ColumnMap::parse(map).unwrap_err().to_string();
+    assert!(whole("delimiter = \"é\"\n[columns]").contains("one ASCII sign"));
+    assert!(whole("encoding = \"klingon\"\n[columns]").contains("unknown"));
+}
+
+#[test]
+fn numbers_and_times_by_the_mapping_s_keys() {
+    let check = |rule: &str, text: &str, expect: &str| {
+        let map = format!("decimal = \",\"\n[columns.x]\nfrom = \"c\"\n{rule}");
+        assert_eq!(mapped(&map, &[("c", text)]), expect, "{rule} {text}");
+    };
+    check("type = \"number\"", "12,50", r#"{"x":12.50}"#);
+    check("type = \"number\"", "1.234,56", r#"{"x":1234.56}"#);
+    check(
+        "type = \"number\"\ndecimal = \".\"",
+        "1,234.56",
+        r#"{"x":1234.56}"#,
+    );
+    check(
+        "type = \"number\"\ncurrency = [\"€\", \"EUR\"]",
+        "9,99 €",
+        r#"{"x":9.99}"#,
+    );
+    check("type = \"integer\"", "08", r#"{"x":8}"#);
+    check("type = \"text\"", "08", r#"{"x":"08"}"#);
+    let berlin = "type = \"time\"\nformat = \"%d.%m.%Y %H:%M\"\nzone = \"Europe/Berlin\"";
+    check(
+        berlin,
+        "15.07.2026 12:00",
+        r#"{"x":"2026-07-15T10:00:00Z"}"#,
+    );
+    let joined = "[columns.x]\nfrom = [\"a\", \"b\"]\nstrip_suffix = \".0\"";
+    assert_eq!(
+        mapped(joined, &[("a", "1"), ("b", "2.0")]),
+        r#"{"x":"1 2"}"#
+    );
+}
+
+#[test]
+fn properties_have_rules_too() {
+    let map = "[columns.x]\nfrom = \"a\"\n[properties.size]\nfrom = \"b\"\ntype = \"number\"";
+    let cells = [("a", "1"), ("b", "+2"), ("c", "3"), ("size", "4")];
+    assert_eq!(
+        mapped(map, &cells),
+        r#"{"x":"1","properties":{"size":2,"c":"3"}}"#
+    );
+}
+
+#[test]
+fn comments_and_order_make_no_other_mapping() {
+    let digest = |map: &str| ColumnMap::parse(map).unwrap().digest();
+    let map = digest("unmapped = \"drop\"\n[columns.x]\nfrom = \"a\"\nconstant = \"b\"");
+    let same = "# the same\nunmapped = 'drop'\ncolumns.x = { constant = \"b\", from = \"a\" }";
+    assert_eq!(map, digest(same));
+    assert_ne!(map, digest("[columns.x]\nfrom = \"a\"\nconstant = \"b\""));
 }

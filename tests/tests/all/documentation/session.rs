@@ -43,6 +43,10 @@ const PRINTS: &[(&str, &[&str])] = &[
     ("target/debug/clickweir audit", &["clean"]),
     ("target/debug/clickweir topic read", &["\"offset\""]),
     ("target/debug/clickweir topic", &["partition"]),
+    (
+        "target/debug/clickweir import --check",
+        &["nothing was sent"],
+    ),
     ("target/debug/clickweir import", &["there already"]),
     ("target/debug/clickweir diff", &["no row differs"]),
     ("target/debug/clickweir rollback", &["no longer"]),

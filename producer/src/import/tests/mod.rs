@@ -1,11 +1,16 @@
-use std::collections::HashSet;
+mod mending;
+mod reading;
+
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use topic::{AppendError, Envelope, clock};
-
 use async_trait::async_trait;
+use serde_json::value::RawValue;
+use topic::{AppendError, Draft, Envelope, clock};
+use uuid::Uuid;
 
 use super::*;
 use crate::testing::{self, FakeWriter};
@@ -15,21 +20,59 @@ struct Known<'t>(&'t FakeWriter);
 
 #[async_trait]
 impl Lookup for Known<'_> {
-    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError> {
-        let held: HashSet<String> = ids_of(self.0).into_iter().collect();
-        Ok(ids.iter().map(|id| held.contains(id)).collect())
+    async fn held(
+        &self,
+        ranges: &[RangeInclusive<[u8; 16]>],
+    ) -> Result<Vec<([u8; 16], HeldAs)>, LookupError> {
+        let drafts = self.0.drafts();
+        let held = drafts.iter().filter_map(|draft| {
+            let id = Envelope::decode(&draft.value).unwrap().id;
+            let id: Uuid = id.parse().unwrap();
+            let is_asked = ranges.iter().any(|range| range.contains(id.as_bytes()));
+            let held = match Strict.defect(draft) {
+                Some(_) => HeldAs::Letter,
+                None => HeldAs::Row,
+            };
+            is_asked.then_some((id.into_bytes(), held))
+        });
+        Ok(held.collect())
+    }
+}
+
+/// A transformer that wants objects, RFC 3339 and numbers.
+struct Strict;
+
+impl Judge for Strict {
+    fn defect(&self, draft: &Draft) -> Option<LineDefect> {
+        let envelope = Envelope::decode(&draft.value).unwrap();
+        let defect = |reason: &str, detail: &str| {
+            let (reason, detail) = (reason.to_owned(), detail.to_owned());
+            Some(LineDefect { reason, detail })
+        };
+        let Ok(fields) = serde_json::from_str::<BTreeMap<&str, &RawValue>>(envelope.click) else {
+            return defect("not_an_object", "the click is not a JSON object");
+        };
+        let text = |field: &str| fields.get(field).map(|raw| raw.get());
+        if text("price").is_some_and(|price| price.starts_with('"')) {
+            return defect("wrong_type", "price: text where a number is due");
+        }
+        let time = text("occurred_at").map(|time| time.trim_matches('"'));
+        if time.is_some_and(|time| chrono::DateTime::parse_from_rfc3339(time).is_err()) {
+            return defect("bad_time", "occurred_at: not RFC 3339");
+        }
+        None
     }
 }
 
 fn ids_of(topic: &FakeWriter) -> Vec<String> {
     let drafts = topic.drafts();
-    let id = |draft: &topic::Draft| Envelope::decode(&draft.value).unwrap().id.into_owned();
+    let id = |draft: &Draft| Envelope::decode(&draft.value).unwrap().id.into_owned();
     drafts.iter().map(id).collect()
 }
 
 fn clicks_of(topic: &FakeWriter) -> Vec<String> {
     let drafts = topic.drafts();
-    let click = |draft: &topic::Draft| Envelope::decode(&draft.value).unwrap().click.to_owned();
+    let click = |draft: &Draft| Envelope::decode(&draft.value).unwrap().click.to_owned();
     drafts.iter().map(click).collect()
 }
 
@@ -43,9 +86,11 @@ fn edge(topic: &Arc<FakeWriter>) -> Arc<Edge> {
 
 fn import(file: &Path, format: ImportFormat, map: Option<&str>, state: &Path) -> Import {
     Import {
-        input: Input::File(file.to_owned()),
+        file: file.to_owned(),
+        name: None,
         format,
         map: map.map(|map| ColumnMap::parse(map).unwrap()),
+        max_record: 1 << 20,
         state: state.to_owned(),
     }
 }
@@ -54,6 +99,7 @@ async fn imported(import: Import, topic: &Arc<FakeWriter>) -> Result<ImportRepor
     run(
         import,
         edge(topic),
+        Arc::new(Strict),
         &Known(topic),
         CancellationToken::new(),
         &mut |_| (),
@@ -81,7 +127,7 @@ async fn twins_stay_and_repeats_meet() {
         (first.lines, first.sent, first.skipped, first.rejected),
         (4, 4, 0, 1)
     );
-    assert_eq!(first.first_rejected[0].0, 4);
+    assert_eq!(first.letters.reasons[0].first[0].0, 4);
     assert!(first.complete);
     let expect = [
         r#"{"product_id":"tea","visitor_id":"ada"}"#,
@@ -138,7 +184,11 @@ async fn ndjson_goes_as_it_is_or_by_a_mapping() {
     .await
     .unwrap();
     assert_eq!(
-        (report.sent, report.rejected, report.first_rejected[0].0),
+        (
+            report.sent,
+            report.rejected,
+            report.letters.reasons[0].first[0].0
+        ),
         (3, 1, 3)
     );
     let expect = [
@@ -172,9 +222,17 @@ async fn an_import_that_was_stopped_goes_on_where_it_was() {
         }
     };
     let known = Known(&topic);
-    let stopped = run(job.clone(), edge(&topic), &known, shutdown, &mut progress)
-        .await
-        .unwrap();
+    let judge = Arc::new(Strict);
+    let stopped = run(
+        job.clone(),
+        edge(&topic),
+        judge,
+        &known,
+        shutdown,
+        &mut progress,
+    )
+    .await
+    .unwrap();
     assert!(
         !stopped.complete && stopped.sent >= 3_000 && stopped.sent < 30_000,
         "{stopped:?}"
@@ -203,7 +261,7 @@ async fn an_import_that_was_stopped_goes_on_where_it_was() {
     assert_eq!(imported(job, &empty).await.unwrap().sent, 30_000);
 }
 
-/// Knows some ids, and counts the ids in each lookup.
+/// Knows some ids as rows, and counts the lines in each lookup.
 struct Counting {
     known: HashSet<String>,
     asked: std::sync::Mutex<Vec<usize>>,
@@ -211,9 +269,21 @@ struct Counting {
 
 #[async_trait]
 impl Lookup for Counting {
-    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError> {
-        self.asked.lock().unwrap().push(ids.len());
-        Ok(ids.iter().map(|id| self.known.contains(id)).collect())
+    async fn held(
+        &self,
+        ranges: &[RangeInclusive<[u8; 16]>],
+    ) -> Result<Vec<([u8; 16], HeldAs)>, LookupError> {
+        let line = |id: &[u8; 16]| u128::from_be_bytes(*id) >> 24;
+        let lines = ranges
+            .iter()
+            .map(|range| 1 + line(range.end()) - line(range.start()));
+        self.asked
+            .lock()
+            .unwrap()
+            .push(usize::try_from(lines.sum::<u128>()).unwrap());
+        let known = self.known.iter().map(|id| id.parse::<Uuid>().unwrap());
+        let asked = known.filter(|id| ranges.iter().any(|range| range.contains(id.as_bytes())));
+        Ok(asked.map(|id| (id.into_bytes(), HeldAs::Row)).collect())
     }
 }
 
@@ -239,7 +309,8 @@ async fn many_lines_are_looked_up_at_once_while_all_are_known() {
         let (topic, state) = (FakeWriter::new(), tempfile::tempdir().unwrap());
         let job = import(&file, ImportFormat::Csv, Some(MAP), state.path());
         let token = CancellationToken::new();
-        let report = run(job, edge(&topic), &lookup, token, &mut |_| ()).await;
+        let judge = Arc::new(Strict);
+        let report = run(job, edge(&topic), judge, &lookup, token, &mut |_| ()).await;
         let report = report.unwrap();
         let skipped = lookup.known.len() as u64;
         assert_eq!((report.lines, report.skipped), (120_000, skipped));
@@ -310,11 +381,12 @@ async fn the_real_invoices_arrive_whole() {
     };
     let folder = tempfile::tempdir().unwrap();
     let topic = FakeWriter::new();
-    let map = include_str!("../../maps/online_retail.toml");
+    let map = include_str!("../../../maps/online_retail.toml");
     let job = import(&file, ImportFormat::Csv, Some(map), folder.path());
     let none = Nothing;
     let shutdown = CancellationToken::new();
-    let report = run(job, edge(&topic), &none, shutdown, &mut |_| ())
+    let judge = Arc::new(Strict);
+    let report = run(job, edge(&topic), judge, &none, shutdown, &mut |_| ())
         .await
         .unwrap();
     assert_eq!(
@@ -350,7 +422,7 @@ async fn the_real_impressions_need_a_mapping_only() {
     };
     let folder = tempfile::tempdir().unwrap();
     let topic = FakeWriter::new();
-    let map = include_str!("../../maps/open_bandit.toml");
+    let map = include_str!("../../../maps/open_bandit.toml");
     let report = imported(
         import(&file, ImportFormat::Csv, Some(map), folder.path()),
         &topic,
@@ -372,7 +444,10 @@ struct Nothing;
 
 #[async_trait]
 impl Lookup for Nothing {
-    async fn known(&self, ids: &[String]) -> Result<Vec<bool>, LookupError> {
-        Ok(vec![false; ids.len()])
+    async fn held(
+        &self,
+        _: &[RangeInclusive<[u8; 16]>],
+    ) -> Result<Vec<([u8; 16], HeldAs)>, LookupError> {
+        Ok(Vec::new())
     }
 }

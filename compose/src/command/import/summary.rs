@@ -1,0 +1,113 @@
+//! What an import came to, in lines.
+
+use producer::import::ImportReport;
+
+/// What became of a file, or would become of it, in lines.
+pub(super) fn told(report: &ImportReport, checked: bool) -> Vec<String> {
+    let unit = if report.has_items { "item" } else { "line" };
+    let count = |number: u64, what: &str| match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    };
+    let letters = report.letters.lines;
+    let mut told = vec![match checked {
+        true => format!(
+            "{}: {} and {}, if they were sent; nothing was sent",
+            count(report.lines, unit),
+            count(report.rows(), "row"),
+            count(letters, "dead letter"),
+        ),
+        false => format!(
+            "{}: {} sent now ({}, {}), {} were there already ({}, {})",
+            count(report.lines, unit),
+            report.sent,
+            count(report.sent - report.rejected, "row"),
+            count(report.rejected, "dead letter"),
+            report.skipped,
+            count(report.skipped - report.skipped_letters, "row"),
+            count(report.skipped_letters, "dead letter"),
+        ),
+    }];
+    for reason in &report.letters.reasons {
+        told.push(format!(
+            "{} ({}): {}",
+            count(reason.lines, "dead letter"),
+            reason.reason,
+            reason.detail
+        ));
+        for (line, text) in &reason.first {
+            told.push(format!("  {unit} {line}: {text}"));
+        }
+    }
+    let shown: u64 = report
+        .letters
+        .reasons
+        .iter()
+        .map(|reason| reason.lines)
+        .sum();
+    if shown < letters {
+        let rest = count(letters - shown, "dead letter");
+        told.push(format!("{rest} for other reasons"));
+    }
+    if !report.complete {
+        told.push(
+            "stopped before the end: run the same import again, it goes on from there".into(),
+        );
+    } else if report.rows() == 0 && report.lines > 0 {
+        told.push(
+            "no line became a row: mend the mapping and import the file again (--check tries it \
+             without sending)"
+                .into(),
+        );
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use producer::import::{LetterCount, LetterReason};
+
+    use super::*;
+
+    #[test]
+    fn the_report_says_what_became_of_each_line() {
+        let mut report = ImportReport {
+            lines: 5,
+            sent: 3,
+            skipped: 2,
+            rejected: 1,
+            complete: true,
+            letters: LetterCount {
+                lines: 1,
+                reasons: vec![LetterReason {
+                    reason: "bad_time".into(),
+                    detail: "occurred_at: not a time of the format \"%Y\"".into(),
+                    lines: 1,
+                    first: vec![(2, "soon".into())],
+                }],
+            },
+            ..ImportReport::default()
+        };
+        let expect = [
+            "5 lines: 3 sent now (2 rows, 1 dead letter), 2 were there already (2 rows, 0 dead letters)",
+            "1 dead letter (bad_time): occurred_at: not a time of the format \"%Y\"",
+            "  line 2: soon",
+        ];
+        assert_eq!(told(&report, false), expect);
+        report = ImportReport {
+            lines: 1,
+            sent: 0,
+            skipped: 0,
+            has_items: true,
+            ..report
+        };
+        let expect = [
+            "1 item: 0 rows and 1 dead letter, if they were sent; nothing was sent",
+            expect[1],
+            "  item 2: soon",
+        ];
+        let told = told(&report, true);
+        assert_eq!(told[..3], expect);
+        assert!(told[3].starts_with("no line became a row"));
+    }
+}
