@@ -29,6 +29,7 @@ pub mod envelope;
 pub mod kafka;
 pub mod log;
 mod open;
+mod positions;
 pub mod record;
 
 pub use backoff::Backoff;
@@ -39,4 +40,5 @@ pub use log::{
     Watermarks, Writer,
 };
 pub use open::open;
+pub use positions::ReadPositions;
 pub use record::{Draft, Offset, Partition, Record, Timestamp, Unit};

@@ -57,6 +57,12 @@ pub trait Topic: Send + Sync {
     /// Low and high of every partition, asked of the topic now.
     async fn watermarks(&self) -> Result<BTreeMap<Partition, Watermarks>, ReadError>;
 
+    /// The same, but high is where the records end: the last offsets may hold only marks of the
+    /// brokers' own, for which nothing ever waits. It may take longer.
+    async fn extents(&self) -> Result<BTreeMap<Partition, Watermarks>, ReadError> {
+        self.watermarks().await
+    }
+
     /// The first offset whose append time is at `time` or later; the partition's
     /// high watermark if there is none.
     async fn offset_at(&self, partition: Partition, time: Timestamp) -> Result<Offset, ReadError>;
@@ -156,8 +162,8 @@ pub trait Reader: Send {
     /// Starts it again.
     fn resume(&mut self, partition: Partition) -> Result<(), ReadError>;
 
-    /// Tells the group how far the lake is, for lag figures of other tools only;
-    /// nothing of ours reads it, and a failure is no error.
+    /// Tells the topic how far the lake is. The embedded topic keeps what is not there yet; Kafka
+    /// shows it as the group's lag. A failure is no error.
     fn report(&mut self, partition: Partition, end: Offset);
 }
 

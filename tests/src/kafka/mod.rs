@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::groups::GroupInfo;
+use rdkafka::{ClientConfig, Offset as KafkaOffset, TopicPartitionList};
 use tokio::sync::OnceCell;
-use topic::Config;
+use topic::{Config, Offset, Partition};
 
 pub use self::broker::USER;
 use self::broker::{Broker, Door, Ports};
@@ -167,6 +169,31 @@ impl Kafka {
         }
         kafka.answers().await?;
         Ok(kafka)
+    }
+
+    /// A client that administers the brokers.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[must_use]
+    pub fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .create()
+            .expect("an admin client")
+    }
+
+    /// Does at once what retention does: removes a partition's records before an offset.
+    ///
+    /// # Errors
+    /// If the broker does not.
+    pub async fn trim(&self, topic: &str, partition: Partition, low: Offset) -> Result<()> {
+        let mut before = TopicPartitionList::new();
+        let (partition, low) = (i32::try_from(partition.0)?, i64::try_from(low.0)?);
+        before.add_partition_offset(topic, partition, KafkaOffset::Offset(low))?;
+        let options = AdminOptions::new().request_timeout(Some(ASK_TIMEOUT));
+        self.admin().delete_records(&before, &options).await?;
+        Ok(())
     }
 
     /// The proxy of that number.

@@ -1,10 +1,9 @@
 //! A member of a consumer group of the simulation: a reader.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use topic::{Event, Offset, Partition, ReadError, Reader};
+use topic::{Event, Offset, Partition, ReadError, ReadPositions, Reader};
 
 use super::brokers::Brokers;
 use super::{Bug, Fault, Link, Process};
@@ -18,17 +17,8 @@ pub(super) struct Member {
     process: Arc<Process>,
     group: String,
     id: u64,
-    assigned: BTreeMap<Partition, Position>,
-    /// The partition that was read last: the next one is served next.
-    last: Option<Partition>,
+    positions: ReadPositions,
     bug: Option<Bug>,
-}
-
-#[derive(Default)]
-struct Position {
-    /// `None` until the seek.
-    offset: Option<Offset>,
-    paused: bool,
 }
 
 impl Member {
@@ -43,8 +33,7 @@ impl Member {
             process: process.clone(),
             group: group.to_owned(),
             id: brokers.join(group, process),
-            assigned: BTreeMap::new(),
-            last: None,
+            positions: ReadPositions::default(),
             bug,
         }
     }
@@ -54,16 +43,8 @@ impl Member {
         let mut groups = self.brokers.groups.lock();
         let (event, rejoin) = groups.get_mut(&self.group)?.next(self.id);
         drop(groups);
-        match &event {
-            Some(Event::Assigned { partitions }) => {
-                let silent = partitions.iter().map(|&p| (p, Position::default()));
-                self.assigned.extend(silent);
-            }
-            Some(Event::Revoked { partitions, .. }) => {
-                self.assigned
-                    .retain(|partition, _| !partitions.contains(partition));
-            }
-            _ => {}
+        if let Some(event) = &event {
+            self.positions.follow(event);
         }
         if rejoin {
             self.brokers.leave(&self.group, self.id);
@@ -74,17 +55,10 @@ impl Member {
 
     /// Records of the next partition that has any.
     fn read(&mut self) -> Result<Option<Event>, ReadError> {
-        let mut turns: Vec<Partition> = self.assigned.keys().copied().collect();
-        let after = turns.partition_point(|&partition| Some(partition) <= self.last);
-        turns.rotate_left(after);
         let marks = self.brokers.marks();
-        for partition in turns {
-            let position = self.assigned.get_mut(&partition).expect("it is assigned");
-            let Some(from) = position.offset.filter(|_| !position.paused) else {
-                continue;
-            };
+        for (partition, from) in self.positions.turns() {
             if from < marks[&partition].low || from > marks[&partition].high {
-                position.offset = None;
+                self.positions.silence(partition);
                 let partition = Some(partition);
                 return Err(ReadError::OutOfRange { partition });
             }
@@ -92,8 +66,7 @@ impl Member {
             let limit = usize::try_from(limit).expect("it is small");
             let records = self.brokers.read(partition, from, limit);
             if let Some(last) = records.last() {
-                position.offset = Some(last.offset.next());
-                self.last = Some(partition);
+                self.positions.advance(partition, last.offset.next());
                 return Ok(Some(Event::Records { partition, records }));
             }
         }
@@ -140,26 +113,18 @@ impl Reader for Member {
             Some(Bug::GroupBelieved) => believed().unwrap_or(offset),
             _ => offset,
         };
-        // The partition may have been revoked meanwhile: an event says so.
-        let Some(position) = self.assigned.get_mut(&partition) else {
-            return Ok(());
-        };
-        position.offset = Some(offset);
+        self.positions.seek(partition, offset);
         self.brokers.changed.notify_waiters();
         Ok(())
     }
 
     fn pause(&mut self, partition: Partition) -> Result<(), ReadError> {
-        if let Some(position) = self.assigned.get_mut(&partition) {
-            position.paused = true;
-        }
+        self.positions.pause(partition, true);
         Ok(())
     }
 
     fn resume(&mut self, partition: Partition) -> Result<(), ReadError> {
-        if let Some(position) = self.assigned.get_mut(&partition) {
-            position.paused = false;
-        }
+        self.positions.pause(partition, false);
         Ok(())
     }
 

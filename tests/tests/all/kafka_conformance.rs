@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{ClientConfig, Offset as KafkaOffset, TopicPartitionList};
 use tests::kafka::{self, Kafka};
 use topic::conformance::{self, Fixture};
-use topic::{Config, Open, Topic, clock};
+use topic::{Config, Offset, Open, Partition, Topic, clock};
 
 /// Opens the topic of `config`, and makes it if it is missing.
 pub(crate) async fn open(config: &Config) -> Arc<dyn Topic> {
@@ -69,20 +65,10 @@ impl Fixture for OnKafka {
     }
 
     async fn expire(&mut self, topic: &Arc<dyn Topic>) -> bool {
-        // Does at once what retention does: removes the records before an offset.
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", self.kafka.brokers())
-            .create()
-            .expect("an admin client");
-        let mut before = TopicPartitionList::new();
-        before
-            .add_partition_offset(&topic.identity().topic, 0, KafkaOffset::Offset(20))
-            .expect("an offset");
-        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
-        admin
-            .delete_records(&before, &options)
-            .await
-            .expect("records go");
+        let trimmed = self
+            .kafka
+            .trim(&topic.identity().topic, Partition(0), Offset(20));
+        trimmed.await.expect("records go");
         true
     }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::memory::InMemory;
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::AdminOptions;
 use sink::{Lake, Location};
 use tests::kafka::{self, Kafka};
 use tests::proxy::{Link, Proxy};
@@ -411,14 +409,10 @@ async fn fault_50_a_member_that_can_never_join_ends_with_the_remedy() {
 }
 
 async fn delete(kafka: &Kafka, topic: &str) {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", kafka.brokers())
-        .create()
-        .expect("an admin client");
     let options = AdminOptions::new()
         .request_timeout(Some(Duration::from_secs(10)))
         .operation_timeout(Some(Duration::from_secs(10)));
-    let deleted = admin.delete_topics(&[topic], &options).await;
+    let deleted = kafka.admin().delete_topics(&[topic], &options).await;
     assert!(deleted.expect("an answer")[0].is_ok());
 }
 

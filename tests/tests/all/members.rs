@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, NewPartitions};
 use serde_json::json;
 use tests::clickweir::{Place, Process};
 use tests::clients::{CLICKS, Clients};
@@ -73,13 +71,13 @@ async fn fault_11_of_three_brokers_the_leader_is_killed_under_load() {
 }
 
 async fn grow(kafka: &Kafka, topic: &str, partitions: usize) {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", kafka.brokers())
-        .create()
-        .unwrap();
     let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
     let more = NewPartitions::new(topic, partitions);
-    let grown = admin.create_partitions([&more], &options).await.unwrap();
+    let grown = kafka
+        .admin()
+        .create_partitions([&more], &options)
+        .await
+        .unwrap();
     assert!(grown[0].is_ok(), "{grown:?}");
 }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::{Event, Offset, Partition, Revocation};
+use crate::{Event, Partition, Revocation};
 
 /// How long a revoke waits for its acknowledgement.
 pub(super) const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,7 +29,6 @@ struct GroupState {
     owners: Vec<Owner>,
     joined: Id,
     revokes: u64,
-    reported: BTreeMap<Partition, Offset>,
 }
 
 /// What waits for a member's next call.
@@ -54,7 +53,6 @@ impl Group {
             owners: vec![Owner::Free; partitions as usize],
             joined: 0,
             revokes: 0,
-            reported: BTreeMap::new(),
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -91,14 +89,6 @@ impl Group {
     /// A member's next event.
     pub(super) fn event(&self, id: Id) -> Option<Event> {
         self.state.lock().members.get_mut(&id)?.events.pop_front()
-    }
-
-    pub(super) fn report(&self, partition: Partition, end: Offset) {
-        self.state.lock().reported.insert(partition, end);
-    }
-
-    pub(super) fn reported(&self) -> BTreeMap<Partition, Offset> {
-        self.state.lock().reported.clone()
     }
 
     /// Gives free partitions to members that have too few, and asks those that have

@@ -1,10 +1,10 @@
 //! The open store, and what the topic, its writer's task and its readers share around it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::error::sentence;
@@ -13,7 +13,7 @@ use super::placement::Placement;
 use super::store::{Store, StoreSettings};
 use crate::blocking::blocking;
 use crate::clock::SharedClock;
-use crate::{Identity, ReadError};
+use crate::{Identity, Offset, Partition, ReadError};
 
 /// What the topic, its writer's task and its readers share.
 pub(super) struct StoreHandle {
@@ -21,7 +21,8 @@ pub(super) struct StoreHandle {
     pub(super) store: RwLock<Option<Store>>,
     pub(super) folder: PathBuf,
     pub(super) settings: StoreSettings,
-    pub(super) retention: Duration,
+    /// Where the lake ends, as the group's members report it: what is before is in the lake.
+    pub(super) committed: Mutex<BTreeMap<Partition, Offset>>,
     pub(super) clock: SharedClock,
     pub(super) placement: Placement,
     /// Counts commits, and wakes the readers.
@@ -83,14 +84,17 @@ impl StoreHandle {
         Ok(())
     }
 
-    /// Drops what is older than the retention, or over its size.
-    pub(super) async fn retain(self: &Arc<Self>) -> Result<(), String> {
-        let cutoff = self.clock.now().minus(self.retention);
+    /// Drops what is older than the retention or over its size, as far as the lake has it.
+    /// Returns a sentence if a partition holds more than it may even so.
+    pub(super) async fn retain(self: &Arc<Self>) -> Result<Option<String>, String> {
+        let (folder, now) = (self.folder.clone(), self.clock.now());
+        let committed = self.committed.lock().clone();
         let retained = self.run(move |store| {
             store
-                .retain(cutoff)
+                .retain(&folder, &committed, now)
                 .map_err(|error| ReadError::Unavailable(sentence(&error)))
         });
-        retained.await.map_err(|error| error.to_string())
+        let overfull = retained.await.map_err(|error| error.to_string())?;
+        Ok(overfull.map(|overfull| overfull.sentence()))
     }
 }

@@ -1,17 +1,20 @@
 //! The embedded topic: one folder on one machine, durable, opened by one process.
 //!
 //! The folder is a fjall database. An append waits a moment for others, is committed
-//! together with them by one fsync, and then acknowledged. Each day of a
-//! partition is a keyspace of its own; retention drops it whole. A store that fails is
-//! closed and opened again; meanwhile appends are refused with the reason.
+//! together with them by one fsync, and then acknowledged. A partition is kept in segments, each
+//! a keyspace of its own; retention drops them whole, and never one that the lake lacks. While a
+//! partition is at its bound and nothing of it may be dropped, appends are refused with the
+//! reason; as they are while a store that failed is closed and opened again.
 
 mod error;
 mod folder;
 mod group;
 mod handle;
+mod layout;
 mod memory;
 mod placement;
 mod reader;
+mod retention;
 mod segment;
 mod store;
 mod stored;
@@ -40,6 +43,7 @@ use group::Group;
 use handle::StoreHandle;
 use placement::Placement;
 use reader::EmbeddedReader;
+use retention::Retention;
 use segment::Limits;
 use store::StoreSettings;
 use writer::Appender;
@@ -69,14 +73,20 @@ pub async fn open(config: &Config, folder: &Path, with: Open) -> Result<Arc<Embe
     }
     let settings = StoreSettings {
         partitions: config.partitions,
-        retention_size: config.retention_size.as_u64(),
+        retention: Retention {
+            age: config.retention,
+            bytes: match config.retention_size.as_u64() {
+                0 => None,
+                bytes => Some(bytes),
+            },
+        },
         create: with.create,
     };
     let shared = Arc::new(StoreHandle {
         store: RwLock::new(None),
         folder: folder.to_owned(),
         settings,
-        retention: config.retention,
+        committed: Mutex::default(),
         clock: with.clock,
         placement: Placement::default(),
         appended: watch::Sender::new(0),
@@ -85,9 +95,6 @@ pub async fn open(config: &Config, folder: &Path, with: Open) -> Result<Arc<Embe
         let shared = Arc::clone(&shared);
         blocking(move || shared.open()).await?
     };
-    if let Err(reason) = shared.retain().await {
-        tracing::error!(reason, "retention could not drop old segments");
-    }
     let size = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
     let limits = (size(config.queue), size(config.max_record), config.linger);
     let writer = Arc::new(Appender::start(Arc::clone(&shared), limits));
@@ -97,18 +104,6 @@ pub async fn open(config: &Config, folder: &Path, with: Open) -> Result<Arc<Embe
         writer,
         groups: Mutex::default(),
     }))
-}
-
-impl Embedded {
-    /// What the members of a group reported last; kept in memory only.
-    #[must_use]
-    pub fn reported(&self, group: &str) -> BTreeMap<Partition, Offset> {
-        self.groups
-            .lock()
-            .get(group)
-            .map(|group| group.reported())
-            .unwrap_or_default()
-    }
 }
 
 #[async_trait]

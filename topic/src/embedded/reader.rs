@@ -1,6 +1,5 @@
 //! A reader: one member of a group, with its own positions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::group::Group;
 use super::handle::StoreHandle;
 use super::segment::Limits;
 use super::store::{BATCH_BYTES, BATCH_RECORDS};
-use crate::{Event, Offset, Partition, ReadError, Reader, Record};
+use crate::{Event, Offset, Partition, ReadError, ReadPositions, Reader, Record};
 
 /// How long a reader waits before it says that the store does not answer, so that a
 /// loop that calls again does not spin.
@@ -24,17 +23,7 @@ pub(super) struct EmbeddedReader {
     id: u64,
     wake: Arc<Notify>,
     appended: watch::Receiver<u64>,
-    assigned: BTreeMap<Partition, ReadPosition>,
-    /// The partition that was read last: the next one has its turn.
-    last: Option<Partition>,
-}
-
-/// Where a partition is read.
-#[derive(Default)]
-struct ReadPosition {
-    /// `None` until the seek.
-    offset: Option<Offset>,
-    paused: bool,
+    positions: ReadPositions,
 }
 
 impl EmbeddedReader {
@@ -48,38 +37,20 @@ impl EmbeddedReader {
             id,
             wake,
             appended,
-            assigned: BTreeMap::new(),
-            last: None,
+            positions: ReadPositions::default(),
         }
-    }
-
-    /// The partitions that may be read, the one after the last first.
-    fn turns(&self) -> Vec<(Partition, Offset)> {
-        let ready = |(&partition, position): (&Partition, &ReadPosition)| {
-            position
-                .offset
-                .filter(|_| !position.paused)
-                .map(|offset| (partition, offset))
-        };
-        let mut turns: Vec<_> = self.assigned.iter().filter_map(ready).collect();
-        let after = turns.partition_point(|&(partition, _)| Some(partition) <= self.last);
-        turns.rotate_left(after);
-        turns
     }
 
     /// Records of the first partition that has any.
     async fn read(&mut self) -> Result<Option<Event>, ReadError> {
-        for (partition, from) in self.turns() {
+        for (partition, from) in self.positions.turns() {
             let read = self.read_at(partition, from).await;
             match read {
                 Ok(records) => {
                     let Some(last) = records.last() else {
                         continue;
                     };
-                    if let Some(position) = self.assigned.get_mut(&partition) {
-                        position.offset = Some(last.offset.next());
-                    }
-                    self.last = Some(partition);
+                    self.positions.advance(partition, last.offset.next());
                     return Ok(Some(Event::Records { partition, records }));
                 }
                 Err(ReadError::Unavailable(detail)) => {
@@ -88,9 +59,7 @@ impl EmbeddedReader {
                 }
                 Err(error) => {
                     // Said once; then the partition is silent until the next seek.
-                    if let Some(position) = self.assigned.get_mut(&partition) {
-                        position.offset = None;
-                    }
+                    self.positions.silence(partition);
                     return Err(error);
                 }
             }
@@ -144,17 +113,7 @@ impl Reader for EmbeddedReader {
     async fn next(&mut self) -> Result<Event, ReadError> {
         loop {
             if let Some(event) = self.group.event(self.id) {
-                match &event {
-                    Event::Assigned { partitions } => {
-                        let silent = |&partition| (partition, ReadPosition::default());
-                        self.assigned.extend(partitions.iter().map(silent));
-                    }
-                    Event::Revoked { partitions, .. } => {
-                        self.assigned
-                            .retain(|partition, _| !partitions.contains(partition));
-                    }
-                    Event::Records { .. } => {}
-                }
+                self.positions.follow(&event);
                 return Ok(event);
             }
             // Marked as seen before the look, so that what comes after it wakes.
@@ -171,35 +130,30 @@ impl Reader for EmbeddedReader {
 
     fn seek(&mut self, partition: Partition, offset: Offset) -> Result<(), ReadError> {
         // It was revoked meanwhile: the event says so.
-        let Some(position) = self.assigned.get_mut(&partition) else {
+        if !self.positions.silence(partition) {
             return Ok(());
-        };
-        position.offset = None;
+        }
         let marks = self.shared.with(|store| store.watermarks(partition));
         if marks.is_ok_and(|marks| offset < marks.low || offset > marks.high) {
             return Err(ReadError::OutOfRange {
                 partition: Some(partition),
             });
         }
-        position.offset = Some(offset);
+        self.positions.seek(partition, offset);
         Ok(())
     }
 
     fn pause(&mut self, partition: Partition) -> Result<(), ReadError> {
-        if let Some(position) = self.assigned.get_mut(&partition) {
-            position.paused = true;
-        }
+        self.positions.pause(partition, true);
         Ok(())
     }
 
     fn resume(&mut self, partition: Partition) -> Result<(), ReadError> {
-        if let Some(position) = self.assigned.get_mut(&partition) {
-            position.paused = false;
-        }
+        self.positions.pause(partition, false);
         Ok(())
     }
 
     fn report(&mut self, partition: Partition, end: Offset) {
-        self.group.report(partition, end);
+        self.shared.committed.lock().insert(partition, end);
     }
 }

@@ -1,5 +1,5 @@
-//! A segment: one day of one partition, a keyspace of its own, so that retention
-//! drops it whole.
+//! A segment: a stretch of one partition, a keyspace of its own, so that retention drops it
+//! whole.
 
 use bytes::Bytes;
 use fjall::{Keyspace, KeyspaceCreateOptions};
@@ -7,17 +7,15 @@ use fjall::{Keyspace, KeyspaceCreateOptions};
 use super::error::sentence;
 use super::memory;
 use super::stored::Stored;
-use crate::{Offset, Partition, ReadError, Record, Timestamp, Unit};
+use crate::{Offset, Partition, ReadError, Record, Timestamp};
 
-/// A stretch of offsets of one partition, all appended within one UTC day. A day has
-/// more than one where the clock stepped over midnight and back, or where
-/// `topic.retention_size` is small.
+/// A stretch of offsets of one partition, at most an eighth of what is kept.
 #[derive(Clone)]
 pub(super) struct Segment {
     /// The first offset.
     pub(super) first: Offset,
-    /// Days since 1970.
-    pub(super) day: i64,
+    /// When it was made.
+    pub(super) begin: Timestamp,
     /// The bytes of all its batches.
     pub(super) bytes: u64,
     /// The greatest append time.
@@ -25,22 +23,18 @@ pub(super) struct Segment {
     pub(super) keyspace: Keyspace,
 }
 
-/// The UTC day of a moment, in days since 1970.
-pub(super) fn day(time: Timestamp) -> i64 {
-    time.count(Unit::Day)
-}
-
 /// A keyspace's name; names of one partition sort as its segments do.
-pub(super) fn name(partition: Partition, first: Offset, day: i64) -> String {
-    format!("p{:05}.{:020}.{day}", partition.0, first.0)
+pub(super) fn name(partition: Partition, first: Offset, begin: Timestamp) -> String {
+    format!("p{:05}.{:020}.{}", partition.0, first.0, begin.millis())
 }
 
 /// Reads a name that [`name`] made.
-pub(super) fn parse(name: &str) -> Option<(Partition, Offset, i64)> {
+pub(super) fn parse(name: &str) -> Option<(Partition, Offset, Timestamp)> {
     let mut parts = name.strip_prefix('p')?.split('.');
     let partition = Partition(parts.next()?.parse().ok()?);
     let first = Offset(parts.next()?.parse().ok()?);
-    Some((partition, first, parts.next()?.parse().ok()?))
+    let begin = Timestamp::from_millis(parts.next()?.parse().ok()?);
+    Some((partition, first, begin))
 }
 
 /// How a segment's keyspace is made: what it holds in memory never comes to its own limit.
@@ -49,11 +43,6 @@ pub(super) fn options() -> KeyspaceCreateOptions {
 }
 
 impl Segment {
-    /// The moment at which the segment's day is over.
-    pub(super) fn over(&self) -> Timestamp {
-        Timestamp::of_count(self.day + 1, Unit::Day)
-    }
-
     /// Learns bytes and latest append time from the last batch; gives the segment's end.
     pub(super) fn recover(&mut self, partition: Partition) -> Result<Offset, ReadError> {
         let Some(guard) = self.keyspace.last_key_value() else {

@@ -3,23 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch as WriteBatch, PersistMode,
 };
 use parking_lot::{Mutex, RwLock};
-use rand::RngCore;
 
 use super::error::{sentence, unavailable};
+use super::layout::{number, recognise};
 use super::memory::{self, Memory};
+use super::retention::{Overfull, Retention};
 use super::segment::{self, Limits, Segment};
 use super::stored::{self, Header};
 use crate::{Draft, Identity, Offset, Partition, ReadError, Record, Timestamp, Watermarks};
 
-/// The topic's name: the folder may be moved or renamed, the topic stays the same.
-const TOPIC: &str = "clicks";
-/// The version of the folder's layout.
-const LAYOUT: &[u8] = b"1";
 /// How many records a stored batch holds at most, and so what a reader gets at once.
 pub(super) const BATCH_RECORDS: usize = 1_000;
 /// How many bytes a stored batch holds at most, unless it is a single record.
@@ -30,8 +28,8 @@ pub(super) const BATCH_BYTES: usize = 1 << 20;
 pub(super) struct StoreSettings {
     /// Partitions to make, or to add if there are fewer.
     pub(super) partitions: u32,
-    /// How many bytes a partition keeps; 0 means no limit.
-    pub(super) retention_size: u64,
+    /// What each partition keeps.
+    pub(super) retention: Retention,
     /// True if a store that does not exist is made.
     pub(super) create: bool,
 }
@@ -41,7 +39,9 @@ pub(super) struct Store {
     db: Database,
     settings: Keyspace,
     pub(super) identity: Identity,
-    retention_size: u64,
+    retention: Retention,
+    /// How many bytes a partition may hold, as the disk was when it was last looked at.
+    bound: AtomicU64,
     partitions: Vec<RwLock<Log>>,
     memory: Mutex<Memory>,
 }
@@ -100,7 +100,8 @@ impl Store {
             db,
             settings,
             identity,
-            retention_size: with.retention_size,
+            retention: with.retention,
+            bound: AtomicU64::new(u64::MAX),
             partitions: Vec::new(),
             memory: Mutex::default(),
         };
@@ -108,6 +109,7 @@ impl Store {
             ReadError::Unavailable(detail) => ReadError::Unavailable(format!("{at}: {detail}")),
             other => other,
         })?;
+        store.measure(folder);
         Ok(store)
     }
 
@@ -115,7 +117,7 @@ impl Store {
     fn recover(&mut self, count: u32) -> Result<(), ReadError> {
         let mut found: BTreeMap<Partition, Vec<Segment>> = BTreeMap::new();
         for name in self.db.list_keyspace_names() {
-            let Some((partition, first, day)) = segment::parse(&name) else {
+            let Some((partition, first, begin)) = segment::parse(&name) else {
                 continue;
             };
             let keyspace = self
@@ -125,7 +127,7 @@ impl Store {
             let latest = Timestamp::from_micros(i64::MIN);
             found.entry(partition).or_default().push(Segment {
                 first,
-                day,
+                begin,
                 bytes: 0,
                 latest,
                 keyspace,
@@ -273,7 +275,7 @@ impl Store {
             (log.high, log.segments.last().cloned())
         };
         let mut segment = match current {
-            Some(segment) if segment.day == segment::day(now) && !self.full(&segment) => segment,
+            Some(segment) if !self.retention.is_full(&segment, self.bound(), now) => segment,
             current => {
                 if let Some(ended) = current {
                     self.memory.lock().forget(partition);
@@ -337,12 +339,6 @@ impl Store {
         Ok(())
     }
 
-    /// Returns true if a segment has its share of a small `topic.retention_size`: an eighth,
-    /// so that dropping whole segments keeps close to the limit.
-    fn full(&self, segment: &Segment) -> bool {
-        self.retention_size > 0 && segment.bytes >= (self.retention_size / 8).max(1)
-    }
-
     /// Makes a segment that begins at `first`.
     fn begin(
         &self,
@@ -350,32 +346,62 @@ impl Store {
         first: Offset,
         now: Timestamp,
     ) -> Result<Segment, fjall::Error> {
-        let day = segment::day(now);
-        let name = segment::name(partition, first, day);
+        let name = segment::name(partition, first, now);
         let keyspace = self.db.keyspace(&name, segment::options)?;
         Ok(Segment {
             first,
-            day,
+            begin: now,
             bytes: 0,
             latest: Timestamp::from_micros(i64::MIN),
             keyspace,
         })
     }
 
-    /// Drops the segments whose day was over before `cutoff`, and the oldest ones of a
-    /// partition that is over its size. Low moves, durably, before anything is deleted.
-    pub(super) fn retain(&self, cutoff: Timestamp) -> Result<(), fjall::Error> {
-        for (index, log) in self.partitions.iter().enumerate() {
-            let partition = Partition(u32::try_from(index).expect("partitions are counted in u32"));
+    fn bound(&self) -> u64 {
+        self.bound.load(Ordering::Relaxed)
+    }
+
+    /// Looks how much the disk has for the topic.
+    fn measure(&self, folder: &Path) {
+        let logs = self.partitions.iter();
+        let held = logs.map(|log| log.read().bytes()).sum();
+        let bound = self.retention.bound(folder, held, self.count());
+        self.bound.store(bound, Ordering::Relaxed);
+    }
+
+    /// The first partition that holds more than it may; `None` if none does.
+    pub(super) fn overfull(&self) -> Option<Overfull> {
+        let bound = self.bound();
+        (0..self.count()).map(Partition).find_map(|partition| {
+            let bytes = self.partitions[partition.0 as usize].read().bytes();
+            (bytes > bound).then_some(Overfull {
+                partition,
+                bytes,
+                bound,
+            })
+        })
+    }
+
+    /// Drops the segments that are too old, and the oldest ones of a partition that is over its
+    /// bound, as far as the lake has them: what is before `committed`. Low moves, durably,
+    /// before anything is deleted. What is overfull still is returned.
+    pub(super) fn retain(
+        &self,
+        folder: &Path,
+        committed: &BTreeMap<Partition, Offset>,
+        now: Timestamp,
+    ) -> Result<Option<Overfull>, fjall::Error> {
+        self.measure(folder);
+        for (partition, log) in (0..).map(Partition).zip(&self.partitions) {
+            let end = committed.get(&partition).copied().unwrap_or_default();
             let (dropped, low) = {
                 let log = log.read();
-                let count = self.expired(&log.segments, cutoff);
-                (
-                    count,
-                    log.segments
-                        .get(count)
-                        .map_or(log.high, |segment| segment.first),
-                )
+                let ends = (log.high, end);
+                let count = self
+                    .retention
+                    .expired(&log.segments, ends, self.bound(), now);
+                let first = log.segments.get(count).map(|segment| segment.first);
+                (count, first.unwrap_or(log.high))
             };
             if dropped == 0 {
                 continue;
@@ -396,22 +422,13 @@ impl Store {
                 self.db.delete_keyspace(segment.keyspace)?;
             }
         }
-        Ok(())
+        Ok(self.overfull())
     }
+}
 
-    /// How many of the oldest segments are to go.
-    fn expired(&self, segments: &[Segment], cutoff: Timestamp) -> usize {
-        let old = segments
-            .iter()
-            .take_while(|segment| segment.over() <= cutoff)
-            .count();
-        let mut bytes: u64 = segments[old..].iter().map(|segment| segment.bytes).sum();
-        let mut count = old;
-        while self.retention_size > 0 && bytes > self.retention_size && count + 1 < segments.len() {
-            bytes -= segments[count].bytes;
-            count += 1;
-        }
-        count
+impl Log {
+    fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
     }
 }
 
@@ -431,60 +448,6 @@ fn chunks(drafts: &[Draft]) -> impl Iterator<Item = &[Draft]> {
     })
 }
 
-/// The identity and the number of partitions, made if the store is new; `None` if
-/// the store is not a topic.
-fn recognise(
-    db: &Database,
-    settings: &Keyspace,
-    partitions: u32,
-    now: Timestamp,
-) -> Result<Option<(Identity, u32)>, fjall::Error> {
-    let layout = settings.get("layout")?;
-    let cluster = match (&layout, settings.get("cluster")?) {
-        (Some(layout), Some(cluster)) if **layout == *LAYOUT => {
-            String::from_utf8_lossy(&cluster).into_owned()
-        }
-        (None, None) if db.keyspace_count() == 1 => new_id(now),
-        _ => return Ok(None),
-    };
-    let stored = settings
-        .get("partitions")?
-        .map_or(0, |bytes| number(&bytes));
-    let count = partitions.max(u32::try_from(stored).unwrap_or(u32::MAX));
-    if layout.is_none() || stored != u64::from(count) {
-        let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
-        batch.insert(settings, "layout", LAYOUT);
-        batch.insert(settings, "cluster", cluster.as_bytes());
-        batch.insert(
-            settings,
-            "partitions",
-            u64::from(count).to_be_bytes().as_slice(),
-        );
-        batch.commit()?;
-    }
-    Ok(Some((
-        Identity {
-            cluster,
-            topic: TOPIC.into(),
-        },
-        count,
-    )))
-}
-
-/// A UUIDv7 from the clock that was handed in.
-fn new_id(now: Timestamp) -> String {
-    let mut random = [0; 10];
-    rand::rng().fill_bytes(&mut random);
-    let millis = u64::try_from(now.millis()).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &random)
-        .into_uuid()
-        .to_string()
-}
-
 fn low_key(partition: Partition) -> String {
     format!("low.{partition}")
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.try_into().map_or(0, u64::from_be_bytes)
 }

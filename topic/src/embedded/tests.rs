@@ -76,6 +76,23 @@ impl Folder {
     pub(super) async fn topic(&mut self) -> Arc<Embedded> {
         self.try_open().await.unwrap()
     }
+
+    /// The lake has what is before `end` of the first partition.
+    fn in_lake(&self, end: Offset) {
+        let open = self.open.upgrade().unwrap();
+        open.shared.committed.lock().insert(Partition(0), end);
+    }
+
+    /// Lets retention look, and returns why appends must wait.
+    async fn retain(&self) -> Option<String> {
+        let open = self.open.upgrade().unwrap();
+        open.shared.retain().await.unwrap()
+    }
+}
+
+/// The first offset that the topic's only partition keeps.
+async fn low(topic: &Arc<Embedded>) -> u64 {
+    topic.watermarks().await.unwrap()[&Partition(0)].low.0
 }
 
 #[async_trait]
@@ -91,7 +108,8 @@ impl Fixture for Folder {
 
     async fn expire(&mut self, _: &Arc<dyn Topic>) -> bool {
         self.clock.shift(9 * DAY);
-        self.open.upgrade().unwrap().shared.retain().await.unwrap();
+        self.in_lake(Offset(u64::MAX));
+        self.retain().await;
         true
     }
 
@@ -179,4 +197,100 @@ async fn many_partitions_that_fill_at_once_go_to_files() {
         assert!(tokio::time::Instant::now() < deadline, "{} files", files());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn a_retention_of_minutes_keeps_minutes_and_nothing_that_the_lake_lacks_is_dropped() {
+    const MINUTE: i64 = 60_000_000;
+    let mut folder = Folder::new();
+    folder.config.retention = Duration::from_secs(16 * 60);
+    let topic = folder.topic().await;
+    // One record a minute for an hour.
+    for number in 0..60 {
+        append(
+            &(topic.clone() as Arc<dyn Topic>),
+            drafts(number..number + 1),
+        )
+        .await;
+        folder.clock.shift(MINUTE);
+    }
+    assert_eq!(folder.retain().await, None);
+    assert_eq!(low(&topic).await, 0, "the lake has nothing yet");
+    folder.in_lake(Offset(21));
+    folder.retain().await;
+    let kept = low(&topic).await;
+    assert!(
+        (19..=21).contains(&kept),
+        "the lake has what is before 21: {kept}"
+    );
+    folder.in_lake(Offset(60));
+    folder.retain().await;
+    // 16 minutes, and at most an eighth of them more.
+    let kept = 60 - low(&topic).await;
+    assert!((15..=18).contains(&kept), "{kept} minutes are kept");
+    drop(topic);
+
+    // A restart cuts no longer segments, and what is too old goes once the lake is known.
+    folder.clock.shift(60 * MINUTE);
+    let topic = folder.topic().await;
+    folder.in_lake(Offset(60));
+    folder.retain().await;
+    assert_eq!(low(&topic).await, 60, "nothing is left after the retention");
+}
+
+#[tokio::test]
+async fn a_partition_at_its_bound_drops_what_the_lake_has_or_refuses() {
+    let mut folder = Folder::new();
+    folder.config.retention_size = ByteSize::kib(64);
+    let topic: Arc<dyn Topic> = folder.topic().await;
+    let open = folder.open.upgrade().unwrap();
+    let writer = topic.writer().unwrap();
+    let text = "x".repeat(1_000);
+    let send = async |number: u64| {
+        let draft = conformance::draft(&format!("key-{number}"), &text);
+        writer.append(vec![draft])?.await
+    };
+    let mut sent = 0;
+    let refused = loop {
+        match send(sent).await {
+            Ok(_) => sent += 1,
+            Err(error) => break error.to_string(),
+        }
+        assert!(sent < 200, "it holds 64 KiB");
+    };
+    assert!(sent > 60, "{sent}");
+    for part in ["partition 0", "of the 64.0 KiB", "topic.retention_size"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    folder.in_lake(Offset(sent));
+    let ready = || writer.ready().is_ok();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !ready() {
+        assert!(tokio::time::Instant::now() < deadline, "it has room again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let kept = sent - low(&open).await;
+    assert!(
+        (50..60).contains(&kept),
+        "an eighth was dropped: {kept} are kept"
+    );
+}
+
+#[tokio::test]
+async fn without_a_size_the_disk_sets_the_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let retention = Retention {
+        age: Duration::from_secs(60),
+        bytes: None,
+    };
+    let (whole, quarter) = (
+        retention.bound(folder.path(), 0, 1),
+        retention.bound(folder.path(), 0, 4),
+    );
+    // Others write to the same disk meanwhile.
+    let ratio = whole as f64 / quarter as f64;
+    assert!(
+        whole > 1 << 20 && (3.9..4.1).contains(&ratio),
+        "{whole} {quarter}"
+    );
 }

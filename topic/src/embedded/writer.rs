@@ -18,7 +18,9 @@ use crate::{AppendError, Backoff, Delivery, Draft, Partition, Placed, ReadError,
 /// within a fraction of a second.
 const COMMIT_BYTES: usize = 8 << 20;
 /// How often retention looks.
-const RETENTION_EVERY: Duration = Duration::from_secs(60);
+const RETENTION_EVERY: Duration = Duration::from_secs(15);
+/// How often it looks while a partition is at its bound and the lake lacks its oldest records.
+const OVERFULL_EVERY: Duration = Duration::from_millis(500);
 /// The first and the longest wait before a failed store is opened again.
 const REOPEN_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -173,13 +175,13 @@ impl Queue {
     }
 
     /// Answers everything that waits with `reason`, and everything that comes until
-    /// [`Queue::up`].
-    fn down(&self, reason: &str) {
-        let waiting = {
+    /// [`Queue::up`]. Returns true if appends were taken until now.
+    fn down(&self, reason: &str) -> bool {
+        let (waiting, was) = {
             let mut state = self.state.lock();
-            state.down = Some(reason.into());
+            let was = state.down.replace(reason.into());
             state.waiting_bytes = 0;
-            std::mem::take(&mut state.waiting)
+            (std::mem::take(&mut state.waiting), was)
         };
         self.settle(
             waiting
@@ -187,10 +189,12 @@ impl Queue {
                 .map(|pending| pending.refuse(reason))
                 .collect(),
         );
+        was.is_none()
     }
 
-    fn up(&self) {
-        self.state.lock().down = None;
+    /// Takes appends. Returns true if they were refused until now.
+    fn up(&self) -> bool {
+        self.state.lock().down.take().is_some()
     }
 
     fn idle(&self) -> (bool, bool) {
@@ -218,9 +222,12 @@ impl Pending {
 
 /// Commits until the last writer is dropped and nothing waits.
 async fn run(queue: Arc<Queue>, shared: Arc<StoreHandle>) {
-    let mut retention = tokio::time::interval(RETENTION_EVERY);
-    retention.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut look = Instant::now();
     loop {
+        let over = || shared.with(|store| Ok(store.overfull().is_some()));
+        if Instant::now() >= look || over().unwrap_or(false) {
+            look = Instant::now() + retain(&queue, &shared).await;
+        }
         let (empty, closed) = queue.idle();
         if empty && closed {
             return;
@@ -228,11 +235,7 @@ async fn run(queue: Arc<Queue>, shared: Arc<StoreHandle>) {
         if empty {
             tokio::select! {
                 () = queue.arrived.notified() => {}
-                _ = retention.tick() => {
-                    if let Err(reason) = shared.retain().await {
-                        tracing::error!(reason, "retention could not drop old segments");
-                    }
-                }
+                () = tokio::time::sleep_until(look) => {}
             }
             continue;
         }
@@ -245,6 +248,29 @@ async fn run(queue: Arc<Queue>, shared: Arc<StoreHandle>) {
                 return;
             }
             queue.up();
+        }
+    }
+}
+
+/// Drops what is not kept. While a partition is at its bound all the same, appends are refused.
+/// Returns when to look again.
+async fn retain(queue: &Queue, shared: &Arc<StoreHandle>) -> Duration {
+    match shared.retain().await {
+        Ok(Some(reason)) => {
+            if queue.down(&reason) {
+                tracing::error!("the topic is full: {reason}");
+            }
+            OVERFULL_EVERY
+        }
+        Ok(None) => {
+            if queue.up() {
+                tracing::info!("the topic has room again");
+            }
+            RETENTION_EVERY
+        }
+        Err(reason) => {
+            tracing::error!(reason, "retention could not drop old segments");
+            RETENTION_EVERY
         }
     }
 }

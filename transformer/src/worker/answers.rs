@@ -85,6 +85,7 @@ impl Worker {
         self.partitions
             .insert(partition, Assignment::Active { epoch, active });
         self.status.committed(partition, position.next);
+        self.reader.report(partition, position.next);
         if let Err(error) = self.reader.seek(partition, position.from) {
             self.stop(partition, &error.into());
         }
