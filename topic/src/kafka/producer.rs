@@ -1,8 +1,9 @@
 //! One life of the idempotent producer: it polls on a thread of its own, settles what
 //! is delivered, and says when it is dead.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext, PurgeConfig};
 use tokio::time::Instant;
 
-use super::request::Waiting;
+use super::request::{Request, Waiting};
 use super::settings::{self, KafkaSettings};
 use crate::{AppendError, Offset, Partition, Placed};
 
@@ -24,6 +25,31 @@ const POLL_TIMEOUT: Duration = Duration::from_millis(50);
 /// the deliveries up.
 const KNOCK_EVERY: Duration = Duration::from_secs(1);
 const KNOCK_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The requests that are not settled, oldest first.
+///
+/// The producer is given up once one has waited for `topic.append_timeout`, with all that waits behind it:
+/// their clients send them again. If only that one were given up, later drafts of its key
+/// could be written before it is sent again.
+#[derive(Default)]
+struct UnsettledRequests(Mutex<VecDeque<(Instant, Weak<Request>)>>);
+
+impl UnsettledRequests {
+    /// When the oldest one came; `None` if all are settled.
+    fn oldest(&self) -> Option<Instant> {
+        let mut waiting = self.0.lock();
+        while let Some((since, request)) = waiting.front() {
+            if request.strong_count() > 0 {
+                return Some(*since);
+            }
+            waiting.pop_front();
+        }
+        None
+    }
+}
+
+/// What an append is answered that waited for too long, or that waited behind such a one.
+pub(super) const LATE: &str = "no broker acknowledged in time";
 
 /// What the producer's callbacks know.
 pub(super) struct Deliveries {
@@ -36,16 +62,21 @@ pub(super) struct Deliveries {
 pub(super) struct Live {
     pub(super) producer: Arc<BaseProducer<Deliveries>>,
     pub(super) born: Instant,
+    unsettled: Arc<UnsettledRequests>,
     dead: Arc<Mutex<Option<String>>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Live {
-    pub(super) fn start(settings: &KafkaSettings) -> Result<Self, AppendError> {
+    /// Starts a producer. No broker has answered since `silent`, as its predecessor knows.
+    pub(super) fn start(
+        settings: &KafkaSettings,
+        silent: Option<Instant>,
+    ) -> Result<Self, AppendError> {
         let closed = |why: String| AppendError::Closed(why);
         let limit = usize::try_from(settings.batch_limit()).unwrap_or(usize::MAX);
         let deliveries = Deliveries {
-            silent: Mutex::default(),
+            silent: Mutex::new(silent),
             limit,
         };
         let producer: BaseProducer<Deliveries> = settings
@@ -54,9 +85,12 @@ impl Live {
             .map_err(|error| closed(error.to_string()))?;
         let producer = Arc::new(producer);
         let (dead, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let unsettled = Arc::new(UnsettledRequests::default());
         let poll_thread = PollThread {
             producer: Arc::clone(&producer),
             topic: settings.address.topic.clone(),
+            unsettled: Arc::clone(&unsettled),
+            append_timeout: settings.config().append_timeout,
             dead: Arc::clone(&dead),
             stop: Arc::clone(&stop),
             knocked: Instant::now(),
@@ -68,6 +102,7 @@ impl Live {
         Ok(Self {
             producer,
             born: Instant::now(),
+            unsettled,
             dead,
             stop,
         })
@@ -76,6 +111,12 @@ impl Live {
     /// Why this producer will never write again; `None` if it may.
     pub(super) fn dead(&self) -> Option<String> {
         self.dead.lock().clone()
+    }
+
+    /// A request is about to be sent.
+    pub(super) fn awaits(&self, request: &Arc<Request>) {
+        let waiting = (Instant::now(), Arc::downgrade(request));
+        self.unsettled.0.lock().push_back(waiting);
     }
 
     /// Since when no broker answers; `None` if one does.
@@ -95,6 +136,8 @@ impl Drop for Live {
 struct PollThread {
     producer: Arc<BaseProducer<Deliveries>>,
     topic: String,
+    unsettled: Arc<UnsettledRequests>,
+    append_timeout: Duration,
     dead: Arc<Mutex<Option<String>>>,
     stop: Arc<AtomicBool>,
     knocked: Instant,
@@ -104,16 +147,28 @@ impl PollThread {
     fn run(mut self) {
         while !self.stop.load(Ordering::Acquire) {
             self.producer.poll(POLL_TIMEOUT);
-            if let Some((code, why)) = self.producer.client().fatal_error()
-                && self.dead.lock().is_none()
+            if self.dead.lock().is_none()
+                && let Some(why) = self.trouble()
             {
-                *self.dead.lock() = Some(format!("{code}: {why}"));
+                *self.dead.lock() = Some(why);
                 // Perhaps written, never acknowledged: the client tries again.
                 self.producer
                     .purge(PurgeConfig::default().queue().inflight());
             }
             self.knock();
         }
+    }
+
+    /// Why the producer must be given up; `None` if it need not.
+    fn trouble(&self) -> Option<String> {
+        if let Some((code, why)) = self.producer.client().fatal_error() {
+            return Some(format!("{code}: {why}"));
+        }
+        let oldest = self.unsettled.oldest()?;
+        (oldest.elapsed() >= self.append_timeout).then(|| {
+            self.producer.context().fell_silent();
+            LATE.to_owned()
+        })
     }
 
     /// Asks silent brokers for a sign of life. Without it a writer that is not used,
@@ -180,7 +235,10 @@ impl Deliveries {
             }
             Some(RDKafkaErrorCode::MessageTimedOut) => {
                 self.fell_silent();
-                AppendError::Closed("no broker acknowledged in time".into())
+                AppendError::Closed(LATE.into())
+            }
+            Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
+                AppendError::Closed(LATE.into())
             }
             _ => AppendError::Closed(error.to_string()),
         }

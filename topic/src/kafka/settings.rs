@@ -136,7 +136,10 @@ impl KafkaSettings {
             .set("max.in.flight.requests.per.connection", "5")
             .set(
                 "delivery.timeout.ms",
-                config.append_timeout.as_millis().max(1000).to_string(),
+                // The writer gives up before, with all that waits: see `UnsettledRequests`.
+                (2 * config.append_timeout.as_millis())
+                    .max(2000)
+                    .to_string(),
             )
             .set("linger.ms", LINGER_MS.to_string())
             // LZ4 costs the edge the least and halves JSON; the lake compresses better.

@@ -28,7 +28,7 @@ pub(super) struct KafkaWriter {
 impl KafkaWriter {
     pub(super) fn new(settings: &KafkaSettings) -> Result<Self, AppendError> {
         let load = Arc::new(Load::new(bytes(settings.config().queue)));
-        let live = RwLock::new(Arc::new(Live::start(settings)?));
+        let live = RwLock::new(Arc::new(Live::start(settings, None)?));
         Ok(Self {
             settings: settings.clone(),
             load,
@@ -54,7 +54,7 @@ impl KafkaWriter {
             return Err(AppendError::Closed(why));
         }
         tracing::warn!(%why, "the producer is dead and is replaced");
-        *current = Arc::new(Live::start(&self.settings)?);
+        *current = Arc::new(Live::start(&self.settings, live.silent_since())?);
         Ok(Arc::clone(&current))
     }
 }
@@ -76,6 +76,7 @@ impl Writer for KafkaWriter {
         self.load.reserve(&drafts)?;
         let (sender, delivery) = Delivery::channel();
         let request = Arc::new(Request::new(drafts.len(), sender));
+        live.awaits(&request);
         let topic = &self.settings.address.topic;
         for (index, draft) in drafts.iter().enumerate() {
             let waiting = Waiting::new(&request, index, draft, &self.load);
@@ -138,6 +139,7 @@ mod tests {
     use rdkafka::mocking::MockCluster;
     use rdkafka::types::RDKafkaApiKey;
 
+    use super::super::producer::LATE;
     use super::super::settings::tests::settings;
     use super::*;
 
@@ -190,6 +192,36 @@ mod tests {
         });
         assert_eq!(placed.await.len(), 1);
         assert!(writer.ready().is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_waits_behind_a_late_append_is_given_up_with_it_so_that_order_is_kept() {
+        let cluster = cluster().await;
+        let settings = settings(&cluster.bootstrap_servers());
+        let patience = settings.config().append_timeout;
+        let writer = KafkaWriter::new(&settings).unwrap();
+        until("the first append", async || {
+            writer.append(draft()).ok()?.await.ok()
+        })
+        .await;
+        cluster.broker_down(1).unwrap();
+        let early = writer.append(draft()).unwrap();
+        tokio::time::sleep(patience / 2).await;
+        let late = writer.append(draft()).unwrap();
+        let failed = early.await.unwrap_err();
+        assert!(failed.to_string().contains(LATE), "{failed}");
+        // The broker is back before the second one is late itself.
+        cluster.broker_up(1).unwrap();
+        let failed = late.await.unwrap_err();
+        assert!(failed.to_string().contains(LATE), "{failed}");
+        let placed = until("an append is acknowledged", async || {
+            writer.append(draft()).ok()?.await.ok()
+        });
+        assert_eq!(
+            placed.await[0].offset,
+            crate::Offset(1),
+            "nothing came between"
+        );
     }
 
     #[tokio::test]
