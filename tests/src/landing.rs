@@ -51,7 +51,7 @@ pub async fn land(
 
 /// Waits until the lake has reached the topic's end.
 async fn landed(topic: &dyn Topic, status: &Status, patience: Duration) -> Result<()> {
-    let marks = topic.watermarks().await?;
+    let marks = topic.extents().await?;
     let deadline = Instant::now() + patience;
     loop {
         let committed = status.partitions();

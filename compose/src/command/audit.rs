@@ -81,7 +81,7 @@ pub(crate) async fn audit_lake(
         node.lake().await?,
         node.catalog().await?,
     );
-    let before = topic.watermarks().await?;
+    let before = topic.extents().await?;
     let lows = before
         .iter()
         .map(|(partition, marks)| (*partition, marks.low))
@@ -93,7 +93,7 @@ pub(crate) async fn audit_lake(
     catalog.crawl(true).await?;
     let listing = catalog.listing(None).await?;
     let survey = Survey::of(&lake).await?;
-    let mut marks = topic.watermarks().await?;
+    let mut marks = topic.extents().await?;
     for (partition, now) in &mut marks {
         // What left the topic meanwhile had not left it when the lake was listed.
         now.low = before.get(partition).map_or(now.low, |then| then.low);

@@ -84,7 +84,7 @@ pub(crate) async fn run(
 /// Waits until the catalog has every record that the topic holds now.
 async fn settled(node: &Node, since: Instant) -> anyhow::Result<()> {
     let (topic, catalog) = (node.topic().await?, node.catalog().await?);
-    let marks = topic.watermarks().await?;
+    let marks = topic.extents().await?;
     loop {
         let freshness = catalog.freshness().await?;
         let end = |partition| {

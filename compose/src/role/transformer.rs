@@ -55,7 +55,7 @@ fn observe(telemetry: &Telemetry, status: &Arc<Status>, topic: &Arc<dyn Topic>) 
         let (status, topic) = (asked.clone(), topic.clone());
         async move {
             // A topic that does not answer leaves the lag as it was.
-            if let Ok(Ok(watermarks)) = timeout(TOPIC_TIMEOUT, topic.watermarks()).await {
+            if let Ok(Ok(watermarks)) = timeout(TOPIC_TIMEOUT, topic.extents()).await {
                 status.topic_ends(&watermarks);
             }
         }

@@ -2,170 +2,17 @@
 //! mislead it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::{ClientConfig, Offset as KafkaOffset, TopicPartitionList};
-use sink::audit::{self, Audit, Survey};
-use sink::{Lake, S3};
-use tempfile::TempDir;
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use tests::clickweir::Place;
-use tests::defaults::section;
-use tests::kafka::{self, Kafka};
-use tests::landing::land;
+use tests::kafka;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep};
-use topic::{Config, Draft, Offset, Open, Partition, Topic, clock};
-use transformer::deep::{self, Deep};
 
-use crate::kafka_conformance::{fresh, open};
+use topic::{Offset, Partition, clock};
 
-const PARTITIONS: u32 = 2;
-const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
-const ASK: Duration = Duration::from_secs(10);
-
-/// A topic on a real Kafka, a lake in a folder, and a group between them.
-struct Shore {
-    kafka: &'static Kafka,
-    config: Config,
-    topic: Arc<dyn Topic>,
-    lake: Lake,
-    group: String,
-    sent: u64,
-    _folder: TempDir,
-}
-
-impl Shore {
-    async fn new() -> Option<Self> {
-        let kafka = kafka::shared().await?;
-        let config = fresh(kafka, PARTITIONS);
-        let topic = open(&config).await;
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("file:{}", folder.path().display());
-        let s3: S3 = section("lake", &[("url", &url)]).unwrap();
-        Some(Self {
-            kafka,
-            group: format!("of-{}", topic.identity().topic),
-            config,
-            topic,
-            lake: Lake::open(&s3).unwrap(),
-            sent: 0,
-            _folder: folder,
-        })
-    }
-
-    /// Sends so many new clicks.
-    async fn send(&mut self, clicks: u64) {
-        let drafts = (self.sent..self.sent + clicks).map(|n| Draft {
-            key: Bytes::from(format!("visitor-{}", n % 20)),
-            value: Bytes::from(format!(
-                r#"{{"v":1,"id":"click-{n}","received_at":1795000000000000,"format":"native","source":"test","click":{{"action":"view"}}}}"#
-            )),
-        });
-        let drafts: Vec<Draft> = drafts.collect();
-        let writer = self.topic.writer().unwrap();
-        for some in drafts.chunks(500) {
-            writer.append(some.to_vec()).unwrap().await.unwrap();
-        }
-        self.sent += clicks;
-    }
-
-    /// Lets the transformer land all records, as the group's next member.
-    async fn land(&self) -> anyhow::Result<()> {
-        let sink = [("max_age", "200ms"), ("max_rows", "60")];
-        land(&self.topic, &self.lake, &self.group, &sink, WAIT_TIMEOUT).await
-    }
-
-    /// Why the transformer stops instead.
-    async fn refused(&self) -> String {
-        self.land().await.unwrap_err().to_string()
-    }
-
-    async fn audit(&self) -> (Audit, Deep) {
-        let ledger = self.lake.ledger().await.unwrap().unwrap();
-        let survey = Survey::of(&self.lake).await.unwrap();
-        let watermarks = self.topic.watermarks().await.unwrap();
-        let transformer: transformer::Config = section("transformer", &[]).unwrap();
-        let against = audit::Reference {
-            ledger: &ledger,
-            watermarks: &watermarks,
-            catalog: None,
-            window: Some(transformer.audited()),
-        };
-        let audit = audit::audit(&self.lake, &survey, &against, &|_, _| {});
-        let topic = self.topic.as_ref();
-        let deep = deep::deep(topic, &self.lake, &survey, &against, &|_, _| {});
-        (audit.await.unwrap(), deep.await.unwrap())
-    }
-
-    fn client(&self) -> ClientConfig {
-        let mut client = ClientConfig::new();
-        client.set("bootstrap.servers", self.kafka.brokers());
-        client
-    }
-
-    fn admin(&self) -> AdminClient<DefaultClientContext> {
-        self.client().create().unwrap()
-    }
-
-    fn name(&self) -> &str {
-        &self.topic.identity().topic
-    }
-
-    /// Sets the group's offset of every partition, and checks that the broker has it.
-    fn set_group(&self, offset: i64) {
-        let mut client = self.client();
-        client.set("group.id", &self.group);
-        let consumer: BaseConsumer = client.create().unwrap();
-        let mut offsets = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
-            let partition = i32::try_from(partition).unwrap();
-            let offset = KafkaOffset::Offset(offset);
-            offsets
-                .add_partition_offset(self.name(), partition, offset)
-                .unwrap();
-        }
-        consumer.commit(&offsets, CommitMode::Sync).unwrap();
-        let told = consumer.committed_offsets(offsets, ASK).unwrap();
-        for element in told.elements() {
-            assert_eq!(element.offset(), KafkaOffset::Offset(offset));
-        }
-    }
-
-    async fn delete_group(&self) {
-        let options = AdminOptions::new().request_timeout(Some(ASK));
-        let deleted = self.admin().delete_groups(&[&self.group], &options).await;
-        assert!(deleted.unwrap().iter().all(Result::is_ok));
-    }
-
-    /// Deletes the topic and makes one of the same name.
-    async fn recreate(&mut self) {
-        let options = AdminOptions::new().request_timeout(Some(ASK));
-        let deleted = self.admin().delete_topics(&[self.name()], &options).await;
-        assert!(deleted.unwrap().iter().all(Result::is_ok));
-        let deadline = Instant::now() + WAIT_TIMEOUT;
-        loop {
-            assert!(Instant::now() < deadline, "the topic is never made anew");
-            let with = Open {
-                clock: clock::system(),
-                create: true,
-            };
-            // While the old topic is being deleted, either sentence may come.
-            if let Ok(topic) = topic::open(&self.config, with).await
-                && let Ok(marks) = topic.watermarks().await
-                && marks.values().all(|marks| marks.high == Offset(0))
-            {
-                self.topic = topic;
-                return;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    }
-}
+use crate::kafka_conformance::fresh;
+use crate::shore::{ASK, Shore};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn group_offsets_set_back_forward_or_deleted_change_nothing() {
@@ -234,13 +81,7 @@ async fn fault_13_a_topic_trimmed_past_the_tip_is_refused_until_the_gap_is_accep
     let marks = shore.topic.watermarks().await.unwrap();
     let high = marks[&Partition(0)].high;
     let low = Offset(high.0 - 20);
-    let mut before = TopicPartitionList::new();
-    let offset = KafkaOffset::Offset(i64::try_from(low.0).unwrap());
-    before
-        .add_partition_offset(shore.name(), 0, offset)
-        .unwrap();
-    let options = AdminOptions::new().request_timeout(Some(ASK));
-    let trimmed = shore.admin().delete_records(&before, &options).await;
+    let trimmed = shore.kafka.trim(shore.name(), Partition(0), low).await;
     trimmed.unwrap();
     let said = shore.refused().await;
     assert!(
@@ -267,15 +108,15 @@ async fn a_compacted_topic_is_refused_on_kafka() {
     };
     let config = fresh(kafka, 1);
     let (_, name) = config.url.rsplit_once('/').unwrap();
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", kafka.brokers())
-        .create()
-        .unwrap();
     let compacted = NewTopic::new(name, 1, TopicReplication::Fixed(1))
         .set("cleanup.policy", "compact")
         .set("message.timestamp.type", "LogAppendTime");
     let options = AdminOptions::new().operation_timeout(Some(ASK));
-    let made = admin.create_topics(&[compacted], &options).await.unwrap();
+    let made = kafka
+        .admin()
+        .create_topics(&[compacted], &options)
+        .await
+        .unwrap();
     assert!(made.iter().all(Result::is_ok), "{made:?}");
     let place = Place::new().unwrap().with("TOPIC__URL", &config.url);
     for role in ["prepare", "transformer", "producer"] {

@@ -8,7 +8,9 @@
 //! which would distinguish a topic made anew from the one before it, is not available through
 //! `rdkafka`; the lake's own checks (watermarks, append time at the tip) find that out.
 
+mod ends;
 mod error;
+mod examine;
 mod fetch;
 mod handover;
 mod member;

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::error::RDKafkaErrorCode;
 use tokio::time::Instant;
 
 use super::error::unavailable;
+use super::examine::{Examined, admin, examine};
 use super::meter::{Meter, Shape};
-use super::settings::{ASK_TIMEOUT, KafkaSettings, Quiet};
+use super::settings::{ASK_TIMEOUT, KafkaSettings};
 use super::topic::KafkaTopic;
 use crate::blocking::blocking;
 use crate::{Backoff, Config, Identity, Open, ReadError};
@@ -44,12 +45,32 @@ pub async fn open(config: &Config, rest: &str, with: Open) -> Result<Arc<KafkaTo
             )));
         }
     };
-    examine(&settings, &shape).await?;
+    tell(
+        &settings,
+        examine(&settings, &admin(&settings)?, shape.replicas).await?,
+    );
     let identity = Identity {
         cluster,
         topic: settings.address.topic.clone(),
     };
     Ok(Arc::new(KafkaTopic::new(settings, meter, identity)))
+}
+
+/// Logs what is worth a warning.
+fn tell(settings: &KafkaSettings, examined: Examined) {
+    let topic = &settings.address.topic;
+    match examined {
+        Examined::Fit(warnings) => {
+            for warning in warnings {
+                tracing::warn!(topic, "{warning}");
+            }
+        }
+        Examined::Unread(why) => tracing::info!(
+            topic,
+            why,
+            "the topic's settings cannot be read; every record is checked"
+        ),
+    }
 }
 
 /// The cluster's id. Brokers that are just starting do not answer yet, so they are asked again
@@ -89,13 +110,6 @@ async fn ask<T: Send + 'static>(
 ) -> Result<T, ReadError> {
     let meter = Arc::clone(meter);
     blocking(move || question(&meter)).await
-}
-
-fn admin(settings: &KafkaSettings) -> Result<AdminClient<Quiet>, ReadError> {
-    settings
-        .client()
-        .create_with_context(Quiet)
-        .map_err(|error| unavailable(&error))
 }
 
 /// Makes the topic, and waits until every partition of it answers.
@@ -153,90 +167,6 @@ async fn make(settings: &KafkaSettings, meter: &Arc<Meter>) -> Result<Shape, Rea
     }
 }
 
-/// Reads the topic's settings. If that is not permitted, the timestamp type is
-/// checked of each record, and the rest is up to the operator.
-async fn examine(settings: &KafkaSettings, shape: &Shape) -> Result<(), ReadError> {
-    let topic = &settings.address.topic;
-    let admin = admin(settings)?;
-    let options = AdminOptions::new().request_timeout(Some(ASK_TIMEOUT));
-    let described = admin
-        .describe_configs([&ResourceSpecifier::Topic(topic)], &options)
-        .await;
-    let resource = match described.map(|answers| answers.into_iter().next()) {
-        Ok(Some(Ok(resource))) => resource,
-        Ok(Some(Err(error))) => return unread(topic, &error.to_string()),
-        Ok(None) => return unread(topic, "no answer"),
-        Err(error @ KafkaError::AdminOp(_)) => return unread(topic, &error.to_string()),
-        Err(error) => return Err(unavailable(&error)),
-    };
-    let said = |key: &str| resource.get(key).and_then(|entry| entry.value.as_deref());
-    let verdict = judge(topic, &said, shape.replicas, settings.batch_limit())?;
-    for warning in verdict {
-        tracing::warn!(topic, "{warning}");
-    }
-    Ok(())
-}
-
-fn unread(topic: &str, why: &str) -> Result<(), ReadError> {
-    tracing::info!(
-        topic,
-        why,
-        "the topic's settings cannot be read; every record is checked"
-    );
-    Ok(())
-}
-
-/// What a topic's settings mean: a refusal, or the sentences to warn with.
-fn judge<'s>(
-    topic: &str,
-    said: &impl Fn(&str) -> Option<&'s str>,
-    replicas: usize,
-    batch_limit: u64,
-) -> Result<Vec<String>, ReadError> {
-    let alter = |set: &str| {
-        format!(
-            "kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {set}"
-        )
-    };
-    if said("cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
-        return Err(ReadError::Unfit(format!(
-            "topic {topic} is compacted (cleanup.policy), so clicks would vanish: {}",
-            alter("cleanup.policy=delete")
-        )));
-    }
-    if let Some(kind) = said("message.timestamp.type")
-        && kind != "LogAppendTime"
-    {
-        return Err(ReadError::Unfit(format!(
-            "topic {topic} has message.timestamp.type={kind}, and the lake's hours need the \
-             brokers' time: {}",
-            alter("message.timestamp.type=LogAppendTime")
-        )));
-    }
-    let mut warnings = Vec::new();
-    if said("unclean.leader.election.enable") == Some("true") {
-        let set = alter("unclean.leader.election.enable=false");
-        warnings.push(format!(
-            "a leader that lags may be elected, and acknowledged clicks lost: {set}"
-        ));
-    }
-    let in_sync: Option<usize> = said("min.insync.replicas").and_then(|least| least.parse().ok());
-    if replicas > 1 && in_sync.is_some_and(|least| least < 2) {
-        let set = alter("min.insync.replicas=2");
-        warnings.push(format!(
-            "one broker alone may acknowledge, and then be lost: {set}"
-        ));
-    }
-    let largest: Option<u64> = said("max.message.bytes").and_then(|bytes| bytes.parse().ok());
-    if largest.is_some_and(|largest| largest < batch_limit) {
-        let set = alter(&format!("max.message.bytes={batch_limit}"));
-        warnings.push(format!(
-            "records up to topic.max_record will not fit: {set}"
-        ));
-    }
-    Ok(warnings)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::settings::tests::settings;
@@ -257,46 +187,5 @@ mod tests {
         ] {
             assert!(error.to_string().contains(part), "{error}");
         }
-    }
-
-    #[test]
-    fn a_topic_is_judged_by_its_settings() {
-        let check = |settings: &[(&str, &str)], replicas: usize, expect: Result<usize, &str>| {
-            let said = |key: &str| settings.iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
-            match (judge("t", &said, replicas, 1_048_588), expect) {
-                (Ok(warnings), Ok(count)) => assert_eq!(warnings.len(), count, "{warnings:?}"),
-                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-                (got, expect) => panic!("{settings:?}: {got:?}, not {expect:?}"),
-            }
-        };
-        let time = ("message.timestamp.type", "LogAppendTime");
-        check(&[], 1, Ok(0));
-        check(
-            &[
-                time,
-                ("cleanup.policy", "delete"),
-                ("min.insync.replicas", "1"),
-            ],
-            1,
-            Ok(0),
-        );
-        check(&[time, ("min.insync.replicas", "1")], 3, Ok(1));
-        check(&[time, ("min.insync.replicas", "2")], 3, Ok(0));
-        check(
-            &[time, ("unclean.leader.election.enable", "true")],
-            1,
-            Ok(1),
-        );
-        check(&[time, ("max.message.bytes", "1000")], 1, Ok(1));
-        check(
-            &[("message.timestamp.type", "CreateTime")],
-            1,
-            Err("LogAppendTime"),
-        );
-        check(
-            &[time, ("cleanup.policy", "compact,delete")],
-            1,
-            Err("cleanup.policy=delete"),
-        );
     }
 }

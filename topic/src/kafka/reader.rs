@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::task::JoinHandle;
 
 use super::error::{refused_settings, unavailable};
+use super::examine::watch;
 use super::fetch::Fetchers;
 use super::handover::Handover;
 use super::member::GroupMember;
@@ -24,10 +26,12 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct KafkaReader {
     handover: Arc<Handover>,
     gone: Receiver<()>,
+    /// Looks at the topic's settings.
+    watch: JoinHandle<()>,
 }
 
 impl KafkaReader {
-    /// Joins `group`; returns at once, the assignment comes as an event.
+    /// Joins `group`; returns at once, the assignment comes as an event. Call it within a runtime.
     pub(super) fn join(
         settings: &KafkaSettings,
         fetchers: Arc<Fetchers>,
@@ -55,7 +59,12 @@ impl KafkaReader {
                 let _ = leaving.send(());
             })
             .map_err(|error| ReadError::Unavailable(format!("no thread to read with: {error}")))?;
-        Ok(Self { handover, gone })
+        let watch = tokio::spawn(watch(settings.clone(), Arc::clone(&handover)));
+        Ok(Self {
+            handover,
+            gone,
+            watch,
+        })
     }
 }
 
@@ -84,6 +93,7 @@ impl Reader for KafkaReader {
 
 impl Drop for KafkaReader {
     fn drop(&mut self) {
+        self.watch.abort();
         self.handover.leave();
         // Past the bound the thread ends by itself, and the group by its time-out.
         let _ = self.gone.recv_timeout(LEAVE_TIMEOUT);

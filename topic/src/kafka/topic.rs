@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use super::ends::RecordEnds;
 use super::fetch::Fetchers;
 use super::meter::Meter;
 use super::reader::KafkaReader;
@@ -23,6 +24,7 @@ pub struct KafkaTopic {
     identity: Identity,
     meter: Arc<Meter>,
     fetchers: Arc<Fetchers>,
+    ends: Arc<RecordEnds>,
     writer: Mutex<Option<Arc<KafkaWriter>>>,
 }
 
@@ -34,6 +36,7 @@ impl KafkaTopic {
             identity,
             meter,
             fetchers,
+            ends: Arc::default(),
             writer: Mutex::default(),
         }
     }
@@ -48,6 +51,17 @@ impl Topic for KafkaTopic {
     async fn watermarks(&self) -> Result<BTreeMap<Partition, Watermarks>, ReadError> {
         let meter = Arc::clone(&self.meter);
         blocking(move || meter.watermarks()).await
+    }
+
+    async fn extents(&self) -> Result<BTreeMap<Partition, Watermarks>, ReadError> {
+        let (meter, fetchers) = (Arc::clone(&self.meter), Arc::clone(&self.fetchers));
+        let ends = Arc::clone(&self.ends);
+        blocking(move || {
+            let mut marks = meter.watermarks()?;
+            ends.lower(&fetchers, &mut marks);
+            Ok(marks)
+        })
+        .await
     }
 
     async fn offset_at(&self, partition: Partition, time: Timestamp) -> Result<Offset, ReadError> {
