@@ -24,6 +24,7 @@
 mod api;
 mod command;
 mod config;
+mod disk;
 mod gauges;
 mod http;
 mod metrics;
@@ -37,6 +38,7 @@ mod view;
 
 pub use command::{CommandError, CommandFn, Commands, Span, Watermarks};
 pub use config::Config;
+pub use disk::{DiskUse, Disks};
 pub use metrics::Exposition;
 pub use server::{Error, run};
 pub use site::{Site, Sources};

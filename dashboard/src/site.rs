@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::Config;
 use crate::command::{Commands, Span, Watermarks};
+use crate::disk::{DiskUse, Disks};
 use crate::http::problem::Problem;
 use crate::metrics::{Exposition, PageMetrics};
 use crate::select::selection::Selection;
@@ -34,6 +35,8 @@ pub struct Sources {
     pub edge: String,
     /// The page of metrics of this process.
     pub exposition: Exposition,
+    /// Measures what the pipeline keeps on this machine's disks.
+    pub disks: Disks,
 }
 
 impl std::fmt::Debug for Sources {
@@ -153,6 +156,13 @@ impl Site {
             before = freshness;
         }
         Err(Error::Unavailable("crawls change it faster than it can be read".into()).into())
+    }
+
+    /// What the pipeline keeps on this machine's disks.
+    pub(crate) async fn disks(&self) -> Vec<DiskUse> {
+        let disks = self.sources.disks.clone();
+        let measured = tokio::task::spawn_blocking(move || disks()).await;
+        measured.unwrap_or_default()
     }
 
     async fn spans(&self) -> Result<Vec<Span>, String> {

@@ -35,6 +35,10 @@ pub(super) async fn start(
         commands: registry::commands(node, &token),
         edge: format!("http://{edge}"),
         exposition: telemetry.exposition(),
+        disks: {
+            let watch = telemetry.disks();
+            Arc::new(move || watch.measure())
+        },
     };
     let serving = node.clone();
     stages.on_stop(move || serving.jobs.stop());
@@ -67,7 +71,7 @@ fn watermarks(topic: Arc<dyn Topic>) -> Watermarks {
     Arc::new(move || {
         let topic = topic.clone();
         Box::pin(async move {
-            let marks = topic.watermarks().await;
+            let marks = topic.extents().await;
             let marks = marks.map_err(|error| CommandError::Unavailable(error.to_string()))?;
             let spans = marks.into_iter().map(|(partition, marks)| Span {
                 partition: partition.0,

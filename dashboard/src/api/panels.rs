@@ -66,7 +66,7 @@ macro_rules! panel {
 }
 
 /// Every panel.
-pub(crate) const PANELS: [Panel; 15] = [
+pub(crate) const PANELS: [Panel; 16] = [
     panel!(
         "totals",
         "clicks, visitors, orders and revenue of a range",
@@ -99,6 +99,7 @@ pub(crate) const PANELS: [Panel; 15] = [
     panel!("letters", "dead letters by reason, with samples", letters),
     panel!("objects", "the newest objects of the lake", objects),
     panel!("crawls", "the newest runs of the crawler", crawls),
+    panel!("disk", "what is kept on this machine's disks", disk),
     panel!(
         "datasets",
         "the data sets and their newest runs",
@@ -247,6 +248,10 @@ async fn objects(site: &Site, request: &PanelRequest) -> Result<Answer, Problem>
 
 async fn crawls(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
     Ok(panels::crawls(&site.catalog.crawls(LISTED_RUNS).await?).into())
+}
+
+async fn disk(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
+    Ok(panels::disk(&site.disks().await).into())
 }
 
 async fn dataset_states(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {

@@ -42,6 +42,7 @@ struct PipelinePanels {
     cut: bool,
     objects: Grid,
     crawls: Grid,
+    disk: Grid,
     /// What the rollups lack; `None` if they lack nothing.
     backlog: Option<String>,
 }
@@ -63,13 +64,14 @@ pub(crate) async fn fragment(site: Data<Site>) -> Result<HttpResponse, PageProbl
 }
 
 async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
-    let ((balance, freshness), rates, (letters, cut), objects, runs, backlog) = try_join!(
+    let ((balance, freshness), rates, (letters, cut), objects, runs, backlog, disks) = try_join!(
         site.balance(),
         async { Ok(site.catalog.rates(RATE_WINDOW).await?) },
         async { Ok(site.catalog.letters(SAMPLES_PER_REASON).await?) },
         async { Ok(site.catalog.newest(LISTED_RUNS).await?) },
         async { Ok(site.catalog.crawls(LISTED_RUNS).await?) },
         async { Ok(site.catalog.backlog().await?) },
+        async { Ok(site.disks().await) },
     )?;
     let now = site.clock.now();
     Ok(PipelinePanels {
@@ -83,6 +85,7 @@ async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
         cut,
         objects: panels::objects(&objects),
         crawls: panels::crawls(&runs),
+        disk: panels::disk(&disks),
         backlog: (backlog > 0).then(|| backlog_note(backlog)),
     })
 }

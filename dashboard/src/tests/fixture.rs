@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{CommandError, Commands, Config, Error, Exposition, Site, Sources, Span};
+use crate::{CommandError, Commands, Config, DiskUse, Error, Exposition, Site, Sources, Span};
 
 /// The time of the fixture.
 pub(crate) const NOW: &str = "2026-11-22T21:30:00Z";
@@ -153,6 +153,15 @@ impl TestDashboard {
             commands: Commands::new(TOKEN).with("echo", echo),
             edge: "http://127.0.0.1:8080".into(),
             exposition: exposition(&registry, &site),
+            disks: Arc::new(|| {
+                vec![DiskUse {
+                    place: "topic",
+                    bytes: 3 << 30,
+                    growth: Some(1 << 30),
+                    free: 30 << 30,
+                    full_in: Some(Duration::from_secs(30 * 86_400)),
+                }]
+            }),
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use catalog::{Breakdown, Freshness, Letters, Object, Run, Slice, Timestamp, Totals};
 
+use crate::disk::DiskUse;
 use crate::view::balance::Balance;
 use crate::view::grid::{Cell, Grid};
 
@@ -89,6 +90,21 @@ pub(crate) fn letters(letters: &[Letters]) -> Grid {
         "record",
     ];
     Grid::new(columns, rows.collect())
+}
+
+/// One row for each place on this machine's disks.
+pub(crate) fn disk(places: &[DiskUse]) -> Grid {
+    let row = |one: &DiskUse| {
+        vec![
+            Cell::Text(one.place.into()),
+            Cell::Size(one.bytes),
+            one.growth.map_or(Cell::Empty, Cell::Size),
+            Cell::Size(one.free),
+            one.full_in.map_or(Cell::Empty, Cell::Lasting),
+        ]
+    };
+    let columns = ["place", "size", "growth_a_day", "free", "full_in"];
+    Grid::new(columns, places.iter().map(row).collect())
 }
 
 /// Lag and freshness: one row for each partition in the lake.

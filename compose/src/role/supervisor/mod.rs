@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listener::bind_near;
 use super::signals::Signals;
-use super::telemetry::{self, Telemetry};
+use super::telemetry::{self, DiskWatch, Telemetry};
 use crate::settings::Settings;
 
 /// The stages of a process, in the order in which they were started. They stop in the same
@@ -48,6 +48,7 @@ impl Stages {
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let deadline = settings.sections.shutdown.deadline;
         let mut stages = Self::with(Signals::listen()?, deadline);
+        stages.telemetry.watch(DiskWatch::new(settings));
         stages.listener = Some(bind_near(
             settings.sections.metrics.listen,
             "metrics.listen",

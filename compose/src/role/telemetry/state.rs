@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::registry::Registry;
 
+use super::disk::DiskWatch;
 use super::process::ProcessCollector;
 
 type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
@@ -19,6 +20,7 @@ pub(crate) struct Telemetry {
     /// What is asked before each scrape, for gauges that nobody sets meanwhile.
     refreshes: Mutex<Vec<Ask<()>>>,
     checks: Mutex<Vec<Ask<Result<(), String>>>>,
+    disks: Mutex<Arc<DiskWatch>>,
 }
 
 impl Telemetry {
@@ -28,6 +30,29 @@ impl Telemetry {
         let process = Box::new(ProcessCollector);
         telemetry.registry.lock().register_collector(process);
         Arc::new(telemetry)
+    }
+
+    /// Shows what is kept on this machine's disks.
+    pub(crate) fn watch(&self, disks: Arc<DiskWatch>) {
+        let metrics = Box::new(disks.clone());
+        self.register(|registry| {
+            let registry = registry.sub_registry_with_prefix("clickweir");
+            registry.register_collector(metrics);
+        });
+        let measured = disks.clone();
+        self.refresh(move || {
+            let disks = measured.clone();
+            async move {
+                // A large lake's folder takes a while; the scrape then finds it measured.
+                let _ = tokio::task::spawn_blocking(move || disks.measure()).await;
+            }
+        });
+        *self.disks.lock() = disks;
+    }
+
+    /// What is kept on this machine's disks.
+    pub(crate) fn disks(&self) -> Arc<DiskWatch> {
+        self.disks.lock().clone()
     }
 
     /// Lets a stage name its metrics.
