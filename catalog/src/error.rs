@@ -18,6 +18,14 @@ pub enum Error {
     /// The query or its answer needs more memory than it may take.
     #[error("{0}")]
     TooLarge(String),
+    /// Every place for such work was taken for so long.
+    #[error("all {places} places for work of this kind were taken for {} s: try again in a moment", waited.as_secs_f64())]
+    Busy {
+        /// How many there are.
+        places: usize,
+        /// How long was waited for one.
+        waited: Duration,
+    },
     /// Another process has the catalog's file open.
     #[error(
         "{} belongs to another process: ask that one, or attach its published copy, {published}, or set catalog.path to a file of your own",
@@ -122,7 +130,7 @@ impl From<&duckdb::Error> for Trouble {
 }
 
 /// The error of a caller's statement: who can mend it.
-pub(crate) fn blame(error: &duckdb::Error, limit: Duration) -> Error {
+pub(crate) fn blame(error: &duckdb::Error, sql: &str, limit: Duration) -> Error {
     let text = sentence(error);
     let first = text.lines().next().unwrap_or(&text);
     match Trouble::of(&text) {
@@ -134,6 +142,8 @@ pub(crate) fn blame(error: &duckdb::Error, limit: Duration) -> Error {
             "{first}: only the lake's own objects and external tables can be read"
         )),
         Trouble::Other => Error::Invalid(text),
+        // A file that the statement names itself, and not one of the lake's tables.
+        _ if quotes_of(first).any(|quoted| sql.contains(quoted)) => Error::Invalid(text),
         Trouble::Locked
         | Trouble::Denied
         | Trouble::Full
@@ -141,6 +151,12 @@ pub(crate) fn blame(error: &duckdb::Error, limit: Duration) -> Error {
         | Trouble::Missing
         | Trouble::Failing => Error::Unavailable(text),
     }
+}
+
+/// What a sentence has in double quotes.
+fn quotes_of(sentence: &str) -> impl Iterator<Item = &str> {
+    let quoted = sentence.split('"').skip(1).step_by(2);
+    quoted.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -197,6 +213,21 @@ mod tests {
             "SET enable_external_access = false; FROM read_csv('/a')",
             Trouble::Forbidden,
         );
+    }
+
+    #[test]
+    fn attack_17_a_file_that_the_statement_names_is_the_statements_fault() {
+        let database = Connection::open_in_memory().unwrap();
+        let check = |sql: &str, asked: &str, invalid: bool| {
+            let error = database.execute_batch(sql).expect_err(sql);
+            let error = blame(&error, asked, Duration::ZERO);
+            assert_eq!(matches!(error, Error::Invalid(_)), invalid, "{error:?}");
+        };
+        let missing = "FROM read_parquet('/none/nothing*.parquet')";
+        check(missing, missing, true);
+        check(missing, "FROM clicks", false);
+        let folder = "FROM read_parquet('/proc')";
+        check(folder, folder, true);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn fill<K>(
     sql: &str,
     limit: Duration,
 ) -> Result<u64, Error> {
-    let blame = |error: duckdb::Error| blame(&error, limit);
+    let blame = |error: duckdb::Error| blame(&error, sql, limit);
     let table = Ident(table);
     let answer = format!("(\n{sql}\n)");
     let columns = columns(&from.connection, &answer).map_err(blame)?;

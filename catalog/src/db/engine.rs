@@ -184,17 +184,20 @@ impl<K: Default + Send + 'static> Engine<K> {
     /// Runs `work` in one transaction, which is committed if it succeeds and rolled back if not.
     ///
     /// # Errors
-    /// The work's own; [`Error::TimedOut`] after `limit`.
+    /// The work's own; [`Error::TimedOut`] after `limit`; [`Error::Busy`] if there is no place for
+    /// it for so long.
     pub(crate) async fn run<T, F>(&self, mode: Mode, limit: Duration, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&mut Session<K>) -> Result<T, Error> + Send + 'static,
     {
         let permits = Arc::clone(&self.permits);
-        let permit = permits
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+        let permit = timeout(limit, permits.acquire_owned()).await;
+        let permit = permit.map_err(|_| Error::Busy {
+            places: MAX_SESSIONS,
+            waited: limit,
+        })?;
+        let permit = permit.expect("the semaphore is never closed");
         let mut transaction = self.begin(mode)?;
         let stopped = Arc::new(AtomicBool::new(false));
         transaction.stopped = Arc::clone(&stopped);

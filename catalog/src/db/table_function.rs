@@ -135,7 +135,12 @@ impl VTab for SnapshotTableFunction {
     type BindData = Arc<dyn TableSource>;
 
     fn bind(bind: &BindInfo) -> Result<Self::BindData, Box<dyn StdError>> {
-        let name = bind.get_parameter(0).to_string();
+        let name = bind.get_parameter(0);
+        // The text of NULL is an exception of C++, which nothing here could catch.
+        if name.is_null() {
+            return Err("a table's name is due, not NULL".into());
+        }
+        let name = name.to_string();
         let table = EXPORTS.with_borrow(|exports| exports.get(&name).cloned());
         let table = table.ok_or_else(|| format!("no table is exported as {name}"))?;
         for field in table.schema()?.fields() {

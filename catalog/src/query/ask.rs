@@ -24,7 +24,7 @@ pub(crate) fn answer<K>(
     limit: Duration,
     started: Instant,
 ) -> Result<Rows, Error> {
-    let blame = |error: duckdb::Error| blame(&error, limit);
+    let blame = |error: duckdb::Error| blame(&error, sql, limit);
     let mut statement = session.connection.prepare(sql).map_err(blame)?;
     let schema = statement.stream_arrow([]).map_err(blame)?.get_schema();
     let (mut batches, mut rows, mut bytes, mut truncated) = (Vec::new(), 0, 0, false);

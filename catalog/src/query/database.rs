@@ -18,6 +18,7 @@ use crate::query::ask::answer;
 use crate::query::bind::{QueryScope, bind};
 use crate::query::rows::Rows;
 use crate::query::sandbox;
+use crate::query::tokens::without_end;
 use crate::query::views::QueryViews;
 use crate::tail::snapshot::TailSnapshot;
 
@@ -55,7 +56,7 @@ impl QueryDatabase {
         let (max_rows, limit) = (scope.config.query_rows, scope.config.query_timeout);
         let work = move |session: &mut Session<QueryViews>| {
             let started = Instant::now();
-            sandbox::check(&session.connection, &sql)?;
+            let sql = sandbox::check(&session.connection, &sql)?;
             let snapshot = Arc::new(Mutex::new(scope.catalog.begin(Mode::Read)?));
             let bound = bind(session, &scope, &snapshot, &tail, &sql)?;
             let mut rows = answer(session, &sql, max_rows, limit, started)?;
@@ -70,12 +71,12 @@ impl QueryDatabase {
         let (dataset, scope) = (dataset.clone(), Arc::clone(&self.scope));
         let limit = scope.config.query_timeout;
         let work = move |session: &mut Session<QueryViews>| {
-            sandbox::check(&session.connection, &dataset.sql)?;
+            let sql = sandbox::check(&session.connection, &dataset.sql)?;
             let snapshot = Arc::new(Mutex::new(scope.catalog.begin(Mode::Read)?));
-            let _bound = bind(session, &scope, &snapshot, &tail, &dataset.sql)?;
+            let _bound = bind(session, &scope, &snapshot, &tail, &sql)?;
             let catalog = scope.catalog.begin(Mode::Write)?;
             // It is one statement that reads, so it may be part of another.
-            let sql = dataset.sql.trim_end().trim_end_matches(';');
+            let sql = without_end(&sql);
             let rows = copy::fill(&catalog, &dataset.name, session, sql, limit)?;
             catalog.commit()?;
             Ok(rows)

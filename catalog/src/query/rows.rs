@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -11,12 +11,15 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Error;
 use crate::query::csv::line;
+use crate::query::moment::{endless, with_a_text};
 
 /// The answer of a query: Arrow batches of one schema.
 #[derive(Debug, Clone)]
 pub struct Rows {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
+    /// The same, without what has no text inside of lists and the like.
+    shown: Vec<RecordBatch>,
     /// True if there were more rows than `catalog.query_rows`.
     pub truncated: bool,
     /// How long the query took.
@@ -26,7 +29,8 @@ pub struct Rows {
     pub note: Option<String>,
 }
 
-const FORMAT_OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(true);
+/// A value that has no text is an error, and never text that says so.
+const FORMAT_OPTIONS: FormatOptions<'static> = FormatOptions::new().with_display_error(false);
 
 impl Rows {
     /// # Errors
@@ -52,7 +56,7 @@ impl Rows {
             })
             .collect();
         let schema = Arc::new(Schema::new(fields));
-        let mut shifted = Vec::with_capacity(batches.len());
+        let (mut shifted, mut shown) = (Vec::with_capacity(batches.len()), Vec::new());
         for batch in batches {
             let columns: Result<Vec<_>, _> = batch
                 .columns()
@@ -71,14 +75,17 @@ impl Rows {
                     .validate_decimal_precision(decimals.precision())
                     .map_err(unshown)?;
             }
-            let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options);
-            let batch = batch.map_err(unshown)?;
-            formatters(&batch).map_err(unshown)?;
-            shifted.push(batch);
+            let texts = columns.iter().map(with_a_text).collect();
+            let of = |columns| RecordBatch::try_new_with_options(schema.clone(), columns, &options);
+            let texts = of(texts).map_err(unshown)?;
+            formatters(&texts).map_err(unshown)?;
+            shown.push(texts);
+            shifted.push(of(columns).map_err(unshown)?);
         }
         Ok(Self {
             schema,
             batches: shifted,
+            shown,
             truncated,
             took,
             note: None,
@@ -116,16 +123,15 @@ impl Rows {
         &self.batches
     }
 
-    /// Each row's cells as text; `None` for NULL. UUIDs and moments have their usual notation.
+    /// Each row's cells as text; `None` for NULL, and for a moment that no calendar reaches. UUIDs
+    /// and moments have their usual notation.
     pub fn cells(&self) -> impl Iterator<Item = Vec<Option<String>>> + '_ {
-        self.batches.iter().flat_map(|batch| {
+        self.shown.iter().flat_map(|batch| {
             let columns =
                 formatters(batch).expect("every column was found to be one that can be shown");
             (0..batch.num_rows()).map(move |row| {
                 let cells = columns.iter().zip(batch.columns());
-                cells
-                    .map(|(text, array)| array.is_valid(row).then(|| text.value(row).to_string()))
-                    .collect()
+                cells.map(|(text, array)| cell(text, array, row)).collect()
             })
         })
     }
@@ -202,6 +208,15 @@ fn formatters(batch: &RecordBatch) -> Result<Vec<ArrayFormatter<'_>>, ArrowError
     columns
         .map(|array| ArrayFormatter::try_new(array.as_ref(), &FORMAT_OPTIONS))
         .collect()
+}
+
+/// A cell as text; `None` for NULL and for what has no text.
+fn cell(text: &ArrayFormatter<'_>, array: &ArrayRef, row: usize) -> Option<String> {
+    match endless(array, row) {
+        _ if array.is_null(row) => None,
+        Some(word) => Some(word.to_owned()),
+        None => text.value(row).try_to_string().ok(),
+    }
 }
 
 /// The type with UTC as an offset: DuckDB says "UTC", which arrow shows only with a table of time

@@ -2,11 +2,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderValue;
 use actix_web::web::{Data, Path, Query};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
+use crate::http::format::TRUNCATED;
 use crate::http::params::{QueryParams, similar};
 use crate::http::problem::Problem;
 use crate::http::reply;
@@ -14,7 +16,7 @@ use crate::select::selection::Selection;
 use crate::select::words::parse_dimension;
 use crate::site::Site;
 use crate::view::grid::Grid;
-use crate::view::panels::{self, LISTED_RUNS, SAMPLES_PER_REASON};
+use crate::view::panels::{self, SAMPLES_PER_REASON};
 use crate::view::periods::Periods;
 use crate::view::rates::{self, RATE_WINDOW};
 use crate::view::{datasets, funnel, stacked};
@@ -30,6 +32,8 @@ pub(crate) struct Panel {
     /// What it holds, in a few words.
     pub(crate) about: &'static str,
     handler: Handler,
+    /// How many rows it has unless `n` asks for another number. `None` if it has all.
+    rows: Option<usize>,
 }
 
 type Handler =
@@ -39,28 +43,56 @@ type Handler =
 struct PanelRequest {
     params: QueryParams,
     selection: Selection,
+    /// How many rows it may have.
+    rows: usize,
 }
 
 /// A panel's two faces. Some say more in JSON than a table can.
 struct Answer {
     json: Value,
     table: Grid,
+    /// True if there are more rows than these.
+    truncated: bool,
 }
 
 impl From<Grid> for Answer {
     fn from(table: Grid) -> Self {
-        let json = table.json();
-        Self { json, table }
+        Self::new(table.json(), table)
     }
 }
 
-/// Builds a panel from its name, its description and its handler.
+impl Answer {
+    const fn new(json: Value, table: Grid) -> Self {
+        Self {
+            json,
+            table,
+            truncated: false,
+        }
+    }
+
+    /// The first so many rows of a list, which was asked for one more.
+    fn first<T>(mut rows: Vec<T>, count: usize, table: impl FnOnce(&[T]) -> Grid) -> Self {
+        let truncated = rows.len() > count;
+        rows.truncate(count);
+        Self {
+            truncated,
+            ..table(&rows).into()
+        }
+    }
+}
+
+/// Builds a panel from its name, its description and its handler, and the number of rows that it
+/// has unless `n` asks for another.
 macro_rules! panel {
     ($name:literal, $about:literal, $handler:ident) => {
+        panel!($name, $about, $handler, None)
+    };
+    ($name:literal, $about:literal, $handler:ident, $rows:expr) => {
         Panel {
             name: $name,
             about: $about,
             handler: |site, request| $handler(site, request).boxed_local(),
+            rows: $rows,
         }
     };
 }
@@ -81,12 +113,14 @@ pub(crate) const PANELS: [Panel; 16] = [
     panel!(
         "breakdown",
         "clicks and revenue by the values of a dimension (by=)",
-        breakdown
+        breakdown,
+        Some(DEFAULT_ROWS)
     ),
     panel!(
         "unbought",
         "products that were viewed and never bought",
-        unbought
+        unbought,
+        Some(DEFAULT_ROWS)
     ),
     panel!("funnel", "visitors by step (then=view&then=buy)", steps),
     panel!("accounting", "what became of every record", accounting),
@@ -97,19 +131,35 @@ pub(crate) const PANELS: [Panel; 16] = [
         throughput
     ),
     panel!("letters", "dead letters by reason, with samples", letters),
-    panel!("objects", "the newest objects of the lake", objects),
-    panel!("crawls", "the newest runs of the crawler", crawls),
+    panel!(
+        "objects",
+        "the newest objects of the lake",
+        objects,
+        Some(DEFAULT_ROWS)
+    ),
+    panel!(
+        "crawls",
+        "the newest runs of the crawler",
+        crawls,
+        Some(DEFAULT_ROWS)
+    ),
     panel!("disk", "what is kept on this machine's disks", disk),
     panel!(
         "datasets",
         "the data sets and their newest runs",
         dataset_states
     ),
-    panel!("externals", "the crawls of external tables", externals),
+    panel!(
+        "externals",
+        "the crawls of external tables",
+        externals,
+        Some(DEFAULT_ROWS)
+    ),
     panel!(
         "quarantined",
         "objects that external tables do not show",
-        quarantined
+        quarantined,
+        Some(DEFAULT_ROWS)
     ),
 ];
 
@@ -137,14 +187,21 @@ pub(crate) async fn panel(
     let panel = panel.ok_or_else(|| unknown(name))?;
     let request = PanelRequest {
         selection: Selection::read(&params)?,
+        rows: row_count(panel, &params)?,
         params: params.into_inner(),
     };
     let answer = (panel.handler)(&site, &request).await?;
-    Ok(if csv {
+    let mut response = if csv {
         reply::csv(panel.name, answer.table.csv())
     } else {
         reply::json(&answer.json)
-    })
+    };
+    if panel.rows.is_some() {
+        let truncated = if answer.truncated { "true" } else { "false" };
+        let headers = response.headers_mut();
+        headers.insert(TRUNCATED, HeaderValue::from_static(truncated));
+    }
+    Ok(response)
 }
 
 /// 404 that names the panels.
@@ -169,7 +226,7 @@ async fn totals(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> 
         "before": before,
     });
     let table = panels::totals(&now, before.as_ref());
-    Ok(Answer { json, table })
+    Ok(Answer::new(json, table))
 }
 
 async fn series(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
@@ -191,22 +248,22 @@ async fn breakdown(site: &Site, request: &PanelRequest) -> Result<Answer, Proble
             "add by=product, or another dimension",
         )
     })?;
-    let (by, n) = (parse_dimension(by)?, row_count(&request.params)?);
+    let (by, n) = (parse_dimension(by)?, request.rows);
     let window = site.window(&request.selection).await?;
     let catalog = &site.catalog;
     let found = catalog.breakdown(&window.filter, by, request.selection.metric, n);
     let found = found.await?;
     let table = panels::breakdown(by.name(), &found);
     let json = json!(found);
-    Ok(Answer { json, table })
+    Ok(Answer::new(json, table))
 }
 
 async fn unbought(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
     let window = site.window(&request.selection).await?;
-    let found = funnel::unbought(site, &window, row_count(&request.params)?).await?;
+    let found = funnel::unbought(site, &window, request.rows).await?;
     let table = panels::breakdown("product", &found);
     let json = json!(found);
-    Ok(Answer { json, table })
+    Ok(Answer::new(json, table))
 }
 
 async fn steps(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
@@ -215,13 +272,13 @@ async fn steps(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
     let reached = funnel::reached(site, &window, &steps, request.selection.window).await?;
     let table = funnel::table(&reached);
     let json = json!(reached);
-    Ok(Answer { json, table })
+    Ok(Answer::new(json, table))
 }
 
 async fn accounting(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
     let (balance, _) = site.balance().await?;
     let (json, table) = (balance.json(), balance.table());
-    Ok(Answer { json, table })
+    Ok(Answer::new(json, table))
 }
 
 async fn freshness(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
@@ -238,16 +295,17 @@ async fn throughput(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
 async fn letters(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
     let (letters, _) = site.catalog.letters(SAMPLES_PER_REASON).await?;
     let (json, table) = (json!(letters), panels::letters(&letters));
-    Ok(Answer { json, table })
+    Ok(Answer::new(json, table))
 }
 
 async fn objects(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
-    let objects = site.catalog.newest(row_count(&request.params)?).await?;
-    Ok(panels::objects(&objects).into())
+    let objects = site.catalog.newest(request.rows + 1).await?;
+    Ok(Answer::first(objects, request.rows, panels::objects))
 }
 
-async fn crawls(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
-    Ok(panels::crawls(&site.catalog.crawls(LISTED_RUNS).await?).into())
+async fn crawls(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
+    let crawls = site.catalog.crawls(request.rows + 1).await?;
+    Ok(Answer::first(crawls, request.rows, panels::crawls))
 }
 
 async fn disk(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
@@ -258,19 +316,29 @@ async fn dataset_states(site: &Site, _: &PanelRequest) -> Result<Answer, Problem
     Ok(datasets::states(&site.catalog.datasets().await?).into())
 }
 
-async fn externals(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
-    Ok(datasets::adoptions(&site.catalog.adoptions(LISTED_RUNS).await?).into())
+async fn externals(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
+    let runs = site.catalog.adoptions(request.rows + 1).await?;
+    Ok(Answer::first(runs, request.rows, datasets::adoptions))
 }
 
-async fn quarantined(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
-    Ok(datasets::quarantined(&site.catalog.quarantined(LISTED_RUNS).await?).into())
+async fn quarantined(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> {
+    let files = site.catalog.quarantined(request.rows + 1).await?;
+    Ok(Answer::first(files, request.rows, datasets::quarantined))
 }
 
 /// The number of rows that `n` asks for.
-fn row_count(params: &QueryParams) -> Result<usize, Problem> {
+fn row_count(panel: &Panel, params: &QueryParams) -> Result<usize, Problem> {
     let Some(text) = params.get("n") else {
-        return Ok(DEFAULT_ROWS);
+        return Ok(panel.rows.unwrap_or(DEFAULT_ROWS));
     };
+    if panel.rows.is_none() {
+        let counted = PANELS.iter().filter(|panel| panel.rows.is_some());
+        let counted: Vec<_> = counted.map(|panel| panel.name).collect();
+        return Err(Problem::invalid(
+            format!("'{}' is not a list of so many rows", panel.name),
+            &format!("leave `n` out; it goes with {}", counted.join(", ")),
+        ));
+    }
     let number = text.parse().ok().filter(|n| (1..=MAX_ROWS).contains(n));
     number.ok_or_else(|| {
         Problem::invalid(

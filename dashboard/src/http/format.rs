@@ -1,10 +1,13 @@
 //! The formats in which the result of a query can be sent.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderName};
 use catalog::Rows;
 
 use crate::http::problem::Problem;
+
+/// The header that says whether rows were cut off an answer.
+pub(crate) const TRUNCATED: HeaderName = HeaderName::from_static("clickweir-truncated");
 
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +80,7 @@ impl ResultFormat {
         response
             .insert_header((header::CONTENT_TYPE, kind))
             .insert_header((header::CACHE_CONTROL, "no-store"))
-            .insert_header(("clickweir-truncated", rows.truncated.to_string()));
+            .insert_header((TRUNCATED, rows.truncated.to_string()));
         if self != Self::Json {
             let word = Self::ALL.iter().find(|(_, format)| *format == self);
             let (word, _) = word.expect("every format has its word");

@@ -1,6 +1,6 @@
 //! Which requests are answered, and with which headers. A foreign page can neither reach a
-//! dashboard on this machine by a host name of its own, nor make a browser send it a command, nor
-//! load anything into our pages.
+//! dashboard on this machine by a host name of its own, nor make a browser send it anything but a
+//! link to a page that a person follows, nor load anything into our pages.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -70,6 +70,13 @@ impl AccessRule {
     }
 }
 
+/// How near a request's page is, which browsers say.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// For what a browser asks: `navigate` if a person follows a link.
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// What a browser makes of the answer: `document` if it shows it in a window.
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 /// The headers of every answer.
 const ANSWER_HEADERS: [(HeaderName, &str); 5] = [
     (
@@ -124,7 +131,7 @@ fn refusal(request: &ServiceRequest) -> Option<Problem> {
         .map(HeaderValue::as_bytes);
     access
         .refusal(request.path(), host, authorization)
-        .or_else(|| sent_by_a_page(request.method(), host, headers))
+        .or_else(|| sent_by_a_page(request.method(), request.path(), host, headers))
 }
 
 /// The host, as the client names it.
@@ -135,22 +142,49 @@ fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> &'r str {
         .unwrap_or_default()
 }
 
-/// Refuses a request that changes something and that a browser sends for a foreign page.
-fn sent_by_a_page(method: &Method, host: &str, headers: &HeaderMap) -> Option<Problem> {
-    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let origin = headers
-        .get(header::ORIGIN)
-        .and_then(|value| value.to_str().ok());
-    match origin {
-        Some(origin) if !safe && origin.split_once("://").map(|(_, from)| from) != Some(host) => {
-            Some(Problem::new(
-                StatusCode::FORBIDDEN,
-                format!("a page at {origin} may not send this"),
-                "send it from a program, or from the dashboard's own page",
-            ))
-        }
-        _ => None,
+/// Refuses what a browser sends for a foreign page. What it may do is follow a link to one of our
+/// pages.
+fn sent_by_a_page(method: &Method, path: &str, host: &str, headers: &HeaderMap) -> Option<Problem> {
+    let text = |name: &HeaderName| headers.get(name)?.to_str().ok();
+    let origin = text(&header::ORIGIN);
+    let is_foreign = |origin: &str| origin.split_once("://").map(|(_, from)| from) != Some(host);
+    // A browser says it of every request, also where it sends no origin, as for an image.
+    let from_elsewhere = matches!(text(&FETCH_SITE), Some("cross-site" | "same-site"));
+    if !from_elsewhere && !origin.is_some_and(is_foreign) {
+        return None;
     }
+    let follows = *method == Method::GET
+        && origin.is_none()
+        && is_page(path)
+        && matches!(text(&FETCH_MODE), None | Some("navigate"))
+        && matches!(text(&FETCH_DEST), None | Some("document"));
+    if follows {
+        return None;
+    }
+    let from = match origin {
+        Some(origin) => format!("a page at {origin}"),
+        None => "a page of another site".to_owned(),
+    };
+    Some(Problem::new(
+        StatusCode::FORBIDDEN,
+        format!("{from} may not ask this"),
+        "ask it from a program, or from the dashboard's own page",
+    ))
+}
+
+/// Returns true if a browser that came from elsewhere is to run nothing for the page that it asks
+/// for.
+pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get(&FETCH_SITE).map(HeaderValue::as_bytes);
+    matches!(site, Some(b"cross-site" | b"same-site"))
+}
+
+/// Returns true for the address of a page, which a link may lead to.
+fn is_page(path: &str) -> bool {
+    matches!(
+        path,
+        "/" | "/counting" | "/datasets" | "/funnel" | "/pipeline" | "/sql"
+    )
 }
 
 fn names_this_machine(host: &str) -> bool {
@@ -181,21 +215,82 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_page_may_not_post() {
-        let check = |method: Method, origin: Option<&str>, expect: bool| {
+    fn attack_1_a_foreign_page_may_send_nothing_and_a_link_may_lead_to_a_page() {
+        let check = |request: &str, sent: &[(&'static str, &str)], expect: bool| {
+            let (method, path) = request.split_once(' ').unwrap();
             let mut headers = HeaderMap::new();
-            if let Some(origin) = origin {
-                headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+            for (name, value) in sent {
+                let value = HeaderValue::from_str(value).unwrap();
+                headers.insert(HeaderName::from_static(name), value);
             }
-            let refused = sent_by_a_page(&method, "localhost:8081", &headers).is_some();
-            assert_eq!(refused, expect, "{method} {origin:?}");
+            let method = method.parse().unwrap();
+            let refused = sent_by_a_page(&method, path, "localhost:8081", &headers).is_some();
+            assert_eq!(refused, expect, "{request} {sent:?}");
         };
-        check(Method::POST, None, false);
-        check(Method::POST, Some("http://localhost:8081"), false);
-        check(Method::POST, Some("http://evil.example"), true);
-        check(Method::POST, Some("http://localhost:9999"), true);
-        check(Method::POST, Some("null"), true);
-        check(Method::GET, Some("http://evil.example"), false);
+        let (evil, own) = (
+            ("origin", "http://evil.example"),
+            ("origin", "http://localhost:8081"),
+        );
+        let cross = ("sec-fetch-site", "cross-site");
+        let (mode, dest) = (
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        );
+        check("POST /api/crawl", &[], false);
+        check("POST /api/crawl", &[own], false);
+        check("POST /api/crawl", &[evil], true);
+        check(
+            "POST /api/crawl",
+            &[("origin", "http://localhost:9999")],
+            true,
+        );
+        check("POST /api/crawl", &[("origin", "null")], true);
+        check("POST /datasets/a/refresh", &[cross, mode, dest], true);
+        for path in [
+            "/api/query",
+            "/api/totals",
+            "/api",
+            "/live",
+            "/metrics",
+            "/healthz",
+            "/panels",
+            "/pipeline/panels",
+            "/assets/style.css",
+            "/command/query",
+            "/nothing",
+        ] {
+            let get = format!("GET {path}");
+            check(&get, &[], false);
+            check(&get, &[("sec-fetch-site", "same-origin")], false);
+            check(&get, &[("sec-fetch-site", "none"), mode, dest], false);
+            check(&get, &[evil], true);
+            check(&get, &[cross], true);
+            check(&get, &[cross, mode, dest], true);
+            check(&get, &[("sec-fetch-site", "same-site")], true);
+        }
+        for path in [
+            "/",
+            "/sql",
+            "/funnel",
+            "/pipeline",
+            "/datasets",
+            "/counting",
+        ] {
+            let get = format!("GET {path}");
+            check(&get, &[cross, mode, dest], false);
+            check(&get, &[cross], false);
+            check(
+                &get,
+                &[
+                    cross,
+                    ("sec-fetch-mode", "no-cors"),
+                    ("sec-fetch-dest", "image"),
+                ],
+                true,
+            );
+            check(&get, &[cross, mode, ("sec-fetch-dest", "iframe")], true);
+            check(&get, &[evil, cross], true);
+        }
     }
 
     #[test]

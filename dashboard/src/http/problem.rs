@@ -123,6 +123,11 @@ impl From<catalog::Error> for Problem {
                 error,
                 "ask for fewer rows or columns",
             ),
+            Error::Busy { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                error,
+                "try again in a moment",
+            ),
             Error::InUse { .. } | Error::Lake(_) | Error::Unavailable(_) => {
                 tracing::error!(%error, "the catalog does not answer the dashboard");
                 Self::new(

@@ -8,8 +8,10 @@ use catalog::Rows;
 use serde::Deserialize;
 
 use crate::http::format::ResultFormat;
+use crate::http::guard::is_from_elsewhere;
 use crate::http::nav::Nav;
 use crate::http::params::percent_encode;
+use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::site::Site;
 use crate::view::grid::{Cell, Grid};
@@ -118,6 +120,12 @@ pub(crate) async fn page(
     let sql = params.into_inner().sql;
     let (status, problem, answer) = if sql.trim().is_empty() {
         (StatusCode::OK, None, None)
+    } else if is_from_elsewhere(request.headers()) {
+        let problem = Problem::invalid(
+            "this statement came by a link from another site, and was not run",
+            "read it, then run it",
+        );
+        (StatusCode::OK, Some(problem), None)
     } else {
         match site.query(&request, "page", &sql).await {
             Ok(rows) => {

@@ -97,7 +97,13 @@ fn parse_time(key: &str, text: &str) -> Result<Timestamp, Problem> {
             .ok()?
             .and_hms_opt(0, 0, 0)
     };
-    let found = Timestamp::parse_rfc3339(text).or_else(|| {
+    // In a URL a plus that is not escaped means a space.
+    let plus = || {
+        let (moment, offset) = text.rsplit_once(' ')?;
+        moment.contains(':').then_some(())?;
+        Timestamp::parse_rfc3339(&format!("{moment}+{offset}"))
+    };
+    let found = Timestamp::parse_rfc3339(text).or_else(plus).or_else(|| {
         let naive = in_utc("%Y-%m-%dT%H:%M")
             .or_else(|| in_utc("%Y-%m-%dT%H:%M:%S"))
             .or_else(day)?;
