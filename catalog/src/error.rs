@@ -76,7 +76,7 @@ const VERSION: &str = "v1.5.5";
 pub(crate) enum Trouble {
     /// Another process has the file open.
     Locked,
-    /// The system does not permit access to a file.
+    /// The system does not let a file be used: a permission, a disk that fails, a limit.
     Denied,
     /// The disk is full.
     Full,
@@ -95,6 +95,18 @@ pub(crate) enum Trouble {
     /// Anything else: the statement itself is wrong.
     Other,
 }
+
+/// What the system says when it does not let a sound file be used.
+const SYSTEM_REFUSALS: [&str; 8] = [
+    "Permission denied",
+    "Operation not permitted",
+    "Read-only file system",
+    "Too many open files",
+    "Input/output error",
+    "Is a directory",
+    "Not a directory",
+    "Stale file handle",
+];
 
 impl Trouble {
     /// Classifies a sentence of DuckDB. What a sentence quotes, such as a path, is not looked at.
@@ -115,7 +127,13 @@ impl Trouble {
             "IO Error" if text.starts_with("No files found that match the pattern") => {
                 Self::Missing
             }
-            "IO Error" if system.starts_with("Permission denied") => Self::Denied,
+            "IO Error"
+                if SYSTEM_REFUSALS
+                    .iter()
+                    .any(|words| system.starts_with(words)) =>
+            {
+                Self::Denied
+            }
             "IO Error" if system.starts_with("No space left on device") => Self::Full,
             "IO Error" | "HTTP Error" | "FATAL Error" => Self::Failing,
             _ => Self::Other,
@@ -164,6 +182,19 @@ mod tests {
     use duckdb::Connection;
 
     use super::*;
+
+    #[test]
+    fn attack_4_a_system_that_refuses_is_no_damage() {
+        let check = |words: &str, expect: Trouble| {
+            let sentence = format!("IO Error: Cannot open file \"/a/lock: b\": {words}");
+            assert_eq!(Trouble::of(&sentence), expect, "{words}");
+        };
+        check("Read-only file system", Trouble::Denied);
+        check("Too many open files", Trouble::Denied);
+        check("Input/output error", Trouble::Denied);
+        check("No space left on device", Trouble::Full);
+        check("No such file or directory", Trouble::Failing);
+    }
 
     #[test]
     fn the_texts_are_those_of_the_linked_version() {

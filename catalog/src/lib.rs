@@ -13,7 +13,7 @@
 //!
 //! The folders depend on one another in this order: `sql`, `names`, `config`; `db`, which does not
 //! know clicks; `tables`, the lake as SQL; `rollup`; `registry`, the fold of objects and ledger;
-//! `tail`, then `panels`; `external`; `query`; then `dataset`, `catalog`, `open` and `schedule`. A
+//! `tail`, then `panels`; `external`; `query`; then `dataset`, `catalog`, `open`, `probe` and `schedule`. A
 //! folder's functions take a session and a location, and never name [`Catalog`].
 //!
 //! Invariants (ARCHITECTURE.md has their numbers):
@@ -33,6 +33,7 @@ mod metrics;
 mod names;
 mod open;
 mod panels;
+mod probe;
 mod query;
 mod registry;
 mod rollup;
@@ -62,7 +63,7 @@ pub use registry::crawl::Crawl;
 pub use registry::discover::{Crawler, NewObjects};
 pub use registry::listing::Object;
 pub use registry::runs::Run;
-pub use rollup::dimension::Dimension;
+pub use rollup::dimension::{Dimension, short_value};
 pub use sink::clock::SharedClock;
 pub use sink::{Identity, Offset, Partition, PendingRows, Timestamp};
 pub use tables::publish::PUBLISHED;

@@ -8,6 +8,10 @@ pub enum Error {
     /// The lake refuses us: stop, and alarm an operator. Nothing was skipped.
     #[error("the lake refuses: {0}; correct the credentials or make the bucket")]
     Denied(String),
+    /// The lake refuses us because this machine's clock is off. Nothing was skipped, and it goes
+    /// on once the clock is right.
+    #[error("the lake refuses this machine's clock: {0}; set the clock, for example by NTP")]
+    WrongClock(String),
     /// The lake does not answer now: try again.
     #[error("the lake does not answer: {0}")]
     Unavailable(String),
@@ -63,12 +67,43 @@ pub enum Error {
     },
 }
 
+/// What stores say of a request whose time is not theirs: S3's codes, and the sentences of those
+/// that have none.
+const CLOCK_REFUSALS: [&str; 5] = [
+    "RequestTimeTooSkewed",
+    "RequestExpired",
+    "Signature expired",
+    "Signature not yet current",
+    "Request has expired",
+];
+
+impl Error {
+    /// The error of a store that refused a request with this answer.
+    #[must_use]
+    pub fn of_refusal(answer: String) -> Self {
+        match CLOCK_REFUSALS.iter().any(|said| answer.contains(said)) {
+            true => Self::WrongClock(clocks(&answer).unwrap_or(answer)),
+            false => Self::Denied(answer),
+        }
+    }
+}
+
+/// Both times, if S3's answer gives them.
+fn clocks(answer: &str) -> Option<String> {
+    let between = |tag: &str| {
+        let (_, rest) = answer.split_once(&format!("<{tag}>"))?;
+        Some(rest.split_once('<')?.0.to_owned())
+    };
+    let (ours, theirs) = (between("RequestTime")?, between("ServerTime")?);
+    Some(format!("it says {ours}, the store's says {theirs}"))
+}
+
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as Store;
         match error {
             Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => {
-                Self::Denied(root(&error))
+                Self::of_refusal(root(&error))
             }
             // An object is asked for only by a name that a list gave; what is missing
             // on a create is the bucket.
@@ -77,7 +112,11 @@ impl From<object_store::Error> for Error {
                 "the store cannot do what a lake needs: {}",
                 root(&error)
             )),
-            _ => Self::Unavailable(root(&error)),
+            // Some answer with a 400 or a 403 that is not told apart from a store's trouble.
+            _ => match Self::of_refusal(root(&error)) {
+                Self::Denied(why) => Self::Unavailable(why),
+                clock => clock,
+            },
         }
     }
 }
@@ -94,4 +133,91 @@ fn root(error: &object_store::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{Lake, S3};
+
+    const SKEWED: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>RequestTimeTooSkewed</Code>\
+        <Message>The difference between the request time and the current time is too large.</Message>\
+        <RequestTime>20261126T100000Z</RequestTime><ServerTime>2026-11-26T10:20:00Z</ServerTime>\
+        <MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds></Error>";
+
+    /// A server that refuses every request with this status and body.
+    async fn refusing(status: &'static str, body: &'static str) -> S3 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut heard = [0; 64 << 10];
+                    let _ = stream.read(&mut heard).await;
+                    let answer = format!(
+                        "HTTP/1.1 {status}\r\nContent-Type: application/xml\r\n\
+                         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                        body.len()
+                    );
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        S3 {
+            url: "s3://shop/lake".into(),
+            endpoint: format!("http://{address}"),
+            region: "us-east-1".into(),
+            access_key: "who".into(),
+            secret_key: "what".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn b114_a_clock_that_is_off_is_named_by_every_request() {
+        let lake = Lake::open(&refusing("403 Forbidden", SKEWED).await).unwrap();
+        let expect = "the lake refuses this machine's clock: it says 20261126T100000Z, the store's \
+                      says 2026-11-26T10:20:00Z; set the clock, for example by NTP";
+        let said = [
+            lake.ledger().await.unwrap_err(),
+            lake.hours().await.unwrap_err(),
+            lake.files(None).await.unwrap_err(),
+            lake.probe("nonce").await.unwrap_err(),
+            lake.replace("published", "x".into()).await.unwrap_err(),
+        ];
+        for error in said {
+            assert_eq!(error.to_string(), expect);
+        }
+    }
+
+    #[tokio::test]
+    async fn b114_other_refusals_are_not_the_clock_s() {
+        let body = "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>";
+        let lake = Lake::open(&refusing("403 Forbidden", body).await).unwrap();
+        assert!(matches!(lake.ledger().await, Err(Error::Denied(_))));
+        // A store that says it in its own words, and one that has no such status.
+        for (status, body) in [
+            (
+                "403 Forbidden",
+                "<Error><Code>RequestTimeTooSkewed</Code></Error>",
+            ),
+            (
+                "403 Forbidden",
+                "Signature expired: 20261126T100000Z is now earlier than …",
+            ),
+            (
+                "400 Bad Request",
+                "<Error><Code>RequestExpired</Code></Error>",
+            ),
+        ] {
+            let lake = Lake::open(&refusing(status, body).await).unwrap();
+            let asked = tokio::time::timeout(Duration::from_secs(60), lake.ledger());
+            let said = asked.await.unwrap().unwrap_err();
+            assert!(matches!(said, Error::WrongClock(_)), "{body}: {said}");
+        }
+    }
 }

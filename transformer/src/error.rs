@@ -30,7 +30,7 @@ impl Error {
             Self::Topic(Topic::Unfit(_)) => "topic_unfit",
             Self::Topic(Topic::Unavailable(_)) => "topic_silent",
             Self::Topic(Topic::Closed) => "topic_closed",
-            Self::Lake(sink::Error::Denied(_)) => "lake_denied",
+            Self::Lake(sink::Error::Denied(_) | sink::Error::WrongClock(_)) => "lake_denied",
             Self::Lake(sink::Error::Unavailable(_)) => "lake_silent",
             Self::Lake(sink::Error::Unfit(_) | sink::Error::Refused(_)) => "lake_unfit",
             Self::Lake(sink::Error::AnotherTopic { .. } | sink::Error::Recreated { .. }) => {

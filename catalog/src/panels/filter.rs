@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sink::Timestamp;
 
-use crate::rollup::dimension::Dimension;
+use crate::rollup::dimension::{Dimension, short_value};
 
 /// Clicks whose `occurred_at` is in `[from, to)` and whose dimensions have these values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ impl Filter {
             match value {
                 Some(value) => {
                     condition.push_str(&format!(" AND {name} = ?"));
-                    values.push(value.clone());
+                    values.push(short_value(value));
                 }
                 None => condition.push_str(&format!(" AND {name} IS NULL")),
             }

@@ -10,7 +10,7 @@ use crate::db::engine::Session;
 use crate::error::Error;
 use crate::panels::filter::Filter;
 use crate::panels::source::rows;
-use crate::rollup::dimension::Dimension;
+use crate::rollup::dimension::{Dimension, short_value};
 use crate::sql::TimeCondition;
 
 /// The most steps that a funnel may have.
@@ -46,7 +46,8 @@ pub(crate) fn funnel(
     let range = TimeCondition::of("occurred_at", filter.range());
     let condition = format!("{range} AND {condition}");
     let sql = steps(&rows, &condition, actions.len(), window);
-    let all = actions.iter().chain(&values).chain(actions);
+    let actions: Vec<String> = actions.iter().map(|one| short_value(one)).collect();
+    let all = actions.iter().chain(&values).chain(&actions);
     let mut statement = session.connection.prepare(&sql)?;
     let counted: Vec<u64> = statement.query_row(params_from_iter(all), |row| {
         (0..actions.len()).map(|step| row.get(step)).collect()

@@ -16,6 +16,11 @@ use crate::rollup::measures::revenue;
 use crate::rollup::uniques::{self, Unique};
 use crate::sql::{Literal, truncated};
 
+/// How many actions a panel tells apart. A stranger may send more than anybody could read.
+const MAX_ACTIONS: usize = 1_000;
+/// What the clicks of all other actions are counted under.
+const OTHER_ACTIONS: &str = "(others)";
+
 /// A step of a time axis, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,7 +91,7 @@ pub struct Point {
 pub struct Bucket {
     /// The step's start.
     pub at: Timestamp,
-    /// The action.
+    /// The action, or `(others)` for all that are not among the thousand most frequent ones.
     pub action: String,
     /// Rows.
     pub clicks: u64,
@@ -125,9 +130,15 @@ pub(crate) fn actions_by(
 ) -> Result<Vec<Bucket>, Error> {
     let sql = |folded: &str| {
         format!(
-            "SELECT {} AS start, action, sum(clicks)::UBIGINT
-             FROM {folded} GROUP BY ALL ORDER BY start, action",
-            step.start("moment")
+            "WITH steps AS MATERIALIZED (
+                SELECT {} AS start, action, sum(clicks) AS clicks FROM {folded} GROUP BY ALL),
+             told AS (
+                SELECT action AS name FROM steps GROUP BY action
+                ORDER BY sum(clicks) DESC, action LIMIT {MAX_ACTIONS})
+             SELECT start, coalesce(name, {}) AS action, sum(clicks)::UBIGINT
+             FROM steps LEFT JOIN told ON action = name GROUP BY ALL ORDER BY start, action",
+            step.start("moment"),
+            Literal(OTHER_ACTIONS),
         )
     };
     let read = |row: &duckdb::Row<'_>| {

@@ -107,8 +107,8 @@ impl RegistryWriter {
         loop {
             let chain = state.chain(ledger);
             let crawl = listed.summary(state, registered + chain.len());
-            let run = || run(&crawl, full, begun);
-            let done = self.register_chain(state, ledger, chain, &moved, run);
+            let run = run(&crawl, full, begun.0);
+            let done = self.register_chain(state, ledger, chain, &moved, (run, begun.1));
             let done = done.await?;
             registered += done.registered;
             // Without the damaged objects, the chain ends earlier.
@@ -126,7 +126,7 @@ impl RegistryWriter {
         ledger: &Ledger,
         mut chain: Vec<Discovered>,
         moved: &[(Partition, Offset)],
-        run: impl Fn() -> Run + Send,
+        run: (Run, Instant),
     ) -> Result<Chained, Error> {
         let (mut registered, of) = (0, chain.len());
         loop {
@@ -139,7 +139,7 @@ impl RegistryWriter {
                 moved: moved.to_owned(),
                 location: self.lake.location().clone(),
                 fold_rows: self.fold_rows,
-                run: last.then(&run),
+                run: last.then(|| run.clone()),
             };
             let work = move |session: &mut Session| register(session, &registration);
             if let Err(error) = self.write(work).await {
@@ -199,11 +199,11 @@ struct Chained {
     whole: bool,
 }
 
-/// The run's row in the history.
-fn run(crawl: &Crawl, full: bool, (started_at, clock): Begun) -> Run {
+/// The run's row in the history, before it is known how long the run took.
+fn run(crawl: &Crawl, full: bool, started_at: Timestamp) -> Run {
     Run {
         started_at,
-        took_ms: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+        took_ms: 0,
         full,
         found: crawl.found,
         registered: crawl.registered,

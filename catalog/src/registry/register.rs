@@ -3,6 +3,7 @@
 
 use duckdb::params;
 use sink::{Ledger, Location, Offset, Partition, ReplayName};
+use tokio::time::Instant;
 
 use crate::db::engine::Session;
 use crate::error::Error;
@@ -23,8 +24,9 @@ pub(crate) struct Registration {
     pub(crate) location: Location,
     /// How many rows are folded at once. More are left to the backlog.
     pub(crate) fold_rows: u64,
-    /// The run's row, in the run's last transaction. `None` before it, and for a replay.
-    pub(crate) run: Option<Run>,
+    /// The run's row, in the run's last transaction, and when the run began. `None` before it, and
+    /// for a replay.
+    pub(crate) run: Option<(Run, Instant)>,
 }
 
 /// Registers objects and their run.
@@ -66,7 +68,8 @@ pub(crate) fn register(session: &mut Session, registration: &Registration) -> Re
         fold::settle(connection, false)?;
     }
     match &registration.run {
-        Some(run) => insert_run(connection, run),
+        // Folding is most of the time that a crawl takes.
+        Some((run, began)) => insert_run(connection, &run.ended_after(began.elapsed())),
         None => Ok(()),
     }
 }

@@ -1,5 +1,7 @@
 //! The crawler's history.
 
+use std::time::Duration;
+
 use duckdb::{Connection, params};
 use serde::Serialize;
 use sink::Timestamp;
@@ -34,6 +36,14 @@ pub struct Run {
 }
 
 impl Run {
+    /// The same run, which took so long.
+    pub(crate) fn ended_after(&self, took: Duration) -> Self {
+        Self {
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            ..self.clone()
+        }
+    }
+
     /// When it ended.
     #[must_use]
     pub fn ended_at(&self) -> Timestamp {

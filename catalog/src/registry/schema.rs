@@ -14,7 +14,7 @@ use crate::rollup::layers::{Layers, RETURNS, ROLLUP};
 use crate::sql::Ident;
 
 /// The version of the tables. A file of another version is built anew.
-const SCHEMA_VERSION: u32 = 9;
+const SCHEMA_VERSION: u32 = 10;
 
 /// The tables beside `objects` and the rollups' layers. All of them are a fold of the lake, except
 /// the last four.
@@ -124,7 +124,19 @@ pub(crate) fn open(
                     published: published.to_owned(),
                 });
             }
-            Trouble::Denied | Trouble::Full => return Err(error.into()),
+            // The file may be sound, so it stays.
+            Trouble::Denied | Trouble::Full => {
+                return Err(Error::Unavailable(format!(
+                    "{}; set catalog.path to a file on a disk that this user can write",
+                    sentence(&error)
+                )));
+            }
+            Trouble::Memory => {
+                return Err(Error::Unavailable(format!(
+                    "{}; raise catalog.memory",
+                    sentence(&error)
+                )));
+            }
             _ => (None, sentence(&error)),
         },
     };

@@ -2,6 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sql::joined;
+
+/// How many letters of a value count. A click may hold a text of any length, and a thousand such
+/// clicks must not fill the rollups and every page.
+const MAX_KEY_CHARS: usize = 200;
+/// What takes the place of the last letter of a value that is cut.
+const CUT_MARK: char = '…';
+
 /// A property of a click that panels group and filter by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,7 +66,7 @@ impl Dimension {
         Self::ALL.into_iter().find(|one| one.name() == name)
     }
 
-    /// SQL of its value for a row of `clicks`.
+    /// SQL of its value for a row of `clicks`, however long that is.
     fn sql(self) -> String {
         match self {
             Self::Product => "product_id".to_owned(),
@@ -74,13 +82,41 @@ impl Dimension {
     }
 }
 
-/// SQL of `rows` with a column for each dimension and the columns that are counted.
+/// SQL of `rows` with a column for each dimension, cut as [`short_value`] cuts it, and the columns that
+/// are counted.
 pub(crate) fn with_dimensions(rows: &str) -> String {
-    let columns = Dimension::ALL.map(|one| format!("{} AS {}", one.sql(), one.name()));
+    let whole = Dimension::ALL.map(|one| format!("{} AS {}", one.sql(), one.name()));
+    let names = Dimension::ALL.map(Dimension::name).into_iter();
+    let keys = names.chain(["product_name"]).map(cut);
+    // In two steps, so that a referrer's host is computed once.
+    let others = "occurred_at, visitor_id, order_id, quantity, price, \"partition\", \"offset\"";
     format!(
-        "(SELECT occurred_at, {}, product_name, visitor_id, order_id, quantity, price,
-            \"partition\", \"offset\" FROM {rows})",
-        columns.join(", ")
+        "(SELECT {others}, {} FROM (SELECT {others}, {}, product_name FROM {rows}))",
+        joined(keys, ", "),
+        whole.join(", ")
+    )
+}
+
+/// A value as panels group and filter by it: one of more than 200 letters is its first 199 and an
+/// ellipsis.
+#[must_use]
+pub fn short_value(value: &str) -> String {
+    match value.char_indices().nth(MAX_KEY_CHARS) {
+        None => value.to_owned(),
+        Some(_) => value
+            .chars()
+            .take(MAX_KEY_CHARS - 1)
+            .chain([CUT_MARK])
+            .collect(),
+    }
+}
+
+/// SQL of what [`short_value`] makes of a column. Most values are so short that nothing is counted.
+fn cut(column: &str) -> String {
+    format!(
+        "CASE WHEN strlen({column}) > {MAX_KEY_CHARS} AND length({column}) > {MAX_KEY_CHARS}
+            THEN substring({column}, 1, {}) || '{CUT_MARK}' ELSE {column} END AS {column}",
+        MAX_KEY_CHARS - 1
     )
 }
 
@@ -103,6 +139,34 @@ mod tests {
             assert_eq!(Dimension::named(one.name()), Some(one));
         }
         assert_eq!(Dimension::named("visitor_id"), None);
+    }
+
+    #[test]
+    fn attack_7_a_long_value_is_cut_alike_in_sql_and_here() {
+        let database = Connection::open_in_memory().unwrap();
+        let check = |value: &str, expect: &str| {
+            let sql = format!("SELECT {} FROM (SELECT ? AS action)", cut("action"));
+            let found: String = database.query_row(&sql, [value], |row| row.get(0)).unwrap();
+            assert_eq!((&*found, &*short_value(value)), (expect, expect));
+        };
+        check("view", "view");
+        check("", "");
+        let whole = "é".repeat(200);
+        check(&whole, &whole);
+        check(&"é".repeat(201), &format!("{}…", "é".repeat(199)));
+        check(&"<".repeat(60_000), &format!("{}…", "<".repeat(199)));
+        // An accent of its own is a letter of its own.
+        let accents = "e\u{301}".repeat(100);
+        check(&accents, &accents);
+        check(
+            &format!("{accents}!"),
+            &format!("{}e…", "e\u{301}".repeat(99)),
+        );
+        // What was cut stays as it is.
+        check(
+            &short_value(&"x".repeat(500)),
+            &short_value(&"x".repeat(500)),
+        );
     }
 
     #[test]

@@ -11,13 +11,15 @@ use sink::Timestamp;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
+use crate::rollup::dimension::short_value;
+
 /// How many clicks a batch has at most: more could not be read.
 const MAX_BATCH_CLICKS: usize = 50;
 /// The least time between two batches. Clicks of that time are pushed together, so that a hundred
 /// watchers of ten thousand clicks a second cost little.
 const BATCH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// One click that has just arrived, in the lake's columns.
+/// One click that has just arrived, in the lake's columns. Long values are cut.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Arrival {
     /// When it was appended to the topic, as RFC 3339.
@@ -118,7 +120,7 @@ fn arrivals(rows: &RecordBatch) -> Vec<Arrival> {
             .column_by_name(column)
             .filter(|all| all.is_valid(row))?;
         let text = ArrayFormatter::try_new(values.as_ref(), &options).ok()?;
-        Some(text.value(row).to_string())
+        Some(short_value(&text.value(row).to_string()))
     };
     let appended = newest.column_by_name("appended_at");
     let appended = appended.and_then(|all| all.as_primitive_opt::<TimestampMicrosecondType>());

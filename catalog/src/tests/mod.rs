@@ -6,6 +6,7 @@ mod external;
 mod files;
 mod formats;
 mod funnels;
+mod hostile;
 mod live;
 mod panels;
 mod queries;
@@ -78,9 +79,14 @@ pub(super) struct Shore {
 
 impl Shore {
     pub(super) async fn new() -> Self {
+        Self::named("lake").await
+    }
+
+    /// … in a folder of that name.
+    pub(super) async fn named(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let s3 = S3 {
-            url: format!("file:{}", folder.path().join("lake").display()),
+            url: format!("file:{}", folder.path().join(name).display()),
             endpoint: String::new(),
             region: String::new(),
             access_key: String::new(),

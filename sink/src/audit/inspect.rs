@@ -12,6 +12,9 @@ use crate::object::contents::{Contents, LetterRecord, RowRecords};
 use crate::object::footer;
 use crate::{Error, Footer, Hour, Lake, ObjectName};
 
+/// The largest object of dead letters that is read.
+const MAX_LETTERS_BYTES: u64 = 256 << 20;
+
 /// What is wrong with an object, within itself.
 #[derive(Debug)]
 pub(super) struct Flaw {
@@ -111,8 +114,15 @@ impl Lake {
         name: ObjectName,
         topic: &Identity,
     ) -> Result<Option<Inspected>, Error> {
-        let Some(object) = self.read_if_there(&name.path()).await? else {
-            return Ok(None);
+        let object = match self.whole(&name.path()).await {
+            Ok(Some(object)) => object,
+            Ok(None) => return Ok(None),
+            Err(Error::Damaged { detail, .. }) => {
+                let mut found = Inspected::default();
+                found.fault(format!("it is damaged: {detail}"));
+                return Ok(Some(found));
+            }
+            Err(error) => return Err(error),
         };
         let (topic, bytes) = (topic.clone(), object.clone());
         let (mut found, metadata) = heavy(move || open(name, &topic, &bytes)).await??;
@@ -121,10 +131,7 @@ impl Lake {
             return Ok(Some(found));
         };
         let letters = match &footer.letters {
-            Some(path) => Some((
-                path.clone(),
-                self.read_if_there(&Path::from(path.as_str())).await?,
-            )),
+            Some(path) => Some((path.clone(), self.letters_of(path).await?)),
             None => None,
         };
         found = heavy(move || {
@@ -135,6 +142,23 @@ impl Lake {
         })
         .await?;
         Ok(Some(found))
+    }
+}
+
+/// Letters as they were found; `Err` says what is wrong with them.
+type FoundLetters = Result<Option<Bytes>, String>;
+
+impl Lake {
+    /// An object of dead letters whole. What is larger than all records of an object together is
+    /// not read.
+    async fn letters_of(&self, path: &str) -> Result<FoundLetters, Error> {
+        match self
+            .read_if_there(&Path::from(path), MAX_LETTERS_BYTES)
+            .await
+        {
+            Err(Error::Damaged { detail, .. }) => Ok(Err(detail)),
+            read => Ok(Ok(read?)),
+        }
     }
 }
 
@@ -256,7 +280,7 @@ fn letters(
     found: &mut Inspected,
     footer: &Footer,
     name: ObjectName,
-    letters: Option<(String, Option<Bytes>)>,
+    letters: Option<(String, FoundLetters)>,
 ) {
     let counted = footer.counts.dead_letters;
     let Some((path, bytes)) = letters else {
@@ -265,8 +289,12 @@ fn letters(
         }
         return;
     };
-    let Some(bytes) = bytes else {
-        return found.fault_of(&path, format!("it is not there, and {name} names it"));
+    let bytes = match bytes {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
+            return found.fault_of(&path, format!("it is not there, and {name} names it"));
+        }
+        Err(why) => return found.fault_of(&path, format!("it is damaged: {why}")),
     };
     let digest = format!("{:x}", Sha256::digest(&bytes));
     if path != name.letters(&digest[..32]).to_string() {

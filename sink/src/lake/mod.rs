@@ -2,6 +2,7 @@
 
 mod bucket;
 pub(crate) mod commit;
+mod folder;
 mod list;
 pub(crate) mod location;
 mod open;
@@ -99,8 +100,23 @@ impl Lake {
     }
 
     /// An object's bytes; `None` if it is not there.
-    pub(crate) async fn read_if_there(&self, path: &Path) -> Result<Option<Bytes>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for one of more than `most` bytes, of which none is read; else the
+    /// store's.
+    pub(crate) async fn read_if_there(
+        &self,
+        path: &Path,
+        most: u64,
+    ) -> Result<Option<Bytes>, Error> {
         match self.store.get(path).await {
+            Ok(object) if object.meta.size > most => Err(Error::Damaged {
+                path: path.to_string(),
+                detail: format!(
+                    "it has {} bytes, more than clickweir writes ({most})",
+                    object.meta.size
+                ),
+            }),
             Ok(object) => Ok(Some(object.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),

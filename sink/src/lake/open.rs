@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
-use object_store::local::LocalFileSystem;
+use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use secrecy::ExposeSecret;
 
+use crate::lake::folder::FolderStore;
 use crate::{Error, Lake, Location, S3};
 
 /// How long a connection may take. A resolver asks a name server again after 5 s, so a request
@@ -31,7 +32,7 @@ impl Lake {
             };
             std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
             let folder = std::fs::canonicalize(folder).map_err(|error| unusable(&error))?;
-            let store = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
+            let store = FolderStore::new(folder.clone())?;
             return Ok(Self::new(Arc::new(store), Location::Folder(folder)));
         }
         let Some(rest) = config.url.strip_prefix("s3://") else {
@@ -42,6 +43,14 @@ impl Lake {
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.trim_matches('/');
+        // As it is written, not escaped: DuckDB and every other reader take it literally.
+        let path = Path::parse(prefix).map_err(|error| {
+            Error::Unfit(format!(
+                "lake.url is {:?}: {error}; write s3://BUCKET/PREFIX, without empty parts, `.`, \
+                 `..` and control characters",
+                config.url
+            ))
+        })?;
         let store = bucket_store(config, bucket)?;
         let location = Location::Bucket {
             bucket: bucket.into(),
@@ -50,7 +59,7 @@ impl Lake {
         let store: Arc<dyn ObjectStore> = if prefix.is_empty() {
             Arc::new(store)
         } else {
-            Arc::new(PrefixStore::new(store, prefix))
+            Arc::new(PrefixStore::new(store, path))
         };
         Ok(Self::new(store, location))
     }

@@ -16,6 +16,9 @@ use self::id::LakeId;
 use crate::object::footer::FORMAT;
 use crate::{Error, Lake};
 
+/// The largest entry that is read.
+const MAX_ENTRY_BYTES: u64 = 64 << 20;
+
 impl Lake {
     /// Reads the ledger; `None` if the lake has no `origin` yet.
     ///
@@ -35,7 +38,7 @@ impl Lake {
 
     async fn entry(&self, number: u64) -> Result<Option<Entry>, Error> {
         let path = path(number);
-        let Some(bytes) = self.read_if_there(&path).await? else {
+        let Some(bytes) = self.read_if_there(&path, MAX_ENTRY_BYTES).await? else {
             return Ok(None);
         };
         let entry = serde_json::from_slice(&bytes).map_err(|error| {

@@ -3,6 +3,8 @@
 //! It is one JSON value among Parquet's key-value metadata, so that any Parquet reader
 //! can show it. The hash covers the object with the hash's own digits as zeros.
 
+use std::ops::Range;
+
 use object_store::path::Path;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use serde::{Deserialize, Serialize};
@@ -140,7 +142,7 @@ fn value<'m>(metadata: &'m ParquetMetaData, key: &str) -> Option<&'m str> {
 
 /// Where the hash's digits are: the last place where the key is followed by 64 digits
 /// (Parquet writes its metadata at the end of the file).
-fn digits(object: &[u8]) -> Option<std::ops::Range<usize>> {
+fn digits(object: &[u8]) -> Option<Range<usize>> {
     let at = object
         .windows(HASH_KEY.len())
         .rposition(|window| window == HASH_KEY.as_bytes())?;
@@ -164,14 +166,51 @@ pub(crate) fn stamp(object: &mut [u8]) {
 
 /// Returns true if the object's bytes are those that were written.
 pub(crate) fn intact(object: &[u8]) -> bool {
-    let Some(place) = digits(object) else {
-        return false;
-    };
-    let mut hasher = Sha256::new();
-    hasher.update(&object[..place.start]);
-    hasher.update(ZEROS);
-    hasher.update(&object[place.end..]);
-    format!("{:x}", hasher.finalize()).as_bytes() == &object[place]
+    let hash = FooterHash::of(object.len() as u64, object);
+    hash.is_some_and(|hash| hash.take(object).fits())
+}
+
+/// The hash of an object that is read piece by piece, beside the one in its footer.
+pub(crate) struct FooterHash {
+    hasher: Sha256,
+    /// How many bytes were taken.
+    at: u64,
+    /// Where the footer's hash is, which counts as zeros.
+    place: Range<u64>,
+    digits: Vec<u8>,
+}
+
+impl FooterHash {
+    /// The hash of an object of `size` bytes that ends with `tail`; `None` if there is none in it.
+    pub(crate) fn of(size: u64, tail: &[u8]) -> Option<Self> {
+        let place = digits(tail)?;
+        let before = size.checked_sub(tail.len() as u64)?;
+        Some(Self {
+            hasher: Sha256::new(),
+            at: 0,
+            digits: tail[place.clone()].to_vec(),
+            place: before + place.start as u64..before + place.end as u64,
+        })
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn take(mut self, piece: &[u8]) -> Self {
+        let within = |at: u64| {
+            let at = usize::try_from(at.saturating_sub(self.at)).unwrap_or(usize::MAX);
+            at.min(piece.len())
+        };
+        let (start, end) = (within(self.place.start), within(self.place.end));
+        self.hasher.update(&piece[..start]);
+        self.hasher.update(&ZEROS.as_bytes()[..end - start]);
+        self.hasher.update(&piece[end..]);
+        self.at += piece.len() as u64;
+        self
+    }
+
+    /// Returns true if all that was taken is what was written.
+    pub(crate) fn fits(self) -> bool {
+        format!("{:x}", self.hasher.finalize()).as_bytes() == self.digits
+    }
 }
 
 #[cfg(test)]
@@ -207,6 +246,13 @@ mod tests {
             assert!(!intact(&flipped), "byte {at} of {}", object.len());
         }
         assert!(!intact(&object[..object.len() - 1]), "truncated");
+        // In pieces of any size it is the same.
+        for piece in [1, 7, 64, 100, object.len()] {
+            let tail = &object[object.len() / 4..];
+            let hash = FooterHash::of(object.len() as u64, tail).unwrap();
+            let hash = object.chunks(piece).fold(hash, FooterHash::take);
+            assert!(hash.fits(), "{piece}");
+        }
     }
 
     #[test]
