@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Handler;
-use actix_web::error::{JsonPayloadError, QueryPayloadError};
+use actix_web::error::QueryPayloadError;
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::from_fn;
@@ -25,8 +25,6 @@ use crate::http::{assets, params};
 use crate::page::{counting, datasets, funnel, overview, pipeline, sql};
 use crate::site::Site;
 
-/// The largest body of a query or a command, which is a list of ids.
-const MAX_BODY_BYTES: usize = 8 << 20;
 /// How long a client may take to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many connections a worker holds.
@@ -68,6 +66,7 @@ pub async fn run(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(site.clone())
+            .app_data(web::Data::new(site.bodies.clone()))
             .app_data(web::Data::new(access.clone()))
             .app_data(web::Data::new(ending.clone()))
             .configure(routes)
@@ -99,13 +98,6 @@ pub async fn run(
 
 fn routes(service: &mut web::ServiceConfig) {
     service
-        .app_data(
-            web::JsonConfig::default()
-                .limit(MAX_BODY_BYTES)
-                .content_type_required(false)
-                .content_type(|_| true)
-                .error_handler(body_refused),
-        )
         .app_data(web::QueryConfig::default().error_handler(query_refused))
         .service(read("/", overview::page))
         .service(read("/panels", overview::fragment))
@@ -189,20 +181,6 @@ fn query_refused(error: QueryPayloadError, request: &HttpRequest) -> actix_web::
         _ => params::known_params(),
     };
     refused(Problem::invalid(text, &remedy), request)
-}
-
-fn body_refused(error: JsonPayloadError, request: &HttpRequest) -> actix_web::Error {
-    let problem = match error {
-        JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => {
-            let error = format!("the body is over {MAX_BODY_BYTES} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error, "send a smaller one")
-        }
-        error => Problem::invalid(
-            error,
-            "send one JSON value, such as {\"sql\": \"FROM clicks LIMIT 5\"}",
-        ),
-    };
-    refused(problem, request)
 }
 
 fn refused(problem: Problem, request: &HttpRequest) -> actix_web::Error {

@@ -11,7 +11,9 @@ use tokio::time::timeout;
 use crate::Config;
 use crate::command::{Commands, Span, Watermarks};
 use crate::disk::{DiskUse, Disks};
+use crate::http::body::BodyBudget;
 use crate::http::problem::Problem;
+use crate::http::streams::LiveStreams;
 use crate::metrics::{Exposition, PageMetrics};
 use crate::select::selection::Selection;
 use crate::select::window::TimeWindow;
@@ -56,6 +58,8 @@ pub struct Site {
     pub(crate) clock: SharedClock,
     pub(crate) stale_after: Duration,
     pub(crate) metrics: PageMetrics,
+    pub(crate) bodies: BodyBudget,
+    pub(crate) streams: LiveStreams,
 }
 
 impl std::fmt::Debug for Site {
@@ -83,6 +87,8 @@ impl Site {
             clock,
             stale_after: config.stale_after,
             metrics: PageMetrics::register(registry),
+            bodies: BodyBudget::default(),
+            streams: LiveStreams::default(),
         }
     }
 

@@ -2,21 +2,21 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::Value;
 
 use crate::command::Commands;
+use crate::http::body::JsonBody;
 use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::site::Site;
 
-/// `POST /command/{name}`: needs the owner's token.
+/// `POST /command/{name}`: needs the owner's token. Without it nothing of the body is read.
 pub(crate) async fn run(
     site: Data<Site>,
     request: HttpRequest,
     name: Path<String>,
-    body: Json<Value>,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let commands: &Commands = &site.sources.commands;
     let header = request.headers().get(header::AUTHORIZATION);
@@ -35,5 +35,6 @@ pub(crate) async fn run(
             &format!("the commands are {}", known.join(", ")),
         ));
     };
-    Ok(reply::json(&command(body.into_inner()).await?))
+    let body = JsonBody::read(&site.bodies, &request, payload).await?;
+    Ok(reply::json(&command(body.value).await?))
 }

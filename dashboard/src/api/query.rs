@@ -1,9 +1,10 @@
 //! SQL for programs, and a crawl on demand.
 
-use actix_web::web::{Data, Json, Query};
+use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
+use crate::http::body::JsonBody;
 use crate::http::format::ResultFormat;
 use crate::http::problem::Problem;
 use crate::http::reply;
@@ -33,8 +34,9 @@ pub(crate) async fn post(
     site: Data<Site>,
     request: HttpRequest,
     url: Query<SqlRequest>,
-    body: Json<SqlRequest>,
+    body: JsonBody<SqlRequest>,
 ) -> Result<HttpResponse, Problem> {
+    let body = &body.value;
     let format = body.format.as_deref().or(url.format.as_deref());
     let format = ResultFormat::wanted(format, request.headers())?;
     format.response(&site.query(&request, "api", &body.sql).await?)

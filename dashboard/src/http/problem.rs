@@ -4,7 +4,7 @@
 use std::fmt;
 
 use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 use serde::Serialize;
@@ -54,6 +54,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, error, remedy)
     }
 
+    /// 503 for a request that must wait until others have ended.
+    pub(crate) fn busy(error: impl fmt::Display) -> Self {
+        let remedy = "try again in a moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error, remedy)
+    }
+
     /// The same with addresses to choose from.
     pub(crate) fn with_choices(self, choices: Vec<(String, &'static str, bool)>) -> Self {
         Self { choices, ..self }
@@ -81,7 +87,11 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        HttpResponse::build(self.status).json(self)
+        let mut response = HttpResponse::build(self.status);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        response.json(self)
     }
 }
 

@@ -20,18 +20,22 @@ impl Token {
     /// password of `Basic`, which browsers ask their user for. The name beside the password does
     /// not matter.
     pub(crate) fn admits(&self, authorization: Option<&[u8]>) -> bool {
-        let Some((scheme, given)) = authorization.and_then(|value| value.split_at_checked(6))
-        else {
+        let Some(value) = authorization else {
             return false;
         };
-        match (scheme, given) {
-            (b"Bearer", [b' ', given @ ..]) => self.matches(given),
-            (b"Basic ", given) => {
-                let decoded = STANDARD.decode(given).unwrap_or_default();
-                let colon = decoded.iter().position(|byte| *byte == b':');
-                colon.is_some_and(|at| self.matches(&decoded[at + 1..]))
-            }
-            _ => false,
+        let Some(space) = value.iter().position(|byte| *byte == b' ') else {
+            return false;
+        };
+        // A scheme's name has no case (RFC 9110).
+        let (scheme, given) = (&value[..space], value[space..].trim_ascii_start());
+        if scheme.eq_ignore_ascii_case(b"bearer") {
+            self.matches(given)
+        } else if scheme.eq_ignore_ascii_case(b"basic") {
+            let decoded = STANDARD.decode(given).unwrap_or_default();
+            let colon = decoded.iter().position(|byte| *byte == b':');
+            colon.is_some_and(|at| self.matches(&decoded[at + 1..]))
+        } else {
+            false
         }
     }
 
@@ -60,13 +64,29 @@ mod tests {
         };
         let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
         check("secret", Some("Bearer secret"), true);
+        check("secret", Some("bearer secret"), true);
+        check("secret", Some("BEARER  secret"), true);
         check("secret", Some("Bearer secreT"), false);
+        check("secret", Some("Bearer secret "), false);
+        check("secret", Some("Bearer:secret"), false);
+        check("secret", Some("Bearer"), false);
+        check("secret", Some(" secret"), false);
         check("secret", Some("Bearer secre"), false);
         check("secret", Some("Bearer secret1"), false);
         check("secret", Some("Bearersecret"), false);
         check("secret", Some("secret"), false);
         check("secret", Some(&basic("anybody:secret")), true);
         check("secret", Some(&basic(":secret")), true);
+        check(
+            "secret",
+            Some(&basic(":secret").to_lowercase().replace("basic", "bearer")),
+            false,
+        );
+        check(
+            "secret",
+            Some(&basic(":secret").replace("Basic", "basic")),
+            true,
+        );
         check("se:cret", Some(&basic("a:se:cret")), true);
         check("secret", Some(&basic("secret:")), false);
         check("secret", Some(&basic("secret")), false);

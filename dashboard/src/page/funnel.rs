@@ -25,6 +25,9 @@ use crate::view::grid::Grid;
 use crate::view::human;
 use crate::view::panels::TOP_VALUES;
 
+/// How many letters the actions of a picker have together. A page has nine pickers, and each names
+/// an action twice.
+const MAX_PICKER_CHARS: usize = 8_000;
 const HOUR_SECS: u64 = 3_600;
 const DAY_SECS: u64 = 24 * HOUR_SECS;
 /// How long a visitor may take, as the page offers it.
@@ -109,9 +112,15 @@ pub(crate) async fn page(
     Ok(reply::html(StatusCode::OK, &page))
 }
 
-/// The actions to choose from at each step. The chosen one is among them even if it does not
-/// occur.
+/// The actions to choose from at each step: the most frequent ones, as far as they are few letters
+/// together. The chosen one is among them even if it does not occur.
 fn pickers(actions: &[String], steps: &[String]) -> Vec<Vec<(String, bool)>> {
+    let mut letters = 0;
+    let offered = actions.iter().take_while(|action| {
+        letters += action.chars().count();
+        letters <= MAX_PICKER_CHARS
+    });
+    let actions: Vec<String> = offered.cloned().collect();
     let chosen = steps.iter().map(Some).chain([None]).take(MAX_FUNNEL_STEPS);
     let picker = |chosen: Option<&String>| {
         let unlisted = chosen.filter(|chosen| !actions.contains(chosen));
@@ -151,6 +160,20 @@ fn window_label(window: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attack_7_a_picker_is_no_longer_than_a_person_reads() {
+        let actions: Vec<String> = (0..250).map(|n| format!("{n:0>200}")).collect();
+        let pickers = pickers(&actions, &[actions[249].clone()]);
+        assert_eq!(
+            pickers[0].len(),
+            41,
+            "40 of 200 letters, and the chosen one"
+        );
+        assert_eq!(pickers[0][40], (actions[249].clone(), true));
+        let short: Vec<String> = (0..250).map(|n| format!("action {n}")).collect();
+        assert_eq!(super::pickers(&short, &[])[0].len(), 250);
+    }
 
     #[test]
     fn what_is_chosen_is_always_offered() {

@@ -21,6 +21,10 @@ use crate::view::plot::{Plot, is_numeric};
 /// How many rows the page shows. A download has all rows up to `catalog.query_rows`.
 const MAX_SHOWN_ROWS: usize = 500;
 
+/// How many bytes of text the rows that the page shows have together. A click may hold a text of
+/// any length, and `SELECT *` must not make a page that no browser can show.
+const MAX_SHOWN_BYTES: usize = 1 << 20;
+
 /// Queries to start with.
 const EXAMPLES: [(&str, &str); 9] = [
     (
@@ -95,10 +99,16 @@ impl SqlAnswer {
             text => Cell::text(text),
         };
         let row = |row: Vec<Option<String>>| row.into_iter().enumerate().map(cell).collect();
-        let cells = rows.cells().take(MAX_SHOWN_ROWS).map(row).collect();
+        let mut bytes = 0;
+        let shown = rows.cells().take(MAX_SHOWN_ROWS).map(row);
+        let shown = shown.take_while(|row: &Vec<Cell>| {
+            bytes += row.iter().map(|cell| cell.display().len()).sum::<usize>();
+            bytes <= MAX_SHOWN_BYTES
+        });
+        let cells: Vec<_> = shown.collect();
         let columns = columns.into_iter().map(|(name, _)| name);
         Self {
-            note: note(rows, max_rows),
+            note: note(rows, cells.len(), max_rows),
             encoded: percent_encode(sql),
             plot: Plot::of(rows),
             table: Grid::new(columns, cells).verbatim(),
@@ -162,7 +172,7 @@ pub(crate) async fn page(
 }
 
 /// How many rows there are, how long they took, and how many of them the page shows.
-fn note(rows: &Rows, max_rows: usize) -> String {
+fn note(rows: &Rows, shown: usize, max_rows: usize) -> String {
     let count = match rows.len() {
         1 => "1 row".to_owned(),
         count => format!("{} rows", human::count(count as u64)),
@@ -176,11 +186,9 @@ fn note(rows: &Rows, max_rows: usize) -> String {
     if let Some(more) = &rows.note {
         note.push_str(&format!("; {more}"));
     }
-    if rows.len() > MAX_SHOWN_ROWS {
+    if rows.len() > shown {
         let max_rows = human::count(max_rows as u64);
-        note.push_str(&format!(
-            ". Showing {MAX_SHOWN_ROWS}. Downloads stop at {max_rows}."
-        ));
+        note.push_str(&format!(". Showing {shown}. Downloads stop at {max_rows}."));
     }
     note
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use catalog::{Dimension, Metric, Step};
+use catalog::{Dimension, MAX_FUNNEL_STEPS, Metric, Step, short_value};
 
 use crate::http::params::{QueryParams, percent_encode};
 use crate::http::problem::Problem;
@@ -35,6 +35,15 @@ impl Selection {
     /// # Errors
     /// 400 that says which value is wrong and which ones are right.
     pub(crate) fn read(params: &QueryParams) -> Result<Self, Problem> {
+        if params.then.len() > MAX_FUNNEL_STEPS {
+            return Err(Problem::invalid(
+                format!(
+                    "a funnel has at most {MAX_FUNNEL_STEPS} steps, not {}",
+                    params.then.len()
+                ),
+                "give `then` less often",
+            ));
+        }
         let step = params.get("step");
         let step = step.map(|text| parse_word("step", text, &STEPS));
         let metric = params.get("metric");
@@ -45,7 +54,7 @@ impl Selection {
             step: step.transpose()?,
             metric: metric.transpose()?.unwrap_or(Metric::Clicks),
             only: filters(params)?,
-            steps: params.then.clone(),
+            steps: params.then.iter().map(|step| short_value(step)).collect(),
             window: window.transpose()?.unwrap_or(DEFAULT_FUNNEL_WINDOW),
         };
         let dated = params.get("from").or(params.get("to")).is_some();
@@ -158,13 +167,13 @@ impl Selection {
     }
 }
 
-/// The filters: each dimension's own key, `without` for clicks that have no value of it, and
+/// The filters, cut as the catalog cuts values: each dimension's own key, `without` for clicks that have no value of it, and
 /// `where` with `is`, which a form sends.
 fn filters(params: &QueryParams) -> Result<BTreeMap<Dimension, Option<String>>, Problem> {
     let mut only = BTreeMap::new();
     for dimension in Dimension::ALL {
         if let Some(value) = params.get(dimension.name()) {
-            only.insert(dimension, Some(value.to_owned()));
+            only.insert(dimension, Some(short_value(value)));
         }
     }
     let without = params.get("without").into_iter();
@@ -172,7 +181,7 @@ fn filters(params: &QueryParams) -> Result<BTreeMap<Dimension, Option<String>>, 
         only.insert(parse_dimension(name)?, None);
     }
     if let (Some(name), Some(value)) = (params.get("where"), params.get("is")) {
-        only.insert(parse_dimension(name)?, Some(value.to_owned()));
+        only.insert(parse_dimension(name)?, Some(short_value(value)));
     }
     Ok(only)
 }

@@ -59,6 +59,8 @@ pub(crate) struct TestDashboard {
     pub(crate) ended: JoinHandle<Result<(), Error>>,
     pub(crate) catalog: Catalog,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) site: Arc<Site>,
+    lake: Lake,
     _folder: TempDir,
 }
 
@@ -81,6 +83,32 @@ impl TestDashboard {
             Err(CommandError::Unavailable("the broker is away".into())),
         )
         .await
+    }
+
+    /// Over a lake whose clicks have an action, a product and a page of their own each, all of
+    /// them long and hostile.
+    pub(crate) async fn flooded(clicks: u64, letters: usize) -> Self {
+        let served = Self::over(false, Ok(Vec::new())).await;
+        let appended = at("2026-11-22T21:00:00Z");
+        let hour = Hour(appended.hour());
+        let topic = Identity {
+            cluster: "c".into(),
+            topic: "clicks".into(),
+        };
+        let mut batch = Batch::new(topic, "c".into(), Partition(0), Offset(0), hour, false);
+        for offset in 0..clicks {
+            let text = format!("{offset:05}{}", "<".repeat(letters));
+            let mut row = row(0, offset, appended, appended, &text, "eve");
+            row.product_id = given(&text);
+            row.product_name = given(&text);
+            row.path = given(&text);
+            batch.push(&row);
+        }
+        let sealed = batch.seal();
+        let committed = served.lake.commit(sealed, 1, Duration::from_secs(10));
+        committed.await.unwrap();
+        served.catalog.crawl(true).await.unwrap();
+        served
     }
 
     /// Over a lake without clicks.
@@ -143,7 +171,7 @@ impl TestDashboard {
             datasets: Vec::from_iter(filled.then_some(dataset)),
         };
         let clock = Arc::new(TestClock(AtomicI64::new(at(NOW).micros())));
-        let catalog = Catalog::open(config, lake, &s3, clock.clone())
+        let catalog = Catalog::open(config, lake.clone(), &s3, clock.clone())
             .await
             .unwrap();
         catalog.crawl(true).await.unwrap();
@@ -179,8 +207,8 @@ impl TestDashboard {
             clock.clone(),
             &mut registry.lock(),
         );
-        let new_site = site.get_or_init(|| Arc::new(new_site)).clone();
-        let ended = tokio::spawn(crate::run(config, listener, new_site, shutdown.clone()));
+        let site = site.get_or_init(|| Arc::new(new_site)).clone();
+        let ended = tokio::spawn(crate::run(config, listener, site.clone(), shutdown.clone()));
         Self {
             base,
             client: Client::new(),
@@ -188,6 +216,8 @@ impl TestDashboard {
             ended,
             catalog,
             clock,
+            site,
+            lake,
             _folder: folder,
         }
     }
@@ -207,6 +237,11 @@ impl TestDashboard {
         batch.push(&row);
         self.catalog.tail().begin(partition, first);
         self.catalog.tail().take(batch.seal().pending_rows());
+    }
+
+    /// Where it is served: `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {

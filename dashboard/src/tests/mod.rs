@@ -2,5 +2,6 @@
 
 mod access;
 pub(crate) mod fixture;
+mod limits;
 mod pages;
 mod programs;

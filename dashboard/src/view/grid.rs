@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::view::human;
 
+/// How many letters of a text a page shows. A click may hold a text of any length.
+const MAX_SHOWN_CHARS: usize = 2_000;
+
 /// One value of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
@@ -79,6 +82,7 @@ impl Cell {
     /// The value for people; not escaped.
     pub(crate) fn display(&self) -> Cow<'_, str> {
         match self {
+            Self::Text(text) | Self::Number(text) => human::cut(text, MAX_SHOWN_CHARS),
             Self::Count(count) => human::count(*count).into(),
             Self::Whole(number) => human::signed(*number).into(),
             Self::Money(amount) => human::money(*amount).into(),
@@ -153,7 +157,7 @@ impl Grid {
             let cells = self.rows.iter().map(|row| &row[place]);
             let first = cells.into_iter().find(|cell| !cell.is_empty());
             let text = if self.verbatim {
-                name.clone()
+                human::cut(name, MAX_SHOWN_CHARS).into_owned()
             } else {
                 heading(name)
             };

@@ -1,5 +1,6 @@
 //! Numbers, amounts and times as people read them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use catalog::{Step, Timestamp};
@@ -115,6 +116,14 @@ pub(crate) fn change(now: f64, before: f64) -> Option<String> {
     })
 }
 
+/// The text, or as many letters of it and an ellipsis.
+pub(crate) fn cut(text: &str, letters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(letters) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+    }
+}
+
 /// A message of a program as a sentence: with a capital, and with a full stop unless it ends
 /// in a mark of its own.
 pub(crate) fn sentence(message: &str) -> String {
@@ -172,6 +181,14 @@ mod tests {
         check(duration(Duration::from_millis(850)), "850 ms");
         check(duration(Duration::from_secs(200)), "3 min");
         check(duration(Duration::from_secs(9 * 86_400)), "9 days");
+    }
+
+    #[test]
+    fn attack_7_a_text_of_any_length_is_cut_between_letters() {
+        assert_eq!(cut("teapot", 6), "teapot");
+        assert_eq!(cut("teapots", 6), "teapot…");
+        assert_eq!(cut("äöü", 2), "äö…");
+        assert_eq!(cut("", 2), "");
     }
 
     #[test]

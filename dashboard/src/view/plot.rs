@@ -4,12 +4,15 @@
 use catalog::Rows;
 use serde::Serialize;
 
+use crate::view::human;
 use crate::view::stacked::script_json;
 
 /// How many columns are drawn along a time.
 const MAX_SERIES: usize = 6;
 /// How many names have a bar.
 const MAX_BARS: usize = 30;
+/// How many letters of a name a bar shows.
+const MAX_NAME_CHARS: usize = 200;
 
 /// A chart of a result.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +76,8 @@ impl Plot {
             .filter_map(|mut row| {
                 let number = value(&row[number]).filter(|number| *number >= 0.0)?;
                 let text = row[1].take()?;
-                Some((row[0].take().unwrap_or_default(), text, number))
+                let name = row[0].take().unwrap_or_default();
+                Some((human::cut(&name, MAX_NAME_CHARS).into_owned(), text, number))
             })
             .collect();
         let most = bars.iter().map(|bar| bar.2).fold(0.0, f64::max);
