@@ -22,6 +22,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use cli::{Cli, ConfigTask, Invocation, Task};
 use command::{audit, gap, import, promote, publish, query, replay, topic};
@@ -35,6 +37,7 @@ const RUNTIME_TIMEOUT: Duration = Duration::from_secs(5);
 /// Parses the arguments, does the task, and says in one sentence what went wrong.
 #[must_use]
 pub fn main() -> ExitCode {
+    keep_private();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
@@ -43,6 +46,14 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Makes every file that this process creates readable by its user only: topic, lake, catalog and
+/// what spills hold what people did.
+fn keep_private() {
+    let theirs = Mode::RWXG | Mode::RWXO;
+    let before = umask(theirs);
+    umask(before | theirs);
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -117,7 +128,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         Task::Config {
             config: None | Some(ConfigTask::Show),
         } => {
-            print::lines(&settings.sources());
+            print::answer(&settings.sources().join("\n"))?;
             Ok(ExitCode::SUCCESS)
         }
     }

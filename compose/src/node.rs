@@ -73,8 +73,17 @@ impl Node {
 
     /// Checks that the store supports conditional creates, on which exactly once rests.
     pub(crate) async fn probe(&self) -> anyhow::Result<()> {
-        let nonce = format!("{}-{}", self.clock.now().micros(), std::process::id());
-        Ok(self.lake().await?.probe(&nonce).await?)
+        Ok(self.lake().await?.probe(&self.nonce()).await?)
+    }
+
+    /// Checks that DuckDB reads what is written to the lake, under the same names.
+    pub(crate) async fn probe_catalog(&self) -> anyhow::Result<()> {
+        Ok(self.catalog().await?.probe(&self.nonce()).await?)
+    }
+
+    /// Keeps the probes of two processes apart.
+    fn nonce(&self) -> String {
+        format!("{}-{}", self.clock.now().micros(), std::process::id())
     }
 
     /// The name of the consumer group. Two lakes on one topic never share one.

@@ -1,7 +1,8 @@
 //! What a person reads: answers on standard output, notes and errors on standard error.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
+use anyhow::bail;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, Row, Table, TableComponent, Width};
 
@@ -15,13 +16,17 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// Writes lines, until the pipe is closed.
-pub(crate) fn lines(texts: &[String]) {
+/// Writes an answer. A closed pipe is no error: its reader has read enough.
+///
+/// # Errors
+/// Fails when it cannot be written whole, since half an answer looks like one.
+pub(crate) fn answer(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    for text in texts {
-        if writeln!(out, "{text}").is_err() {
-            return;
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            bail!("the answer cannot be written to standard output: {error}")
         }
+        _ => Ok(()),
     }
 }
 

@@ -224,9 +224,9 @@ pub(crate) async fn audit(
     };
     let verdict = watch(&target, AuditLake { deep, against }, &bar, show).await?;
     if as_json {
-        print::line(&serde_json::to_string_pretty(&verdict.flat())?);
+        print::answer(&serde_json::to_string_pretty(&verdict.flat())?)?;
     } else {
-        print::lines(&verdict.sentences());
+        print::answer(&verdict.sentences().join("\n"))?;
     }
     Ok(if verdict.clean() {
         ExitCode::SUCCESS

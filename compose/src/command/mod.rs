@@ -8,9 +8,11 @@
 //! - `audit`, `import`, `replay`: commands that take long and run as jobs.
 //! - `verdict`: what an audit came to; `lookup`: which ids have arrived, and what records become.
 //! - `work`: how a shell starts a job and watches it; `job`: a job in the process that runs it.
-//! - `owner`: finds the process that owns the files; `registry`: the commands that it serves.
+//! - `owner`: finds the process that owns the files; `claim`: becomes it; `registry`: the commands
+//!   that it serves.
 
 pub(crate) mod audit;
+pub(crate) mod claim;
 pub(crate) mod gap;
 pub(crate) mod import;
 pub(crate) mod job;

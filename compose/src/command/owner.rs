@@ -3,15 +3,14 @@
 //! files itself, and their locks decide.
 
 use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::Command;
 use crate::node::Node;
@@ -19,55 +18,51 @@ use crate::settings::Settings;
 
 /// How long the owner may take to say that it is alive.
 const OWNER_TIMEOUT: Duration = Duration::from_secs(4);
+/// How often a command that waits for its answer asks whether the owner is still alive.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// How many of these questions in a row the owner may leave without an answer: it may be busy.
+const MAX_SILENT_PINGS: u32 = 2;
 
+/// What `owner.json` says.
 #[derive(Serialize, Deserialize)]
-struct OwnerFile {
-    pid: u32,
-    address: SocketAddr,
-    token: String,
+pub(super) struct OwnerFile {
+    pub(super) pid: u32,
+    pub(super) address: SocketAddr,
+    pub(super) token: String,
 }
 
 impl OwnerFile {
-    fn path(settings: &Settings) -> PathBuf {
+    pub(super) fn path(settings: &Settings) -> PathBuf {
         settings.folder().join("owner.json")
     }
-}
 
-/// The owner's file. It is removed when this value is dropped.
-pub(crate) struct Ownership {
-    file: PathBuf,
-}
-
-impl Ownership {
-    /// Writes the file, readable by this user only.
-    pub(crate) fn claim(
-        settings: &Settings,
-        address: SocketAddr,
-        token: &str,
-    ) -> anyhow::Result<Self> {
-        let file = OwnerFile::path(settings);
-        let fresh = file.with_extension("json.new");
-        // A file that a killed process left keeps its own permissions; a new one has ours.
-        let _ = fs::remove_file(&fresh);
-        let mut out = fs::OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&fresh)?;
-        out.write_all(&serde_json::to_vec(&OwnerFile {
-            pid: std::process::id(),
-            address,
-            token: token.to_owned(),
-        })?)?;
-        fs::rename(&fresh, &file)
-            .with_context(|| format!("{} cannot be written", file.display()))?;
-        Ok(Self { file })
+    /// What the file says; `None` if there is none, or if it cannot be read.
+    pub(super) fn read(file: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(file).ok()?).ok()
     }
 }
 
-impl Drop for Ownership {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.file);
+/// Asks the owner whether it is there. Only the process that wrote `owner.json` takes its token,
+/// so nothing else that listens at the same address by now answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ping {}
+
+/// The owner's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pong {
+    pub(crate) pid: u32,
+}
+
+impl Command for Ping {
+    const NAME: &'static str = "ping";
+    type Answer = Pong;
+
+    async fn run(self, _: &Arc<Node>) -> anyhow::Result<Pong> {
+        Ok(Pong {
+            pid: std::process::id(),
+        })
     }
 }
 
@@ -85,6 +80,8 @@ pub(crate) struct OwnerClient {
     /// `http://ADDRESS/command`.
     url: String,
     token: String,
+    /// What to say if it does not answer.
+    silence: String,
 }
 
 /// What an owner answers when a command fails. Other fields are for other readers.
@@ -100,10 +97,7 @@ impl Target {
     /// Fails when the owner accepts connections and does not answer.
     pub(crate) async fn find(settings: Settings) -> anyhow::Result<Self> {
         let file = OwnerFile::path(&settings);
-        let owner: Option<OwnerFile> = fs::read(&file)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let owner = match owner {
+        let owner = match OwnerFile::read(&file) {
             Some(owner) => OwnerClient::connect(&file, owner).await?,
             None => None,
         };
@@ -123,34 +117,76 @@ impl Target {
 }
 
 impl OwnerClient {
-    /// `None` if nothing that looks like an owner listens at its address.
-    async fn connect(path: &Path, file: OwnerFile) -> anyhow::Result<Option<Self>> {
+    /// `None` if the process that wrote the file does not listen at its address.
+    ///
+    /// # Errors
+    /// Fails when something accepts connections there and does not answer.
+    pub(super) async fn connect(path: &Path, file: OwnerFile) -> anyhow::Result<Option<Self>> {
         let OwnerFile {
             pid,
             address,
             token,
         } = file;
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let asked = client.get(format!("http://{address}/healthz"));
-        match asked.timeout(OWNER_TIMEOUT).send().await {
-            Ok(answer) if answer.status().is_success() => Ok(Some(Self {
-                client,
-                url: format!("http://{address}/command"),
-                token,
-            })),
-            Err(error) if error.is_timeout() => bail!(
+        let owner = Self {
+            client: reqwest::Client::builder().no_proxy().build()?,
+            url: format!("http://{address}/command"),
+            token,
+            silence: format!(
                 "process {pid} owns the files ({}) and did not answer within {} s: it is stopped \
                  or overloaded; continue it (`kill -CONT {pid}`) or end it, and try again",
                 path.display(),
                 OWNER_TIMEOUT.as_secs()
             ),
-            Ok(_) | Err(_) => Ok(None),
+        };
+        Ok(owner.answers().await?.then_some(owner))
+    }
+
+    /// Returns true if the owner is there.
+    ///
+    /// # Errors
+    /// Fails when it does not answer.
+    async fn answers(&self) -> anyhow::Result<bool> {
+        let asked = self.request(&Ping {}).timeout(OWNER_TIMEOUT);
+        match asked.send().await {
+            Ok(answer) => Ok(answer.status().is_success()),
+            Err(error) if error.is_timeout() => bail!("{}", self.silence),
+            Err(_) => Ok(false),
         }
     }
 
-    async fn send<C: Command>(&self, command: C) -> anyhow::Result<C::Answer> {
+    fn request<C: Command>(&self, command: &C) -> reqwest::RequestBuilder {
         let asked = self.client.post(format!("{}/{}", self.url, C::NAME));
-        let answer = asked.bearer_auth(&self.token).json(&command).send().await;
+        asked.bearer_auth(&self.token).json(command)
+    }
+
+    /// Waits for the answer as long as the command takes, but not for an owner that is silent.
+    async fn send<C: Command>(&self, command: C) -> anyhow::Result<C::Answer> {
+        tokio::select! {
+            answer = self.answer(command) => answer,
+            silence = self.silence() => Err(silence),
+        }
+    }
+
+    /// Asks again and again whether the owner is alive, until it leaves several of the questions
+    /// without an answer.
+    async fn silence(&self) -> anyhow::Error {
+        let mut silent = 0;
+        loop {
+            sleep(PING_INTERVAL).await;
+            match self.answers().await {
+                Ok(_) => silent = 0,
+                Err(error) => {
+                    silent += 1;
+                    if silent == MAX_SILENT_PINGS {
+                        return error;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn answer<C: Command>(&self, command: C) -> anyhow::Result<C::Answer> {
+        let answer = self.request(&command).send().await;
         let answer = answer.context("the process that owns the files broke off")?;
         let succeeded = answer.status().is_success();
         let body = answer.bytes().await?;

@@ -153,9 +153,9 @@ pub(crate) async fn diff(
     let doing = format!("comparing {name}");
     let diff = send(settings, DiffReplay { name }, doing).await?;
     if as_json {
-        print::line(&serde_json::to_string_pretty(&diff)?);
+        print::answer(&serde_json::to_string_pretty(&diff)?)?;
     } else {
-        print::line(&table(&diff));
+        print::answer(&table(&diff))?;
     }
     Ok(if diff.is_empty() {
         ExitCode::SUCCESS

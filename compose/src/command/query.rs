@@ -86,10 +86,10 @@ pub(crate) async fn query(
             let cells =
                 |row: Vec<Option<String>>| row.into_iter().map(Option::unwrap_or_default).collect();
             let rows: Vec<Vec<String>> = rows.into_iter().map(cells).collect();
-            print::line(&print::table(&header, &rows));
+            print::answer(&print::table(&header, &rows))?;
         }
-        QueryRows::Json(json) => print::line(json.get()),
-        QueryRows::Csv(csv) => print::line(csv.trim_end()),
+        QueryRows::Json(json) => print::answer(json.get())?,
+        QueryRows::Csv(csv) => print::answer(csv.trim_end())?,
     }
     if truncated {
         print::note("there are more rows; catalog.query_rows is the limit");

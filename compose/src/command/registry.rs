@@ -13,6 +13,7 @@ use super::Command;
 use super::audit::AuditLake;
 use super::gap::AcceptGap;
 use super::import::ImportFile;
+use super::owner::Ping;
 use super::promote::{DiffReplay, PromoteReplay, RollbackReplay};
 use super::publish::PublishCatalog;
 use super::query::RunQuery;
@@ -25,6 +26,7 @@ use crate::print;
 /// All commands of a node, for the dashboard to serve to the holder of `token`.
 pub(crate) fn commands(node: &Arc<Node>, token: &str) -> Commands {
     Registry::new(node, token)
+        .with::<Ping>()
         .with::<RunQuery>()
         .with::<DescribeTopic>()
         .with::<ReadTopic>()

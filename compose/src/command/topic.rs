@@ -149,14 +149,14 @@ pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow
     match task.unwrap_or(TopicTask::Describe) {
         TopicTask::Describe => {
             let TopicDescription { topic, partitions } = target.send(DescribeTopic {}).await?;
-            print::line(&format!("topic {topic}"));
+            print::answer(&format!("topic {topic}"))?;
             for PartitionDescription {
                 partition,
                 low,
                 high,
             } in partitions
             {
-                print::line(&format!("partition {partition}: offsets {low}..{high}"));
+                print::answer(&format!("partition {partition}: offsets {low}..{high}"))?;
             }
         }
         TopicTask::Read {
@@ -172,7 +172,9 @@ pub(crate) async fn topic(settings: Settings, task: Option<TopicTask>) -> anyhow
                     to: to_offset.map(Offset),
                 };
                 let answer = target.send(request).await?;
-                print::lines(&answer.lines);
+                for line in &answer.lines {
+                    print::answer(line)?;
+                }
                 next = answer.next;
             }
         }

@@ -41,6 +41,7 @@ pub(crate) async fn crawl(settings: Settings, watch: bool) -> anyhow::Result<Exi
     let node = Node::new(settings);
     let signals = stages.signals();
     let starting = signals.unless_stopped(async {
+        node.probe_catalog().await?;
         start(&mut stages, &node, Arc::default()).await?;
         node.catalog().await
     });

@@ -11,7 +11,7 @@ use super::listener::bind;
 use super::supervisor::Stages;
 use super::telemetry::Telemetry;
 use super::{crawl, tail};
-use crate::command::owner::Ownership;
+use crate::command::claim::Ownership;
 use crate::command::registry;
 use crate::node::Node;
 use crate::print;
@@ -49,7 +49,7 @@ pub(super) async fn start(
     stages.start("dashboard", |stop| {
         dashboard::run(config, listener, site, stop)
     });
-    Ownership::claim(&node.settings, address, &token)
+    Ownership::claim(&node.settings, address, &token).await
 }
 
 /// Asks the site before a scrape and for readiness.
@@ -91,6 +91,7 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
     let listener = bind(sections.dashboard.listen, "dashboard.listen")?;
     let address = listener.local_addr()?;
     let starting = stages.signals().unless_stopped(async {
+        node.probe_catalog().await?;
         tail::start(&mut stages, &node).await?;
         crawl::start(&mut stages, &node, Arc::default()).await?;
         start(&mut stages, &node, listener, sections.producer.listen).await

@@ -86,7 +86,9 @@ impl ProcessLog {
         };
         let filter = given.unwrap_or_else(|| EnvFilter::new(directives(shown)));
         let (filter, handle) = reload::Layer::new(filter);
-        let layer = fmt::layer().with_writer(stderr);
+        // A line that cannot be written is lost. Saying so would write to the same place, and the
+        // macro that does it panics: a full disk would end the process.
+        let layer = fmt::layer().with_writer(stderr).log_internal_errors(false);
         let layer = match format {
             // Colours in a file are letters that no search expects.
             LogFormat::Text => layer.with_ansi(stderr().is_terminal()).boxed(),

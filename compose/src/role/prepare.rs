@@ -29,10 +29,13 @@ async fn make_bucket(node: &Node) -> anyhow::Result<()> {
         return Ok(());
     };
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let status = client.put(url).send().await?.status();
+    let answer = client.put(url).send().await?;
+    let status = answer.status();
     // A conflict means that the bucket exists. The probe tells whether we may write to it.
     if !status.is_success() && status != StatusCode::CONFLICT {
-        bail!("the bucket cannot be made: the store says {status}");
+        let said = format!("{status} {}", answer.text().await.unwrap_or_default());
+        let refusal = sink::Error::of_refusal(said.trim().to_owned());
+        bail!("the bucket cannot be made: {refusal}");
     }
     Ok(())
 }

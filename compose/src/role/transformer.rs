@@ -26,7 +26,7 @@ pub(super) async fn start(
     node: &Node,
     status: Arc<Status>,
 ) -> anyhow::Result<()> {
-    std::fs::create_dir_all(node.settings.folder())?;
+    node.settings.make_folder()?;
     let sections = &node.settings.sections;
     let (config, sink) = (sections.transformer.clone(), sections.sink.clone());
     let topic = node.topic().await?;

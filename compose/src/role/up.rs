@@ -12,7 +12,7 @@ use super::listener::bind_near;
 use super::log::ProcessLog;
 use super::supervisor::Stages;
 use super::{crawl, dashboard, demo, producer, tail, transformer};
-use crate::command::owner::Ownership;
+use crate::command::claim::Ownership;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
@@ -61,11 +61,12 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
         edge: edge_listener.local_addr()?,
         pages: page_listener.local_addr()?,
     };
-    std::fs::create_dir_all(node.settings.folder())?;
+    node.settings.make_folder()?;
     node.topic().await?;
     let lake = node.lake().await?;
     node.probe().await?;
-    node.catalog().await?;
+    node.probe_catalog().await?;
+    Ownership::check(&node.settings, addresses.pages).await?;
     let Addresses { edge, pages } = addresses;
     print::line(&format!("topic      {}", sections.topic.url));
     print::line(&format!("lake       {}", lake.location()));

@@ -7,6 +7,7 @@
     reason = "a failing test panics on the spot; its measurements are printed for people"
 )]
 
+mod attacks;
 mod audit;
 mod browser;
 mod cluster;

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use catalog::Catalog;
 use futures::future::join_all;
 use sink::{
     Batch, DeadLetter, Error, Footer, Hour, Lake, LakeId, Outcome, Reason, Row, S3, SealedBatch,
 };
 use tempfile::TempDir;
+use tests::defaults::section;
 use tests::real;
 use tests::s3::{self, S3Server};
 use tokio::time::{Instant, sleep};
@@ -357,4 +359,78 @@ async fn refuses_and_recovers(server: &S3Server) {
     committed(commit(&lake, batch(0, 0, 3, 0)).await);
     s3::make_bucket(&missing).await.expect("the bucket stays");
     already(commit(&lake, batch(0, 0, 3, 0)).await);
+}
+
+/// Tries a lake at this place: `Err` is the sentence with which it is refused at its start.
+async fn tried(config: &S3, folder: &TempDir, number: usize) -> Result<(), String> {
+    let lake = Lake::open(config).map_err(|error| error.to_string())?;
+    let probed = lake.probe(&format!("probe-{number}")).await;
+    probed.map_err(|error| error.to_string())?;
+    let path = folder.path().join(format!("{number}.duckdb"));
+    let path = path.display().to_string();
+    let extensions = concat!(env!("CARGO_MANIFEST_DIR"), "/../vendor/extensions");
+    let keys = [("path", &*path), ("extensions", extensions)];
+    let keys = section::<catalog::Config>("catalog", &keys);
+    let keys = keys.expect("the defaults are read");
+    let catalog = Catalog::open(keys, lake.clone(), config, topic::clock::system());
+    let catalog = catalog.await.expect("the catalog opens");
+    let probed = catalog.probe(&format!("probe-{number}")).await;
+    probed.map_err(|error| error.to_string())?;
+    // What the probe lets pass works to the end.
+    let firsts = BTreeMap::from([(Partition(0), Offset(0))]);
+    let found = lake.found(&shop(), firsts, LakeId::new(7)).await;
+    found.expect("the lake is founded");
+    let sealed = batch(0, 0, 4, 0);
+    let outcome = lake.commit(sealed, 1, SILENCE).await;
+    committed(outcome.expect("the lake answers"));
+    let crawl = catalog.crawl(true).await.expect("it is crawled");
+    assert_eq!((crawl.registered, crawl.foreign), (1, 0), "{crawl:?}");
+    let rows = catalog.query("SELECT count(*) FROM clicks").await;
+    let rows = rows.expect("its rows are read");
+    assert_eq!(rows.csv().lines().nth(1), Some("3"));
+    catalog.publish(None).await.expect("it is published");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b106_a_prefix_of_any_name_works_or_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let works = [
+        "~alice/lake",
+        "ünï",
+        "50%off",
+        "a b",
+        "%7Ealice",
+        "it's",
+        "a=b,c;d",
+    ];
+    let may = [
+        "a+b",
+        "q?x=1",
+        "[x]*",
+        "a#b",
+        "a&b",
+        "\"q\"",
+        "\\back",
+        "{b}|^`",
+        "ä/.hidden",
+    ];
+    let never = ["a//b", "../up", "a/./b", "new\nline"];
+    let all = works.iter().chain(&may).chain(&never);
+    let names: Vec<&str> = all.copied().collect();
+    for server in s3::all().await {
+        for (number, name) in names.iter().enumerate() {
+            let config = server.lake(&format!("names-{}/{name}", std::process::id()));
+            let tried = tried(&config, &folder, number).await;
+            println!("{name:?}: {tried:?}");
+            match tried {
+                Ok(()) => assert!(!never.contains(name), "{name:?} is taken"),
+                Err(why) => {
+                    assert!(!works.contains(name), "{name:?} is refused: {why}");
+                    assert!(why.contains("lake.url"), "{name:?}: {why}");
+                }
+            }
+            std::fs::remove_file(folder.path().join(format!("{number}.duckdb"))).ok();
+        }
+    }
 }

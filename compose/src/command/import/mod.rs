@@ -134,7 +134,7 @@ pub(crate) async fn import(settings: Settings, args: ImportArgs) -> anyhow::Resu
     } else {
         watch(&Target::find(settings).await?, work, &bar, show).await?
     };
-    print::lines(&summary::told(&report, args.check));
+    print::answer(&summary::told(&report, args.check).join("\n"))?;
     let is_well = report.complete && (report.rows() > 0 || report.lines == 0);
     Ok(if is_well {
         ExitCode::SUCCESS

@@ -1,5 +1,9 @@
 //! The configuration: defaults, a file, the environment, flags, in this order.
 
+mod bounds;
+mod misread;
+mod shown;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +15,8 @@ use figment::value::Value;
 use serde::Deserialize;
 
 use crate::role::log::LogConfig;
+
+use shown::{SECRETS, shown, source};
 
 /// Every section. Each belongs to a crate; `metrics`, `log` and `shutdown` are this one's.
 #[derive(Debug, Clone, Deserialize)]
@@ -56,11 +62,9 @@ pub(crate) struct Settings {
     figment: Figment,
 }
 
-const DEFAULTS: &str = include_str!("../default.toml");
+const DEFAULTS: &str = include_str!("../../default.toml");
 /// The file in the working directory that is read if no file is named.
 const FILE: &str = "clickweir.toml";
-/// Keys whose values are never shown.
-const SECRETS: [&str; 3] = ["topic.sasl_password", "lake.secret_key", "dashboard.token"];
 
 impl Settings {
     /// Reads the configuration.
@@ -82,11 +86,10 @@ impl Settings {
             figment = figment.merge(Serialized::default(key, value));
         }
         let mut sections: Sections = figment.extract().map_err(|error| {
-            let place = error.path.join(".");
-            anyhow::anyhow!(
-                "configuration {place}: {error}; `clickweir config show` lists every key"
-            )
+            let said = misread::sentence(&figment, &error);
+            anyhow::anyhow!("{said}; `clickweir config show` lists every key")
         })?;
+        bounds::check(&figment)?;
         for external in &mut sections.external {
             let is_file = !external.path.is_empty() && !external.path.starts_with("s3://");
             if is_file {
@@ -94,6 +97,15 @@ impl Settings {
                     .with_context(|| format!("external.path is {:?}", external.path))?;
                 external.path = path.to_string_lossy().into_owned();
             }
+        }
+        for external in &sections.external {
+            bounds::check_every("external", &external.name, external.every)?;
+        }
+        for dataset in &sections.dataset {
+            let every = dataset
+                .every
+                .map(|every| bounds::check_every("dataset", &dataset.name, every));
+            every.transpose()?;
         }
         sections.catalog.externals = std::mem::take(&mut sections.external);
         sections.catalog.datasets = std::mem::take(&mut sections.dataset);
@@ -114,19 +126,30 @@ impl Settings {
                     Ok(value) => shown(&value),
                     Err(_) => continue,
                 };
-                let source = self
-                    .figment
-                    .find_metadata(&name)
-                    .map_or("default", |metadata| match &*metadata.name {
-                        "TOML source string" => "default",
-                        name if name.starts_with("TOML") => "file",
-                        name if name.contains("environment") => "environment",
-                        _ => "flag",
-                    });
+                let source = self.figment.find_metadata(&name).map_or("default", source);
                 lines.push(format!("{name} = {value}  # {source}"));
             }
         }
         lines
+    }
+
+    /// Makes the folder of the catalog.
+    ///
+    /// # Errors
+    /// Fails when something else is in its place, and when this user may not make it.
+    pub(crate) fn make_folder(&self) -> anyhow::Result<()> {
+        let folder = self.folder();
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            let why = match folder.exists() && !folder.is_dir() {
+                true => "a file of that name is there".to_owned(),
+                false => error.to_string(),
+            };
+            anyhow::anyhow!(
+                "the folder {} cannot be made: {why}; set catalog.path to a file in a folder that \
+                 this user can write",
+                folder.display()
+            )
+        })
     }
 
     /// The folder of the catalog, which also has the owner's file and those of `health`.
@@ -138,62 +161,5 @@ impl Settings {
     }
 }
 
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(_, text) => format!("{text:?}"),
-        Value::Bool(_, truth) => truth.to_string(),
-        Value::Num(_, number) => number.to_i128().map_or_else(
-            || number.to_f64().unwrap_or_default().to_string(),
-            |n| n.to_string(),
-        ),
-        Value::Array(_, items) => {
-            format!(
-                "[{}]",
-                items.iter().map(shown).collect::<Vec<_>>().join(", ")
-            )
-        }
-        other => format!("{other:?}"),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_demo_shop_is_served_by_the_demo_only() {
-        let shop = |file: Option<&Path>| {
-            let settings = Settings::load(file, &[]).unwrap();
-            settings.sections.producer.shop
-        };
-        assert!(!shop(None));
-        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/demo.toml");
-        assert!(shop(Some(&demo)));
-    }
-
-    #[test]
-    fn a_wrong_value_is_refused_with_its_key_and_its_choices() {
-        let check = |pair: &str, parts: &[&str]| {
-            let error = Settings::load(None, &[pair.to_owned()]).unwrap_err();
-            let said = format!("{error:#}");
-            assert!(parts.iter().all(|part| said.contains(part)), "{said}");
-        };
-        check("log.level=loud", &["log.level", "`error`", "`trace`"]);
-        check("log.format=xml", &["log.format", "`text` or `json`"]);
-        check("shutdown.deadline=soon", &["shutdown.deadline"]);
-        check("shutdown.dedline=1s", &["shutdown", "dedline"]);
-        check("nonsense", &["write SECTION.KEY=VALUE"]);
-    }
-
-    #[test]
-    fn every_key_of_the_defaults_has_a_reason() {
-        let mut mute = Vec::new();
-        for line in DEFAULTS.lines() {
-            let is_key = line.contains(" = ") && !line.starts_with('#');
-            if is_key && !line.contains("  # ") {
-                mute.push(line);
-            }
-        }
-        assert!(mute.is_empty(), "{mute:?}");
-    }
-}
+mod tests;
