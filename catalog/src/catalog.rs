@@ -410,7 +410,14 @@ impl Catalog {
     /// run's detail says why.
     pub async fn adopt(&self, external: &External) -> Result<Adoption, Error> {
         let inner = &self.inner;
-        adopt(&inner.engine, &inner.config, &inner.clock, external).await
+        adopt(
+            &inner.engine,
+            &inner.config,
+            &inner.s3,
+            &inner.clock,
+            external,
+        )
+        .await
     }
 
     /// The newest `n` runs over external tables, newest first.

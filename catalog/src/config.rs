@@ -55,33 +55,38 @@ pub struct Config {
 
 /// An `[[external]]` table.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct External {
     /// Its name in SQL.
     pub name: String,
     /// A folder of Parquet files or `s3://BUCKET/PREFIX` in the lake's own store; or one file,
     /// `*.parquet`, `*.csv`, `*.tsv`, `*.json`, `*.ndjson` (each also `.gz`), `*.sqlite`, `*.db`.
-    #[serde(default)]
     pub path: String,
     /// A PostgreSQL server instead of a path, as libpq takes it: `host=… dbname=… user=…`.
-    #[serde(default)]
     pub postgres: String,
     /// The password of that user.
-    #[serde(default)]
     pub password: SecretString,
     /// The table of a SQLite file or of a server; a server's may have its schema before it.
-    #[serde(default)]
     pub table: String,
     /// What happens to columns that the first crawl did not see.
-    #[serde(default)]
     pub changes: Changes,
     /// How often a folder is crawled, or a server's table copied.
-    #[serde(default = "minute", with = "humantime_serde")]
+    #[serde(with = "humantime_serde")]
     pub every: Duration,
 }
 
-const fn minute() -> Duration {
-    Duration::from_secs(60)
+impl Default for External {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            path: String::new(),
+            postgres: String::new(),
+            password: SecretString::default(),
+            table: String::new(),
+            changes: Changes::Add,
+            every: Duration::from_secs(60),
+        }
+    }
 }
 
 /// What happens to columns that the first crawl did not see.
@@ -113,7 +118,8 @@ impl External {
         if !self.postgres.is_empty() {
             return Form::Postgres;
         }
-        let path = self.path.strip_suffix(".gz").unwrap_or(&self.path);
+        let path = self.path.to_ascii_lowercase();
+        let path = path.strip_suffix(".gz").unwrap_or(&path);
         let ends = |with: &str| path.ends_with(with);
         if ends(".csv") || ends(".tsv") {
             Form::Csv
@@ -148,9 +154,9 @@ impl External {
         Ok(())
     }
 
-    /// Returns true if its path names one file.
+    /// Returns true if its path names one file, and never a folder.
     pub(crate) fn is_file(&self) -> bool {
-        self.form() != Form::Tree || self.path.ends_with(".parquet")
+        self.form() != Form::Tree
     }
 }
 
@@ -179,17 +185,16 @@ mod tests {
             let external = External {
                 name: "t".into(),
                 path: path.into(),
-                postgres: String::new(),
-                password: String::new().into(),
-                table: String::new(),
-                changes: Changes::Add,
-                every: minute(),
+                ..External::default()
             };
             (external.form(), external.is_file())
         };
         assert_eq!(form("/a/b"), (Form::Tree, false));
         assert_eq!(form("s3://b/c"), (Form::Tree, false));
-        assert_eq!(form("/a/b.parquet"), (Form::Tree, true));
+        // Spark calls folders so, too.
+        assert_eq!(form("/a/b.parquet"), (Form::Tree, false));
+        assert_eq!(form("/a/B.CSV"), (Form::Csv, true));
+        assert_eq!(form("/a/B.Json.GZ"), (Form::Json, true));
         assert_eq!(form("/a/b.csv.gz"), (Form::Csv, true));
         assert_eq!(form("/a/b.ndjson"), (Form::Json, true));
         assert_eq!(form("/a/b.db"), (Form::Sqlite, true));

@@ -32,6 +32,7 @@ pub use config::{Config, S3};
 pub use error::Error;
 pub use lake::Lake;
 pub use lake::commit::Outcome;
+pub use lake::foreign::ForeignBucket;
 pub use lake::location::Location;
 pub use lake::pool::Pool;
 pub use lake::tips::{Tip, Tips};

@@ -45,9 +45,10 @@ impl LakeAccess {
                 extension(POSTGRES, &config.extensions)?;
                 continue;
             }
-            match external.is_file() {
-                true => files.push(external.path.clone()),
-                false => folders.push(format!("{}/", external.path.trim_end_matches('/'))),
+            let path = external.path.trim_end_matches('/');
+            files.push(path.to_owned());
+            if !external.is_file() {
+                folders.push(format!("{path}/"));
             }
         }
         let mut open = String::new();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sink::S3;
 use sink::clock::SharedClock;
 use tokio::time::Instant;
 
@@ -9,6 +10,7 @@ use crate::config::{Config, External, Form};
 use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
 use crate::error::Error;
 use crate::external::adoption::{Adoption, keep};
+use crate::external::reach::Reach;
 use crate::external::{postgres, tree};
 
 /// Crawls an external tree, or copies a server's table; a file of another form needs neither. A run
@@ -20,6 +22,7 @@ use crate::external::{postgres, tree};
 pub(crate) async fn adopt(
     engine: &Arc<Engine>,
     config: &Arc<Config>,
+    s3: &S3,
     clock: &SharedClock,
     external: &External,
 ) -> Result<Adoption, Error> {
@@ -29,6 +32,7 @@ pub(crate) async fn adopt(
         Form::Postgres => Some(postgres::copy_table(engine, config, external).await),
         Form::Csv | Form::Json | Form::Sqlite => return Ok(Adoption::default()),
     };
+    let reach = Reach::open(s3, &external.path)?;
     let external = external.clone();
     let work = move |session: &mut Session| {
         let mut run = match copied {
@@ -36,7 +40,7 @@ pub(crate) async fn adopt(
             None => {
                 // A failing statement ends its transaction, and reading a foreign file may fail.
                 let spare = session.connection.try_clone()?;
-                tree::crawl(session, &spare, &external)?
+                tree::crawl(session, &spare, &reach, &external)?
             }
         };
         run.started_at = started_at;

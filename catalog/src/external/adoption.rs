@@ -26,6 +26,9 @@ pub struct Adoption {
     pub quarantined: u64,
     /// Files that were deleted.
     pub gone: u64,
+    /// Other files in the tree, which the table leaves out: those with hidden names, and those
+    /// that are no Parquet files.
+    pub left_out: u64,
     /// The quarantined files and the new columns, one line each.
     pub detail: String,
 }
@@ -54,7 +57,7 @@ pub(crate) fn keep(connection: &Connection, run: &Adoption) -> Result<(), Error>
         return Ok(());
     }
     connection.execute(
-        "INSERT INTO external_runs VALUES (?, make_timestamptz(?), ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO external_runs VALUES (?, make_timestamptz(?), ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             run.name,
             run.started_at.micros(),
@@ -64,6 +67,7 @@ pub(crate) fn keep(connection: &Connection, run: &Adoption) -> Result<(), Error>
             run.rows,
             run.quarantined,
             run.gone,
+            run.left_out,
             run.detail
         ],
     )?;
@@ -74,7 +78,7 @@ pub(crate) fn keep(connection: &Connection, run: &Adoption) -> Result<(), Error>
 pub(crate) fn adoptions(session: &Session, n: usize) -> Result<Vec<Adoption>, Error> {
     let mut statement = session.connection.prepare(
         "SELECT name, epoch_us(started_at), took_ms, \"found\", adopted, \"rows\",
-            quarantined, gone, detail
+            quarantined, gone, left_out, detail
          FROM external_runs ORDER BY started_at DESC, name LIMIT ?",
     )?;
     let runs = statement.query_map([n as u64], |row| {
@@ -87,7 +91,8 @@ pub(crate) fn adoptions(session: &Session, n: usize) -> Result<Vec<Adoption>, Er
             rows: row.get(5)?,
             quarantined: row.get(6)?,
             gone: row.get(7)?,
-            detail: row.get(8)?,
+            left_out: row.get(8)?,
+            detail: row.get(9)?,
         })
     })?;
     Ok(runs.collect::<Result<_, _>>()?)
@@ -97,7 +102,7 @@ pub(crate) fn adoptions(session: &Session, n: usize) -> Result<Vec<Adoption>, Er
 pub(crate) fn quarantined(session: &Session, n: usize) -> Result<Vec<Quarantined>, Error> {
     let mut statement = session.connection.prepare(
         "SELECT name, path, bytes, reason FROM external_objects
-         WHERE reason IS NOT NULL ORDER BY name, path LIMIT ?",
+         WHERE reason IS NOT NULL AND NOT left_out ORDER BY name, path LIMIT ?",
     )?;
     let files = statement.query_map([n as u64], |row| {
         Ok(Quarantined {

@@ -2,7 +2,14 @@
 
 pub(crate) mod adopt;
 pub(crate) mod adoption;
-pub(crate) mod column;
+mod fit;
+mod folder;
+mod footer;
+mod kind;
+mod listing;
+mod objects;
 pub(crate) mod postgres;
+mod reach;
+mod scan;
 pub(crate) mod source;
 pub(crate) mod tree;

@@ -77,7 +77,7 @@ pub(super) fn run(
     match copied {
         Ok(copied) => {
             (run.found, run.adopted, run.rows) = (u64::from(copied.changed), 1, copied.rows);
-            let known = "INSERT OR REPLACE INTO external_tables VALUES (?, '[]')";
+            let known = "INSERT OR REPLACE INTO external_tables VALUES (?, '[]', NULL)";
             session.connection.execute(known, params![external.name])?;
         }
         Err(error) => {

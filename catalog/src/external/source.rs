@@ -6,14 +6,14 @@ use duckdb::Connection;
 use crate::config::{Config, External, Form};
 use crate::db::engine::Session;
 use crate::error::Error;
-use crate::external::tree;
+use crate::external::scan;
 use crate::sql::{Ident, Literal, failing, file};
 
 /// SQL of the table.
 pub(crate) fn select(external: &External, session: &Session) -> Result<String, Error> {
     let path = &external.path;
     Ok(match external.form() {
-        Form::Tree => tree::select(session, &external.name)?,
+        Form::Tree => scan::select(session, &external.name)?,
         Form::Csv => format!("FROM read_csv({})", file(path)),
         Form::Json => format!("FROM read_json({})", file(path)),
         Form::Sqlite => format!(

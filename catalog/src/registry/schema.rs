@@ -56,13 +56,14 @@ CREATE TABLE crawls (
     number UBIGINT PRIMARY KEY, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
     "full" BOOLEAN, "found" UBIGINT, registered UBIGINT, held UBIGINT, refused UBIGINT,
     "foreign" UBIGINT, detail VARCHAR);
-CREATE TABLE external_tables (name VARCHAR PRIMARY KEY, columns VARCHAR);
+CREATE TABLE external_tables (name VARCHAR PRIMARY KEY, columns VARCHAR, reason VARCHAR);
 CREATE TABLE external_objects (
     name VARCHAR, path VARCHAR, bytes UBIGINT, modified TIMESTAMP WITH TIME ZONE, "rows" UBIGINT,
-    columns VARCHAR, reason VARCHAR, PRIMARY KEY (name, path));
+    columns VARCHAR, reason VARCHAR, left_out BOOLEAN, PRIMARY KEY (name, path));
 CREATE TABLE external_runs (
     name VARCHAR, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT, "found" UBIGINT,
-    adopted UBIGINT, "rows" UBIGINT, quarantined UBIGINT, gone UBIGINT, detail VARCHAR);
+    adopted UBIGINT, "rows" UBIGINT, quarantined UBIGINT, gone UBIGINT,
+    left_out UBIGINT, detail VARCHAR);
 CREATE TABLE dataset_runs (
     name VARCHAR, number UBIGINT, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
     "rows" UBIGINT, error VARCHAR, PRIMARY KEY (name, number));

@@ -6,27 +6,25 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::{Changes, Dataset, External};
 
-fn external(name: &str, path: &Path, changes: Changes) -> External {
+pub(super) fn external(name: &str, path: &Path, changes: Changes) -> External {
     External {
         name: name.into(),
         path: path.to_str().unwrap().into(),
-        postgres: String::new(),
-        password: String::new().into(),
-        table: String::new(),
         changes,
-        every: Duration::from_secs(60),
+        ..External::default()
     }
 }
 
 /// Writes the answer of `sql` as Parquet.
-fn parquet(path: &Path, sql: &str) {
+pub(super) fn parquet(path: &Path, sql: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let connection = duckdb::Connection::open_in_memory().unwrap();
-    let copy = format!("COPY ({sql}) TO '{}' (FORMAT parquet)", path.display());
+    let file = path.to_str().unwrap().replace('\'', "''");
+    let copy = format!("COPY ({sql}) TO '{file}' (FORMAT parquet)");
     connection.execute_batch(&copy).unwrap();
 }
 
-async fn one(catalog: &Catalog, sql: &str) -> String {
+pub(super) async fn one(catalog: &Catalog, sql: &str) -> String {
     let rows = catalog.query(sql).await.unwrap();
     rows.csv().lines().nth(1).unwrap_or_default().to_owned()
 }

@@ -11,7 +11,9 @@ mod live;
 mod panels;
 mod queries;
 mod replays;
+mod trees;
 mod uniques;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

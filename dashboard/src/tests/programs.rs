@@ -298,3 +298,21 @@ async fn clicks_are_pushed_as_they_arrive_until_the_server_ends() {
         "the stream ends with the server"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b30_the_number_of_rows_is_obeyed_or_refused() {
+    let served = TestDashboard::full().await;
+    for panel in ["quarantined", "externals", "crawls", "objects"] {
+        let path = format!("/api/{panel}?n=300");
+        let (status, text) = served.read(&path).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        let one = served.json(&format!("/api/{panel}?n=1")).await;
+        assert!(one.as_array().unwrap().len() <= 1, "{panel}: {one}");
+        let (status, text) = served.read(&format!("/api/{panel}?n=0")).await;
+        assert!(status == 400 && text.contains("number of rows"), "{text}");
+    }
+    for panel in ["freshness", "datasets", "totals", "letters"] {
+        let (status, text) = served.read(&format!("/api/{panel}?n=5")).await;
+        assert!(status == 400 && text.contains("leave `n` out"), "{text}");
+    }
+}

@@ -37,6 +37,7 @@ pub(crate) fn adoptions(runs: &[Adoption]) -> Grid {
             Cell::Count(run.rows),
             Cell::Count(run.quarantined),
             Cell::Count(run.gone),
+            Cell::Count(run.left_out),
             Cell::text(Some(run.detail.clone()).filter(|detail| !detail.is_empty())),
         ]
     });
@@ -49,6 +50,7 @@ pub(crate) fn adoptions(runs: &[Adoption]) -> Grid {
         "rows",
         "quarantined",
         "gone",
+        "left_out",
         "detail",
     ];
     Grid::new(columns, rows.collect())

@@ -3,6 +3,7 @@
 mod bucket;
 pub(crate) mod commit;
 mod folder;
+pub(crate) mod foreign;
 mod list;
 pub(crate) mod location;
 mod open;

@@ -1,11 +1,16 @@
 //! External data, joined with the clicks; damaged or missing files do no harm.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use catalog::{Catalog, External};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use serde_json::json;
 use tests::clickweir::{self, Place, Process};
 use tests::postgres::{self, Postgres};
+use tests::s3::{self, S3Server};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test]
@@ -154,5 +159,80 @@ async fn a_table_of_a_server_is_copied_and_its_password_stays_secret() {
         for secret in ["hush-hush", "not-this-one"] {
             assert!(!text.contains(secret), "{text}");
         }
+    }
+}
+
+/// A catalog on a server, with an external table `t` over a prefix of its bucket.
+async fn over_bucket(server: &S3Server, lake: &str, prefix: &str) -> Catalog {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let place = server.lake(lake);
+    let opened = sink::Lake::open(&place).unwrap();
+    let topic = topic::Identity {
+        cluster: "c".into(),
+        topic: "clicks".into(),
+    };
+    let id = sink::LakeId::new(7);
+    opened.found(&topic, BTreeMap::new(), id).await.unwrap();
+    let external = External {
+        name: "t".into(),
+        path: format!("s3://{}/{prefix}", s3::BUCKET),
+        ..External::default()
+    };
+    let config = catalog::Config {
+        path: folder.join("catalog.duckdb"),
+        every: Duration::from_secs(1),
+        full_every: Duration::from_secs(3_600),
+        memory: "256MiB".parse().unwrap(),
+        query_memory: "256MiB".parse().unwrap(),
+        tail_memory: "16MiB".parse().unwrap(),
+        fold_rows: 500_000,
+        threads: 1,
+        query_timeout: Duration::from_secs(30),
+        query_rows: 1_000,
+        publish_every: Duration::from_secs(60),
+        extensions: concat!(env!("CARGO_MANIFEST_DIR"), "/../vendor/extensions").into(),
+        externals: vec![external],
+        datasets: Vec::new(),
+    };
+    let clock = sink::clock::system();
+    Catalog::open(config, opened, &place, clock).await.unwrap()
+}
+
+#[tokio::test]
+async fn b20_an_odd_key_in_a_bucket_costs_its_object_and_not_the_tree() {
+    for server in s3::all().await {
+        let catalog = over_bucket(server, "odd-keys", "qm2").await;
+        let rows = catalog.query("SELECT 1 AS n").await.unwrap();
+        let parquet = bytes::Bytes::from(rows.parquet().unwrap());
+        // 100,000,000 columns, in 130 bytes.
+        let mut hostile = b"PAR1".to_vec();
+        hostile.extend([0x15, 0x02, 0x19, 0xfc, 0x80, 0xc2, 0xd7, 0x2f]);
+        hostile.resize(122, 0);
+        hostile.extend(118_u32.to_le_bytes());
+        hostile.extend(b"PAR1");
+        let store = server.store("qm2").unwrap();
+        for (key, bytes) in [
+            ("good.parquet", parquet.clone()),
+            ("who?.parquet", parquet.clone()),
+            ("k=07/other", parquet.clone()),
+            ("_temporary/x.parquet", parquet),
+            ("hostile.parquet", hostile.into()),
+        ] {
+            let path = Path::parse(key).unwrap();
+            store.put(&path, bytes.into()).await.unwrap();
+        }
+        let external = catalog.config().externals[0].clone();
+        let run = catalog.adopt(&external).await.unwrap();
+        assert!(run.adopted >= 2 && run.left_out == 1, "{run:?}");
+        let quarantined = catalog.quarantined(10).await.unwrap();
+        let said = format!("{quarantined:?}");
+        assert!(said.contains("declares more than it holds"), "{said}");
+        assert!(run.adopted == 3 || said.contains("who?.parquet"), "{said}");
+        let rows = catalog.query("SELECT count(*), max(k) FROM t").await;
+        let expect = format!("{},07", run.adopted);
+        assert_eq!(rows.unwrap().csv().lines().nth(1), Some(expect.as_str()));
+        // The same again finds nothing new.
+        let run = catalog.adopt(&external).await.unwrap();
+        assert_eq!(run.found, 0, "{run:?}");
     }
 }

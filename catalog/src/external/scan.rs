@@ -1,0 +1,109 @@
+//! A tree's table as SQL.
+
+use std::collections::BTreeMap;
+
+use crate::db::engine::Session;
+use crate::error::Error;
+use crate::external::fit::{FileColumn, TableColumn, is_same};
+use crate::external::folder::{FolderValue, folder_values};
+use crate::external::objects::{SoundFile, parsed, sound_files, table};
+use crate::sql::{Ident, Literal, failing, file, joined, list};
+
+/// Files that one statement reads: with the same columns, and below folders with the same keys.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct FileGroup {
+    /// Their own columns and types.
+    columns: Vec<(String, String)>,
+    /// True if DuckDB reads the values of the folders from the paths.
+    plain: bool,
+    /// The folders' keys, and the values where DuckDB does not read them.
+    folders: Vec<FolderValue>,
+}
+
+/// SQL that reads Parquet files. If `folders`, it has the columns that their folders give, as
+/// text, which replace the files' own of the same names.
+pub(super) fn scan(paths: &[String], folders: bool) -> String {
+    let options = match folders {
+        true => "hive_partitioning = true, hive_types_autocast = false",
+        false => "hive_partitioning = false",
+    };
+    let paths = list(paths.iter().map(|path| file(path)));
+    format!("read_parquet({paths}, {options})")
+}
+
+/// SQL of a tree's table. Files with the same columns are read together; a column that they lack
+/// is NULL. Without files it is empty.
+pub(super) fn select(session: &Session, name: &str) -> Result<String, Error> {
+    let connection = &session.connection;
+    let table = table(connection, name)?;
+    if let Some(refused) = table.refused {
+        return Ok(failing(&format!("external table {name}: {refused}")));
+    }
+    let sound = sound_files(connection, name)?;
+    let groups = groups(sound)?;
+    let objects = "SELECT count(*) FROM external_objects WHERE name = ? AND NOT left_out";
+    let objects: u64 = connection.query_row(objects, [name], |row| row.get(0))?;
+    if table.columns.is_empty() || (groups.is_empty() && objects > 0) {
+        return Ok(failing(&format!(
+            "external table {name} shows no object: see external_runs"
+        )));
+    }
+    if groups.is_empty() {
+        let typed = table.columns.iter();
+        let typed = typed.map(|one| format!("NULL::{} AS {}", one.kind, Ident(&one.name)));
+        return Ok(format!("SELECT {} WHERE false", joined(typed, ", ")));
+    }
+    let selects = groups.iter().map(|(group, paths)| {
+        let listed = table.columns.iter().map(|column| group.value(column));
+        let listed = joined(listed, ", ");
+        format!("SELECT {listed} FROM {}", scan(paths, group.plain))
+    });
+    Ok(joined(selects, " UNION ALL "))
+}
+
+fn groups(files: Vec<SoundFile>) -> Result<BTreeMap<FileGroup, Vec<String>>, Error> {
+    let mut groups: BTreeMap<FileGroup, Vec<String>> = BTreeMap::new();
+    let mut declared: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (path, json, reason) in files {
+        if reason.is_some() {
+            continue;
+        }
+        if !declared.contains_key(&json) {
+            let columns = parsed::<FileColumn>(&json)?.into_iter();
+            let columns = columns.map(|column| (column.name, column.kind.declared().to_string()));
+            declared.insert(json.clone(), columns.collect());
+        }
+        let mut folders = folder_values(&path);
+        let plain = folders.iter().all(|one| one.plain);
+        if plain {
+            folders.iter_mut().for_each(|one| one.value = None);
+        }
+        let group = FileGroup {
+            columns: declared[&json].clone(),
+            plain,
+            folders,
+        };
+        groups.entry(group).or_default().push(path);
+    }
+    Ok(groups)
+}
+
+impl FileGroup {
+    /// SQL of a column's values.
+    fn value(&self, column: &TableColumn) -> String {
+        let TableColumn { name, kind, folder } = column;
+        let of_folder = self.folders.iter().find(|one| is_same(&one.key, name));
+        let own = self.columns.iter().find(|(own, _)| is_same(own, name));
+        let value = match (of_folder, own) {
+            (Some(one), _) if *folder && self.plain => format!("{}::{kind}", Ident(&one.key)),
+            (Some(one), _) if *folder => match &one.value {
+                Some(value) => format!("{}::{kind}", Literal(value)),
+                None => format!("NULL::{kind}"),
+            },
+            (_, Some((own, _))) if *folder => format!("TRY_CAST({} AS {kind})", Ident(own)),
+            (_, Some((own, _))) => format!("{}::{kind}", Ident(own)),
+            (_, None) => format!("NULL::{kind}"),
+        };
+        format!("{value} AS {}", Ident(name))
+    }
+}
