@@ -17,8 +17,8 @@ use crate::db::access::LakeAccess;
 use crate::db::database::memory_bytes;
 use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
 use crate::error::Error;
-use crate::external::adopt::adopt;
 use crate::external::adoption::{self, Adoption, Quarantined};
+use crate::external::keeper::ExternalTables;
 use crate::metrics::CatalogMetrics;
 use crate::panels::accounting::{self, Accounting, Freshness};
 use crate::panels::breakdown::{self, Breakdown};
@@ -62,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) registry: RegistryWriter,
     pub(crate) tail: Tail,
     pub(crate) metrics: CatalogMetrics,
+    pub(crate) externals: ExternalTables,
     /// One publication at a time: they share a file.
     pub(crate) publishing: tokio::sync::Mutex<()>,
 }
@@ -193,6 +194,7 @@ impl Catalog {
     /// understand it, [`Error::TimedOut`] and [`Error::TooLarge`] at the limits.
     pub async fn ask(&self, caller: &Caller, sql: &str) -> Result<Rows, Error> {
         let entry = QueryLogEntry::new(caller, sql, &self.inner.metrics);
+        self.inner.externals.freshen(sql).await;
         let tail = self.inner.tail.snapshot();
         let answer = self.inner.queries.ask(tail, sql).await;
         entry.answered(&answer);
@@ -402,22 +404,14 @@ impl Catalog {
 
 /// External tables and data sets.
 impl Catalog {
-    /// Crawls an external tree, or copies a server's table; a file of another form needs neither.
-    /// A run that found nothing new is not kept.
+    /// Crawls an external tree, or copies a server's table or a file that has changed. A run that
+    /// found nothing new is not kept.
     ///
     /// # Errors
     /// The database's. If a tree or a server cannot be reached, what is known of it stays, and the
     /// run's detail says why.
     pub async fn adopt(&self, external: &External) -> Result<Adoption, Error> {
-        let inner = &self.inner;
-        adopt(
-            &inner.engine,
-            &inner.config,
-            &inner.s3,
-            &inner.clock,
-            external,
-        )
-        .await
+        self.inner.externals.adopt(external).await
     }
 
     /// The newest `n` runs over external tables, newest first.
@@ -443,6 +437,7 @@ impl Catalog {
             dataset::named(&inner.config.datasets, name)?,
             inner.config.query_timeout,
         );
+        inner.externals.freshen(&dataset.sql).await;
         let tail = inner.tail.snapshot();
         dataset::refresh(
             &inner.queries,

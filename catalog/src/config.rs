@@ -1,6 +1,7 @@
 //! `[catalog]`, `[[external]]` and `[[dataset]]`: where the database is, what it may take, and
 //! which tables it has beside the lake's.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,9 +71,27 @@ pub struct External {
     pub table: String,
     /// What happens to columns that the first crawl did not see.
     pub changes: Changes,
-    /// How often a folder is crawled, or a server's table copied.
+    /// How often a folder is crawled, a server's table copied, or a file looked at.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
+    /// The format of a file whose name does not say it: `csv`, `json`, `sqlite` or `parquet`.
+    pub format: String,
+    /// The types of columns, by their names: what is said here is not guessed.
+    pub types: BTreeMap<String, String>,
+    /// The letter between a CSV file's cells. Empty if the file shows it.
+    pub delimiter: String,
+    /// The letter around a CSV file's cells, `"` if it is empty; `none` if there is none.
+    pub quote: String,
+    /// Whether a CSV file begins with its columns' names. `None` if the file shows it.
+    pub header: Option<bool>,
+    /// A text file's encoding. Empty if a mark at its begin says it, or if it is UTF-8.
+    pub encoding: String,
+    /// The decimal point of a CSV file's numbers, `.` or `,`.
+    pub decimal: String,
+    /// Words for NULL in a CSV file.
+    pub null: Vec<String>,
+    /// How many lines of a CSV file come before its header.
+    pub skip: u64,
 }
 
 impl Default for External {
@@ -85,6 +104,15 @@ impl Default for External {
             table: String::new(),
             changes: Changes::Add,
             every: Duration::from_secs(60),
+            format: String::new(),
+            types: BTreeMap::new(),
+            delimiter: String::new(),
+            quote: String::new(),
+            header: None,
+            encoding: String::new(),
+            decimal: ".".to_owned(),
+            null: Vec::new(),
+            skip: 0,
         }
     }
 }
@@ -121,7 +149,14 @@ impl External {
         let path = self.path.to_ascii_lowercase();
         let path = path.strip_suffix(".gz").unwrap_or(&path);
         let ends = |with: &str| path.ends_with(with);
-        if ends(".csv") || ends(".tsv") {
+        match self.format.as_str() {
+            "csv" => return Form::Csv,
+            "json" => return Form::Json,
+            "sqlite" => return Form::Sqlite,
+            "parquet" => return Form::Tree,
+            _ => {}
+        }
+        if ends(".csv") || ends(".tsv") || ends(".txt") {
             Form::Csv
         } else if ends(".json") || ends(".ndjson") || ends(".jsonl") {
             Form::Json
@@ -151,7 +186,59 @@ impl External {
                 "`table` names one of the tables of a SQLite file or a server, and of nothing else",
             );
         }
+        self.check_cells()
+    }
+
+    /// Checks the keys of files of cells.
+    fn check_cells(&self) -> Result<(), Error> {
+        let (name, form) = (&self.name, self.form());
+        let invalid = |why: String| Err(Error::Invalid(format!("external {name:?}: {why}")));
+        let formats = ["", "csv", "json", "sqlite", "parquet"];
+        if !formats.contains(&self.format.as_str()) {
+            let format = &self.format;
+            return invalid(format!(
+                "`format` is {format:?}: write csv, json, sqlite or parquet"
+            ));
+        }
+        let default = Self::default();
+        let is_plain = self.delimiter.is_empty()
+            && self.quote.is_empty()
+            && self.header.is_none()
+            && self.decimal == default.decimal
+            && self.null.is_empty()
+            && self.skip == 0;
+        if form != Form::Csv && !is_plain {
+            return invalid(
+                "`delimiter`, `quote`, `header`, `decimal`, `null` and `skip` are keys of CSV files"
+                    .to_owned(),
+            );
+        }
+        if !matches!(form, Form::Csv | Form::Json) && !self.encoding.is_empty() {
+            return invalid("`encoding` is a key of CSV and JSON files".to_owned());
+        }
+        if ![".", ","].contains(&self.decimal.as_str()) {
+            let decimal = &self.decimal;
+            return invalid(format!("`decimal` is {decimal:?}: write \".\" or \",\""));
+        }
         Ok(())
+    }
+
+    /// The keys that decide what a copy of its file holds.
+    pub(crate) fn keys(&self) -> String {
+        format!(
+            "{:?}",
+            (
+                (&self.path, &self.table, &self.format, &self.types),
+                (&self.delimiter, &self.quote, self.header, &self.encoding),
+                (&self.decimal, &self.null, self.skip),
+            )
+        )
+    }
+
+    /// Returns true if the catalog holds a copy of it: of all but Parquet, which is read where it
+    /// is.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.form() != Form::Tree
     }
 
     /// Returns true if its path names one file, and never a folder.
@@ -194,6 +281,7 @@ mod tests {
         // Spark calls folders so, too.
         assert_eq!(form("/a/b.parquet"), (Form::Tree, false));
         assert_eq!(form("/a/B.CSV"), (Form::Csv, true));
+        assert_eq!(form("/a/stock.txt"), (Form::Csv, true));
         assert_eq!(form("/a/B.Json.GZ"), (Form::Json, true));
         assert_eq!(form("/a/b.csv.gz"), (Form::Csv, true));
         assert_eq!(form("/a/b.ndjson"), (Form::Json, true));

@@ -11,6 +11,7 @@ use crate::config::{Config, External};
 use crate::db::access::LakeAccess;
 use crate::db::engine::Engine;
 use crate::error::Error;
+use crate::external::keeper::ExternalTables;
 use crate::external::source;
 use crate::metrics::CatalogMetrics;
 use crate::query::bind::QueryScope;
@@ -66,6 +67,12 @@ impl Catalog {
             queries: QueryDatabase::new(queries, scope),
             tail: Tail::new(max_tail_bytes),
             metrics: CatalogMetrics::new(),
+            externals: ExternalTables::new(
+                Arc::clone(&engine),
+                Arc::clone(&config),
+                s3.clone(),
+                clock.clone(),
+            ),
             publishing: tokio::sync::Mutex::default(),
             s3: s3.clone(),
             config,
@@ -82,6 +89,7 @@ impl Catalog {
 /// Checks the external tables and data sets, and that no two have one name.
 fn check(config: &Config) -> Result<(), Error> {
     config.externals.iter().try_for_each(External::check)?;
+    config.externals.iter().try_for_each(source::check)?;
     let externals = config.externals.iter().map(|one| ("external", &one.name));
     let datasets = config.datasets.iter().map(|one| ("dataset", &one.name));
     let mut taken = HashSet::new();

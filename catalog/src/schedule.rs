@@ -165,6 +165,7 @@ async fn derived(catalog: &Catalog, shutdown: &CancellationToken, registered: &N
                 }
             }
         }
+        changed |= catalog.inner.externals.take_change();
         if let Err(error) = refresh_due(catalog, changed).await {
             tracing::warn!(%error, "the data sets could not be made");
         }

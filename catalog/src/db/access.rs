@@ -16,8 +16,8 @@ use crate::sql::{Glob, Literal, joined, list};
 
 /// The extension for buckets.
 const HTTPFS: &str = "httpfs";
-/// The extension for SQLite files.
-const SQLITE: &str = "sqlite_scanner";
+/// The extension for SQLite files, which only copies load.
+pub(crate) const SQLITE: &str = "sqlite_scanner";
 /// The extension for PostgreSQL servers, which only copies load.
 pub(crate) const POSTGRES: &str = "postgres_scanner";
 /// DuckDB caches what it reads of files until its memory is full. The system caches local files
@@ -45,7 +45,13 @@ impl LakeAccess {
                 extension(POSTGRES, &config.extensions)?;
                 continue;
             }
+            if external.form() == Form::Sqlite {
+                extension(SQLITE, &config.extensions)?;
+            }
             let path = external.path.trim_end_matches('/');
+            if external.is_copied() && !path.starts_with("s3://") {
+                continue;
+            }
             files.push(path.to_owned());
             if !external.is_file() {
                 folders.push(format!("{path}/"));
@@ -62,10 +68,6 @@ impl LakeAccess {
         }
         if open.is_empty() {
             NO_FILE_CACHE.clone_into(&mut open);
-        }
-        let mut externals = config.externals.iter();
-        if externals.any(|external| external.form() == Form::Sqlite) {
-            open.push_str(&load(SQLITE, &config.extensions)?);
         }
         let restrict = format!(
             "SET allowed_directories = {}; SET allowed_paths = {}; \

@@ -10,11 +10,12 @@ use crate::config::{Config, External, Form};
 use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
 use crate::error::Error;
 use crate::external::adoption::{Adoption, keep};
+use crate::external::cells::file::copy_file;
 use crate::external::reach::Reach;
 use crate::external::{postgres, tree};
 
-/// Crawls an external tree, or copies a server's table; a file of another form needs neither. A run
-/// that found nothing new is not kept.
+/// Crawls an external tree, or copies a server's table or a file that has changed. A run that found
+/// nothing new is not kept.
 ///
 /// # Errors
 /// The database's. If a tree or a server cannot be reached, what is known of it stays, and the
@@ -30,13 +31,14 @@ pub(crate) async fn adopt(
     let copied = match external.form() {
         Form::Tree => None,
         Form::Postgres => Some(postgres::copy_table(engine, config, external).await),
-        Form::Csv | Form::Json | Form::Sqlite => return Ok(Adoption::default()),
+        Form::Csv | Form::Json | Form::Sqlite => None,
     };
     let reach = Reach::open(s3, &external.path)?;
-    let external = external.clone();
+    let (external, config) = (external.clone(), Arc::clone(config));
     let work = move |session: &mut Session| {
         let mut run = match copied {
             Some(copied) => postgres::run(session, &external, copied)?,
+            None if external.is_copied() => copy_file(session, &config, &external, &reach)?,
             None => {
                 // A failing statement ends its transaction, and reading a foreign file may fail.
                 let spare = session.connection.try_clone()?;

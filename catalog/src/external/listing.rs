@@ -52,11 +52,11 @@ impl TreeListing {
 
 /// Lists a tree, or the one file that its path names. The error says why it cannot be listed; a
 /// tree that is not there is empty.
-pub(super) fn list(spare: &Connection, root: &str) -> Result<TreeListing, String> {
+pub(super) fn list(spare: &Connection, root: &str, is_file: bool) -> Result<TreeListing, String> {
     let root = root.trim_end_matches('/');
     let mut listing = TreeListing::default();
     let listed = match root.starts_with("s3://") {
-        true => list_bucket(spare, root, &mut listing),
+        true => list_bucket(spare, root, is_file, &mut listing),
         false => list_folder(root, &mut listing),
     };
     listed.map_err(|why| format!("{root} cannot be listed: {why}"))?;
@@ -144,7 +144,12 @@ fn stamp(found: &fs::Metadata) -> Stamp {
 }
 
 /// Lists what is below a prefix of a bucket.
-fn list_bucket(spare: &Connection, root: &str, listing: &mut TreeListing) -> Result<(), String> {
+fn list_bucket(
+    spare: &Connection,
+    root: &str,
+    is_file: bool,
+    listing: &mut TreeListing,
+) -> Result<(), String> {
     let pattern = Literal(format!("{}/**", Glob(root)));
     let stamps = |of: &Literal<String>| {
         let sql = format!(
@@ -162,7 +167,7 @@ fn list_bucket(spare: &Connection, root: &str, listing: &mut TreeListing) -> Res
         below.trim_start_matches('/').to_owned()
     };
     // A folder may be called so, too.
-    if is_parquet_name(root)
+    if is_file
         && let Ok(found) = stamps(&file(root))
         && !found.is_empty()
     {

@@ -2,9 +2,11 @@
 
 pub(crate) mod adopt;
 pub(crate) mod adoption;
+mod cells;
 mod fit;
 mod folder;
 mod footer;
+pub(crate) mod keeper;
 mod kind;
 mod listing;
 mod objects;

@@ -8,12 +8,12 @@ use secrecy::ExposeSecret;
 
 use crate::config::{Config, External};
 use crate::db::access::{POSTGRES, load};
-use crate::db::columns::{SqlColumn, tables};
+use crate::db::columns::{SqlColumn, columns, tables};
 use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
 use crate::db::{copy, database};
 use crate::error::{Error, sentence};
 use crate::external::adoption::Adoption;
-use crate::sql::{Ident, Literal};
+use crate::sql::{Ident, Literal, any, joined};
 
 /// How long a server may take to answer at all, unless its connection text says otherwise.
 const CONNECT_TIMEOUT_SECS: u32 = 10;
@@ -23,6 +23,8 @@ pub(super) struct CopiedTable {
     rows: u64,
     /// True if the rows differ from those before.
     changed: bool,
+    /// How many rows have values that no type here holds as they are.
+    odd: u64,
 }
 
 /// Copies a server's table. If all rows are as before, nothing is written.
@@ -42,17 +44,77 @@ pub(super) async fn copy_table(
         let catalog = engine.begin(Mode::Write)?;
         let name = &external.name;
         let before = digest(&catalog, name)?;
-        let sql = format!("FROM source.{}", qualified(&external));
+        let (sql, odd) = select(source, &external)?;
         let rows = copy::fill(&catalog, name, source, &sql, STATEMENT_TIMEOUT)?;
         let changed = before != digest(&catalog, name)?;
         if changed {
             catalog.commit()?;
         }
-        Ok(CopiedTable { rows, changed })
+        Ok(CopiedTable { rows, changed, odd })
     };
     Engine::new(source)
         .run(Mode::Read, STATEMENT_TIMEOUT, work)
         .await
+}
+
+/// SQL of the table's rows, and how many of them have odd values: a numeric that is no number, a
+/// moment that never comes or came before year 1. The extension reads those as others, so then
+/// they come as text; what a type here does not hold is NULL.
+fn select(source: &Session, external: &External) -> Result<(String, u64), Error> {
+    let table = qualified(external);
+    let plain = format!("source.{table}");
+    let columns = columns(&source.connection, &plain)?;
+    let conditions = columns.iter().filter_map(|SqlColumn { name, kind }| {
+        let odd = odd_texts(kind)?;
+        Some(format!("{name}::text {odd}"))
+    });
+    let conditions: Vec<String> = conditions.collect();
+    if conditions.is_empty() {
+        return Ok((format!("FROM {plain}"), 0));
+    }
+    let count = format!(
+        "SELECT count(*) AS n FROM {table} WHERE {}",
+        any(conditions)
+    );
+    let count = format!(
+        "SELECT n::UBIGINT FROM postgres_query('source', {})",
+        Literal(count)
+    );
+    let odd: u64 = source.connection.query_row(&count, [], |row| row.get(0))?;
+    if odd == 0 {
+        return Ok((format!("FROM {plain}"), 0));
+    }
+    let sent = columns
+        .iter()
+        .map(|SqlColumn { name, kind }| match odd_texts(kind) {
+            Some(_) => format!("{name}::text AS {name}"),
+            None => name.to_string(),
+        });
+    let sent = format!("SELECT {} FROM {table}", joined(sent, ", "));
+    let received = columns.iter().map(|SqlColumn { name, kind }| match odd_texts(kind) {
+        Some(_) => format!(
+            "TRY_CAST(CASE WHEN NOT regexp_matches({name}, '(infinity| BC)$') THEN {name} END AS {kind}) AS {name}"
+        ),
+        None => name.to_string(),
+    });
+    let received = joined(received, ", ");
+    let sql = format!(
+        "SELECT {received} FROM postgres_query('source', {})",
+        Literal(sent)
+    );
+    Ok((sql, odd))
+}
+
+/// The condition under which a server's text of a value is an odd one of its type. `None` if the
+/// type has none.
+fn odd_texts(kind: &str) -> Option<&'static str> {
+    match kind {
+        "DATE" | "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE" => Some("SIMILAR TO '%(infinity| BC)'"),
+        kind if kind == "DOUBLE" || kind.starts_with("DECIMAL") => {
+            Some("IN ('NaN', 'Infinity', '-Infinity')")
+        }
+        _ => None,
+    }
 }
 
 /// The name of a server's table in SQL.
@@ -77,6 +139,12 @@ pub(super) fn run(
     match copied {
         Ok(copied) => {
             (run.found, run.adopted, run.rows) = (u64::from(copied.changed), 1, copied.rows);
+            if copied.odd > 0 {
+                run.detail = format!(
+                    "{} rows of {} have NaN, infinity or a year before 1: what the column cannot hold is NULL",
+                    copied.odd, external.table
+                );
+            }
             let known = "INSERT OR REPLACE INTO external_tables VALUES (?, '[]', NULL)";
             session.connection.execute(known, params![external.name])?;
         }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::External;
 use crate::db::engine::Session;
 use crate::error::Error;
+use crate::external::cells::typed;
 use crate::external::fit::{FileColumn, TableColumn, is_same};
 use crate::external::folder::{FolderValue, folder_values};
 use crate::external::objects::{SoundFile, parsed, sound_files, table};
@@ -33,7 +35,8 @@ pub(super) fn scan(paths: &[String], folders: bool) -> String {
 
 /// SQL of a tree's table. Files with the same columns are read together; a column that they lack
 /// is NULL. Without files it is empty.
-pub(super) fn select(session: &Session, name: &str) -> Result<String, Error> {
+pub(super) fn select(session: &Session, external: &External) -> Result<String, Error> {
+    let name = &external.name;
     let connection = &session.connection;
     let table = table(connection, name)?;
     if let Some(refused) = table.refused {
@@ -50,11 +53,17 @@ pub(super) fn select(session: &Session, name: &str) -> Result<String, Error> {
     }
     if groups.is_empty() {
         let typed = table.columns.iter();
-        let typed = typed.map(|one| format!("NULL::{} AS {}", one.kind, Ident(&one.name)));
+        let typed = typed.map(|one| {
+            let kind = said(external, &one.name).unwrap_or_else(|| one.kind.clone());
+            format!("NULL::{kind} AS {}", Ident(&one.name))
+        });
         return Ok(format!("SELECT {} WHERE false", joined(typed, ", ")));
     }
     let selects = groups.iter().map(|(group, paths)| {
-        let listed = table.columns.iter().map(|column| group.value(column));
+        let listed = table.columns.iter().map(|column| {
+            let said = said(external, &column.name);
+            group.value(column, said)
+        });
         let listed = joined(listed, ", ");
         format!("SELECT {listed} FROM {}", scan(paths, group.plain))
     });
@@ -89,8 +98,8 @@ fn groups(files: Vec<SoundFile>) -> Result<BTreeMap<FileGroup, Vec<String>>, Err
 }
 
 impl FileGroup {
-    /// SQL of a column's values.
-    fn value(&self, column: &TableColumn) -> String {
+    /// SQL of a column's values, in the type that the configuration says, if it does.
+    fn value(&self, column: &TableColumn, said: Option<String>) -> String {
         let TableColumn { name, kind, folder } = column;
         let of_folder = self.folders.iter().find(|one| is_same(&one.key, name));
         let own = self.columns.iter().find(|(own, _)| is_same(own, name));
@@ -104,6 +113,18 @@ impl FileGroup {
             (_, Some((own, _))) => format!("{}::{kind}", Ident(own)),
             (_, None) => format!("NULL::{kind}"),
         };
-        format!("{value} AS {}", Ident(name))
+        match said {
+            Some(kind) => format!("TRY_CAST({value} AS {kind}) AS {}", Ident(name)),
+            None => format!("{value} AS {}", Ident(name)),
+        }
     }
+}
+
+/// The type that the configuration says of a column.
+fn said(external: &External, name: &str) -> Option<String> {
+    let (_, kind) = external
+        .types
+        .iter()
+        .find(|(known, _)| is_same(known, name))?;
+    typed(kind).ok()
 }

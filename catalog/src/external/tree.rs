@@ -49,7 +49,7 @@ pub(super) fn crawl(
         },
         lines: Vec::new(),
     };
-    match list(spare, &external.path) {
+    match list(spare, &external.path, is_parquet_name(&external.path)) {
         Ok(listing) => match listing.table_format {
             Some(format) => crawl.refuse(format)?,
             None => crawl.adopt(listing)?,

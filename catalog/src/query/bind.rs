@@ -151,7 +151,8 @@ fn bind_externals(
     for external in externals {
         let name = &external.name;
         let named = names.text.contains(name);
-        if !named && !names.listing {
+        // What has no copy cannot be read.
+        if !named && (!names.listing || external.is_copied()) {
             continue;
         }
         let select = select(external, &snapshot.lock())?;

@@ -14,7 +14,7 @@ use crate::rollup::layers::{Layers, RETURNS, ROLLUP};
 use crate::sql::Ident;
 
 /// The version of the tables. A file of another version is built anew.
-const SCHEMA_VERSION: u32 = 10;
+const SCHEMA_VERSION: u32 = 11;
 
 /// The tables beside `objects` and the rollups' layers. All of them are a fold of the lake, except
 /// the last four.

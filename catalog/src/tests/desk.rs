@@ -231,11 +231,7 @@ async fn what_there_is_is_told() {
     let external = |name: &str, path: &std::path::Path| crate::External {
         name: name.into(),
         path: path.to_str().unwrap().into(),
-        postgres: String::new(),
-        password: String::new().into(),
-        table: String::new(),
-        changes: crate::Changes::Add,
-        every: Duration::from_secs(60),
+        ..crate::External::default()
     };
     config.externals = vec![
         external("stock", &file),

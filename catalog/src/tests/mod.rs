@@ -1,5 +1,6 @@
 //! A small lake of real objects, and a catalog over it.
 
+mod cells;
 mod crawls;
 mod desk;
 mod external;

@@ -236,3 +236,38 @@ async fn b20_an_odd_key_in_a_bucket_costs_its_object_and_not_the_tree() {
         assert_eq!(run.found, 0, "{run:?}");
     }
 }
+
+#[tokio::test]
+async fn b49_odd_values_of_a_server_are_true_or_null() {
+    let Some(server) = Postgres::start().await else {
+        return;
+    };
+    let make = "CREATE TABLE p(k int, n numeric, f numeric(8,2), at timestamptz, day date);
+        INSERT INTO p VALUES (1, 1.25, 2.5, '2026-11-22 10:00Z', '2026-11-22'),
+            (2, 'NaN', 'NaN', 'infinity', '-infinity'), (3, NULL, NULL, NULL, '0044-03-15 BC')";
+    server.execute(make).unwrap();
+    let place = Place::new().unwrap();
+    let config = format!(
+        "[[external]]\nname = \"odd\"\npostgres = \"{}\"\npassword = \"{}\"\ntable = \"p\"\nevery = \"300ms\"\n",
+        server.words(),
+        postgres::PASSWORD
+    );
+    fs::write(place.path().join("clickweir.toml"), config).unwrap();
+    let up = place.up(&[]).unwrap();
+    let sql = "SELECT count(*) = 3 AND count(*) FILTER (n = 1.25) = 1
+        AND count(*) FILTER (isnan(n)) <= 1 AND count(*) FILTER (n = 0) = 0
+        AND sum(f) = 2.5 AND count(at) = 1 AND count(day) = 1 FROM odd";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while place.ask(sql).ok() != Some(json!(true)) {
+        let runs = place.ask("SELECT string_agg(detail, ' ') FROM external_runs");
+        assert!(
+            Instant::now() < deadline,
+            "{:?} {runs:?}",
+            place.ask("FROM odd")
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
+    let said = place.ask("SELECT max(detail) FROM external_runs").unwrap();
+    assert!(said.to_string().contains("2 rows of p have NaN"), "{said}");
+    assert!(up.process.end().unwrap());
+}

@@ -1,0 +1,265 @@
+//! A table of texts, and the typed table that it becomes.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use duckdb::Connection;
+use serde_json::Value;
+
+use crate::config::External;
+use crate::db::table_function::{ExportGuard, MemoryTable, exported};
+use crate::error::{Error, sentence};
+use crate::external::cells::guess::{CellCounts, CellPlan, TypeGuess, typed};
+use crate::external::fit::is_same;
+use crate::sql::{Ident, Literal, joined};
+
+/// The table of texts, until its file is read.
+const RAW: &str = "external_cells";
+/// The name under which rows are handed to the database.
+const ROWS: &str = "cells";
+/// How many bytes of cells are handed over at once.
+const WRITE_BYTES: usize = 8 << 20;
+
+/// A table of texts that is being filled. It is gone when its transaction ends, or with
+/// [`RawTable::finish`].
+pub(super) struct RawTable<'c> {
+    connection: &'c Connection,
+    schema: SchemaRef,
+    cells: Vec<StringBuilder>,
+    bytes: usize,
+    rows: u64,
+}
+
+/// What a file became.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TypedFile {
+    pub(super) rows: u64,
+    /// What people must know of its columns, one line each.
+    pub(super) notes: Vec<String>,
+}
+
+impl<'c> RawTable<'c> {
+    /// Makes it with columns of these names.
+    pub(super) fn new(connection: &'c Connection, names: &[String]) -> Result<Self, Error> {
+        let columns = names.iter().map(|name| format!("{} VARCHAR", Ident(name)));
+        connection.execute_batch(&format!(
+            "CREATE OR REPLACE TEMP TABLE {RAW} ({})",
+            joined(columns, ", ")
+        ))?;
+        let fields: Vec<Field> = names
+            .iter()
+            .map(|name| Field::new(name, DataType::Utf8, true))
+            .collect();
+        Ok(Self {
+            connection,
+            schema: Arc::new(Schema::new(fields)),
+            cells: names.iter().map(|_| StringBuilder::new()).collect(),
+            bytes: 0,
+            rows: 0,
+        })
+    }
+
+    /// Adds a row. Cells that it lacks are NULL.
+    pub(super) fn push<'t>(
+        &mut self,
+        row: impl IntoIterator<Item = Option<&'t str>>,
+    ) -> Result<(), Error> {
+        let mut row = row.into_iter();
+        for cell in &mut self.cells {
+            let text = row.next().flatten();
+            self.bytes += text.map_or(0, str::len) + size_of::<u64>();
+            cell.append_option(text);
+        }
+        self.rows += 1;
+        match self.bytes > WRITE_BYTES {
+            true => self.flush(),
+            false => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let arrays = self.cells.iter_mut();
+        let arrays: Vec<ArrayRef> = arrays
+            .map(|cell| Arc::new(cell.finish()) as ArrayRef)
+            .collect();
+        self.bytes = 0;
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+            .expect("each column has a cell for each row");
+        let rows = MemoryTable::new(Arc::clone(&self.schema), vec![batch]);
+        let _exports = ExportGuard::one(ROWS, rows);
+        let insert = format!("INSERT INTO {RAW} SELECT * FROM {}", exported(ROWS));
+        Ok(self.connection.execute_batch(&insert)?)
+    }
+
+    /// Makes the external table of the texts, each column as its plan says, unless the
+    /// configuration says another type.
+    pub(super) fn finish(
+        mut self,
+        external: &External,
+        plans: &[CellPlan],
+    ) -> Result<TypedFile, CellsError> {
+        self.flush()?;
+        let mut notes = Vec::new();
+        let fields = Arc::clone(&self.schema);
+        let names: Vec<&str> = fields
+            .fields()
+            .iter()
+            .map(|one| one.name().as_str())
+            .collect();
+        for name in external.types.keys() {
+            if !names.iter().any(|known| is_same(known, name)) {
+                return Err(CellsError::File(format!(
+                    "`types` has a column {name}: the file has {}",
+                    names.join(", ")
+                )));
+            }
+        }
+        self.blank(external)?;
+        let mut selected = Vec::new();
+        for (name, plan) in names.iter().zip(plans) {
+            let said = external
+                .types
+                .iter()
+                .find(|(known, _)| is_same(known, name));
+            let said = said.map(|(_, kind)| typed(kind).map_err(CellsError::File));
+            let plan = match said.transpose()? {
+                Some(kind) => &CellPlan::Typed(kind),
+                None => plan,
+            };
+            let value = self.value(external, name, plan, &mut notes)?;
+            selected.push(format!("{value} AS {}", Ident(name)));
+        }
+        self.connection.execute_batch(&format!(
+            "CREATE OR REPLACE TABLE {} AS SELECT {} FROM {RAW}; DROP TABLE {RAW}",
+            Ident(&external.name),
+            joined(selected, ", ")
+        ))?;
+        let rows = self.rows;
+        Ok(TypedFile { rows, notes })
+    }
+
+    /// Makes the words NULL that the configuration lists.
+    fn blank(&self, external: &External) -> Result<(), Error> {
+        if external.null.is_empty() {
+            return Ok(());
+        }
+        let words = joined(external.null.iter().map(Literal), ", ");
+        for field in self.schema.fields() {
+            let name = Ident(field.name());
+            self.connection.execute_batch(&format!(
+                "UPDATE {RAW} SET {name} = NULL WHERE trim({name}) IN ({words})"
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// SQL of a column's values.
+    fn value(
+        &self,
+        external: &External,
+        name: &str,
+        plan: &CellPlan,
+        notes: &mut Vec<String>,
+    ) -> Result<String, Error> {
+        let guess = TypeGuess {
+            column: name,
+            comma: external.decimal == ",",
+        };
+        let (kind, value) = match plan {
+            CellPlan::Typed(kind) => (kind.clone(), guess.value(kind)),
+            CellPlan::Hex => ("BLOB".to_owned(), format!("unhex({})", Ident(name))),
+            CellPlan::Nested => return self.nested(name),
+            CellPlan::Guessed { numbers } => {
+                let sql = format!("SELECT {} FROM {RAW}", guess.select());
+                let counts: Vec<u64> = self.connection.query_row(&sql, [], |row| {
+                    (0..CellCounts::NUMBERS)
+                        .map(|place| row.get(place))
+                        .collect()
+                })?;
+                let (kind, why) = CellCounts::new(&counts).kind(name, *numbers);
+                notes.extend(why.map(|why| {
+                    format!("column {name} is text, {why}: `types` can say that it is a DOUBLE")
+                }));
+                let value = guess.value(&kind);
+                (kind, value)
+            }
+        };
+        let bad = format!(
+            "{0} IS NOT NULL AND {0} <> '' AND {value} IS NULL",
+            Ident(name)
+        );
+        let sql = format!(
+            "SELECT count(*)::UBIGINT, coalesce(min({}), '') FROM {RAW} WHERE {bad}",
+            Ident(name)
+        );
+        let (count, example): (u64, String) = self
+            .connection
+            .query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if count > 0 {
+            notes.push(format!(
+                "column {name}: {count} cells are NULL because they are no {kind}, such as {example:?}"
+            ));
+        }
+        Ok(value)
+    }
+
+    /// SQL of the nested values of a column of JSON.
+    fn nested(&self, name: &str) -> Result<String, Error> {
+        let column = Ident(name);
+        let sql =
+            format!("SELECT coalesce(json_group_structure({column}::JSON), '\"JSON\"') FROM {RAW}");
+        let structure: String = self.connection.query_row(&sql, [], |row| row.get(0))?;
+        let mut structure: Value = serde_json::from_str(&structure)
+            .map_err(|error| Error::Unavailable(format!("{name} has no structure: {error}")))?;
+        without_nulls(&mut structure);
+        Ok(format!(
+            "json_transform({column}::JSON, {})",
+            Literal(structure.to_string())
+        ))
+    }
+}
+
+/// A table has no column of type NULL.
+fn without_nulls(structure: &mut Value) {
+    match structure {
+        Value::String(kind) if kind == "NULL" => *kind = "VARCHAR".to_owned(),
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        Value::Object(fields) => fields.values_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
+/// Why a file did not become a table.
+#[derive(Debug)]
+pub(super) enum CellsError {
+    /// The file, or what the configuration says of it.
+    File(String),
+    /// The catalog's database.
+    Database(Error),
+}
+
+impl From<Error> for CellsError {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<duckdb::Error> for CellsError {
+    fn from(error: duckdb::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<String> for CellsError {
+    fn from(why: String) -> Self {
+        Self::File(why)
+    }
+}
+
+impl CellsError {
+    /// The error of a statement that reads a file of others.
+    pub(super) fn of_file(error: &duckdb::Error) -> Self {
+        Self::File(sentence(error))
+    }
+}
