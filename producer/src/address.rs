@@ -77,31 +77,57 @@ impl fmt::Display for Network {
 
 /// Returns the client's address: the peer's own, unless the peer is a trusted proxy. Then
 /// `X-Forwarded-For` is read from right to left, up to the first address that is not a
-/// trusted proxy or the first text that is not an address.
+/// trusted proxy or the first text that is not an address. A hop that a proxy left empty or
+/// did not name (`unknown`) is passed over.
 pub(crate) fn client<'h>(
     peer: IpAddr,
     forwarded: impl DoubleEndedIterator<Item = &'h str>,
     trusted: &[Network],
 ) -> IpAddr {
-    let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
     let mut nearest = peer.to_canonical();
-    if !is_trusted(nearest) {
+    if !is_within(nearest, trusted) {
         return nearest;
     }
-    for hop in forwarded.rev().flat_map(|header| header.rsplit(',')) {
-        let Some(address) = parse(hop.trim()) else {
+    let hops = forwarded.rev().flat_map(|header| header.rsplit(','));
+    for hop in hops.map(bare).filter(|hop| is_named(hop)) {
+        let Some(address) = parse(hop) else {
             return nearest;
         };
         nearest = address.to_canonical();
-        if !is_trusted(nearest) {
+        if !is_within(nearest, trusted) {
             return nearest;
         }
     }
     nearest
 }
 
-/// Parses an address as proxies write it: bare, with a port, or in brackets.
+/// Returns true if one of the networks contains the address.
+pub(crate) fn is_within(address: IpAddr, networks: &[Network]) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
+/// A hop without the spaces and quotes around it.
+fn bare(hop: &str) -> &str {
+    hop.trim_matches(|c: char| c.is_ascii_whitespace() || c == '"')
+}
+
+/// Returns false for what a proxy writes where it does not know its client or does not say:
+/// nothing, `unknown`, a name of its own that begins with `_`, or a Unix socket.
+fn is_named(hop: &str) -> bool {
+    !hop.is_empty()
+        && !hop.eq_ignore_ascii_case("unknown")
+        && !hop.starts_with('_')
+        && !hop.starts_with("unix:")
+}
+
+/// Parses an address as proxies write it: bare, with a port, or in brackets; a zone (`%eth0`)
+/// means something on the proxy only.
 fn parse(text: &str) -> Option<IpAddr> {
+    let unzoned = text.split_once('%').map(|(head, zone)| {
+        let rest = zone.find(']').map_or("", |end| &zone[end..]);
+        format!("{head}{rest}")
+    });
+    let text = unzoned.as_deref().unwrap_or(text);
     let bare = text.parse::<IpAddr>().ok();
     bare.or_else(|| {
         text.parse::<std::net::SocketAddr>()
@@ -159,11 +185,45 @@ mod tests {
             &["6.6.6.6", "198.51.100.1:4711"],
             "198.51.100.1",
         );
-        check("10.0.0.1", &["6.6.6.6, unknown"], "10.0.0.1");
+        check("10.0.0.1", &["6.6.6.6, nobody"], "10.0.0.1");
         check("10.0.0.1", &[&"x".repeat(10_000)], "10.0.0.1");
         check("::ffff:10.0.0.1", &["[2001:db8::1]"], "2001:db8::1");
         check("fd00::1", &[], "fd00::1");
         check("11.0.0.1", &["1.2.3.4"], "11.0.0.1");
+    }
+
+    #[test]
+    fn b60_hops_are_read_as_proxies_write_them() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let check = |peer: &str, forwarded: &str, expect: &str| {
+            let found = client(peer.parse().unwrap(), [forwarded].into_iter(), &trusted);
+            assert_eq!(found.to_string(), expect, "{peer} {forwarded:?}");
+        };
+        for hop in [
+            "198.51.100.9,",
+            "198.51.100.9, ,",
+            "\"198.51.100.9\"",
+            " 198.51.100.9:4711 ",
+            "\"198.51.100.9:4711\", 10.0.0.2",
+            "198.51.100.9, unknown",
+            "198.51.100.9, UNKNOWN, 10.0.0.2",
+            "198.51.100.9, unix:",
+            "198.51.100.9, _hidden",
+            "6.6.6.6, 198.51.100.9",
+            "::ffff:198.51.100.9",
+        ] {
+            check("10.0.0.1", hop, "198.51.100.9");
+            check("203.0.113.7", hop, "203.0.113.7");
+        }
+        check("10.0.0.1", "\"[2001:db8::9]\"", "2001:db8::9");
+        check("10.0.0.1", "\"[2001:db8::9]:4711\"", "2001:db8::9");
+        check("10.0.0.1", "fe80::1%eth0", "fe80::1");
+        check("10.0.0.1", "[fe80::1%25eth0]:80", "fe80::1");
+        check("10.0.0.1", "unknown", "10.0.0.1");
+        check("10.0.0.1", ",,", "10.0.0.1");
+        check("10.0.0.1", "\u{fffd}, 198.51.100.9", "198.51.100.9");
+        check("10.0.0.1", "198.51.100.9, \u{fffd}", "10.0.0.1");
+        check("10.0.0.1", &"[%]".repeat(10_000), "10.0.0.1");
     }
 
     #[test]

@@ -40,8 +40,10 @@ pub struct Config {
     /// The proxies whose `X-Forwarded-For` is trusted: addresses or CIDR networks.
     pub trusted_proxies: Vec<Network>,
     /// The origins whose pages may send clicks: `*` for all; empty for the edge's own pages
-    /// only.
+    /// only. A click from any other page is refused.
     pub origins: Vec<String>,
+    /// The addresses or networks that may read `/metrics` here, besides this machine.
+    pub metrics_from: Vec<Network>,
     /// Serves the demo shop at `/` if true.
     pub shop: bool,
 }

@@ -103,6 +103,15 @@ impl EdgeMetrics {
             .inc();
     }
 
+    /// Counts what could not be read as a request, so that it has no path, and was answered with
+    /// `status`.
+    pub(crate) fn unread(&self, status: u16) {
+        let route = "unread";
+        self.requests
+            .get_or_create(&RequestLabels { route, status })
+            .inc();
+    }
+
     /// Counts an append of `clicks` clicks that took `elapsed` until it was durable.
     pub(crate) fn acknowledged(&self, clicks: usize, elapsed: Duration) {
         self.acknowledged.inc_by(clicks as u64);
@@ -135,6 +144,7 @@ fn route(path: &str) -> &'static str {
         "/readyz",
         "/metrics",
     ];
+    let path = path.strip_suffix('/').unwrap_or(path);
     let known = ROUTES.into_iter().find(|route| *route == path);
     known.unwrap_or("other")
 }

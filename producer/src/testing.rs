@@ -131,6 +131,7 @@ pub(crate) fn config() -> crate::Config {
         ip = "truncate"
         trusted_proxies = []
         origins = []
+        metrics_from = []
         shop = false
         "#,
     )

@@ -1,6 +1,6 @@
 //! The envelope: what the edge adds around the client's own JSON.
 //!
-//! `{"v":1,"id":…,"received_at":…,"format":…,"source":…,"ip":…,"user_agent":…,"click":…}`,
+//! `{"v":1,"id":…,"id_generated":…,"replaced":…,"received_at":…,"format":…,"source":…,"ip":…,"user_agent":…,"click":…}`,
 //! spliced around the click's bytes, which are never serialised again. `click` is the last
 //! field.
 
@@ -23,6 +23,8 @@ pub struct Envelope<'a> {
     pub id: Cow<'a, str>,
     /// True if the edge made the id.
     pub id_generated: bool,
+    /// True if what was not Unicode in the click or its user agent is U+FFFD here.
+    pub replaced: bool,
     /// When the edge had the click, in microseconds of UTC.
     pub received_at: i64,
     /// The wire format of the click: `native`, `pixel`, …
@@ -33,8 +35,8 @@ pub struct Envelope<'a> {
     pub ip: Option<Cow<'a, str>>,
     /// The client's user agent.
     pub user_agent: Option<Cow<'a, str>>,
-    /// The client's JSON, byte for byte; for the pixel and for mapped lines of a file, the JSON
-    /// that the edge made of them.
+    /// The client's JSON, byte for byte, unless `replaced` says otherwise; for the pixel and for
+    /// mapped lines of a file, the JSON that the edge made of them.
     pub click: &'a str,
 }
 
@@ -52,6 +54,9 @@ impl<'a> Envelope<'a> {
         serde_json::to_writer(&mut *json, &self.id)?;
         if self.id_generated {
             json.extend_from_slice(GENERATED.as_bytes());
+        }
+        if self.replaced {
+            json.extend_from_slice(REPLACED.as_bytes());
         }
         write!(json, r#","received_at":{}"#, self.received_at)?;
         let texts = [
@@ -89,16 +94,15 @@ impl<'a> Envelope<'a> {
 }
 
 const GENERATED: &str = r#","id_generated":true"#;
+const REPLACED: &str = r#","replaced":true"#;
 const CLICK: &str = r#","click":"#;
 
 /// An envelope as [`Envelope::encode`] writes it, where no text needed an escape: cut at the
 /// text between the fields. JSON is parsed once, and that is the click, later.
 fn cut(text: &str) -> Option<Envelope<'_>> {
     let (id, rest) = quoted(text.strip_prefix(r#"{"v":1,"id":"#)?)?;
-    let (id_generated, rest) = match rest.strip_prefix(GENERATED) {
-        Some(rest) => (true, rest),
-        None => (false, rest),
-    };
+    let (id_generated, rest) = flag(rest, GENERATED);
+    let (replaced, rest) = flag(rest, REPLACED);
     let rest = rest.strip_prefix(r#","received_at":"#)?;
     let (received_at, rest) = rest.split_at(rest.find(',')?);
     // JSON has neither a plus nor leading zeros; before 1970 nothing was received.
@@ -117,6 +121,7 @@ fn cut(text: &str) -> Option<Envelope<'_>> {
         v: 1,
         id: id.into(),
         id_generated,
+        replaced,
         received_at: received_at.parse().ok()?,
         format: format.into(),
         source: source.into(),
@@ -134,7 +139,15 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
     Some((inner, rest.strip_prefix('"')?))
 }
 
-/// The same after an optional name.
+/// Whether the text begins with this flag, and what follows it.
+fn flag<'a>(text: &'a str, name: &str) -> (bool, &'a str) {
+    match text.strip_prefix(name) {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    }
+}
+
+/// A text in quotes after an optional name, and what follows it.
 fn optional<'a>(text: &'a str, name: &str) -> Option<(Option<&'a str>, &'a str)> {
     let Some(rest) = text.strip_prefix(name) else {
         return Some((None, text));
@@ -151,6 +164,8 @@ struct Wire<'a> {
     id: Cow<'a, str>,
     #[serde(default)]
     id_generated: bool,
+    #[serde(default)]
+    replaced: bool,
     received_at: i64,
     #[serde(borrow)]
     format: Cow<'a, str>,
@@ -170,6 +185,7 @@ impl<'a> Wire<'a> {
             v: self.v,
             id: self.id,
             id_generated: self.id_generated,
+            replaced: self.replaced,
             received_at: self.received_at,
             format: self.format,
             source: self.source,
@@ -208,6 +224,7 @@ mod tests {
             v: VERSION,
             id: "x".into(),
             id_generated: false,
+            replaced: false,
             received_at: 1,
             format: "native".into(),
             source: "http".into(),
@@ -255,8 +272,14 @@ mod tests {
             },
             false,
         );
+        let flagged = Envelope {
+            replaced: true,
+            ..plain.clone()
+        };
+        check(&flagged, true);
         let known = Envelope {
             id_generated: true,
+            replaced: true,
             ip: Some("192.0.2.0".into()),
             user_agent: None,
             ..plain

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sink::audit::WindowRule;
 
+use crate::row::crawlers;
+
 /// The keys of `[transformer]`; `compose/default.toml` has the defaults and their reasons.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,8 +27,9 @@ impl Config {
     #[must_use]
     pub fn configuration(&self) -> String {
         let text = format!(
-            "{} window={} window_records={}",
+            "{} crawlers={} window={} window_records={}",
             env!("CARGO_PKG_VERSION"),
+            crawlers::version(),
             self.window.as_micros(),
             self.window_records
         );

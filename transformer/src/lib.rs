@@ -36,7 +36,8 @@ mod worker;
 
 pub use config::Config;
 pub use error::Error;
+pub use row::defect::Defect;
 pub use row::native::FIELDS;
-pub use row::transform::{Defect, Enrichment, event_id, transform};
+pub use row::transform::{Enrichment, event_id, transform};
 pub use status::{PartitionStatus, Status, Stopped};
 pub use worker::{Components, run};

@@ -115,7 +115,12 @@ impl ProcessLog {
 fn directives(level: LogLevel) -> String {
     let libraries = level.min(LogLevel::Warn).name();
     let ours = TARGETS.map(|target| format!("{target}={}", level.name()));
-    format!("{libraries},fjall=error,lsm_tree=error,{}", ours.join(","))
+    // A stranger could fill the log with what its parser refuses; the edge counts that instead.
+    let parser = "actix_http::h1::dispatcher=off";
+    format!(
+        "{libraries},fjall=error,lsm_tree=error,{parser},{}",
+        ours.join(",")
+    )
 }
 
 #[cfg(test)]

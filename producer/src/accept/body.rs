@@ -1,4 +1,4 @@
-//! A body as text: inflated up to a limit, without its byte order mark, checked to be UTF-8.
+//! A body as it was before its client compressed it, inflated up to a limit.
 
 use std::io::Read;
 
@@ -116,29 +116,6 @@ fn corrupt(coding: &str, error: &std::io::Error) -> Rejection {
     ))
 }
 
-/// Returns the body as text, and the size in bytes of the byte order mark that was before it.
-pub(super) fn text(body: &[u8]) -> Result<(&str, usize), Rejection> {
-    let wide = |sentence: &str| Err(Rejection::Unsupported(sentence.into()));
-    match body {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return wide("the body is UTF-16"),
-        [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, _, ..] => return wide("the body is UTF-32"),
-        // The first character of JSON is ASCII, so a NUL beside it is half of UTF-16.
-        [0, 1..=0x7f, ..] | [1..=0x7f, 0, ..] => return wide("the body is UTF-16"),
-        _ => {}
-    }
-    let stripped = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let mark = body.len() - stripped.len();
-    std::str::from_utf8(stripped)
-        .map(|text| (text, mark))
-        .map_err(|error| {
-            let position = mark + error.valid_up_to();
-            Rejection::Malformed {
-                reason: format!("the body is not UTF-8 at byte {position}"),
-                position: Some(position),
-            }
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -206,28 +183,5 @@ mod tests {
         check(gzip(&gzip(b"{}")), Some("gzip"), Err(415));
         check(gzip(b"{}"), Some("gzip, gzip"), Err(415));
         check(b"{}".to_vec(), Some("lzma"), Err(415));
-    }
-
-    #[test]
-    fn input_10_text_that_is_not_utf_8() {
-        let check = |body: &[u8], expect: Result<(&str, usize), u16>| {
-            assert_eq!(
-                text(body).map_err(|rejection| rejection.status()),
-                expect,
-                "{body:?}"
-            );
-        };
-        check(b"{}", Ok(("{}", 0)));
-        check(b"\xef\xbb\xbf{}", Ok(("{}", 3)));
-        check(b"\xff\xfe{\0}\0", Err(415));
-        check(b"\xfe\xff\0{\0}", Err(415));
-        check(b"{\0}\0", Err(415));
-        check(b"\0{\0}", Err(415));
-        check(b"{\"a\":\"\xff\"}", Err(400));
-        check(b"{\"a\":\"\xed\xa0\x80\"}", Err(400));
-        let Err(Rejection::Malformed { position, .. }) = text(b"\xef\xbb\xbf{\"\xc0\xaf\"}") else {
-            panic!("overlong bytes are no UTF-8");
-        };
-        assert_eq!(position, Some(5));
     }
 }

@@ -8,6 +8,8 @@ pub(crate) struct JsonFault {
     pub(crate) reason: String,
     /// The byte of the stretch at which the fault is, from 0.
     pub(crate) position: usize,
+    /// True if the stretch may be JSON, but no click can be like it.
+    is_json: bool,
 }
 
 impl JsonFault {
@@ -15,6 +17,15 @@ impl JsonFault {
         Self {
             reason: reason.into(),
             position,
+            is_json: false,
+        }
+    }
+
+    /// The fault of what may be JSON and is no click.
+    pub(super) fn no_click(reason: &str, position: usize) -> Self {
+        Self {
+            is_json: true,
+            ..Self::new(reason, position)
         }
     }
 
@@ -23,16 +34,13 @@ impl JsonFault {
         let line = error.line().saturating_sub(1);
         let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
         let position = (start + error.column().saturating_sub(1)).min(text.len());
-        Self {
-            reason: parse_reason(error),
-            position,
-        }
+        Self::new(&parse_reason(error), position)
     }
 
-    /// The rejection of a body in which the stretch begins at byte `offset`.
-    pub(super) fn in_body(self, offset: usize) -> Rejection {
-        let position = self.position + offset;
-        let reason = format!("the body is not JSON at byte {position}: {}", self.reason);
+    /// The rejection of `what`, whose fault is at byte `position` of the body.
+    pub(super) fn of(&self, what: &str, position: usize) -> Rejection {
+        let claim = if self.is_json { "no click" } else { "not JSON" };
+        let reason = format!("{what} is {claim} at byte {position}: {}", self.reason);
         Rejection::Malformed {
             reason,
             position: Some(position),

@@ -1,8 +1,8 @@
 //! The way of a click: from the bytes of a body to records of the topic.
 //!
-//! [`edge`] leads it. A body is inflated and checked to be UTF-8 (`body`), split into
-//! clicks (`split`, after a pass by [`scan`]) and searched for its ids ([`identity`]). A
-//! query string becomes a body first ([`pixel`]). Nothing here knows HTTP, except that a
+//! [`edge`] leads it. A body is inflated (`body`), made Unicode (`text`), split into clicks
+//! (`split`, after a pass by [`scan`]) and searched for its ids ([`identity`]). A query
+//! string becomes a body first ([`pixel`]). Nothing here knows HTTP, except that a
 //! [`rejection`] names its status.
 
 mod body;
@@ -13,3 +13,4 @@ pub(crate) mod pixel;
 pub(crate) mod rejection;
 pub(crate) mod scan;
 pub(crate) mod split;
+mod text;

@@ -1,9 +1,9 @@
 //! The pixel: a click in a query string, for pages without scripts.
 
 use std::borrow::Cow;
+use std::io::Write;
 
 use percent_encoding::percent_decode_str;
-use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::rejection::Rejection;
@@ -16,43 +16,60 @@ pub(crate) const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x
 /// The native fields that are numbers. Their text becomes a number if it is one.
 const NUMBER_FIELDS: [&str; 3] = ["quantity", "price", "occurred_at"];
 
-/// Makes the JSON of a native click from a query string: each parameter is a field.
+/// Makes the JSON of a native click from a query string: each parameter is a field. Bytes that
+/// are not UTF-8 stay in it for the edge to replace.
 pub(crate) fn click(query: &str) -> Result<Vec<u8>, Rejection> {
-    let mut json = serde_json::Serializer::new(Vec::with_capacity(query.len() + 64));
-    let mut click = json
-        .serialize_map(None)
-        .map_err(|error| unreadable(&error))?;
-    let mut fields = 0;
+    let mut json = Vec::with_capacity(query.len() + 64);
+    json.push(b'{');
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decode(name)?, decode(value)?);
+        let (name, value) = (field_name(name), decode(value));
         if value.is_empty() {
             continue;
         }
-        fields += 1;
-        match as_json(&name, &value) {
-            Some(raw) => click.serialize_entry(&name, raw),
-            None => click.serialize_entry(&name, &value),
+        if json.len() > 1 {
+            json.push(b',');
         }
-        .map_err(|error| unreadable(&error))?;
+        write_text(&mut json, &name);
+        json.push(b':');
+        match as_json(&name, &value) {
+            Some(raw) => json.extend_from_slice(raw.get().as_bytes()),
+            None => write_text(&mut json, &value),
+        }
     }
-    click.end().map_err(|error| unreadable(&error))?;
-    match fields {
-        0 => Err(Rejection::malformed(
+    json.push(b'}');
+    match json.len() {
+        2 => Err(Rejection::malformed(
             "the pixel's query names no field of a click",
         )),
-        _ => Ok(json.into_inner()),
+        _ => Ok(json),
     }
+}
+
+/// A field's name, without what is left of an ampersand that HTML wrote as `&amp;`, and the
+/// campaign's in lower case.
+fn field_name(text: &str) -> Vec<u8> {
+    let mut name = text;
+    while let Some(rest) = name.strip_prefix("amp;") {
+        name = rest;
+    }
+    let mut name = decode(name);
+    let head = name.get(..4);
+    if head.is_some_and(|head| head.eq_ignore_ascii_case(b"utm_")) {
+        name.make_ascii_lowercase();
+    }
+    name
 }
 
 /// The value as it was written, if it is a number in a number's field or an object of
 /// properties; `None` if it is text.
-fn as_json<'v>(name: &str, value: &'v str) -> Option<&'v RawValue> {
+fn as_json<'v>(name: &[u8], value: &'v [u8]) -> Option<&'v RawValue> {
+    let value = std::str::from_utf8(value).ok()?;
     let may_be_json = match name {
         // The properties are one level below the click.
-        "properties" => value.starts_with('{') && scan::end(value, MAX_DEPTH - 1).is_ok(),
+        b"properties" => value.starts_with('{') && scan::end(value, MAX_DEPTH - 1).is_ok(),
         _ => {
-            NUMBER_FIELDS.contains(&name)
+            NUMBER_FIELDS.iter().any(|field| field.as_bytes() == name)
                 && value.starts_with(|c: char| c == '-' || c.is_ascii_digit())
         }
     };
@@ -61,17 +78,26 @@ fn as_json<'v>(name: &str, value: &'v str) -> Option<&'v RawValue> {
         .flatten()
 }
 
-fn unreadable(error: &serde_json::Error) -> Rejection {
-    Rejection::malformed(format!("the pixel's query cannot be read: {error}"))
+/// Writes bytes as a string of JSON.
+fn write_text(json: &mut Vec<u8>, text: &[u8]) {
+    json.push(b'"');
+    for byte in text {
+        match byte {
+            b'"' | b'\\' => json.extend_from_slice(&[b'\\', *byte]),
+            0..=0x1f => write!(json, "\\u{byte:04x}").expect("writing to memory"),
+            _ => json.push(*byte),
+        }
+    }
+    json.push(b'"');
 }
 
-/// Decodes a name or a value as HTML forms encode it, but refuses what is not UTF-8.
-fn decode(text: &str) -> Result<String, Rejection> {
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded
-        .map(Cow::into_owned)
-        .map_err(|_| Rejection::malformed("the pixel's query is not UTF-8"))
+/// Decodes a name or a value as HTML forms encode it.
+fn decode(text: &str) -> Vec<u8> {
+    let spaced = match text.contains('+') {
+        true => Cow::Owned(text.replace('+', " ")),
+        false => Cow::Borrowed(text),
+    };
+    percent_decode_str(&spaced).collect()
 }
 
 #[cfg(test)]
@@ -81,7 +107,7 @@ mod tests {
     #[test]
     fn input_02_a_query_becomes_a_click() {
         let check = |query: &str, expect: Result<&str, u16>| {
-            let found = click(query).map(|json| String::from_utf8(json).unwrap());
+            let found = click(query).map(|json| String::from_utf8_lossy(&json).into_owned());
             let found = found.as_deref().map_err(Rejection::status);
             assert_eq!(found, expect, "{query}");
         };
@@ -103,7 +129,11 @@ mod tests {
         check("properties=%7B%22a%22", Ok(r#"{"properties":"{\"a\""}"#));
         check("x=100%25%2&y=%zz", Ok(r#"{"x":"100%%2","y":"%zz"}"#));
         check("x=%+1", Ok(r#"{"x":"% 1"}"#));
-        check("city=%ff", Err(400));
+        check("city=%ff%01", Ok("{\"city\":\"\u{fffd}\\u0001\"}"));
+        check(
+            "id=a&amp;action=view&amp;amp;UTM_Campaign=x&utm_Source=y",
+            Ok(r#"{"id":"a","action":"view","utm_campaign":"x","utm_source":"y"}"#),
+        );
         check("", Err(400));
         check("&&a=", Err(400));
     }

@@ -25,9 +25,15 @@ pub enum Rejection {
     /// The body has an encoding that the edge does not support.
     #[error("{0}")]
     Unsupported(String),
+    /// The connection ended before the body did.
+    #[error("the body ended before it was complete")]
+    Incomplete,
     /// The client took too long to send the body.
     #[error("the body did not arrive in time")]
     Slow,
+    /// The page that sent the request may not: its origin is not listed.
+    #[error("the origin {0:?} may not send clicks: it is not listed")]
+    ForeignOrigin(String),
     /// The topic or the edge is full or unavailable; the same request may succeed later.
     #[error("{0}")]
     Unavailable(String),
@@ -46,7 +52,8 @@ impl Rejection {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::Malformed { .. } => 400,
+            Self::Malformed { .. } | Self::Incomplete => 400,
+            Self::ForeignOrigin(_) => 403,
             Self::Slow => 408,
             Self::TooLarge { .. } => 413,
             Self::Unsupported(_) => 415,
@@ -59,6 +66,8 @@ impl Rejection {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => "malformed",
+            Self::Incomplete => "incomplete",
+            Self::ForeignOrigin(_) => "origin",
             Self::Slow => "slow",
             Self::TooLarge { .. } => "too_large",
             Self::Unsupported(_) => "unsupported",
@@ -74,6 +83,8 @@ impl Rejection {
                 *position,
                 "send one JSON object, an array of objects, or one object per line, in UTF-8",
             ),
+            Self::Incomplete => (None, "send the whole body, as long as Content-Length says"),
+            Self::ForeignOrigin(_) => (None, "add the page's origin to producer.origins"),
             Self::Slow => (None, "send the body faster, or send less at once"),
             Self::TooLarge { .. } => (None, "send smaller bodies, with fewer clicks in each"),
             Self::Unsupported(_) => (

@@ -1,10 +1,13 @@
 //! One pass over the bytes of a JSON object or array, before a parser descends into it:
 //! where it ends, how deep it is nested, and whether its escapes are text.
 
+use std::ops::Range;
+
 use super::fault::JsonFault;
 
 /// How deep a click may be nested.
 pub(crate) const MAX_DEPTH: usize = 16;
+const TOO_DEEP: &str = "it is nested too deep (16 levels in a click)";
 
 /// Returns the end of the object or array that begins at byte 0 and is nested at most
 /// `depth` deep. Brackets are counted, not matched: the parser that follows matches them.
@@ -17,10 +20,7 @@ pub(crate) fn end(text: &str, depth: usize) -> Result<usize, JsonFault> {
             b'{' | b'[' => {
                 open += 1;
                 if open > depth {
-                    return Err(JsonFault::new(
-                        "it is nested too deep (16 levels in a click)",
-                        at,
-                    ));
+                    return Err(JsonFault::no_click(TOO_DEEP, at));
                 }
             }
             b'}' | b']' => {
@@ -28,6 +28,45 @@ pub(crate) fn end(text: &str, depth: usize) -> Result<usize, JsonFault> {
                 if open == 0 {
                     return Ok(at + 1);
                 }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Err(JsonFault::new("it ends before it is complete", bytes.len()))
+}
+
+/// The items of the array that begins at byte 0, at most `limit` and one more, and where the
+/// array ends. An item may be anything that has its quotes and brackets in pairs, so one that is
+/// not JSON costs none of its neighbours.
+pub(super) fn items(text: &str, limit: usize) -> Result<(Vec<Range<usize>>, usize), JsonFault> {
+    let bytes = text.as_bytes();
+    let (mut open, mut at, mut from, mut found) = (0_usize, 0_usize, 1_usize, Vec::new());
+    while let Some(byte) = bytes.get(at) {
+        let mut item = |end: usize, is_last: bool| {
+            let is_blank = text[from..end].trim_ascii().is_empty();
+            if is_blank && !(is_last && found.is_empty()) {
+                return Err(JsonFault::new("a value is missing", end));
+            }
+            if !is_blank && found.len() <= limit {
+                found.push(from..end);
+            }
+            from = end + 1;
+            Ok(())
+        };
+        match byte {
+            b'"' => at = string(bytes, at)?,
+            b'{' | b'[' => open += 1,
+            b',' if open == 1 => item(at, false)?,
+            b'}' | b']' => {
+                if open <= 1 {
+                    if *byte == b'}' {
+                        return Err(JsonFault::new("expected `,` or `]`", at));
+                    }
+                    item(at, true)?;
+                    return Ok((found, at + 1));
+                }
+                open -= 1;
             }
             _ => {}
         }
@@ -111,5 +150,32 @@ mod tests {
         check(r#"["\ude00\ud83d"]"#, Err(2));
         check(r#"["\\ud83d"]"#, Ok(11));
         check(r#"["\uD83D\u0041"]"#, Err(2));
+    }
+
+    #[test]
+    fn an_arrays_items_are_found_whatever_they_are() {
+        let check = |text: &str, expect: Result<(&[&str], usize), usize>| {
+            let found = items(text, 2).map_err(|fault| fault.position);
+            let found = found.map(|(ranges, end)| {
+                let shown = ranges.into_iter().map(|range| text[range].to_owned());
+                (shown.collect::<Vec<_>>(), end)
+            });
+            let expect = expect
+                .map(|(items, end)| (items.iter().map(|item| (*item).to_owned()).collect(), end));
+            assert_eq!(found, expect, "{text}");
+        };
+        check("[]", Ok((&[], 2)));
+        check("[ ] x", Ok((&[], 3)));
+        check("[1, {\"a\":[2,3]}]", Ok((&["1", " {\"a\":[2,3]}"], 16)));
+        check("[\"],\\\"\",nope]", Ok((&["\"],\\\"\"", "nope"], 13)));
+        check("[1,2,3,4]", Ok((&["1", "2", "3"], 9)));
+        check("[1,]", Err(3));
+        check("[,1]", Err(1));
+        check("[1,,2]", Err(3));
+        check("[{]", Err(3));
+        check("[1}", Err(2));
+        check("[\"", Err(2));
+        let deep = format!("[{}{},1]", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(items(&deep, 2).unwrap().0.len(), 2);
     }
 }

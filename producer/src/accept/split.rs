@@ -2,14 +2,13 @@
 //! decide which it is; the content type is ignored.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fault::JsonFault;
 use super::rejection::Rejection;
 use super::scan::{self, MAX_DEPTH};
+use super::text::BodyText;
 
 /// One item of a body.
 #[derive(Debug)]
@@ -17,69 +16,40 @@ pub(super) enum BodyItem<'b> {
     /// A well-formed object.
     Click(&'b RawValue),
     /// Something else, as JSON, and why it is not a click.
-    Bad(Cow<'b, RawValue>, String),
+    Bad(Cow<'b, RawValue>, Rejection),
 }
 
-/// Splits `text` into at most `limit` items, of which at least one is a click.
-/// `offset` is the number of bytes before `text` in the body.
-pub(super) fn split(
-    text: &str,
-    offset: usize,
+/// Splits a body into at most `limit` items, of which at least one is a click. An item that is
+/// none costs none of its neighbours.
+pub(super) fn split<'b>(
+    body: &'b BodyText<'_>,
     limit: usize,
-) -> Result<Vec<BodyItem<'_>>, Rejection> {
-    let trimmed = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    let before = offset + text.len() - trimmed.len();
-    let items = match trimmed.as_bytes().first() {
+) -> Result<Vec<BodyItem<'b>>, Rejection> {
+    let text = body.as_str().trim_start_matches([' ', '\t', '\r', '\n']);
+    let refused = |fault: JsonFault| fault.of("the body", body.place(text, fault.position));
+    let items = match text.as_bytes().first() {
         None => return Err(Rejection::malformed("the body is empty")),
-        Some(b'[') => array(trimmed, limit).map_err(|error| error.in_body(before, limit))?,
-        _ => match one(trimmed) {
+        Some(b'[') => array(body, text, limit, refused)?,
+        _ => match one(text) {
             Ok(click) => vec![BodyItem::Click(click)],
-            Err(_) if is_lines(trimmed) => {
-                lines(trimmed, limit).ok_or_else(|| SplitError::TooMany.in_body(before, limit))?
-            }
-            Err(_) if serde_json::from_str::<&RawValue>(trimmed).is_ok() => {
-                return Err(Rejection::malformed(
-                    "the body is a bare value: a click is a JSON object",
-                ));
-            }
-            Err(fault) => return Err(fault.in_body(before)),
+            Err(_) if is_lines(text) => lines(body, text, limit)?,
+            Err(fault) => return Err(refused(fault)),
         },
     };
-    match items.iter().any(|item| matches!(item, BodyItem::Click(_))) {
-        true => Ok(items),
-        false if items.is_empty() => Err(Rejection::malformed("the array is empty")),
-        false => Err(Rejection::malformed(
-            "no item of the body is a click: each must be an object",
-        )),
+    if items.iter().any(|item| matches!(item, BodyItem::Click(_))) {
+        return Ok(items);
     }
-}
-
-/// Why a body cannot be split.
-enum SplitError {
-    NotJson(JsonFault),
-    TooMany,
-}
-
-impl SplitError {
-    fn in_body(self, offset: usize, limit: usize) -> Rejection {
-        match self {
-            Self::NotJson(fault) => fault.in_body(offset),
-            Self::TooMany => Rejection::TooLarge {
-                what: "the number of clicks",
-                limit: limit.to_string(),
-            },
-        }
-    }
+    Err(match items.into_iter().next() {
+        Some(BodyItem::Bad(_, rejection)) => rejection,
+        _ => Rejection::malformed("the array is empty"),
+    })
 }
 
 /// Reads the text as one object with nothing after it.
 fn one(text: &str) -> Result<&RawValue, JsonFault> {
     if !text.starts_with('{') {
         return Err(match serde_json::from_str::<&RawValue>(text) {
-            Ok(_) => JsonFault {
-                reason: "a click must be an object".into(),
-                position: 0,
-            },
+            Ok(_) => JsonFault::no_click("a click is a JSON object", 0),
             Err(error) => JsonFault::from_serde(&error, text),
         });
     }
@@ -87,47 +57,25 @@ fn one(text: &str) -> Result<&RawValue, JsonFault> {
     serde_json::from_str(text).map_err(|error| JsonFault::from_serde(&error, text))
 }
 
-/// Returns true if the body is one object per line rather than one broken object: if its
-/// first line is an object, or at least half of its lines are.
-fn is_lines(text: &str) -> bool {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let first_is_click = lines.next().is_some_and(|line| one(line.trim()).is_ok());
-    let (mut clicks, mut others) = if first_is_click {
-        (1, 0)
-    } else {
-        (0_usize, 1_usize)
-    };
-    for line in lines {
-        if first_is_click {
-            return true;
-        }
-        match one(line.trim()) {
-            Ok(_) => clicks += 1,
-            Err(_) => others += 1,
+/// Reads a part of the body as a click.
+fn item<'b>(body: &BodyText<'_>, part: &'b str, what: &str) -> BodyItem<'b> {
+    match one(part) {
+        Ok(click) => BodyItem::Click(click),
+        Err(fault) => {
+            let rejection = fault.of(what, body.place(part, fault.position));
+            BodyItem::Bad(as_json(part), rejection)
         }
     }
-    clicks > 0 && clicks >= others
 }
 
-/// One item per line; `None` if there are more than `limit`.
-fn lines(text: &str, limit: usize) -> Option<Vec<BodyItem<'_>>> {
-    let mut items = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if items.len() == limit {
-            return None;
-        }
-        items.push(match one(line) {
-            Ok(click) => BodyItem::Click(click),
-            Err(fault) => {
-                let reason = format!(
-                    "the line is not an object at its byte {}: {}",
-                    fault.position, fault.reason
-                );
-                BodyItem::Bad(Cow::Owned(as_json_string(line)), reason)
-            }
-        });
-    }
-    Some(items)
+/// What is no click, as JSON: a scalar as it is, all else as a string, so that it is never taken
+/// for a click.
+fn as_json(part: &str) -> Cow<'_, RawValue> {
+    let scalar = match part.starts_with(['{', '[']) {
+        true => None,
+        false => serde_json::from_str(part).ok(),
+    };
+    scalar.map_or_else(|| Cow::Owned(as_json_string(part)), Cow::Borrowed)
 }
 
 /// Text that is not JSON, as a JSON string.
@@ -135,45 +83,73 @@ pub(crate) fn as_json_string(raw: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(raw).expect("text is always a JSON string")
 }
 
-fn array(text: &str, limit: usize) -> Result<Vec<BodyItem<'_>>, SplitError> {
-    scan::end(text, MAX_DEPTH + 1).map_err(SplitError::NotJson)?;
-    let fault = |error: serde_json::Error| SplitError::NotJson(JsonFault::from_serde(&error, text));
-    let mut parser = serde_json::Deserializer::from_str(text);
-    let items = parser
-        .deserialize_seq(ArrayItems { limit })
-        .map_err(fault)?
-        .ok_or(SplitError::TooMany)?;
-    parser.end().map_err(fault)?;
+/// Returns true if the body is one object per line rather than one broken object: if its
+/// first line of several looks like an object, or at least half of its lines do.
+fn is_lines(text: &str) -> bool {
+    // Quotes and brackets in pairs: whether it is JSON is that line's own affair.
+    let is_whole = |line: &str| {
+        line.starts_with('{') && scan::end(line, usize::MAX).is_ok_and(|end| end == line.len())
+    };
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().is_some_and(is_whole);
+    let mut lines = lines.peekable();
+    if lines.peek().is_none() {
+        return false;
+    }
+    if first {
+        return true;
+    }
+    let (mut whole, mut others) = (0_usize, 1_usize);
+    for line in lines {
+        *(if is_whole(line) {
+            &mut whole
+        } else {
+            &mut others
+        }) += 1;
+    }
+    whole >= others
+}
+
+fn too_many(limit: usize) -> Rejection {
+    Rejection::TooLarge {
+        what: "the number of clicks",
+        limit: limit.to_string(),
+    }
+}
+
+/// One item per line.
+fn lines<'b>(
+    body: &BodyText<'_>,
+    text: &'b str,
+    limit: usize,
+) -> Result<Vec<BodyItem<'b>>, Rejection> {
+    let mut items = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if items.len() == limit {
+            return Err(too_many(limit));
+        }
+        items.push(item(body, line, "the line"));
+    }
     Ok(items)
 }
 
-/// The elements of an array, borrowed; `None` if there are more than `limit`.
-struct ArrayItems {
+fn array<'b>(
+    body: &BodyText<'_>,
+    text: &'b str,
     limit: usize,
-}
-
-impl<'de> Visitor<'de> for ArrayItems {
-    type Value = Option<Vec<BodyItem<'de>>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of clicks")
+    refused: impl Fn(JsonFault) -> Rejection,
+) -> Result<Vec<BodyItem<'b>>, Rejection> {
+    let (parts, end) = scan::items(text, limit).map_err(&refused)?;
+    let behind = text[end..].trim_start_matches([' ', '\t', '\r', '\n']);
+    if !behind.is_empty() {
+        let position = text.len() - behind.len();
+        return Err(refused(JsonFault::new("trailing characters", position)));
     }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(element) = elements.next_element::<&'de RawValue>()? {
-            if items.len() == self.limit {
-                // Skip the rest, so that the parser ends where the array does.
-                while elements.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-                return Ok(None);
-            }
-            items.push(match element.get().starts_with('{') {
-                true => BodyItem::Click(element),
-                false => BodyItem::Bad(Cow::Borrowed(element), "a click must be an object".into()),
-            });
-        }
-        Ok(Some(items))
+    if parts.len() > limit {
+        return Err(too_many(limit));
     }
+    let parts = parts.into_iter().map(|part| text[part].trim());
+    Ok(parts.map(|part| item(body, part, "the item")).collect())
 }
 
 #[cfg(test)]
@@ -181,7 +157,8 @@ mod tests {
     use super::*;
 
     fn shape(text: &str) -> Result<String, u16> {
-        let items = split(text, 0, 4).map_err(|rejection| rejection.status())?;
+        let body = BodyText::read(text.as_bytes()).map_err(|rejection| rejection.status())?;
+        let items = split(&body, 4).map_err(|rejection| rejection.status())?;
         let shown = items.iter().map(|item| match item {
             BodyItem::Click(raw) => raw.get().to_owned(),
             BodyItem::Bad(raw, _) => format!("!{}", raw.get()),
@@ -208,6 +185,9 @@ mod tests {
             "{\"a\":\n{\"b\":2}\n{\"c\":3}",
             Ok(r#"!"{\"a\":" {"b":2} {"c":3}"#),
         );
+        check(r#"[{"a":NaN},{"b":2}]"#, Ok(r#"!"{\"a\":NaN}" {"b":2}"#));
+        check("{\"a\":NaN}\n{\"b\":2}", Ok(r#"!"{\"a\":NaN}" {"b":2}"#));
+        check(r#"[{"a":1] ,{"b":2}]"#, Ok(r#"!"{\"a\":1]" {"b":2}"#));
         check("{\"a\":1}\n[{\"b\":2}]", Ok(r#"{"a":1} !"[{\"b\":2}]""#));
         // One object per line, one too many, also in an array.
         check("{}\n{}\n{}\n{}", Ok("{} {} {} {}"));
@@ -252,7 +232,9 @@ mod tests {
     #[test]
     fn input_04_the_byte_position_is_told() {
         let check = |text: &str, expect: usize| {
-            let Err(Rejection::Malformed { position, reason }) = split(text, 3, 4) else {
+            let marked = format!("\u{feff}{text}");
+            let body = BodyText::read(marked.as_bytes()).unwrap();
+            let Err(Rejection::Malformed { position, reason }) = split(&body, 4) else {
                 panic!("{text} is refused");
             };
             assert_eq!(position, Some(expect), "{text}: {reason}");
@@ -261,5 +243,28 @@ mod tests {
         check("\n{\"a\":\nx}", 10);
         check(r#"{"a":1"#, 9);
         check("nope", 4);
+    }
+
+    #[test]
+    fn attack_17_what_is_nested_too_deep_is_told_so_and_costs_its_neighbours_nothing() {
+        for depth in [17, 18, 127, 128, 200] {
+            let deep = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+            let body = BodyText::read(deep.as_bytes()).unwrap();
+            let rejection = split(&body, 4).unwrap_err();
+            assert_eq!(
+                rejection.to_string(),
+                "the body is no click at byte 80: it is nested too deep (16 levels in a click)"
+            );
+            let shown = |text: String| shape(&text).map(|shape| shape.ends_with(r#" {"b":2}"#));
+            assert_eq!(shown(format!("[{deep},{{\"b\":2}}]")), Ok(true));
+            assert_eq!(shown(format!("{deep}\n{{\"b\":2}}")), Ok(true));
+            assert_eq!(shown(format!("{deep}\n{deep}\n{{\"b\":2}}")), Ok(true));
+        }
+        let bare = BodyText::read(b"7").unwrap();
+        let rejection = split(&bare, 4).unwrap_err();
+        assert_eq!(
+            rejection.to_string(),
+            "the body is no click at byte 0: a click is a JSON object"
+        );
     }
 }

@@ -1,14 +1,42 @@
 //! Answers to requests that went wrong: JSON that says what happened and what to do.
 
+use std::borrow::Cow;
+
 use actix_web::http::{ConnectionType, StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use actix_web::{
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, guard, web,
+};
 
 use crate::accept::rejection::{Rejection, error_body};
 
-/// Makes a resource that answers GET only.
-pub(crate) fn only_get(path: &str, route: Route) -> Resource {
-    let other = web::to(|| async { wrong_method("GET") });
-    web::resource(path).route(route).default_service(other)
+/// Makes a resource at a path, with a slash behind it or without one.
+pub(crate) fn resource(path: &str) -> Resource {
+    match path {
+        "/" => web::resource(path),
+        _ => web::resource(vec![path.to_owned(), format!("{path}/")]),
+    }
+}
+
+/// Makes a resource that answers GET and HEAD only.
+pub(crate) fn only_get<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = web::to(|| async { wrong_method("GET, HEAD") });
+    resource(path).route(get(handler)).default_service(other)
+}
+
+/// Makes a route for GET and for HEAD, whose answer goes out without its body.
+pub(crate) fn get<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let reads = guard::Any(guard::Get()).or(guard::Head());
+    web::route().guard(reads).to(handler)
 }
 
 /// Answers 405 with the methods that are `allowed`.
@@ -23,7 +51,7 @@ pub(crate) fn wrong_method(allowed: &'static str) -> HttpResponse {
 }
 
 /// Answers a request that was refused.
-pub(super) fn refusal(rejection: &Rejection) -> HttpResponse {
+pub(crate) fn refusal(rejection: &Rejection) -> HttpResponse {
     let status = StatusCode::from_u16(rejection.status()).expect("the statuses are HTTP's");
     let mut answer = json(status, rejection.body());
     match rejection {
@@ -35,7 +63,10 @@ pub(super) fn refusal(rejection: &Rejection) -> HttpResponse {
         Rejection::TooLarge { .. } | Rejection::Slow => {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
-        Rejection::Malformed { .. } | Rejection::Unsupported(_) => {}
+        Rejection::Malformed { .. }
+        | Rejection::Incomplete
+        | Rejection::ForeignOrigin(_)
+        | Rejection::Unsupported(_) => {}
     }
     answer
 }
@@ -53,4 +84,13 @@ pub(crate) fn header_text(request: &HttpRequest, name: header::HeaderName) -> Op
         .headers()
         .get(name)
         .and_then(|value| value.to_str().ok())
+}
+
+/// Returns a request's header as text; what is not UTF-8 in it is U+FFFD. `None` if it is absent.
+pub(crate) fn header_lossy(
+    request: &HttpRequest,
+    name: header::HeaderName,
+) -> Option<Cow<'_, str>> {
+    let value = request.headers().get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()))
 }

@@ -3,5 +3,6 @@
 pub(crate) mod answer;
 pub(crate) mod assets;
 pub(crate) mod observe;
+pub(crate) mod origin;
 pub(crate) mod routes;
 pub(crate) mod state;

@@ -4,16 +4,17 @@ use std::sync::atomic::Ordering;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, StatusCode, header};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use super::answer::json;
+use super::origin::PageOrigin;
 use super::state::EdgeState;
 use crate::accept::rejection::error_body;
 
-/// Counts the request, refuses a NUL in its URL, lets pages of listed origins read the
-/// answer, and closes the connection while the edge is stopping.
+/// Counts the request, refuses a NUL in its URL, lets pages of listed origins read what became of
+/// their clicks, and closes the connection while the edge is stopping.
 pub(crate) async fn observe<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -23,7 +24,11 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
         .expect("every worker has the edge's state")
         .clone();
     let _flight = state.flight.token();
-    let origin = request.headers().get(header::ORIGIN).cloned();
+    let origin = match takes_clicks(request.path()) {
+        true => state.page_origin(request.request()),
+        false => PageOrigin::Own,
+    };
+    let method = request.method().clone();
     let uri = request.uri().clone();
     let has_nul = uri
         .path_and_query()
@@ -36,18 +41,7 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
     };
     let metrics = &state.monitor.metrics;
     metrics.request(uri.path(), response.status().as_u16());
-    if let Some(allowed) = origin
-        .as_ref()
-        .and_then(|origin| state.allowed_origin(origin.to_str().ok()?))
-    {
-        let allowed = header::HeaderValue::from_str(allowed).expect("it came as a header");
-        response
-            .headers_mut()
-            .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-        response
-            .headers_mut()
-            .append(header::VARY, header::HeaderValue::from_static("Origin"));
-    }
+    origin.allow(&method, response.headers_mut());
     if state.draining.load(Ordering::Relaxed) {
         response
             .response_mut()
@@ -55,4 +49,10 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
             .set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+/// Returns true for the paths to which pages of other origins send.
+fn takes_clicks(path: &str) -> bool {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    matches!(path, "/v1/events" | "/pixel.gif")
 }

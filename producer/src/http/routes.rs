@@ -9,12 +9,17 @@ use bytes::Bytes;
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde::Serialize;
 
-use super::answer::{header_text, json, only_get, refusal, wrong_method};
+use super::answer::{header_lossy, header_text, json, only_get, refusal, resource, wrong_method};
 use super::assets;
 use super::state::EdgeState;
 use crate::accept::edge::{EdgeFacts, RejectedItem};
 use crate::accept::pixel;
 use crate::accept::rejection::{Rejection, error_body};
+
+/// The headers that a page may add in any case.
+const ALLOWED_HEADERS: &str = "authorization, content-encoding, content-type, x-retry-count";
+const PRIVATE_NETWORK_ASKED: &str = "access-control-request-private-network";
+const PRIVATE_NETWORK_ALLOWED: &str = "access-control-allow-private-network";
 
 /// The answer to a body of which at least one click was acknowledged.
 #[derive(Serialize)]
@@ -26,29 +31,30 @@ struct EventsAnswer<'a> {
 /// Adds the edge's routes, and an answer to every path that is not served.
 pub(crate) fn configure(app: &mut ServiceConfig) {
     app.service(
-        web::resource("/v1/events")
+        resource("/v1/events")
             .route(web::post().to(events))
             .route(web::method(Method::OPTIONS).to(preflight))
             .default_service(web::to(|| async { wrong_method("POST, OPTIONS") })),
     );
     app.service(assets::tracker());
-    app.service(only_get("/pixel.gif", web::get().to(pixel)));
-    app.service(only_get(
-        "/healthz",
-        web::get().to(|| async { HttpResponse::Ok().body("ok\n") }),
-    ));
-    app.service(only_get("/readyz", web::get().to(ready)));
-    app.service(only_get("/metrics", web::get().to(metrics)));
+    app.service(only_get("/pixel.gif", pixel));
+    app.service(only_get("/healthz", || async {
+        HttpResponse::Ok().body("ok\n")
+    }));
+    app.service(only_get("/readyz", ready));
+    app.service(only_get("/metrics", metrics));
     app.default_service(web::to(not_found));
 }
 
 async fn events(state: Data<EdgeState>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let appended = async {
-        let (body, _held) = state.read_body(&request, payload).await?;
+        let (body, _held) = state.read_body(&request, payload, state.max_body()).await?;
+        state.check_origin(&request)?;
+        let agent = header_lossy(&request, header::USER_AGENT);
         let content_encoding = header_text(&request, header::CONTENT_ENCODING);
         let facts = EdgeFacts {
             content_encoding,
-            ..state.facts(&request, "native")
+            ..state.facts(&request, "native", agent.as_deref())
         };
         state.append(&facts, body).await
     };
@@ -61,15 +67,23 @@ async fn events(state: Data<EdgeState>, request: HttpRequest, payload: Payload) 
     }
 }
 
+/// Takes the click of a GET. HEAD asks about the picture and is no click.
 async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
     let appended = async {
+        state.check_origin(&request)?;
+        if request.method() == Method::HEAD {
+            return Ok(());
+        }
         let body = Bytes::from(pixel::click(request.query_string())?);
-        state.append(&state.facts(&request, "pixel"), body).await
+        let agent = header_lossy(&request, header::USER_AGENT);
+        let facts = state.facts(&request, "pixel", agent.as_deref());
+        state.append(&facts, body).await.map(|_| ())
     };
     match appended.await {
-        Ok(_) => HttpResponse::Ok()
+        Ok(()) => HttpResponse::Ok()
             .content_type("image/gif")
             .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"))
             .body(pixel::GIF),
         Err(rejection) => refuse(&state, &rejection),
     }
@@ -81,26 +95,28 @@ fn refuse(state: &EdgeState, rejection: &Rejection) -> HttpResponse {
 }
 
 async fn preflight(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
-    let Some(origin) = header_text(&request, header::ORIGIN) else {
+    if let Err(rejection) = state.check_origin(&request) {
+        return refuse(&state, &rejection);
+    }
+    if header_text(&request, header::ORIGIN).is_none() {
         return HttpResponse::NoContent()
             .insert_header((header::ALLOW, "POST, OPTIONS"))
             .finish();
-    };
-    if state.allowed_origin(origin).is_none() {
-        let remedy = "add the page's origin to producer.origins";
-        return json(
-            StatusCode::FORBIDDEN,
-            error_body("this origin is not listed", remedy, None),
-        );
     }
-    HttpResponse::NoContent()
+    // What a page adds to its request changes nothing here, so it may add what it asks for.
+    let asked = header_text(&request, header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let allowed = [Some(ALLOWED_HEADERS), asked].into_iter().flatten();
+    let allowed = allowed.collect::<Vec<_>>().join(", ");
+    let mut answer = HttpResponse::NoContent();
+    answer
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"))
-        .insert_header((
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-encoding, content-type, x-retry-count",
-        ))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
-        .finish()
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, allowed))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"));
+    // A page from the internet may ask whether an edge in its own network takes its clicks.
+    if request.headers().contains_key(PRIVATE_NETWORK_ASKED) {
+        answer.insert_header((PRIVATE_NETWORK_ALLOWED, "true"));
+    }
+    answer.finish()
 }
 
 async fn ready(state: Data<EdgeState>) -> HttpResponse {
@@ -113,7 +129,13 @@ async fn ready(state: Data<EdgeState>) -> HttpResponse {
     }
 }
 
-async fn metrics(state: Data<EdgeState>) -> HttpResponse {
+async fn metrics(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
+    if !state.may_read_metrics(&request) {
+        let remedy = "ask from the edge's own machine, scrape metrics.listen, or add the address \
+                      to producer.metrics_from";
+        let error = "the metrics are not for this address";
+        return json(StatusCode::FORBIDDEN, error_body(error, remedy, None));
+    }
     HttpResponse::Ok()
         .content_type(CONTENT_TYPE)
         .body((state.monitor.exposition)().await)

@@ -1,8 +1,10 @@
 //! What all requests share: the edge, its limits, and how many bytes of bodies it holds.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
@@ -11,11 +13,17 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::answer::header_text;
+use super::origin::{OriginList, PageOrigin};
 use crate::accept::edge::{Edge, EdgeFacts, RejectedItem};
 use crate::accept::rejection::Rejection;
 use crate::address;
 use crate::config::Config;
 use crate::metrics::Monitor;
+
+/// How much of an origin a refusal repeats.
+const MAX_SHOWN_CHARS: usize = 200;
+/// The headers by which proxies say that they pass a request on.
+const FORWARDING: [&str; 4] = ["x-forwarded-for", "forwarded", "via", "x-real-ip"];
 
 /// The state that the requests of all workers share.
 pub(crate) struct EdgeState {
@@ -26,17 +34,20 @@ pub(crate) struct EdgeState {
     pub(crate) draining: AtomicBool,
     /// The requests in flight.
     pub(crate) flight: TaskTracker,
+    origins: OriginList,
     held_bytes: AtomicUsize,
 }
 
 impl EdgeState {
     pub(crate) fn new(config: Config, edge: Edge, monitor: Monitor) -> Self {
+        let origins = OriginList::of(&config);
         Self {
             edge,
             config,
             monitor,
             draining: AtomicBool::new(false),
             flight: TaskTracker::new(),
+            origins,
             held_bytes: AtomicUsize::new(0),
         }
     }
@@ -57,20 +68,25 @@ impl EdgeState {
         Ok((pending.clicks, pending.rejected))
     }
 
-    /// Reads the whole body, within the limits of size, time and memory.
-    pub(super) async fn read_body<'s>(
+    /// The largest body of clicks, in bytes.
+    pub(super) fn max_body(&self) -> usize {
+        usize::try_from(self.config.max_body.as_u64()).unwrap_or(usize::MAX)
+    }
+
+    /// Reads the whole body, at most `limit` bytes, within the limits of time and memory.
+    pub(crate) async fn read_body<'s>(
         &'s self,
         request: &HttpRequest,
         mut payload: Payload,
+        limit: usize,
     ) -> Result<(Bytes, HeldBytes<'s>), Rejection> {
-        let limit = usize::try_from(self.config.max_body.as_u64()).unwrap_or(usize::MAX);
         let too_large = || Rejection::TooLarge {
             what: "the body",
             limit: format!("{limit} bytes"),
         };
         let length =
             header_text(request, header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
-        if length.is_some_and(|length: u64| length > self.config.max_body.as_u64()) {
+        if length.is_some_and(|length: u64| length > limit as u64) {
             return Err(too_large());
         }
         let mut held = HeldBytes {
@@ -80,9 +96,7 @@ impl EdgeState {
         let mut body = BytesMut::new();
         let reading = async {
             while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|error| {
-                    Rejection::malformed(format!("the body cannot be read: {error}"))
-                })?;
+                let chunk = chunk.map_err(|error| unread(&error))?;
                 if body.len() + chunk.len() > limit {
                     return Err(too_large());
                 }
@@ -98,40 +112,77 @@ impl EdgeState {
         Ok((body.freeze(), held))
     }
 
-    /// Returns what is known of the request's client.
-    pub(super) fn facts<'r>(&self, request: &'r HttpRequest, format: &'r str) -> EdgeFacts<'r> {
-        let forwarded = request.headers().get_all("x-forwarded-for");
-        let forwarded: Vec<_> = forwarded.filter_map(|value| value.to_str().ok()).collect();
-        let ip = request.peer_addr().map(|peer| {
-            address::client(
-                peer.ip(),
-                forwarded.into_iter(),
-                &self.config.trusted_proxies,
-            )
-        });
+    /// Returns what is known of the request's client, whose user agent is `agent`.
+    pub(super) fn facts<'r>(
+        &self,
+        request: &HttpRequest,
+        format: &'r str,
+        agent: Option<&'r str>,
+    ) -> EdgeFacts<'r> {
         EdgeFacts {
             format,
             source: "http",
-            ip,
-            user_agent: header_text(request, header::USER_AGENT),
+            ip: self.client(request),
+            user_agent: agent,
             content_encoding: None,
         }
     }
 
-    /// Returns the `Access-Control-Allow-Origin` for a page of `origin`; `None` if the
-    /// origin is not listed.
-    pub(super) fn allowed_origin<'o>(&self, origin: &'o str) -> Option<&'o str> {
-        let is_listed = |wanted: &str| self.config.origins.iter().any(|listed| listed == wanted);
-        if is_listed("*") {
-            Some("*")
-        } else {
-            is_listed(origin).then_some(origin)
+    /// Returns the client's address, which a trusted proxy may have named.
+    pub(crate) fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let forwarded = request.headers().get_all("x-forwarded-for");
+        let forwarded: Vec<_> = forwarded
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        let hops = forwarded.iter().map(|value| &**value);
+        let trusted = &self.config.trusted_proxies;
+        let peer = request.peer_addr()?.ip();
+        Some(address::client(peer, hops, trusted))
+    }
+
+    /// Returns where the page is from that made the request.
+    pub(crate) fn page_origin(&self, request: &HttpRequest) -> PageOrigin {
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        self.origins.page(request.headers(), peer)
+    }
+
+    /// Refuses a request that a page of an origin made which is not listed.
+    pub(super) fn check_origin(&self, request: &HttpRequest) -> Result<(), Rejection> {
+        match self.page_origin(request) {
+            PageOrigin::Own | PageOrigin::Listed(_) => Ok(()),
+            PageOrigin::Foreign(origin) => {
+                let shown = String::from_utf8_lossy(origin.as_bytes());
+                let shown = shown.chars().take(MAX_SHOWN_CHARS).collect();
+                Err(Rejection::ForeignOrigin(shown))
+            }
         }
+    }
+
+    /// Returns true if the request comes from this machine itself, or from an address of
+    /// `producer.metrics_from`. What a proxy on this machine passes on does not.
+    pub(super) fn may_read_metrics(&self, request: &HttpRequest) -> bool {
+        let Some(client) = self.client(request) else {
+            return false;
+        };
+        let headers = request.headers();
+        let is_direct = !FORWARDING.iter().any(|name| headers.contains_key(*name));
+        client.is_loopback() && is_direct || address::is_within(client, &self.config.metrics_from)
+    }
+}
+
+/// Why a body could not be read.
+fn unread(error: &PayloadError) -> Rejection {
+    match error {
+        PayloadError::Incomplete(_) | PayloadError::Io(_) => Rejection::Incomplete,
+        PayloadError::EncodingCorrupted => {
+            Rejection::malformed("the body's chunks are not as HTTP/1.1 wants them")
+        }
+        other => Rejection::malformed(format!("the body cannot be read: {other}")),
     }
 }
 
 /// Bytes of a body that the edge holds in memory. Dropping it gives them back.
-pub(super) struct HeldBytes<'s> {
+pub(crate) struct HeldBytes<'s> {
     state: &'s EdgeState,
     bytes: usize,
 }

@@ -171,6 +171,7 @@ impl<'b> BatchBuilder<'b> {
         let parts = ClickParts {
             id: id.to_string().into(),
             id_generated: false,
+            replaced: false,
             visitor: visitor.map(Cow::Borrowed),
             click,
         };

@@ -1,15 +1,19 @@
 //! The edge as a stage of a process: it serves until it has to stop, then it drains.
 
+mod refusals;
+
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use humantime::format_duration;
 use tokio_util::sync::CancellationToken;
 use topic::Writer;
@@ -22,9 +26,12 @@ use crate::http::routes;
 use crate::http::state::EdgeState;
 use crate::metrics::Monitor;
 use crate::shop::{self, Shop};
+use refusals::ParserRefusals;
 
 /// How long a connection may idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a client may take to close its side of a connection that the edge has closed.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the last answers may take to leave once no request is in flight. In whole
 /// seconds, as actix takes it.
 const SHUTDOWN_SECS: u64 = 1;
@@ -63,7 +70,8 @@ pub async fn run(
     let edge = Edge::new(&config, writer.clone(), clock);
     let state = Data::new(EdgeState::new(config, edge, monitor));
     let address = listener.local_addr()?;
-    let server = serve(state.clone(), listener)?;
+    let closing = CancellationToken::new();
+    let server = serve(state.clone(), listener, &closing)?;
     tracing::info!(%address, "the edge listens");
     let handle = server.handle();
     let mut serving = tokio::spawn(server);
@@ -83,6 +91,7 @@ pub async fn run(
     // Requests that are still in flight after the drain are cut off: they were not
     // acknowledged.
     let _ = tokio::time::timeout(drain, state.flight.wait()).await;
+    closing.cancel();
     handle.stop(true).await;
     match writer.flush(drain).await {
         true => Ok(()),
@@ -90,9 +99,17 @@ pub async fn run(
     }
 }
 
-fn serve(state: Data<EdgeState>, listener: TcpListener) -> io::Result<Server> {
+/// Serves as `HttpServer` does, but also sees the connections that end without any request. Idle
+/// ones end with `closing`.
+fn serve(
+    state: Data<EdgeState>,
+    listener: TcpListener,
+    closing: &CancellationToken,
+) -> io::Result<Server> {
     let config = state.config.clone();
+    let (workers, address) = (config.workers.max(1), listener.local_addr()?);
     let shop = config.shop.then(|| Data::new(Shop::default()));
+    let refusals = Arc::new(ParserRefusals::new(state.monitor.metrics.clone()));
     let app = move || {
         App::new()
             .app_data(state.clone())
@@ -104,13 +121,27 @@ fn serve(state: Data<EdgeState>, listener: TcpListener) -> io::Result<Server> {
             })
             .configure(routes::configure)
     };
-    let server = HttpServer::new(app)
-        .workers(config.workers.max(1))
-        .client_request_timeout(config.head_timeout)
-        .keep_alive(KEEP_ALIVE)
+    let closing = closing.clone();
+    let service = move || {
+        let (closing, refusals) = (closing.clone(), refusals.clone());
+        let app = app()
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .graceful_shutdown_signal(move || closing.clone().cancelled_owned())
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(config.head_timeout)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .local_addr(address)
+            .finish(map_config(app, |()| AppConfig::default()))
+            .tcp()
+            .map_err(move |error| refusals.count(&error))
+    };
+    let server = Server::build()
+        .workers(workers)
         .shutdown_timeout(SHUTDOWN_SECS)
         .disable_signals()
-        .listen(listener)?
+        .listen("edge", listener, service)?
         .run();
     Ok(server)
 }

@@ -16,7 +16,7 @@ use super::page::{
 use super::session::ShopVisitor;
 use super::state::Shop;
 use crate::accept::identity;
-use crate::http::answer::{only_get, wrong_method};
+use crate::http::answer::{get, only_get, resource, wrong_method};
 use crate::http::assets::{JAVASCRIPT, asset};
 use crate::http::state::EdgeState;
 
@@ -53,34 +53,31 @@ pub(crate) fn configure(app: &mut ServiceConfig, shop: Data<Shop>) {
             "image/svg+xml",
             include_str!("../../assets/shop.svg"),
         ))
-        .service(only_get("/", web::get().to(browse)))
-        .service(only_get("/product/{id}", web::get().to(view)))
-        .service(only_get("/thanks", web::get().to(thanks)))
+        .service(only_get("/", browse))
+        .service(only_get("/product/{id}", view))
+        .service(only_get("/thanks", thanks))
         .service(only_post("/buy", web::post().to(buy)))
         .service(only_post("/log-out", web::post().to(log_out)))
         .service(get_and_post(
             "/sign-up",
-            web::get().to(sign_up_form),
+            get(sign_up_form),
             web::post().to(sign_up),
         ))
         .service(get_and_post(
             "/log-in",
-            web::get().to(log_in_form),
+            get(log_in_form),
             web::post().to(log_in),
         ));
 }
 
 fn only_post(path: &str, post: Route) -> Resource {
     let other = web::to(|| async { wrong_method("POST") });
-    web::resource(path).route(post).default_service(other)
+    resource(path).route(post).default_service(other)
 }
 
 fn get_and_post(path: &str, get: Route, post: Route) -> Resource {
-    let other = web::to(|| async { wrong_method("GET, POST") });
-    web::resource(path)
-        .route(get)
-        .route(post)
-        .default_service(other)
+    let other = web::to(|| async { wrong_method("GET, HEAD, POST") });
+    resource(path).route(get).route(post).default_service(other)
 }
 
 async fn browse(state: Data<EdgeState>, shop: Data<Shop>, request: HttpRequest) -> HttpResponse {

@@ -82,6 +82,7 @@ impl Clicks {
             v: topic::envelope::VERSION,
             id: click.json[7..43].into(),
             id_generated: false,
+            replaced: false,
             received_at: appended_at.micros(),
             format: "native".into(),
             source: "http".into(),

@@ -22,6 +22,8 @@ struct Outer {
     id: String,
     #[serde(default, rename = "id_generated")]
     _id_generated: bool,
+    #[serde(default, rename = "replaced")]
+    _replaced: bool,
     #[serde(rename = "received_at")]
     _received_at: i64,
     #[serde(rename = "format")]

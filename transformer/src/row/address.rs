@@ -1,4 +1,4 @@
-//! A page's address, taken apart: its path, and what its query says of the campaign.
+//! A page's address, taken apart: its path, and what its query or fragment says of the campaign.
 //!
 //! The `url` crate decides what an address is. Most addresses are written as it would write
 //! them; these are cut here without it, which is a tenth of a transform, and a test holds
@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 
 use super::properties::Properties;
 
-/// The query's keys that have columns: `utm_source`, `utm_medium` and so on, in this order.
+/// The keys that have columns, in any case: `utm_source`, `utm_medium` and so on, in this order.
 const UTM: [&str; 5] = [
     "utm_source",
     "utm_medium",
@@ -37,12 +37,12 @@ impl<'r> Address<'r> {
             return Self::default();
         };
         if let Cow::Borrowed(plain) = raw
-            && let Some((path, query)) = parts(plain)
+            && let Some((path, query, fragment)) = parts(plain)
         {
             return Self {
                 text: Some(raw),
                 path: Some(Cow::Borrowed(path)),
-                campaign: campaign(query),
+                campaign: campaign(query, fragment),
             };
         }
         let Some(mut url) = Url::parse(&raw).ok().filter(Url::has_host) else {
@@ -55,6 +55,7 @@ impl<'r> Address<'r> {
         let has_user = !url.username().is_empty() || url.password().is_some();
         let stripped = has_user && url.set_username("").is_ok() && url.set_password(None).is_ok();
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let [query, fragment] = [url.query(), url.fragment()].map(Option::unwrap_or_default);
         Self {
             text: Some(if stripped {
                 Cow::Owned(url.to_string())
@@ -62,19 +63,19 @@ impl<'r> Address<'r> {
                 raw
             }),
             path: Some(Cow::Owned(url.path().to_owned())),
-            campaign: campaign(url.query().unwrap_or_default()).map(|value| value.map(owned)),
+            campaign: campaign(query, fragment).map(|value| value.map(owned)),
         }
     }
 }
 
-/// Path and query of an address that the URL standard leaves as it is written: a lowercase
-/// host that is a name, no port, no dot segments, nothing to encode.
-fn parts(text: &str) -> Option<(&str, &str)> {
+/// Path, query and fragment of an address that the URL standard leaves as it is written: a
+/// lowercase host that is a name, no port, no dot segments, nothing to encode.
+fn parts(text: &str) -> Option<(&str, &str, &str)> {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))?;
     let (host, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let rest = rest.split('#').next()?;
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let named = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
     let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_~.!$&'()*+,;=:@".contains(&byte);
@@ -86,24 +87,46 @@ fn parts(text: &str) -> Option<(&str, &str)> {
         && !host.contains("xn--")
         && path.bytes().all(kept)
         && !path.contains("/.")
-        && query.bytes().all(|byte| byte.is_ascii_graphic());
-    plain.then_some((if path.is_empty() { "/" } else { path }, query))
+        && query.bytes().all(|byte| byte.is_ascii_graphic())
+        && fragment.bytes().all(|byte| byte.is_ascii_graphic());
+    plain.then_some((if path.is_empty() { "/" } else { path }, query, fragment))
 }
 
-/// The first value of each key; an empty one is none.
-fn campaign(query: &str) -> Campaign<'_> {
+/// The first value of each key, of the query before the fragment; an empty one is none.
+fn campaign<'u>(query: &'u str, fragment: &'u str) -> Campaign<'u> {
     let mut found: Campaign<'_> = Default::default();
-    if query.is_empty() {
-        return found;
-    }
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        if let Some(place) = UTM.iter().position(|name| *name == key)
-            && found[place].is_none()
-        {
-            found[place] = Some(value);
+    // A page that routes by its fragment has a path in it, and then a query.
+    let routed = fragment
+        .rsplit_once('?')
+        .map_or(fragment, |(_, query)| query);
+    for part in [query, routed].into_iter().filter(|part| !part.is_empty()) {
+        for (key, value) in form_urlencoded::parse(part.as_bytes()) {
+            if let Some(place) = UTM.iter().position(|name| is_named(&key, name))
+                && found[place].is_none()
+            {
+                found[place] = Some(value);
+            }
         }
     }
     found.map(|value| value.filter(|value| !value.is_empty()))
+}
+
+/// Returns true if a key has this name, in any case, behind what is left of an ampersand that HTML
+/// wrote as `&amp;` or `&#38;`.
+fn is_named(key: &str, name: &str) -> bool {
+    let Some(at) = key
+        .len()
+        .checked_sub(name.len())
+        .filter(|at| key.is_char_boundary(*at))
+    else {
+        return false;
+    };
+    let (head, tail) = key.split_at(at);
+    tail.eq_ignore_ascii_case(name)
+        && head
+            .split_terminator(';')
+            .all(|left| matches!(left, "amp" | "38" | "038"))
+        && (head.is_empty() || head.ends_with(';'))
 }
 
 #[cfg(test)]
@@ -157,10 +180,44 @@ mod tests {
         check("https://1.2.3.4.5/a", None, None);
         check("https://xn--a/", None, None);
         check("https:///a", Some("/"), None);
-        check("https://shop.example/#?utm_source=x", Some("/"), None);
+        check("https://shop.example/#?utm_source=x", Some("/"), Some("x"));
         check("javascript:alert(1)", None, None);
         check("/a/b", None, None);
         check("", None, None);
+    }
+
+    #[test]
+    fn b76_a_campaign_is_read_however_its_key_came_through() {
+        for end in [
+            "?utm_source=x",
+            "?a=1&amp;utm_source=x",
+            "?a=1&amp;amp;utm_source=x",
+            "?a=1&#38;utm_source=x",
+            "?UTM_Source=x",
+            "?Utm_SOURCE=x&utm_source=y",
+            "#utm_source=x",
+            "#a=1&utm_source=x",
+            "#/products?utm_source=x",
+            "?b=2#top?utm_source=x",
+            "?utm_source=x#utm_source=y",
+            "?%55tm_source=x",
+        ] {
+            check(
+                &format!("https://shop.example/a{end}"),
+                Some("/a"),
+                Some("x"),
+            );
+        }
+        for end in [
+            "?autm_source=x",
+            "?amputm_source=x",
+            "?a;utm_source=x",
+            "?utm_sources=x",
+            "#utm_source",
+            "?ütm_source=x",
+        ] {
+            check(&format!("https://shop.example/a{end}"), Some("/a"), None);
+        }
     }
 
     #[test]
@@ -175,6 +232,7 @@ mod tests {
                 format!("https://shop.example{at}"),
                 format!("{at}https://shop.example/a"),
                 format!("https://shop.example/a#{at}"),
+                format!("https://shop.example/a#utm_source={at}y"),
             ] {
                 let address = |text| Address::of(Some(text), &mut Properties::default());
                 assert_eq!(

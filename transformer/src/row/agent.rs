@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use woothee::parser::Parser;
 
+use super::crawlers;
+
 /// How many user agents are remembered: some 300 bytes each, 3 MB at most.
 const REMEMBERED: usize = 10_000;
 
@@ -47,7 +49,7 @@ impl Agents {
 fn parse(text: &str) -> Agent {
     let Some(found) = Parser::new().parse(text) else {
         return Agent {
-            is_bot: calls_itself_a_bot(text),
+            is_bot: crawlers::is_crawler(text),
             ..Agent::default()
         };
     };
@@ -56,16 +58,8 @@ fn parse(text: &str) -> Agent {
         browser: known(found.name),
         os: known(found.os),
         device: known(found.category),
-        is_bot: found.category == "crawler" || calls_itself_a_bot(text),
+        is_bot: found.category == "crawler" || crawlers::is_crawler(text),
     }
-}
-
-/// Crawlers that no list knows yet mostly say so.
-fn calls_itself_a_bot(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    ["bot", "crawler", "spider", "headless"]
-        .iter()
-        .any(|word| lower.contains(word))
 }
 
 #[cfg(test)]
@@ -94,6 +88,17 @@ mod tests {
             Some("Googlebot"),
             true,
         );
+        check(
+            "Mozilla/5.0 (Linux; Android 8.0.0; CUBOT_P20) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/70.0.3538.110 Mobile Safari/537.36",
+            Some("Chrome"),
+            false,
+        );
+        check(
+            "Mozilla/5.0 (Linux; Android 12; \u{fffd}11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/99.0 Mobile Safari/537.36",
+            Some("Chrome"),
+            false,
+        );
+        check("curl/8.5.0", Some("HTTP Library"), true);
         check("acme-spider/1.0", Some("misc crawler"), true);
         assert!(agents.read(None).is_bot);
         assert!(agents.read(Some("")).is_bot);

@@ -2,6 +2,10 @@
 
 mod address;
 mod agent;
+pub(crate) mod crawlers;
+pub(crate) mod defect;
+mod moment;
 pub(crate) mod native;
 mod properties;
 pub(crate) mod transform;
+mod value;

@@ -28,9 +28,9 @@ impl<'r> Properties<'r> {
     /// Takes the entries of the client's own `properties`.
     ///
     /// # Errors
-    /// A sentence if it is neither an object nor null.
+    /// A sentence if it is neither an object nor null nor an empty text.
     pub(crate) fn nest(&mut self, properties: &'r RawValue) -> Result<(), String> {
-        if properties.get() == "null" {
+        if matches!(properties.get(), "null" | "\"\"") {
             return Ok(());
         }
         let mut reader = serde_json::Deserializer::from_str(properties.get());

@@ -14,6 +14,7 @@ use super::body;
 use super::identity::{self, ClickIdentity};
 use super::rejection::Rejection;
 use super::split::{self, BodyItem};
+use super::text::BodyText;
 use crate::address::{self, IpPolicy};
 use crate::config::Config;
 
@@ -60,6 +61,8 @@ pub struct RejectedItem {
 pub(crate) struct ClickParts<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) id_generated: bool,
+    /// True if what is not Unicode became U+FFFD.
+    pub(crate) replaced: bool,
     pub(crate) visitor: Option<Cow<'a, str>>,
     pub(crate) click: &'a RawValue,
 }
@@ -90,62 +93,72 @@ impl Edge {
     }
 
     /// Appends a body of native clicks to the topic: one object, an array, or one object
-    /// per line, plain or compressed. The caller answers 2xx only after the delivery
-    /// resolves.
+    /// per line, plain or compressed. An item that is no click costs itself and nothing else.
+    /// The caller answers 2xx only after the delivery resolves.
     ///
     /// # Errors
     /// Each [`Rejection`] says its status and what the client can do. Nothing of a refused
-    /// body is in the topic.
+    /// body is in the topic; one without any click is refused for its first item's reason.
     pub fn accept(&self, facts: &EdgeFacts<'_>, body: Bytes) -> Result<PendingAppend, Rejection> {
         let plain = body::inflate(body, facts.content_encoding, self.max_inflated)?;
-        let (text, offset) = body::text(&plain)?;
-        let items = split::split(text, offset, self.max_clicks)?;
-        let alone = items.len() == 1;
+        let text = BodyText::read(&plain)?;
+        let items = split::split(&text, self.max_clicks)?;
         let received_at = self.clock.now();
-        let mut drafts = Vec::with_capacity(items.len());
-        let mut rejected = Vec::new();
+        let (mut drafts, mut rejected) = (Vec::with_capacity(items.len()), Vec::new());
+        let mut first_rejection = None;
         for (index, item) in items.iter().enumerate() {
-            match item {
-                BodyItem::Click(click) => {
-                    self.check_size(click)?;
-                    match ClickIdentity::of(click) {
-                        Ok(found) => {
-                            drafts.push(self.click_draft(facts, received_at, found, click));
-                        }
-                        Err(reason) if alone => return Err(Rejection::malformed(reason)),
-                        Err(reason) => {
-                            let text = split::as_json_string(click.get());
-                            drafts.push(self.dead_letter_draft(facts, received_at, &text));
-                            rejected.push(RejectedItem { index, reason });
-                        }
-                    }
+            let click = match item {
+                BodyItem::Click(click) => self.identify(click).map(|found| (found, *click)),
+                BodyItem::Bad(_, rejection) => Err(rejection.clone()),
+            };
+            drafts.push(match click {
+                Ok((found, click)) => {
+                    let replaced = text.is_replaced(click.get());
+                    self.click_draft(facts, received_at, found, (click, replaced))
                 }
-                BodyItem::Bad(raw, reason) => {
-                    self.check_size(raw)?;
-                    drafts.push(self.dead_letter_draft(facts, received_at, raw));
-                    rejected.push(RejectedItem {
-                        index,
-                        reason: reason.clone(),
-                    });
+                Err(rejection) => {
+                    let reason = rejection.to_string();
+                    rejected.push(RejectedItem { index, reason });
+                    first_rejection.get_or_insert(rejection);
+                    self.dead_letter_draft(facts, received_at, &self.letter(item))
                 }
-            }
+            });
         }
         let clicks = drafts.len() - rejected.len();
-        Ok(PendingAppend {
-            delivery: self.writer.append(drafts)?,
-            clicks,
-            rejected,
-        })
+        match first_rejection {
+            Some(rejection) if clicks == 0 => Err(rejection),
+            _ => Ok(PendingAppend {
+                delivery: self.writer.append(drafts)?,
+                clicks,
+                rejected,
+            }),
+        }
     }
 
-    fn check_size(&self, item: &RawValue) -> Result<(), Rejection> {
-        match item.get().len() > self.max_click {
-            true => Err(Rejection::TooLarge {
+    /// Finds out which click it is, and whose.
+    fn identify<'c>(&self, click: &'c RawValue) -> Result<ClickIdentity<'c>, Rejection> {
+        if click.get().len() > self.max_click {
+            return Err(Rejection::TooLarge {
                 what: "a click",
                 limit: format!("{} bytes", self.max_click),
-            }),
-            false => Ok(()),
+            });
         }
+        ClickIdentity::of(click).map_err(Rejection::malformed)
+    }
+
+    /// What a dead letter keeps of an item: all of it, or half of what a click may have, since a
+    /// string's escapes may make it longer.
+    fn letter<'i>(&self, item: &'i BodyItem<'_>) -> Cow<'i, RawValue> {
+        let cut = |text: &'i str| &text[..text.floor_char_boundary(self.max_click / 2)];
+        let text = match item {
+            BodyItem::Bad(raw, _) if raw.get().len() <= self.max_click => {
+                return Cow::Borrowed(raw.as_ref());
+            }
+            BodyItem::Bad(raw, _) => cut(raw.get()),
+            BodyItem::Click(click) if click.get().len() > self.max_click => cut(click.get()),
+            BodyItem::Click(click) => click.get(),
+        };
+        Cow::Owned(split::as_json_string(text))
     }
 
     fn click_draft(
@@ -153,7 +166,7 @@ impl Edge {
         facts: &EdgeFacts<'_>,
         received_at: Timestamp,
         found: ClickIdentity<'_>,
-        click: &RawValue,
+        (click, replaced): (&RawValue, bool),
     ) -> Draft {
         let id_generated = found.id.is_none();
         let id = found
@@ -162,6 +175,7 @@ impl Edge {
         let parts = ClickParts {
             id,
             id_generated,
+            replaced,
             visitor: found.visitor,
             click,
         };
@@ -178,6 +192,7 @@ impl Edge {
         let parts = ClickParts {
             id: identity::generate_id(&*self.clock).to_string().into(),
             id_generated: true,
+            replaced: false,
             visitor: None,
             click: raw,
         };
@@ -198,6 +213,7 @@ impl Edge {
             v: topic::envelope::VERSION,
             id: parts.id,
             id_generated: parts.id_generated,
+            replaced: parts.replaced || facts.user_agent.is_some_and(is_replaced),
             received_at: received_at.micros(),
             format: facts.format.into(),
             source: facts.source.into(),
@@ -223,6 +239,11 @@ impl Edge {
     pub(crate) fn clock(&self) -> &SharedClock {
         &self.clock
     }
+}
+
+/// Returns true if the text shows that something in it was not Unicode.
+fn is_replaced(agent: &str) -> bool {
+    agent.contains(char::REPLACEMENT_CHARACTER)
 }
 
 fn truncate(agent: &str) -> &str {

@@ -114,9 +114,41 @@ fn input_08_and_12_limits_and_duplicate_keys() {
     check(r#"{"id":"a","id":"b"}"#, 400);
     check(&format!("{{\"a\":\"{}\"}}", "x".repeat(65_536)), 413);
     check(&format!("[{}{{}}]", "{},".repeat(2_000)), 413);
-    check(&format!("[{{}},{}{}]", "[".repeat(17), "]".repeat(17)), 400);
+    check(&format!("[{}{}]", "[".repeat(17), "]".repeat(17)), 400);
     let widest = format!("{{\"a\":\"{}\"}}", "x".repeat(65_536 - 8));
     assert!(accepted(widest.as_bytes()).is_ok());
+}
+
+#[test]
+fn b54_one_bad_click_costs_itself_and_never_its_batch() {
+    let big = format!(r#"{{"id":"big","a":"{}"}}"#, "\\n".repeat(40_000));
+    let deep = format!("{}1{}", "{\"a\":".repeat(40), "}".repeat(40));
+    for bad in [
+        big.as_str(),
+        &deep,
+        "{\"price\":NaN}",
+        "nope",
+        "[[]]",
+        r#"{"id":1,"id":2}"#,
+    ] {
+        for body in [
+            format!(r#"[{{"id":"a"}},{bad},{{"id":"b"}}]"#),
+            format!("{{\"id\":\"a\"}}\n{bad}\n{{\"id\":\"b\"}}"),
+        ] {
+            let (edge, topic) = edge();
+            let pending = edge.accept(&FACTS, Bytes::from(body)).unwrap();
+            let rejected: Vec<_> = pending.rejected.iter().map(|item| item.index).collect();
+            assert_eq!((pending.clicks, &*rejected), (2, &[1][..]), "{bad:.60}");
+            let envelopes = topic.envelopes();
+            let letter = Envelope::decode(envelopes[1].as_bytes()).unwrap().click;
+            assert!(
+                !letter.starts_with('{') && letter.len() <= 65_536 + 2,
+                "{letter:.60}"
+            );
+        }
+    }
+    let two = format!("[{big},{big}]");
+    assert_eq!(accepted(two.as_bytes()), Err(413));
 }
 
 #[test]

@@ -10,6 +10,9 @@ use super::number::{DecimalMark, NumberStyle};
 use super::row::{Misfit, SourceRow};
 use super::time::{self, TimeStyle};
 
+/// The fields of a click that are not text.
+const NUMBERS_AND_MOMENTS: [&str; 3] = ["quantity", "price", "occurred_at"];
+
 /// A rule as its file writes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,13 +178,17 @@ impl ColumnRule {
     }
 
     /// Writes the value of a field. A text that is not of the rule's type is written as it is, and
-    /// returned.
+    /// returned; where the transformer could read a number or a moment in it that the rule does
+    /// not mean, behind what it is not.
     pub(super) fn push(&self, json: &mut String, field: &str, text: &str) -> Option<Misfit> {
         match self.value(text) {
             Ok(JsonValue::Bare(value)) => json.push_str(&value),
             Ok(JsonValue::Quoted(value)) => push_quoted(json, &value),
             Err(why) => {
-                push_quoted(json, text);
+                match NUMBERS_AND_MOMENTS.contains(&field) {
+                    true => push_quoted(json, &format!("{why}: {text}")),
+                    false => push_quoted(json, text),
+                }
                 return Some(Misfit {
                     field: field.to_owned(),
                     why,

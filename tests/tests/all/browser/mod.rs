@@ -2,6 +2,7 @@
 
 mod dashboard;
 mod hostile;
+mod origins;
 mod pages;
 
 use std::time::Duration;

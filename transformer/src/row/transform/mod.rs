@@ -5,52 +5,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
-use sink::{DeadLetter, Reason, Row};
+use sink::{Reason, Row};
 use topic::{Envelope, Partition, Record, Timestamp};
 use uuid::Uuid;
 
 use crate::row::address::Address;
 use crate::row::agent::{Agent, Agents};
+use crate::row::defect::Defect;
+use crate::row::moment;
 use crate::row::native::{self, NativeClick, Scalar};
+use crate::row::value::{Texts, number, whole, wrong_type};
 
 /// What a click is enriched from.
 #[derive(Default)]
 pub struct Enrichment {
     agents: Agents,
-}
-
-/// Why a record cannot become a row: a value, not an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Defect {
-    /// The reason.
-    pub reason: Reason,
-    /// What exactly was wrong, and where.
-    pub detail: String,
-    /// The event's id; `None` if it could not be read.
-    pub event_id: Option<[u8; 16]>,
-}
-
-impl Defect {
-    fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
-            event_id: None,
-        }
-    }
-
-    /// The dead letter that keeps the record.
-    #[must_use]
-    pub fn letter(self, record: &Record) -> DeadLetter {
-        DeadLetter {
-            offset: record.offset,
-            appended_at: record.appended_at,
-            event_id: self.event_id,
-            reason: self.reason,
-            detail: self.detail,
-            raw: record.value.clone(),
-        }
-    }
 }
 
 /// The first moment that a click may have occurred at: 2000-01-01.
@@ -195,6 +164,13 @@ fn build<'r>(
     if !opened.is_uuid {
         click.properties.insert_text("id", &envelope.id);
     }
+    if envelope.replaced {
+        click.properties.insert_text("text_defect", "not Unicode");
+    }
+    let texts = Texts {
+        click: envelope.click,
+    };
+    let text = |name, value| texts.text(name, value);
     let received_at = Timestamp::from_micros(envelope.received_at);
     let given = moment(click.occurred_at, received_at)?;
     let user_agent = text("user_agent", click.user_agent)?.or_else(|| envelope.user_agent.clone());
@@ -272,74 +248,15 @@ fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
     })
 }
 
-fn wrong_type(name: &str, want: &str, found: &Scalar<'_>) -> Defect {
-    Defect::new(
-        Reason::WrongType,
-        format!("{name}: {} where {want} is due", found.kind()),
-    )
-}
-
-/// A text; whole numbers are taken as their digits, since ids often are numbers. An empty
-/// text is no value.
-fn text<'r>(name: &str, value: Scalar<'r>) -> Result<Option<Cow<'r, str>>, Defect> {
-    match value {
-        Scalar::Null => Ok(None),
-        Scalar::Text(text) if text.is_empty() => Ok(None),
-        Scalar::Text(text) => Ok(Some(text)),
-        Scalar::Signed(number) => Ok(Some(Cow::Owned(number.to_string()))),
-        Scalar::Unsigned(number) => Ok(Some(Cow::Owned(number.to_string()))),
-        other => Err(wrong_type(name, "text", &other)),
-    }
-}
-
-/// A whole number; `2.0` is one, `2.5` and what i64 cannot hold are defects.
-fn whole(name: &str, value: &Scalar<'_>) -> Result<Option<i64>, Defect> {
-    /// Beyond 2^53 a float no longer names one whole number.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match value {
-        Scalar::Null => Ok(None),
-        Scalar::Signed(number) => Ok(Some(*number)),
-        #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
-        Scalar::Float(number) if number.fract() == 0.0 && number.abs() < EXACT => {
-            Ok(Some(*number as i64))
-        }
-        Scalar::Unsigned(_) | Scalar::Float(_) => Err(Defect::new(
-            Reason::OutOfRange,
-            format!("{name}: not a whole number of 64 bits"),
-        )),
-        other => Err(wrong_type(name, "a number", other)),
-    }
-}
-
-/// A number.
-fn number(name: &str, value: &Scalar<'_>) -> Result<Option<f64>, Defect> {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "prices of 2^53 and more are refused"
-    )]
-    let exact = |number: i64| (number.unsigned_abs() <= 1 << 53).then_some(number as f64);
-    let beyond = || {
-        Defect::new(
-            Reason::OutOfRange,
-            format!("{name}: beyond what a price holds"),
-        )
-    };
-    match value {
-        Scalar::Null => Ok(None),
-        Scalar::Float(number) => Ok(Some(*number)),
-        Scalar::Signed(number) => exact(*number).map(Some).ok_or_else(beyond),
-        Scalar::Unsigned(_) => Err(beyond()),
-        other => Err(wrong_type(name, "a number", other)),
-    }
-}
-
-/// `occurred_at`: RFC 3339 or epoch milliseconds, from 2000 to an hour after the receipt.
+/// `occurred_at`: ISO 8601 or milliseconds since 1970, from 2000 to an hour after the receipt.
 fn moment(value: Scalar<'_>, received_at: Timestamp) -> Result<Option<Timestamp>, Defect> {
     let bad = |why: &str| Defect::new(Reason::BadTime, format!("occurred_at: {why}"));
     let given = match value {
         Scalar::Null => return Ok(None),
-        Scalar::Text(text) => Timestamp::parse_rfc3339(&text)
-            .ok_or_else(|| bad("not RFC 3339, as 2026-11-22T21:00:00Z"))?,
+        Scalar::Text(text) if text.trim().is_empty() => return Ok(None),
+        Scalar::Text(text) => moment::parse(text.trim()).ok_or_else(|| {
+            bad("neither ISO 8601 (RFC 3339), as 2026-11-22T21:00:00Z, nor milliseconds since 1970")
+        })?,
         Scalar::Signed(millis) => Timestamp::from_millis(millis),
         #[expect(
             clippy::cast_possible_truncation,
@@ -350,7 +267,7 @@ fn moment(value: Scalar<'_>, received_at: Timestamp) -> Result<Option<Timestamp>
         other => {
             return Err(wrong_type(
                 "occurred_at",
-                "RFC 3339 or epoch milliseconds",
+                "a moment in ISO 8601 or milliseconds since 1970",
                 &other,
             ));
         }

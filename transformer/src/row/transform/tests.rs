@@ -74,6 +74,8 @@ fn input_22_a_text_id_is_hashed_and_kept() {
 fn input_23_times_that_cannot_be() {
     for (time, why) in [
         (r#""yesterday""#, "RFC 3339"),
+        (r#""2026-11-18T20:26:41+00:00""#, "an hour"),
+        (r#""946684799999""#, "before 2000"),
         ("946684799999", "before 2000"),
         ("1795003600001", "an hour"),
         ("18446744073709551615", "calendar"),
@@ -95,7 +97,57 @@ fn input_24_a_field_of_another_type_names_its_path() {
     defect(r#"{"quantity":"two"}"#, Reason::WrongType, "quantity");
     defect(r#"{"price":true}"#, Reason::WrongType, "price");
     defect(r#"{"properties":[1]}"#, Reason::WrongType, "properties");
-    defect(r#"{"product_id":1.5}"#, Reason::WrongType, "product_id");
+    defect(r#"{"product_id":true}"#, Reason::WrongType, "product_id");
+}
+
+#[test]
+fn b65_to_b69_numbers_and_times_as_text_and_empty_texts_as_absent() {
+    check(
+        r#"{"action":"buy","price":"19.99","quantity":"2","order_id":12345.0,"occurred_at":"2026-11-01T01:00:00+0100"}"#,
+        |row| {
+            assert_eq!((row.price, row.quantity), (Some(19.99), Some(2)));
+            assert_eq!(row.order_id.as_deref(), Some("12345.0"));
+            let midnight = Timestamp::parse_rfc3339("2026-11-01T00:00:00Z").unwrap();
+            assert_eq!(row.occurred_at, midnight);
+        },
+    );
+    check(
+        r#"{"action":"","price":"","quantity":" ","order_id":"","occurred_at":"","properties":"","user_agent":""}"#,
+        |row| {
+            assert_eq!(
+                (&*row.action, row.price, row.quantity),
+                ("unknown", None, None)
+            );
+            assert_eq!((row.order_id, row.properties), (None, None));
+            assert!(!row.occurred_at_given);
+            assert_eq!(row.user_agent.as_deref(), Some("curl/8"));
+        },
+    );
+    check(r#"{"occurred_at":"1794999999000"}"#, |row| {
+        assert_eq!(row.occurred_at, Timestamp::from_millis(1_794_999_999_000));
+    });
+}
+
+#[test]
+fn b54_a_row_says_that_something_was_not_unicode() {
+    let value = record(
+        r#"{"product_name":"x\ufffd"}"#,
+        "019aab11-0000-7000-8000-000000000001",
+    )
+    .value;
+    let value = String::from_utf8(value.unwrap().to_vec()).unwrap();
+    let flagged = value.replacen(r#","received_at""#, r#","replaced":true,"received_at""#, 1);
+    assert_ne!(flagged, value);
+    let record = Record {
+        value: Some(Bytes::from(flagged)),
+        ..record("{}", "a")
+    };
+    let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
+    assert_eq!(row.product_name.as_deref(), Some("x\u{fffd}"));
+    assert_eq!(
+        row.properties.as_deref(),
+        Some(r#"{"text_defect":"not Unicode"}"#)
+    );
 }
 
 #[test]

@@ -1,3 +1,5 @@
+mod pages;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -282,8 +284,8 @@ async fn input_17_paths_and_methods() {
     check(Method::GET, "/", (404, "")).await;
     check(Method::POST, "/v1/batch", (404, "")).await;
     check(Method::GET, "/v1/events", (405, "POST, OPTIONS")).await;
-    check(Method::POST, "/pixel.gif", (405, "GET")).await;
-    check(Method::DELETE, "/metrics", (405, "GET")).await;
+    check(Method::POST, "/pixel.gif", (405, "GET, HEAD")).await;
+    check(Method::DELETE, "/metrics", (405, "GET, HEAD")).await;
     check(Method::GET, "/%00", (400, "")).await;
     check(Method::GET, "/pixel.gif?id=%00", (400, "")).await;
     let traversal =
