@@ -72,7 +72,7 @@ pub(crate) fn refusal(rejection: &Rejection) -> HttpResponse {
 }
 
 /// Makes an answer of JSON text.
-pub(super) fn json(status: StatusCode, body: String) -> HttpResponse {
+pub(crate) fn json(status: StatusCode, body: String) -> HttpResponse {
     HttpResponse::build(status)
         .content_type("application/json")
         .body(body)

@@ -6,7 +6,9 @@
 
 mod account;
 mod click;
+mod form;
 pub(crate) mod goods;
+mod guesses;
 mod page;
 mod routes;
 mod session;

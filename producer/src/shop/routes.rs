@@ -1,14 +1,13 @@
 //! The shop's pages and forms, by their paths.
 
-use std::collections::BTreeMap;
-
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{self, Data, Form, Path, ServiceConfig};
+use actix_web::web::{self, Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use askama::Template;
 
 use super::account::Customer;
 use super::click::ShopClick;
+use super::form::FormFields;
 use super::goods;
 use super::page::{
     AccountForm, AccountPage, Frame, ListPage, MissingPage, ProductPage, ThanksPage,
@@ -20,24 +19,12 @@ use crate::http::answer::{get, only_get, resource, wrong_method};
 use crate::http::assets::{JAVASCRIPT, asset};
 use crate::http::state::EdgeState;
 
-/// The largest form, in bytes.
-const MAX_FORM_BYTES: usize = 4_096;
-
-type FormFields = Form<BTreeMap<String, String>>;
+const TOO_MANY_GUESSES: &str = "Too many tries. Come back in a quarter of an hour.";
+const NO_ACCOUNT: &str = "No account has this name and password.";
 
 /// Adds the shop's pages, at `/` and below.
 pub(crate) fn configure(app: &mut ServiceConfig, shop: Data<Shop>) {
-    let forms = web::FormConfig::default()
-        .limit(MAX_FORM_BYTES)
-        .error_handler(|error, _| {
-            let refused = HttpResponse::BadRequest().json(BTreeMap::from([
-                ("error", error.to_string()),
-                ("remedy", "send the form as the shop's page does".into()),
-            ]));
-            actix_web::error::InternalError::from_response(error, refused).into()
-        });
-    app.app_data(forms)
-        .app_data(shop)
+    app.app_data(shop)
         .service(asset(
             "/shop.js",
             JAVASCRIPT,
@@ -115,11 +102,15 @@ async fn buy(
     state: Data<EdgeState>,
     shop: Data<Shop>,
     request: HttpRequest,
-    fields: FormFields,
+    payload: Payload,
 ) -> HttpResponse {
+    let fields = match FormFields::read(&state, &request, payload).await {
+        Ok(fields) => fields,
+        Err(answer) => return answer,
+    };
     let visitor = shop.visitor(&state, &request);
-    let good = fields.get("product_id").and_then(|id| goods::find(id));
-    let quantity = fields.get("quantity").and_then(|text| text.parse().ok());
+    let good = goods::find(fields.get("product_id"));
+    let quantity = fields.get("quantity").parse().ok();
     let (Some(good), Some(quantity @ 1..=9)) = (good, quantity) else {
         return missing(&request, &visitor);
     };
@@ -155,67 +146,81 @@ async fn sign_up(
     state: Data<EdgeState>,
     shop: Data<Shop>,
     request: HttpRequest,
-    fields: FormFields,
+    payload: Payload,
 ) -> HttpResponse {
-    let visitor = shop.visitor(&state, &request);
-    let opened = with_accounts(&shop, &fields, |shop, name, password| {
-        shop.accounts.open(name, password)
-    });
-    match opened.await {
-        Ok(customer) => {
-            shop.log_in(&state, &visitor, customer, "sign_up");
-            redirect(&visitor, "/")
-        }
-        Err(complaint) => account_form(&request, &visitor, AccountForm::SignUp, complaint),
-    }
+    enter(&state, &shop, &request, payload, AccountForm::SignUp).await
 }
 
 async fn log_in(
     state: Data<EdgeState>,
     shop: Data<Shop>,
     request: HttpRequest,
-    fields: FormFields,
+    payload: Payload,
 ) -> HttpResponse {
-    let visitor = shop.visitor(&state, &request);
-    let found = with_accounts(&shop, &fields, |shop, name, password| {
-        let found = shop.accounts.find(name, password);
-        found.ok_or("No account has this name and password.")
-    });
-    match found.await {
+    enter(&state, &shop, &request, payload, AccountForm::LogIn).await
+}
+
+/// Opens an account or finds one, and logs its customer in.
+async fn enter(
+    state: &Data<EdgeState>,
+    shop: &Data<Shop>,
+    request: &HttpRequest,
+    payload: Payload,
+    form: AccountForm,
+) -> HttpResponse {
+    let fields = match FormFields::read(state, request, payload).await {
+        Ok(fields) => fields,
+        Err(answer) => return answer,
+    };
+    let mut visitor = shop.visitor(state, request);
+    let name = fields.get("name").trim().to_owned();
+    let password = fields.get("password").to_owned();
+    let now = state.edge.clock().now();
+    let Some(guess) = shop.guesses.begin(&name, state.client(request), now) else {
+        return account_form(request, &visitor, form, TOO_MANY_GUESSES);
+    };
+    match look(shop, name, password, form).await {
         Ok(customer) => {
-            shop.log_in(&state, &visitor, customer, "log_in");
+            shop.guesses.right(&guess);
+            let action = match form {
+                AccountForm::SignUp => "sign_up",
+                AccountForm::LogIn => "log_in",
+            };
+            shop.log_in(state, &mut visitor, customer, action);
             redirect(&visitor, "/")
         }
-        Err(complaint) => account_form(&request, &visitor, AccountForm::LogIn, complaint),
+        Err(complaint) => account_form(request, &visitor, form, complaint),
     }
 }
 
 /// Looks into the accounts on a blocking thread, because a password's hash takes as long
 /// as many clicks.
-async fn with_accounts(
+async fn look(
     shop: &Data<Shop>,
-    fields: &FormFields,
-    look: fn(&Shop, &str, &str) -> Result<Customer, &'static str>,
+    name: String,
+    password: String,
+    form: AccountForm,
 ) -> Result<Customer, &'static str> {
-    let field = |name| fields.get(name).map_or("", String::as_str);
-    let name = field("name").trim().to_owned();
-    let password = field("password").to_owned();
     let shop = shop.clone();
-    web::block(move || look(&shop, &name, &password))
-        .await
-        .expect("a password's hash does not panic")
+    web::block(move || match form {
+        AccountForm::SignUp => shop.accounts.open(&name, &password),
+        AccountForm::LogIn => shop.accounts.find(&name, &password).ok_or(NO_ACCOUNT),
+    })
+    .await
+    .expect("a password's hash does not panic")
 }
 
-async fn log_out(state: Data<EdgeState>, shop: Data<Shop>, request: HttpRequest) -> HttpResponse {
-    let visitor = shop.visitor(&state, &request);
-    let customer = visitor.session.customer.as_ref();
-    let click = ShopClick::new("log_out", state.edge.clock()).by(customer);
-    shop.change(&visitor, |session| {
-        // Only a customer who is logged in can log out; a second press is not a click.
-        if session.customer.take().is_some() {
-            session.show_next(click);
-        }
-    });
+async fn log_out(
+    state: Data<EdgeState>,
+    shop: Data<Shop>,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    if let Err(answer) = FormFields::read(&state, &request, payload).await {
+        return answer;
+    }
+    let mut visitor = shop.visitor(&state, &request);
+    shop.log_out(&state, &mut visitor);
     redirect(&visitor, "/")
 }
 
@@ -232,6 +237,7 @@ fn account_form(
 ) -> HttpResponse {
     let status = match complaint {
         "" => StatusCode::OK,
+        TOO_MANY_GUESSES => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let page = AccountPage {

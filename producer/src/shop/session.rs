@@ -10,8 +10,11 @@ use super::account::Customer;
 use super::click::ShopClick;
 use crate::accept::identity;
 
-/// The most sessions in memory; the oldest is dropped first.
+/// The most sessions of guests in memory; the oldest is dropped first. Those who are logged in are
+/// not among them, so that no crowd of strangers logs them out.
 const MAX_SESSIONS: usize = 10_000;
+/// The most sessions of one customer; the oldest is dropped first.
+const MAX_CUSTOMER_SESSIONS: usize = 4;
 /// The most clicks in a session that no page has shown yet.
 const MAX_PENDING_CLICKS: usize = 8;
 /// How long a browser keeps the visitor's id.
@@ -30,6 +33,13 @@ pub(super) struct ShopSession {
 }
 
 impl ShopSession {
+    fn begin(clock: &dyn Clock) -> Self {
+        Self {
+            id: identity::generate_id(clock).to_string(),
+            ..Self::default()
+        }
+    }
+
     /// Keeps the click of a form for the page that follows.
     pub(super) fn show_next(&mut self, click: ShopClick) {
         if self.pending.len() < MAX_PENDING_CLICKS {
@@ -47,6 +57,8 @@ pub(super) struct ShopVisitor {
     pub(super) session: ShopSession,
     /// The clicks that the page of this request has to show.
     pub(super) pending: Vec<ShopClick>,
+    /// True if the request came over HTTPS, so that its cookies need not travel without.
+    pub(super) is_secure: bool,
 }
 
 impl ShopVisitor {
@@ -55,10 +67,12 @@ impl ShopVisitor {
         let session = Cookie::build((SESSION_COOKIE, &*self.token))
             .path("/")
             .http_only(true)
+            .secure(self.is_secure)
             .same_site(SameSite::Lax);
         let visitor = Cookie::build((VISITOR_COOKIE, &*self.id))
             .path("/")
             .max_age(VISITOR_MAX_AGE)
+            .secure(self.is_secure)
             .same_site(SameSite::Lax);
         [session.to_string(), visitor.to_string()]
     }
@@ -68,8 +82,10 @@ impl ShopVisitor {
 #[derive(Default)]
 pub(super) struct Sessions {
     by_token: HashMap<String, ShopSession>,
-    /// The tokens, the oldest first.
-    order: VecDeque<String>,
+    /// The tokens of guests, the oldest first.
+    guests: VecDeque<String>,
+    /// The tokens of each customer by its id, the oldest first.
+    customers: HashMap<String, VecDeque<String>>,
 }
 
 impl Sessions {
@@ -95,6 +111,7 @@ impl Sessions {
             id,
             session: session.clone(),
             pending,
+            is_secure: false,
         }
     }
 
@@ -103,21 +120,68 @@ impl Sessions {
         self.by_token.get_mut(token).map(change);
     }
 
-    fn begin(&mut self, clock: &dyn Clock) -> String {
-        if self.order.len() >= MAX_SESSIONS
-            && let Some(oldest) = self.order.pop_front()
+    /// Logs the session's visitor in. Returns the session's new token: the old one may be known
+    /// to a stranger who planted it in the browser.
+    pub(super) fn log_in(&mut self, token: &str, customer: Customer, clock: &dyn Clock) -> String {
+        let mut session = self.take(token, clock);
+        let token = new_token();
+        let tokens = self.customers.entry(customer.id.clone()).or_default();
+        tokens.push_back(token.clone());
+        if tokens.len() > MAX_CUSTOMER_SESSIONS
+            && let Some(oldest) = tokens.pop_front()
         {
             self.by_token.remove(&oldest);
         }
-        let token = format!("{:032x}", rand::random::<u128>());
-        let session = ShopSession {
-            id: identity::generate_id(clock).to_string(),
-            ..ShopSession::default()
-        };
+        session.customer = Some(customer);
         self.by_token.insert(token.clone(), session);
-        self.order.push_back(token.clone());
         token
     }
+
+    /// Logs the session's customer out. Returns the session's new token, and who it was.
+    pub(super) fn log_out(&mut self, token: &str, clock: &dyn Clock) -> (String, Option<Customer>) {
+        let mut session = self.take(token, clock);
+        let customer = session.customer.take();
+        (self.keep_guest(session), customer)
+    }
+
+    /// Takes a session out; a new one if it has been dropped meanwhile.
+    fn take(&mut self, token: &str, clock: &dyn Clock) -> ShopSession {
+        let Some(session) = self.by_token.remove(token) else {
+            return ShopSession::begin(clock);
+        };
+        match &session.customer {
+            None => self.guests.retain(|guest| guest != token),
+            Some(customer) => {
+                if let Some(tokens) = self.customers.get_mut(&customer.id) {
+                    tokens.retain(|known| known != token);
+                    if tokens.is_empty() {
+                        self.customers.remove(&customer.id);
+                    }
+                }
+            }
+        }
+        session
+    }
+
+    fn begin(&mut self, clock: &dyn Clock) -> String {
+        self.keep_guest(ShopSession::begin(clock))
+    }
+
+    fn keep_guest(&mut self, session: ShopSession) -> String {
+        if self.guests.len() >= MAX_SESSIONS
+            && let Some(oldest) = self.guests.pop_front()
+        {
+            self.by_token.remove(&oldest);
+        }
+        let token = new_token();
+        self.by_token.insert(token.clone(), session);
+        self.guests.push_back(token.clone());
+        token
+    }
+}
+
+fn new_token() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 /// Returns the value of a cookie in a `Cookie` header. Cookies of others that cannot be
@@ -163,6 +227,17 @@ mod tests {
             assert!(cookie.starts_with(&format!("{name}=")), "{cookie}");
             assert!(cookie.contains("; Path=/") && cookie.contains("; SameSite=Lax"));
         }
+        assert!(!session.contains("Secure") && !id.contains("Secure"));
+        let secure = ShopVisitor {
+            is_secure: true,
+            ..Sessions::default().visitor("", &SystemClock, true)
+        };
+        assert!(
+            secure
+                .cookies()
+                .iter()
+                .all(|cookie| cookie.contains("; Secure"))
+        );
         assert!(session.contains("; HttpOnly") && !session.contains("Max-Age"));
         assert!(!id.contains("HttpOnly") && id.contains("; Max-Age=31536000"));
     }
@@ -181,9 +256,41 @@ mod tests {
             sessions.visitor("", &SystemClock, true);
         }
         assert_eq!(
-            (sessions.by_token.len(), sessions.order.len()),
+            (sessions.by_token.len(), sessions.guests.len()),
             (MAX_SESSIONS, MAX_SESSIONS)
         );
         assert!(!sessions.by_token.contains_key(&first.token));
+    }
+
+    #[test]
+    fn attack_16_a_session_gets_a_new_token_and_no_crowd_logs_a_customer_out() {
+        let (mut sessions, clock) = (Sessions::default(), SystemClock);
+        let customer = Customer {
+            id: "u-1".into(),
+            name: "Ada".into(),
+        };
+        let planted = sessions.visitor("", &clock, true).token;
+        let token = sessions.log_in(&planted, customer.clone(), &clock);
+        assert_ne!(token, planted);
+        assert!(!sessions.by_token.contains_key(&planted));
+        for _ in 0..2 * MAX_SESSIONS {
+            sessions.visitor("", &clock, true);
+        }
+        let session = &sessions.by_token[&token];
+        assert_eq!(session.customer.as_ref(), Some(&customer));
+        let tokens: Vec<_> = (0..MAX_CUSTOMER_SESSIONS)
+            .map(|_| sessions.log_in("", customer.clone(), &clock))
+            .collect();
+        assert!(!sessions.by_token.contains_key(&token), "the oldest goes");
+        let mut last = String::new();
+        for token in tokens {
+            let (guest, who) = sessions.log_out(&token, &clock);
+            assert_eq!(who.as_ref(), Some(&customer));
+            assert!(sessions.by_token[&guest].customer.is_none() && guest != token);
+            last = guest;
+        }
+        assert_eq!(sessions.log_out(&last, &clock).1, None);
+        assert!(sessions.customers.is_empty());
+        assert_eq!(sessions.by_token.len(), MAX_SESSIONS);
     }
 }

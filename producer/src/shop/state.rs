@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::account::{Accounts, Customer};
 use super::click::ShopClick;
+use super::guesses::Guesses;
 use super::session::{Sessions, ShopSession, ShopVisitor};
 use crate::http::answer::header_text;
 use crate::http::state::EdgeState;
@@ -14,6 +15,7 @@ use crate::http::state::EdgeState;
 #[derive(Default)]
 pub(crate) struct Shop {
     pub(super) accounts: Accounts,
+    pub(super) guesses: Guesses,
     sessions: Mutex<Sessions>,
 }
 
@@ -24,7 +26,10 @@ impl Shop {
         let cookies = header_text(request, header::COOKIE).unwrap_or_default();
         let is_page = request.method().as_str() == "GET";
         let clock = state.edge.clock();
-        self.sessions.lock().visitor(cookies, &**clock, is_page)
+        ShopVisitor {
+            is_secure: request.connection_info().scheme() == "https",
+            ..self.sessions.lock().visitor(cookies, &**clock, is_page)
+        }
     }
 
     /// Changes the visitor's session, unless it has been dropped meanwhile.
@@ -36,14 +41,27 @@ impl Shop {
     pub(super) fn log_in(
         &self,
         state: &EdgeState,
-        visitor: &ShopVisitor,
+        visitor: &mut ShopVisitor,
         customer: Customer,
         action: &'static str,
     ) {
-        let click = ShopClick::new(action, state.edge.clock()).by(Some(&customer));
-        self.change(visitor, |session| {
-            session.customer = Some(customer);
-            session.show_next(click);
-        });
+        let clock = state.edge.clock();
+        let click = ShopClick::new(action, clock).by(Some(&customer));
+        let mut sessions = self.sessions.lock();
+        visitor.token = sessions.log_in(&visitor.token, customer, &**clock);
+        sessions.change(&visitor.token, |session| session.show_next(click));
+    }
+
+    /// Logs the visitor out. Only a customer who is logged in can log out; a second press is not
+    /// a click.
+    pub(super) fn log_out(&self, state: &EdgeState, visitor: &mut ShopVisitor) {
+        let clock = state.edge.clock();
+        let mut sessions = self.sessions.lock();
+        let (token, customer) = sessions.log_out(&visitor.token, &**clock);
+        visitor.token = token;
+        if customer.is_some() {
+            let click = ShopClick::new("log_out", clock).by(customer.as_ref());
+            sessions.change(&visitor.token, |session| session.show_next(click));
+        }
     }
 }

@@ -102,7 +102,7 @@ impl ScriptlessBrowser {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_is_one_click_without_scripts() {
     let mut browser = ScriptlessBrowser::open();
-    let account = "name=Ada&password=sluice";
+    let account = "name=Ada&password=sluice-gate";
     assert_eq!(browser.actions("/", None).await, ["browse"]);
     assert_eq!(browser.actions("/product/tea", None).await, ["view"]);
     assert_eq!(
@@ -148,7 +148,7 @@ async fn every_step_is_one_click_without_scripts() {
 async fn a_purchase_names_the_good_and_the_customer() {
     let mut browser = ScriptlessBrowser::open();
     browser
-        .actions("/sign-up", Some("name=Ada&password=sluice"))
+        .actions("/sign-up", Some("name=Ada&password=sluice-gate"))
         .await;
     let page = browser
         .fetch("/buy", Some("product_id=tea&quantity=2"))
@@ -186,7 +186,7 @@ async fn a_reload_is_a_new_click() {
 #[tokio::test(flavor = "multi_thread")]
 async fn input_29_what_a_visitor_wrote_is_escaped() {
     let mut browser = ScriptlessBrowser::open();
-    let form = "name=%3Cscript%3Ealert(1)%3C/script%3E%22&password=sluice";
+    let form = "name=%3Cscript%3Ealert(1)%3C/script%3E%22&password=sluice-gate";
     let page = browser.fetch("/sign-up", Some(form)).await;
     assert!(
         page.html.contains("alert(1)") && !page.html.contains("<script>alert"),
@@ -226,4 +226,77 @@ async fn what_the_shop_does_not_have_is_refused() {
         assert_eq!(browser.fetch(asset, None).await.status, 200);
     }
     assert!(browser.topic.drafts().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_16_a_planted_session_reads_nothing_and_forms_are_the_shops_own() {
+    let mut browser = ScriptlessBrowser::open();
+    browser.fetch("/", None).await;
+    let planted = browser.cookies.clone();
+    let account = "name=Ada&password=sluice-gate";
+    let page = browser.fetch("/sign-up", Some(account)).await;
+    assert!(page.html.contains("Log out"));
+    let own = std::mem::replace(&mut browser.cookies, planted.clone());
+    assert_ne!(own, planted);
+    let page = browser.fetch("/", None).await;
+    assert!(!page.html.contains("Log out") && !page.html.contains("Ada"));
+
+    for (name, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        for path in ["/log-in", "/sign-up", "/log-out", "/buy"] {
+            let asked = browser.client.post(format!("{}{path}", browser.base));
+            let asked = asked
+                .header(name, value)
+                .header("cookie", &own)
+                .body(account);
+            assert_eq!(asked.send().await.unwrap().status(), 403, "{name} {path}");
+        }
+    }
+    let asked = browser.client.post(format!("{}/log-in", browser.base));
+    let asked = asked.header("origin", &browser.base).body(account);
+    assert_eq!(asked.send().await.unwrap().status(), 303);
+    let asked = browser.client.get(format!("{}/", browser.base));
+    let asked = asked
+        .header("x-forwarded-proto", "https")
+        .send()
+        .await
+        .unwrap();
+    let cookies = asked.headers().get_all("set-cookie");
+    assert!(
+        cookies
+            .iter()
+            .all(|cookie| cookie.to_str().unwrap().contains("; Secure"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_16_guesses_end_and_a_slow_form_is_let_go() {
+    let mut browser = ScriptlessBrowser::open();
+    for n in 0..12 {
+        let form = format!("name=Ada&password=guess-{n:04}");
+        let expect = if n < 10 { 422 } else { 429 };
+        assert_eq!(
+            browser.fetch("/log-in", Some(&form)).await.status,
+            expect,
+            "{n}"
+        );
+    }
+    let form = format!("name={}", "x".repeat(5_000));
+    assert_eq!(browser.fetch("/log-in", Some(&form)).await.status, 413);
+
+    let config = crate::Config {
+        shop: true,
+        body_timeout: std::time::Duration::from_millis(200),
+        ..testing::config()
+    };
+    let (base, _) = testing::serve(config);
+    let slow = tokio_util::io::ReaderStream::new(tokio::io::empty());
+    let endless = futures::StreamExt::chain(slow, futures::stream::pending());
+    let asked = browser.client.post(format!("{base}/log-in"));
+    let asked = asked.body(reqwest::Body::wrap_stream(endless));
+    assert_eq!(asked.send().await.unwrap().status(), 408);
 }
