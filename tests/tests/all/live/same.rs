@@ -100,6 +100,8 @@ async fn landed(topic: &Arc<dyn Topic>, lake: &Lake) -> (Rows, Vec<(Partition, O
     let member = tokio::spawn(transformer::run(config(), sink, components, stop.clone()));
     let since = Instant::now();
     loop {
+        // Asked before the objects are listed: the last batch is sealed when the worker ends.
+        let ended = stop.is_cancelled() && member.is_finished();
         let (mut rows, mut ends, mut counted) = (Rows::new(), Vec::new(), 0);
         for hour in lake.hours().await.unwrap() {
             for (name, _) in lake.objects(hour).await.unwrap() {
@@ -111,8 +113,7 @@ async fn landed(topic: &Arc<dyn Topic>, lake: &Lake) -> (Rows, Vec<(Partition, O
                 rows.entry(name.partition).or_default().extend(offsets);
             }
         }
-        // The last batch is sealed when the worker ends.
-        if stop.is_cancelled() && member.is_finished() {
+        if ended {
             assert_eq!(counted, RECORDS);
             return (rows, ends);
         }
