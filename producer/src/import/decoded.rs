@@ -6,8 +6,8 @@ use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// How many bytes are decoded at a time.
 const CHUNK_BYTES: usize = 16 << 10;
-/// As many bytes as the longest mark has, and as show UTF-16 without one.
-const HEAD_BYTES: u64 = 4;
+/// As many bytes as tell one kind of file from another.
+const HEAD_BYTES: u64 = 6;
 
 /// Returns the text of a file. Its first bytes say whether it is UTF-8 with a mark or UTF-16;
 /// else it is `said`, or UTF-8. Bytes that are not UTF-8 are left as they are then, because only
@@ -18,8 +18,7 @@ pub(super) fn decoded<'r>(
 ) -> io::Result<Box<dyn BufRead + 'r>> {
     let mut head = Vec::new();
     Read::take(&mut reader, HEAD_BYTES).read_to_end(&mut head)?;
-    if head.starts_with(&[0xff, 0xfe, 0, 0]) || head.starts_with(&[0, 0, 0xfe, 0xff]) {
-        let why = "it is UTF-32: write it as UTF-8";
+    if let Some(why) = other_kind(&head) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }
     let (encoding, mark) = match Encoding::for_bom(&head) {
@@ -41,11 +40,31 @@ pub(super) fn decoded<'r>(
     }))
 }
 
+/// Returns what a file is that has no lines of text, and what to do with it.
+fn other_kind(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("it is UTF-32: write it as UTF-8"),
+        [b'P', b'K', 3, 4, ..] => {
+            Some("it is a ZIP archive or a workbook: unpack it, or save it as CSV")
+        }
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some("it is compressed with bzip2: inflate it"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("it is compressed with xz: inflate it"),
+        [b'7', b'z', 0xbc, 0xaf, ..] => Some("it is a 7z archive: unpack it"),
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Some("it is compressed twice: inflate it once")
+        }
+        [b'P', b'A', b'R', b'1', 0x15, ..] => {
+            Some("it is a Parquet file, which SQL reads: name it as an external table")
+        }
+        _ => None,
+    }
+}
+
 /// UTF-16 of ASCII letters has a zero in each pair.
 fn without_mark(head: &[u8]) -> Option<&'static Encoding> {
     match head {
-        [1..=255, 0, 1..=255, 0] => Some(UTF_16LE),
-        [0, 1..=255, 0, 1..=255] => Some(UTF_16BE),
+        [1..=255, 0, 1..=255, 0, ..] => Some(UTF_16LE),
+        [0, 1..=255, 0, 1..=255, ..] => Some(UTF_16BE),
         _ => None,
     }
 }
@@ -145,7 +164,20 @@ mod tests {
         let marked = text(b"\xef\xbb\xbfcaf\xc3\xa9", Some(WINDOWS_1252)).unwrap();
         assert_eq!(marked, "café");
         assert_eq!(text(b"caf\xe9", None).unwrap(), "caf\u{fffd}");
-        let refused = text(b"\xff\xfe\0\0a\0\0\0", None).unwrap_err();
-        assert!(refused.to_string().contains("UTF-32"));
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_named() {
+        let check = |bytes: &[u8], expect: &str| {
+            let refused = text(bytes, None).unwrap_err().to_string();
+            assert!(refused.contains(expect), "{refused}");
+        };
+        check(b"\xff\xfe\0\0a\0\0\0", "UTF-32");
+        check(b"PK\x03\x04rest", "workbook");
+        check(b"BZh91AY", "bzip2");
+        check(b"\xfd7zXZ\0", "xz");
+        check(b"\x1f\x8b\x08", "twice");
+        check(b"PAR1\x15\0", "Parquet");
+        assert_eq!(text(b"PAR1,b\n", None).unwrap(), "PAR1,b\n");
     }
 }

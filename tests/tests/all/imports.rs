@@ -455,6 +455,19 @@ async fn attack_11_and_17_no_line_stops_an_import_and_a_pipe_is_read() {
         .unwrap();
     importer.check(("pipe", "ndjson"), &[], true, "1 line: 1 sent now (1 row");
     assert!(writer.wait().unwrap().success());
+    // A mapping may come by a pipe too.
+    let typed = format!("echo '{DAY}format = \"%Y-%m-%d\"' >pipe");
+    let mut writer = Command::new("sh")
+        .args(["-c", &typed])
+        .current_dir(importer.place.path())
+        .spawn()
+        .unwrap();
+    let again = "2 lines: 0 sent now";
+    importer.check(("ones.csv", "csv"), &["--map", "pipe"], true, again);
+    assert!(writer.wait().unwrap().success());
+    importer.file("book.xlsx", "PK\u{3}\u{4}rest");
+    let (was_well, said) = importer.import("book.xlsx", "ndjson", &[]);
+    assert!(!was_well && said.contains("save it as CSV"), "{said}");
     let (was_well, said) = importer.import(".", "ndjson", &[]);
     assert!(!was_well && said.contains("is a folder"), "{said}");
     assert_eq!(importer.rows("product_id").await, json!("c1 f1 n1"));

@@ -107,11 +107,12 @@ fn read_map(file: &Path) -> anyhow::Result<ColumnMap> {
 /// Imports a file, or checks what that would come to; shows the progress and prints the report.
 pub(crate) async fn import(settings: Settings, args: ImportArgs) -> anyhow::Result<ExitCode> {
     let input = ReadableInput::open(&args.file)?;
+    let map = args.map.as_deref().map(ReadableInput::open).transpose()?;
     let work = ImportFile {
         file: input.path,
         name: input.name,
         format: args.format,
-        map: args.map.map(std::path::absolute).transpose()?,
+        map: map.as_ref().map(|map| map.path.clone()),
     };
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template(

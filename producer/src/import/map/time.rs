@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::format::{Item, Parsed, StrftimeItems};
+use chrono::format::{Fixed, Item, Parsed, StrftimeItems};
 use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
@@ -46,6 +46,12 @@ impl TimeStyle {
             zone: Zone::new(zone.unwrap_or("UTC"))?,
         };
         if let Notation::Items(items) = &style.notation {
+            if zone.is_none() && items.contains(&Item::Fixed(Fixed::TimezoneName)) {
+                return Err(format!(
+                    "has the format {format:?}, whose %Z skips a zone's name: say which it is, as \
+                     zone = \"Europe/Berlin\""
+                ));
+            }
             let sample = DateTime::from_timestamp(SAMPLE_SECONDS, 0).expect("a moment of 2026");
             let sample = sample.fixed_offset();
             let mut written = String::new();
@@ -273,6 +279,10 @@ mod tests {
         check("Asia/Kathmandu", "2026-07-15 12:00", "2026-07-15T06:15:00Z");
         check("+09:00", "2026-07-15 12:00", "2026-07-15T03:00:00Z");
         check("Z", "2026-07-15 12:00", "2026-07-15T12:00:00Z");
+        let named = read("%F %R %Z", Some("Europe/Berlin"), "2026-07-15 12:00 CEST");
+        assert_eq!(named.as_deref(), Ok("2026-07-15T10:00:00Z"));
+        let refused = TimeStyle::new("%F %R %Z", None).unwrap_err();
+        assert!(refused.contains("say which it is"), "{refused}");
         // 02:30 comes twice on this night: the first.
         check("Europe/Berlin", "2026-10-25 02:30", "2026-10-25T00:30:00Z");
         // And never on this one.
