@@ -90,7 +90,7 @@ async fn a_table_of_a_server_is_copied_and_its_password_stays_secret() {
     let external = |name: &str, password: &str| {
         format!(
             "[[external]]\nname = \"{name}\"\npostgres = \"{}\"\npassword = \"{password}\"\n\
-             table = \"stock.goods\"\nevery = \"300ms\"\n",
+             table = \"stock.goods\"\nevery = \"1s\"\n",
             server.words()
         )
     };
@@ -242,13 +242,13 @@ async fn b49_odd_values_of_a_server_are_true_or_null() {
     let Some(server) = Postgres::start().await else {
         return;
     };
-    let make = "CREATE TABLE p(k int, n numeric, f numeric(8,2), at timestamptz, day date);
+    let make = "CREATE TABLE p(k int, n numeric, f numeric(8,2), seen timestamptz, day date);
         INSERT INTO p VALUES (1, 1.25, 2.5, '2026-11-22 10:00Z', '2026-11-22'),
             (2, 'NaN', 'NaN', 'infinity', '-infinity'), (3, NULL, NULL, NULL, '0044-03-15 BC')";
     server.execute(make).unwrap();
     let place = Place::new().unwrap();
     let config = format!(
-        "[[external]]\nname = \"odd\"\npostgres = \"{}\"\npassword = \"{}\"\ntable = \"p\"\nevery = \"300ms\"\n",
+        "[[external]]\nname = \"odd\"\npostgres = \"{}\"\npassword = \"{}\"\ntable = \"p\"\nevery = \"1s\"\n",
         server.words(),
         postgres::PASSWORD
     );
@@ -256,7 +256,7 @@ async fn b49_odd_values_of_a_server_are_true_or_null() {
     let up = place.up(&[]).unwrap();
     let sql = "SELECT count(*) = 3 AND count(*) FILTER (n = 1.25) = 1
         AND count(*) FILTER (isnan(n)) <= 1 AND count(*) FILTER (n = 0) = 0
-        AND sum(f) = 2.5 AND count(at) = 1 AND count(day) = 1 FROM odd";
+        AND sum(f) = 2.5 AND count(seen) = 1 AND count(day) = 1 FROM odd";
     let deadline = Instant::now() + Duration::from_secs(30);
     while place.ask(sql).ok() != Some(json!(true)) {
         let runs = place.ask("SELECT string_agg(detail, ' ') FROM external_runs");
