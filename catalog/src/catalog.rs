@@ -99,14 +99,14 @@ impl Catalog {
         self.inner.metrics.register(&self.inner.tail, registry);
     }
 
-    /// The memory that the databases take, of `memory` and of `query_memory`.
+    /// The memory that the database and the processes for free SQL take, of `memory` and of
+    /// `query_memory`.
     ///
     /// # Errors
     /// The databases'.
     pub async fn memory_bytes(&self) -> Result<u64, Error> {
         let own = self.read(|session| memory_bytes(&session.connection));
-        let (own, queries) = tokio::try_join!(own, self.inner.queries.memory_bytes())?;
-        Ok(own + queries)
+        Ok(own.await? + self.inner.queries.memory_bytes())
     }
 }
 
@@ -199,6 +199,11 @@ impl Catalog {
         let answer = self.inner.queries.ask(tail, sql).await;
         entry.answered(&answer);
         answer
+    }
+
+    /// Starts a process for free SQL ahead of the first statement.
+    pub fn warm(&self) {
+        self.inner.queries.warm();
     }
 
     /// [`Catalog::ask`] for this process itself.

@@ -30,10 +30,10 @@ pub struct Config {
     pub tail_memory: ByteSize,
     /// How many rows are folded into the rollups at once. A fold holds their columns in memory.
     pub fold_rows: u64,
-    /// DuckDB's threads: as many for crawls and panels, and as many for free SQL.
+    /// DuckDB's threads: as many for crawls and panels, and as many for each query.
     pub threads: u32,
-    /// The memory for all free SQL together, in a database of its own. Beyond it DuckDB spills to
-    /// a folder beside the file, at most four times as much.
+    /// The memory for one query, in a process of its own; all together may take twice as much.
+    /// Beyond it DuckDB spills to a folder beside the file, at most four times as much.
     pub query_memory: ByteSize,
     /// How long one query may run.
     #[serde(with = "humantime_serde")]
@@ -52,6 +52,20 @@ pub struct Config {
     /// The `[[dataset]]` tables, which are sections of their own.
     #[serde(skip)]
     pub datasets: Vec<Dataset>,
+    /// How a process for free SQL is started. `None` if threads of this process run it, which a
+    /// statement can end.
+    #[serde(skip)]
+    pub worker: Option<WorkerCommand>,
+}
+
+/// How a process for free SQL is started: a program that calls [`crate::serve_statements`] with its
+/// standard output as the socket, and ends when its standard input does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
 }
 
 /// An `[[external]]` table.

@@ -58,11 +58,18 @@ impl From<duckdb::Error> for Error {
     }
 }
 
+/// How many characters of a sentence are kept: some quote the whole value that they mean.
+const MAX_SENTENCE_CHARS: usize = 2_000;
+
 /// DuckDB's own sentence.
 pub(crate) fn sentence(error: &duckdb::Error) -> String {
-    match error {
+    let text = match error {
         duckdb::Error::DuckDBFailure(_, Some(text)) => text.trim().to_owned(),
         other => other.to_string(),
+    };
+    match text.char_indices().nth(MAX_SENTENCE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -244,6 +251,15 @@ mod tests {
             "SET enable_external_access = false; FROM read_csv('/a')",
             Trouble::Forbidden,
         );
+    }
+
+    #[test]
+    fn a_sentence_that_quotes_a_large_value_is_cut() {
+        let database = Connection::open_in_memory().unwrap();
+        let sql = "SELECT repeat('é', 100000)::INTEGER";
+        let text = sentence(&database.execute_batch(sql).expect_err(sql));
+        assert_eq!(text.chars().count(), MAX_SENTENCE_CHARS + 1);
+        assert!(text.starts_with("Conversion Error"), "{text}");
     }
 
     #[test]

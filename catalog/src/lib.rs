@@ -43,7 +43,7 @@ mod tables;
 mod tail;
 
 pub use catalog::Catalog;
-pub use config::{Changes, Config, Dataset, External};
+pub use config::{Changes, Config, Dataset, External, WorkerCommand};
 pub use dataset::{DatasetRun, DatasetState};
 pub use error::Error;
 pub use external::adoption::{Adoption, Quarantined};
@@ -59,6 +59,7 @@ pub use panels::totals::Totals;
 pub use query::csv;
 pub use query::log::Caller;
 pub use query::rows::Rows;
+pub use query::worker::serve::serve_statements;
 pub use registry::crawl::Crawl;
 pub use registry::discover::{Crawler, NewObjects};
 pub use registry::listing::Object;

@@ -15,7 +15,7 @@ use crate::external::keeper::ExternalTables;
 use crate::external::source;
 use crate::metrics::CatalogMetrics;
 use crate::query::bind::QueryScope;
-use crate::query::database::{self, QueryDatabase};
+use crate::query::database::QueryDatabase;
 use crate::registry::schema;
 use crate::registry::writer::RegistryWriter;
 use crate::tables::publish::PUBLISHED;
@@ -45,9 +45,9 @@ impl Catalog {
             let root = schema::open(&opened, &access, &place, &published)?;
             dataset::prune(&root, &opened.datasets)?;
             source::prune(&root, &opened)?;
-            Ok::<_, Error>((root, database::open(&opened, &access)?))
+            Ok::<_, Error>((root, access))
         };
-        let (root, queries) = tokio::task::spawn_blocking(opening)
+        let (root, access) = tokio::task::spawn_blocking(opening)
             .await
             .expect("opening the database does not panic")?;
         let engine = Arc::new(Engine::new(root));
@@ -64,7 +64,7 @@ impl Catalog {
                 clock.clone(),
                 config.fold_rows,
             ),
-            queries: QueryDatabase::new(queries, scope),
+            queries: QueryDatabase::new(&access, scope),
             tail: Tail::new(max_tail_bytes),
             metrics: CatalogMetrics::new(),
             externals: ExternalTables::new(

@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
 use crate::command::import::ImportArgs;
+use crate::role::Role;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +50,9 @@ pub(crate) enum Invocation {
         /// The shell
         shell: Shell,
     },
+    /// Runs statements for the process that starts it
+    #[command(hide = true)]
+    SqlWorker { max_bytes: u64 },
 }
 
 /// What needs a configuration.
@@ -220,14 +224,6 @@ pub(crate) enum RowFormat {
     Table,
     Json,
     Csv,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
-    Producer,
-    Transformer,
-    Crawl,
-    Dashboard,
 }
 
 /// Prints the completions for a shell.

@@ -3,6 +3,7 @@
 //! - [`cli`] is the command line, [`settings`] the configuration, [`print`] what a person reads.
 //! - [`node`] opens topic, lake and catalog when they are needed.
 //! - [`command`] has one type per command. It runs here, or in the process that owns the files.
+//! - [`sql_worker`] is the process that runs people's SQL.
 //! - [`role`] has what runs until a signal: `up` starts every stage, a role starts its own, and a
 //!   supervisor watches and stops them. It also prepares what they need and checks their health.
 //!
@@ -17,6 +18,7 @@ mod node;
 mod print;
 mod role;
 mod settings;
+mod sql_worker;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -68,6 +70,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             cli::completions(shell);
             return Ok(ExitCode::SUCCESS);
         }
+        Invocation::SqlWorker { max_bytes } => return sql_worker::sql_worker(max_bytes),
     };
     let settings = Settings::load(config.as_deref(), &set)?;
     let log = ProcessLog::install(settings.sections.log, verbosity(&task));

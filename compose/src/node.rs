@@ -12,6 +12,7 @@ use topic::{Open, Topic};
 
 use crate::command::job::Jobs;
 use crate::settings::Settings;
+use crate::sql_worker;
 
 /// Topic, lake and catalog of a process, and the commands that run on them.
 pub(crate) struct Node {
@@ -63,7 +64,8 @@ impl Node {
         let open = || async {
             let sections = &self.settings.sections;
             let lake = self.lake().await?;
-            let config = sections.catalog.clone();
+            let mut config = sections.catalog.clone();
+            config.worker = Some(sql_worker::command(&config));
             Ok::<_, anyhow::Error>(
                 Catalog::open(config, lake, &sections.lake, self.clock.clone()).await?,
             )

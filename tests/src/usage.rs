@@ -36,6 +36,27 @@ pub fn peak(pid: u32) -> Result<f64> {
     megabytes(pid, "VmHWM:")
 }
 
+/// The processes that a process has started and that still run.
+///
+/// # Errors
+/// If the system has no `/proc`.
+pub fn children(pid: u32) -> Result<Vec<u32>> {
+    let parent = format!("PPid:\t{pid}");
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(child) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let status = std::fs::read_to_string(format!("/proc/{child}/status"));
+        // It may have ended since.
+        if status.is_ok_and(|status| status.lines().any(|line| line == parent)) {
+            children.push(child);
+        }
+    }
+    Ok(children)
+}
+
 fn megabytes(pid: u32, name: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
         .with_context(|| format!("process {pid} is gone"))?;

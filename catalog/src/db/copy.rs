@@ -1,10 +1,11 @@
 //! The answer of a statement in another database, written as a table of the catalog: data sets,
 //! and tables of servers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use duckdb::Connection;
 
 use crate::db::columns::{SqlColumn, columns, received};
 use crate::db::engine::Session;
@@ -17,57 +18,127 @@ const WRITE_BYTES: usize = 8 << 20;
 /// The name under which rows are exported to the catalog's database.
 const ANSWER: &str = "answer";
 
-/// Makes a table of the catalog anew, from what `sql` answers in another database, and returns
-/// how many rows it has. The caller commits.
+/// The columns of a statement's answer, and SQL that selects them as they are sent.
+pub(crate) fn described(
+    connection: &Connection,
+    sql: &str,
+) -> Result<(Vec<SqlColumn>, String), duckdb::Error> {
+    let answer = format!("(\n{sql}\n)");
+    let columns = columns(connection, &answer)?;
+    let sent = joined(columns.iter().map(SqlColumn::sent), ", ");
+    Ok((columns, format!("SELECT {sent} FROM {answer}")))
+}
+
+/// A table of the catalog that is made anew. The caller commits.
+pub(crate) struct TableWriter<'c> {
+    catalog: &'c Session,
+    insert: String,
+    held: Vec<RecordBatch>,
+    schema: Option<SchemaRef>,
+    bytes: usize,
+    rows: u64,
+}
+
+impl<'c> TableWriter<'c> {
+    /// Makes the table: names, and types in DuckDB's words.
+    ///
+    /// # Errors
+    /// The catalog's database's.
+    pub(crate) fn new(
+        catalog: &'c Session,
+        table: &str,
+        columns: Vec<(String, String)>,
+    ) -> Result<Self, Error> {
+        let table = Ident(table);
+        let columns = columns.into_iter().map(|(name, kind)| SqlColumn {
+            name: Ident(name),
+            kind,
+        });
+        let columns: Vec<SqlColumn> = columns.collect();
+        let typed = columns.iter();
+        let typed = typed.map(|column| format!("{} {}", column.name, column.kind));
+        catalog.connection.execute_batch(&format!(
+            "CREATE OR REPLACE TABLE {table} ({})",
+            joined(typed, ", ")
+        ))?;
+        Ok(Self {
+            catalog,
+            insert: format!(
+                "INSERT INTO {table} {}",
+                received(&exported(ANSWER), &columns)
+            ),
+            held: Vec::new(),
+            schema: None,
+            bytes: 0,
+            rows: 0,
+        })
+    }
+
+    /// Adds rows, which are of one schema.
+    ///
+    /// # Errors
+    /// The catalog's database's.
+    pub(crate) fn push(
+        &mut self,
+        schema: &SchemaRef,
+        batches: Vec<RecordBatch>,
+    ) -> Result<(), Error> {
+        self.schema.get_or_insert_with(|| schema.clone());
+        for batch in batches {
+            self.rows += batch.num_rows() as u64;
+            self.bytes += batch.get_array_memory_size();
+            self.held.push(batch);
+        }
+        match self.bytes > WRITE_BYTES {
+            true => self.write(),
+            false => Ok(()),
+        }
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        if let Some(schema) = &self.schema {
+            let rows = MemoryTable::new(schema.clone(), std::mem::take(&mut self.held));
+            let _exports = ExportGuard::one(ANSWER, rows);
+            self.catalog.connection.execute_batch(&self.insert)?;
+        }
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Writes what is left, and returns how many rows the table has.
+    ///
+    /// # Errors
+    /// The catalog's database's.
+    pub(crate) fn finish(mut self) -> Result<u64, Error> {
+        self.write()?;
+        Ok(self.rows)
+    }
+}
+
+/// Makes a table of the catalog anew, from what `sql` answers in another database of this process,
+/// and returns how many rows it has. The caller commits.
 ///
 /// # Errors
 /// Those of `sql`, as a query's; [`Error::TimedOut`] if the work was stopped.
-pub(crate) fn fill<K>(
+pub(crate) fn fill(
     catalog: &Session,
     table: &str,
-    from: &Session<K>,
+    from: &Session,
     sql: &str,
     limit: Duration,
 ) -> Result<u64, Error> {
     let blame = |error: duckdb::Error| blame(&error, sql, limit);
-    let table = Ident(table);
-    let answer = format!("(\n{sql}\n)");
-    let columns = columns(&from.connection, &answer).map_err(blame)?;
-    let typed = columns.iter();
-    let typed = typed.map(|column| format!("{} {}", column.name, column.kind));
-    catalog.connection.execute_batch(&format!(
-        "CREATE OR REPLACE TABLE {table} ({})",
-        joined(typed, ", ")
-    ))?;
-    let insert = format!(
-        "INSERT INTO {table} {}",
-        received(&exported(ANSWER), &columns)
-    );
-    let sent = joined(columns.iter().map(SqlColumn::sent), ", ");
-    let select = format!("SELECT {sent} FROM {answer}");
+    let (columns, select) = described(&from.connection, sql).map_err(blame)?;
+    let columns = columns.into_iter();
+    let columns = columns.map(|column| (column.name.0, column.kind)).collect();
+    let mut writer = TableWriter::new(catalog, table, columns)?;
     let mut statement = from.connection.prepare(&select).map_err(blame)?;
     let schema = statement.stream_arrow([]).map_err(blame)?.get_schema();
-    let (mut count, mut batches, mut bytes) = (0, Vec::new(), 0);
-    loop {
-        let chunk = statement.step().map_err(blame)?;
+    while let Some(chunk) = statement.step().map_err(blame)? {
         if from.is_stopped() {
             return Err(Error::TimedOut(limit));
         }
-        let ended = chunk.is_none();
-        if let Some(chunk) = chunk {
-            let rows = RecordBatch::from(&chunk);
-            count += rows.num_rows() as u64;
-            bytes += rows.get_array_memory_size();
-            batches.push(rows);
-        }
-        if bytes > WRITE_BYTES || ended {
-            let rows = MemoryTable::new(Arc::clone(&schema), std::mem::take(&mut batches));
-            let _exports = ExportGuard::one(ANSWER, rows);
-            catalog.connection.execute_batch(&insert)?;
-            bytes = 0;
-        }
-        if ended {
-            return Ok(count);
-        }
+        writer.push(&schema, vec![RecordBatch::from(&chunk)])?;
     }
+    writer.finish()
 }

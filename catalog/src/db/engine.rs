@@ -22,25 +22,23 @@ const MAX_SESSIONS: usize = 6;
 /// How often an interrupt is repeated: one that comes between two statements is lost.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
-/// A database and its idle connections. `K` is the state that each connection keeps from one
-/// transaction to the next.
-pub(crate) struct Engine<K: Default = ()> {
+/// A database and its idle connections.
+pub(crate) struct Engine {
     /// The first connection, from which others are cloned.
     root: Mutex<Connection>,
-    idle: Idle<K>,
+    idle: Idle,
     permits: Arc<Semaphore>,
 }
 
-type Idle<K> = Arc<Mutex<Vec<Session<K>>>>;
+type Idle = Arc<Mutex<Vec<Session>>>;
 
-/// A connection with its state. While work has it, it is inside a transaction.
-pub(crate) struct Session<K = ()> {
+/// A connection. While work has it, it is inside a transaction.
+pub(crate) struct Session {
     pub(crate) connection: Connection,
-    pub(crate) state: K,
     stopped: Arc<AtomicBool>,
 }
 
-impl<K> Session<K> {
+impl Session {
     /// The first column of what a query answers, as text.
     pub(crate) fn texts(&self, sql: &str) -> Result<Vec<String>, Error> {
         let mut statement = self.connection.prepare(sql)?;
@@ -94,13 +92,13 @@ impl Drop for Stop {
 }
 
 /// A session inside a transaction, which is rolled back unless it is committed.
-pub(crate) struct Transaction<K: Default = ()> {
+pub(crate) struct Transaction {
     /// `None` once it is committed.
-    session: Option<Session<K>>,
-    idle: Idle<K>,
+    session: Option<Session>,
+    idle: Idle,
 }
 
-impl<K: Default> Transaction<K> {
+impl Transaction {
     /// Commits what was written.
     ///
     /// # Errors
@@ -114,29 +112,27 @@ impl<K: Default> Transaction<K> {
 
 const NOT_COMMITTED: &str = "only commit takes the session, and it consumes the transaction";
 
-impl<K: Default> Deref for Transaction<K> {
-    type Target = Session<K>;
+impl Deref for Transaction {
+    type Target = Session;
 
-    fn deref(&self) -> &Session<K> {
+    fn deref(&self) -> &Session {
         self.session.as_ref().expect(NOT_COMMITTED)
     }
 }
 
-impl<K: Default> DerefMut for Transaction<K> {
-    fn deref_mut(&mut self) -> &mut Session<K> {
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Session {
         self.session.as_mut().expect(NOT_COMMITTED)
     }
 }
 
-impl<K: Default> Drop for Transaction<K> {
+impl Drop for Transaction {
     fn drop(&mut self) {
         // A connection is not used again after a panic inside it.
         let session = self.session.take();
-        let Some(mut session) = session.filter(|_| !std::thread::panicking()) else {
+        let Some(session) = session.filter(|_| !std::thread::panicking()) else {
             return;
         };
-        // The state may describe what is now rolled back.
-        session.state = K::default();
         if let Err(error) = session.connection.execute_batch("ROLLBACK") {
             tracing::debug!(error = %sentence(&error), "nothing was left to roll back");
         }
@@ -147,7 +143,7 @@ impl<K: Default> Drop for Transaction<K> {
     }
 }
 
-impl<K: Default + Send + 'static> Engine<K> {
+impl Engine {
     pub(crate) fn new(root: Connection) -> Self {
         Self {
             root: Mutex::new(root),
@@ -161,13 +157,12 @@ impl<K: Default + Send + 'static> Engine<K> {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) fn begin(&self, mode: Mode) -> Result<Transaction<K>, Error> {
+    pub(crate) fn begin(&self, mode: Mode) -> Result<Transaction, Error> {
         let idle = self.idle.lock().pop();
         let session = match idle {
             Some(session) => session,
             None => Session {
                 connection: self.root.lock().try_clone()?,
-                state: K::default(),
                 stopped: Arc::default(),
             },
         };
@@ -189,7 +184,7 @@ impl<K: Default + Send + 'static> Engine<K> {
     pub(crate) async fn run<T, F>(&self, mode: Mode, limit: Duration, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Session<K>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Session) -> Result<T, Error> + Send + 'static,
     {
         let permits = Arc::clone(&self.permits);
         let permit = timeout(limit, permits.acquire_owned()).await;

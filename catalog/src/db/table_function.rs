@@ -24,7 +24,7 @@ use crate::sql::Literal;
 /// The table function's name. The sandbox allows calls of it only inside the catalog's own views.
 const FUNCTION: &str = "snapshot_table";
 /// How many rows DuckDB takes at once: the size of its vectors.
-const VECTOR_ROWS: usize = 2048;
+pub(crate) const VECTOR_ROWS: usize = 2048;
 /// How many threads may read one scan side by side.
 const SCAN_THREADS: u64 = 4;
 

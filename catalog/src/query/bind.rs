@@ -1,23 +1,28 @@
-//! Binds what a statement names: views over the lake's objects and the external tables, which the
-//! query database reads itself, and over the tables that the catalog's database exports. All lists
-//! and all exports come from one snapshot of the catalog.
+//! What a statement names: views over the lake's objects and the external tables, which the worker
+//! reads itself, and over the tables that the catalog's database exports. All lists and all
+//! exports come from one snapshot of the catalog.
 
 use std::sync::Arc;
 
+use arrow::error::ArrowError;
+use parking_lot::Mutex;
 use sink::Location;
 
 use crate::config::{Config, External};
 use crate::db::columns::{received, tables};
-use crate::db::engine::{Engine, Session};
-use crate::db::table_function::{ExportGuard, Exports, exported};
-use crate::error::{Error, sentence};
+use crate::db::engine::{Engine, Mode};
+use crate::db::table_function::{Exports, exported};
+use crate::error::Error;
 use crate::external::source::select;
 use crate::names::{CATALOG_TABLES, CATALOG_VIEWS, DEAD_LETTERS, LIVE_VIEWS, TAIL};
-use crate::query::lake::bind_lake;
-use crate::query::live::bind_live;
+use crate::query::live::live_views;
 use crate::query::snapshot::{Snapshot, SnapshotTable, view_definitions};
-use crate::query::views::{QueryViews, create_view, show};
+use crate::query::worker::talk::SqlTask;
+use crate::query::worker::wire::{
+    Binding, Export, ExternalView, LakeView, Purpose, Statement, WHY, written,
+};
 use crate::registry::listing::registered_ends;
+use crate::tables::view::View;
 use crate::tail::snapshot::TailSnapshot;
 
 /// What the query database reads from.
@@ -27,9 +32,9 @@ pub(crate) struct QueryScope {
     pub(crate) location: Location,
 }
 
-/// A bound statement. The exports that it names end when this is dropped.
+/// A bound statement.
 pub(crate) struct Bound {
-    _exports: ExportGuard,
+    pub(crate) task: SqlTask,
     /// What a reader of the answer must know. `None` if there is nothing.
     pub(crate) note: Option<String>,
 }
@@ -67,68 +72,71 @@ impl Names {
     fn table(&self, name: &str) -> bool {
         self.any_table || self.text.contains(name)
     }
+
+    /// Returns true if it may name something of the catalog.
+    fn any(&self, config: &Config) -> bool {
+        let datasets = config.datasets.iter().map(|one| one.name.as_str());
+        let externals = config.externals.iter().map(|one| one.name.as_str());
+        let mut known = CATALOG_TABLES.into_iter().chain(datasets).chain(externals);
+        self.lake || known.any(|name| self.table(name))
+    }
 }
 
-/// Makes the views that `sql` names show the snapshot, and the tail's rows after it, for
-/// statements that this thread binds. Binding opens files, so only what is named is bound.
+/// Puts together what a worker needs to run `sql`: what it names of the snapshot, and the tail's
+/// rows after it. The worker opens files for it, so only what is named is bound. `known` is the
+/// catalog's revision whose views the worker has.
 ///
 /// # Errors
-/// The databases', and [`Error::Invalid`] for an external table that cannot be read.
+/// The catalog's database's.
 pub(crate) fn bind(
-    session: &mut Session<QueryViews>,
     scope: &QueryScope,
-    snapshot: &Snapshot,
     tail: &TailSnapshot,
     sql: &str,
+    purpose: Purpose,
+    known: Option<u64>,
 ) -> Result<Bound, Error> {
     let names = Names::of(sql);
-    let mut exports = Exports::new();
-    let mut selects = export_tables(&mut exports, scope, snapshot, &names)?;
-    // Of the external tables, copies are among the exported ones.
-    let externals = scope.config.externals.iter();
-    let files: Vec<&External> = externals
-        .filter(|external| !exports.contains_key(&external.name))
-        .collect();
-    let (mut statuses, mut note) = (Vec::new(), None);
-    if names.live {
-        let ends = registered_ends(&snapshot.lock())?;
-        statuses = tail.statuses(&ends);
-        note = tail.note(&ends).filter(|_| names.live_views);
-        exports.insert(TAIL.to_owned(), Arc::new(tail.after(&ends)));
+    let mut task = SqlTask {
+        statement: Statement {
+            sql: sql.to_owned(),
+            purpose,
+            names: Binding::default(),
+        },
+        schemas: Vec::new(),
+        exports: Exports::new(),
+        revision: None,
+    };
+    let mut note = None;
+    if names.any(&scope.config) {
+        let snapshot = Arc::new(Mutex::new(scope.catalog.begin(Mode::Read)?));
+        task.statement.names.tables = export_tables(&mut task.exports, &snapshot, &names)?;
+        // Of the external tables, copies are among the exported ones.
+        let externals = scope.config.externals.iter();
+        let files: Vec<&External> = externals
+            .filter(|external| !task.exports.contains_key(&external.name))
+            .collect();
+        if names.live {
+            let ends = registered_ends(&snapshot.lock())?;
+            note = tail.note(&ends).filter(|_| names.live_views);
+            task.statement.names.live = live_views(&tail.statuses(&ends));
+            let rows = Arc::new(tail.after(&ends));
+            task.exports.insert(TAIL.to_owned(), rows);
+        }
+        if names.lake {
+            task.revision = lake_views(&mut task.statement.names, scope, &snapshot, known)?;
+        }
+        task.statement.names.externals = external_views(&snapshot, &files, &names)?;
+        announce(&mut task)?;
     }
-    let exports = ExportGuard::new(exports);
-    if names.any_table {
-        selects.extend(view_definitions(&snapshot.lock())?);
-    }
-    for (name, select) in &selects {
-        show(session, name, select)?;
-    }
-    if names.lake {
-        bind_lake(session, &snapshot.lock(), &scope.location)?;
-    }
-    if names.live {
-        bind_live(session, &statuses)?;
-    }
-    bind_externals(session, snapshot, &files, &names)?;
-    Ok(Bound {
-        _exports: exports,
-        note,
-    })
+    Ok(Bound { task, note })
 }
 
 /// Exports the catalog's tables that are named, and returns the views over them.
 fn export_tables(
     exports: &mut Exports,
-    scope: &QueryScope,
     snapshot: &Snapshot,
     names: &Names,
 ) -> Result<Vec<(String, String)>, Error> {
-    let datasets = scope.config.datasets.iter().map(|one| one.name.as_str());
-    let externals = scope.config.externals.iter().map(|one| one.name.as_str());
-    let mut known = CATALOG_TABLES.into_iter().chain(datasets).chain(externals);
-    if !known.any(|name| names.table(name)) {
-        return Ok(Vec::new());
-    }
     let tables = tables(&snapshot.lock(), |name| names.table(name))?;
     let mut selects = Vec::new();
     for table in tables {
@@ -137,36 +145,72 @@ fn export_tables(
         let snapshot = Arc::clone(snapshot);
         exports.insert(name, Arc::new(SnapshotTable { snapshot, table }));
     }
+    if names.any_table {
+        selects.extend(view_definitions(&snapshot.lock())?);
+    }
     Ok(selects)
 }
 
-/// Makes the views of the external tables that are named; for a statement that asks for a list,
-/// those of all that can be read.
-fn bind_externals(
-    session: &mut Session<QueryViews>,
+/// Tells the lake's views, unless the worker has those of this revision. Returns the revision.
+fn lake_views(
+    names: &mut Binding,
+    scope: &QueryScope,
+    snapshot: &Snapshot,
+    known: Option<u64>,
+) -> Result<Option<u64>, Error> {
+    let catalog = snapshot.lock();
+    let revision: u64 = catalog
+        .connection
+        .query_row("SELECT revision FROM meta", [], |row| row.get(0))?;
+    if known == Some(revision) {
+        return Ok(None);
+    }
+    let location = &scope.location;
+    let views = View::all(&catalog)?.into_iter().map(|view| LakeView {
+        definition: view.definition("TEMP"),
+        create: view.create("TEMP", location),
+        objects: view.list_objects("TEMP", location),
+        unreadable: view.failing_view("TEMP", WHY),
+        name: view.name,
+    });
+    names.lake = Some(views.collect());
+    Ok(Some(revision))
+}
+
+/// The views of the external tables that are named; for a statement that asks for a list, those of
+/// all.
+fn external_views(
     snapshot: &Snapshot,
     externals: &[&External],
     names: &Names,
-) -> Result<(), Error> {
+) -> Result<Vec<ExternalView>, Error> {
+    let mut views = Vec::new();
     for external in externals {
-        let name = &external.name;
-        let named = names.text.contains(name);
+        let named = names.text.contains(&external.name);
         // What has no copy cannot be read.
-        if !named && (!names.listing || external.is_copied()) {
-            continue;
+        if named || (names.listing && !external.is_copied()) {
+            views.push(ExternalView {
+                name: external.name.clone(),
+                select: select(external, &snapshot.lock())?,
+                named,
+            });
         }
-        let select = select(external, &snapshot.lock())?;
-        if !named {
-            // A failing statement ends its transaction, so this tries it outside.
-            let spare = session.connection.try_clone()?;
-            if spare.execute_batch(&create_view(name, &select)).is_err() {
-                continue;
-            }
-        }
-        show(session, name, &select).map_err(|error| {
-            let why = sentence(&error);
-            Error::Invalid(format!("external table {name}: {why}"))
+    }
+    Ok(views)
+}
+
+/// Tells the worker which tables it may scan, and their schemas.
+fn announce(task: &mut SqlTask) -> Result<(), Error> {
+    for (name, table) in &task.exports {
+        let schema = written(&table.schema()?, []).map_err(|error: ArrowError| {
+            Error::Unavailable(format!("the table {name} cannot be sent: {error}"))
         })?;
+        task.statement.names.exports.push(Export {
+            name: name.clone(),
+            rows: table.rows(),
+            schema_bytes: schema.len(),
+        });
+        task.schemas.extend(schema);
     }
     Ok(())
 }

@@ -1,50 +1,48 @@
-//! The database where free SQL runs: a DuckDB of its own, in memory, with its own limits, so that
-//! queries do not take from crawls and panels what they need. It holds no rows of its own.
+//! Where free SQL runs: workers, each with a DuckDB of its own and its own limits, so that queries
+//! do not take from crawls and panels what they need, and end nothing but themselves.
 
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use duckdb::Connection;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::{Config, Dataset};
 use crate::db::access::LakeAccess;
-use crate::db::copy;
-use crate::db::database::{limits, memory_bytes, ready};
-use crate::db::engine::{Engine, Mode, Session};
+use crate::db::copy::TableWriter;
+use crate::db::engine::Mode;
 use crate::error::Error;
-use crate::query::ask::answer;
 use crate::query::bind::{QueryScope, bind};
 use crate::query::rows::Rows;
-use crate::query::sandbox;
-use crate::query::tokens::without_end;
-use crate::query::views::QueryViews;
+use crate::query::worker::life::RunningWorker;
+use crate::query::worker::pool::WorkerPool;
+use crate::query::worker::talk::Part;
+use crate::query::worker::wire::{Opening, Purpose};
 use crate::tail::snapshot::TailSnapshot;
 
-/// Opens the database.
-///
-/// # Errors
-/// [`Error::Unavailable`].
-pub(crate) fn open(config: &Config, access: &LakeAccess) -> Result<Connection, Error> {
+/// How a worker's database is opened.
+fn opening(config: &Config, access: &LakeAccess) -> Opening {
     let mut spill = OsString::from(&config.path);
     spill.push(".query.tmp");
-    let limits = limits(config.query_memory, config.threads)?
-        .with("temp_directory", spill.to_string_lossy())?;
-    let connection = Connection::open_in_memory_with_flags(limits)?;
-    ready(connection, access)
+    Opening {
+        open: access.open.clone(),
+        restrict: access.restrict.clone(),
+        memory_bytes: config.query_memory.as_u64(),
+        threads: config.threads,
+        spill: spill.to_string_lossy().into_owned(),
+    }
 }
 
-/// The database, and what it reads from.
+/// The workers, and what they read from.
 pub(crate) struct QueryDatabase {
-    engine: Engine<QueryViews>,
+    workers: WorkerPool,
     scope: Arc<QueryScope>,
 }
 
 impl QueryDatabase {
-    pub(crate) fn new(root: Connection, scope: QueryScope) -> Self {
+    pub(crate) fn new(access: &LakeAccess, scope: QueryScope) -> Self {
+        let command = scope.config.worker.clone();
         Self {
-            engine: Engine::new(root),
+            workers: WorkerPool::new(command, opening(&scope.config, access)),
             scope: Arc::new(scope),
         }
     }
@@ -53,41 +51,61 @@ impl QueryDatabase {
     /// in between drops rows from the tail that only a later snapshot of the catalog lists.
     pub(crate) async fn ask(&self, tail: TailSnapshot, sql: &str) -> Result<Rows, Error> {
         let (sql, scope) = (sql.to_owned(), Arc::clone(&self.scope));
-        let (max_rows, limit) = (scope.config.query_rows, scope.config.query_timeout);
-        let work = move |session: &mut Session<QueryViews>| {
+        let limit = scope.config.query_timeout;
+        let work = move |worker: &mut RunningWorker| {
             let started = Instant::now();
-            let sql = sandbox::check(&session.connection, &sql)?;
-            let snapshot = Arc::new(Mutex::new(scope.catalog.begin(Mode::Read)?));
-            let bound = bind(session, &scope, &snapshot, &tail, &sql)?;
-            let mut rows = answer(session, &sql, max_rows, limit, started)?;
+            let max_rows = scope.config.query_rows;
+            let purpose = Purpose::Show { max_rows };
+            let bound = bind(&scope, &tail, &sql, purpose, worker.revision)?;
+            let (mut schema, mut batches) = (None, Vec::new());
+            let truncated = worker.run(bound.task, limit, |part| {
+                if let Part::Rows(of, rows) = part {
+                    schema.get_or_insert(of);
+                    batches.extend(rows);
+                }
+                Ok(())
+            })?;
+            let schema = schema
+                .ok_or_else(|| Error::Unavailable("an answer came without its columns".into()))?;
+            let mut rows = Rows::new(&schema, &batches, truncated, started.elapsed())?;
             rows.note = bound.note;
             Ok(rows)
         };
-        self.engine.run(Mode::Read, limit, work).await
+        self.workers.run(limit, work).await
     }
 
     /// Makes a data set's table anew, and returns how many rows it has.
     pub(crate) async fn fill(&self, tail: TailSnapshot, dataset: &Dataset) -> Result<u64, Error> {
         let (dataset, scope) = (dataset.clone(), Arc::clone(&self.scope));
         let limit = scope.config.query_timeout;
-        let work = move |session: &mut Session<QueryViews>| {
-            let sql = sandbox::check(&session.connection, &dataset.sql)?;
-            let snapshot = Arc::new(Mutex::new(scope.catalog.begin(Mode::Read)?));
-            let _bound = bind(session, &scope, &snapshot, &tail, &sql)?;
+        let work = move |worker: &mut RunningWorker| {
+            let bound = bind(&scope, &tail, &dataset.sql, Purpose::Keep, worker.revision)?;
             let catalog = scope.catalog.begin(Mode::Write)?;
-            // It is one statement that reads, so it may be part of another.
-            let sql = without_end(&sql);
-            let rows = copy::fill(&catalog, &dataset.name, session, sql, limit)?;
+            let mut writer = None;
+            worker.run(bound.task, limit, |part| match (part, &mut writer) {
+                (Part::Columns(columns), writer) => {
+                    *writer = Some(TableWriter::new(&catalog, &dataset.name, columns)?);
+                    Ok(())
+                }
+                (Part::Rows(schema, rows), Some(writer)) => writer.push(&schema, rows),
+                (Part::Rows(..), None) => {
+                    Err(Error::Unavailable("rows came before their columns".into()))
+                }
+            })?;
+            let rows = writer.map_or(Ok(0), TableWriter::finish)?;
             catalog.commit()?;
             Ok(rows)
         };
-        self.engine.run(Mode::Read, limit, work).await
+        self.workers.run(limit, work).await
     }
 
-    /// How much memory the database takes.
-    pub(crate) async fn memory_bytes(&self) -> Result<u64, Error> {
-        let limit = self.scope.config.query_timeout;
-        let work = |session: &mut Session<QueryViews>| memory_bytes(&session.connection);
-        self.engine.run(Mode::Read, limit, work).await
+    /// Starts a worker ahead of the first statement.
+    pub(crate) fn warm(&self) {
+        self.workers.warm();
+    }
+
+    /// How much memory the workers take.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.workers.memory_bytes()
     }
 }

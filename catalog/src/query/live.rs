@@ -2,11 +2,8 @@
 
 use sink::{Offset, Timestamp};
 
-use crate::db::engine::Session;
 use crate::db::table_function::exported;
-use crate::error::Error;
 use crate::names::{CLICKS, LIVE_VIEWS, TAIL};
-use crate::query::views::{QueryViews, show};
 use crate::rollup::measures::{TRADE, WORTH};
 use crate::sql::{Moment, joined};
 use crate::tables::table::Table;
@@ -15,50 +12,45 @@ use crate::tail::snapshot::TailStatus;
 /// The minute of arrival, which late clicks do not change.
 const MINUTE: &str = "make_timestamptz((epoch_us(appended_at) // 60000000) * 60000000) AS minute";
 
-/// Makes `clicks_live`, the views over it and `tail`. The lake's views must be bound, and the
-/// tail's rows exported.
-pub(crate) fn bind_live(
-    session: &mut Session<QueryViews>,
-    statuses: &[TailStatus],
-) -> Result<(), Error> {
+/// `clicks_live`, the views over it and `tail`, by name. They are over the lake's views and the
+/// exported rows of the tail.
+pub(crate) fn live_views(statuses: &[TailStatus]) -> Vec<(String, String)> {
     let columns = Table::Clicks.column_list();
     let tail_rows = exported(TAIL);
     let [clicks_live, clicks, totals, products] = LIVE_VIEWS;
-    show(
-        session,
-        clicks_live,
-        &format!("SELECT {columns} FROM {CLICKS} UNION ALL SELECT {columns} FROM {tail_rows}"),
-    )?;
-    show(
-        session,
-        clicks,
-        &format!(
-            "SELECT {MINUTE}, action, count(*) AS clicks, count(DISTINCT visitor_id) AS visitors
-             FROM {clicks_live} GROUP BY ALL"
-        ),
-    )?;
     let buys = "count(*) FILTER (action = 'buy') AS buys";
     let revenue = format!("coalesce(sum({WORTH}) FILTER ({TRADE}), 0) AS revenue");
-    show(
-        session,
-        totals,
-        &format!(
-            "SELECT {MINUTE}, count(*) AS clicks, count(DISTINCT visitor_id) AS visitors, {buys},
-                count(DISTINCT order_id) FILTER ({TRADE}) AS orders, {revenue}
-             FROM {clicks_live} GROUP BY ALL"
+    let views = [
+        (
+            clicks_live,
+            format!("SELECT {columns} FROM {CLICKS} UNION ALL SELECT {columns} FROM {tail_rows}"),
         ),
-    )?;
-    show(
-        session,
-        products,
-        &format!(
-            "SELECT {MINUTE}, product_id, arg_max(product_name, occurred_at) AS product_name,
-                count(*) FILTER (action = 'view') AS views, {buys}, {revenue}
-             FROM {clicks_live} WHERE product_id IS NOT NULL GROUP BY ALL"
+        (
+            clicks,
+            format!(
+                "SELECT {MINUTE}, action, count(*) AS clicks, count(DISTINCT visitor_id) AS visitors
+                 FROM {clicks_live} GROUP BY ALL"
+            ),
         ),
-    )?;
-    show(session, TAIL, &tail_table(statuses))?;
-    Ok(())
+        (
+            totals,
+            format!(
+                "SELECT {MINUTE}, count(*) AS clicks, count(DISTINCT visitor_id) AS visitors, {buys},
+                    count(DISTINCT order_id) FILTER ({TRADE}) AS orders, {revenue}
+                 FROM {clicks_live} GROUP BY ALL"
+            ),
+        ),
+        (
+            products,
+            format!(
+                "SELECT {MINUTE}, product_id, arg_max(product_name, occurred_at) AS product_name,
+                    count(*) FILTER (action = 'view') AS views, {buys}, {revenue}
+                 FROM {clicks_live} WHERE product_id IS NOT NULL GROUP BY ALL"
+            ),
+        ),
+        (TAIL, tail_table(statuses)),
+    ];
+    views.map(|(name, select)| (name.to_owned(), select)).into()
 }
 
 /// SQL of the table `tail`.

@@ -1,12 +1,10 @@
 //! Free SQL: one statement that reads, in a sandbox, within limits.
 
-pub(crate) mod ask;
 pub(crate) mod bind;
 pub mod csv;
 pub(crate) mod database;
 pub(crate) mod formats;
 pub(crate) mod functions;
-pub(crate) mod lake;
 pub(crate) mod live;
 pub(crate) mod log;
 mod moment;
@@ -16,3 +14,4 @@ pub(crate) mod snapshot;
 pub(crate) mod tokens;
 pub(crate) mod tree;
 pub(crate) mod views;
+pub(crate) mod worker;

@@ -92,22 +92,30 @@ impl View {
         )
     }
 
-    /// SQL of a view that fails with the reason when it is read, for a replay of which an object
-    /// cannot be opened. `None` if all can be. `spare` is a connection outside of any transaction,
-    /// since a failing statement ends one.
+    /// [`View::failing_view`] with the reason, if an object cannot be opened. `None` if all can be.
+    /// `spare` is a connection outside of any transaction, since a failing statement ends one.
     pub(crate) fn unreadable_view(
         &self,
         spare: &Connection,
         temp: &str,
         location: &Location,
     ) -> Option<String> {
-        if !self.replayed || self.groups.is_empty() {
-            return None;
-        }
+        let failing = |why: &str| self.failing_view(temp, why);
+        failing("")?;
         let tried = spare.execute_batch(&self.create("TEMP", location));
         let why = sentence(&tried.err()?);
         let name = &self.name;
         tracing::warn!(table = %name, why, "an object of the replay cannot be read");
+        failing(&why)
+    }
+
+    /// SQL of a view that fails with a reason when it is read. `None` unless it is a replay's own
+    /// and has objects: the live lake's views fail by themselves.
+    pub(crate) fn failing_view(&self, temp: &str, why: &str) -> Option<String> {
+        if !self.replayed || self.groups.is_empty() {
+            return None;
+        }
+        let name = &self.name;
         let why = format!("{name} cannot be read, `clickweir audit` names what is damaged: {why}");
         Some(format!(
             "CREATE OR REPLACE {temp} VIEW {} AS FROM {} UNION ALL BY NAME \

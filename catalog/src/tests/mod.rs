@@ -126,6 +126,7 @@ impl Shore {
             extensions: PathBuf::new(),
             externals: Vec::new(),
             datasets: Vec::new(),
+            worker: None,
         }
     }
 

@@ -8,9 +8,9 @@ use catalog::{Catalog, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::Notify;
 
+use super::Role;
 use super::health;
 use super::supervisor::Stages;
-use crate::cli::Role;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;

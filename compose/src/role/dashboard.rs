@@ -28,6 +28,7 @@ pub(super) async fn start(
 ) -> anyhow::Result<Ownership> {
     let address = listener.local_addr()?;
     let (topic, catalog) = (node.topic().await?, node.catalog().await?);
+    catalog.warm();
     let telemetry = stages.telemetry();
     let token = format!("{:032x}", rand::random::<u128>());
     let sources = Sources {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use topic::Timestamp;
 use topic::clock::SharedClock;
 
-use crate::cli::Role;
+use super::Role;
 use crate::print;
 use crate::settings::Settings;
 

@@ -15,3 +15,14 @@ mod tail;
 mod telemetry;
 pub(crate) mod transformer;
 pub(crate) mod up;
+
+use clap::ValueEnum;
+
+/// What serves in a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    Producer,
+    Transformer,
+    Crawl,
+    Dashboard,
+}

@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use topic::Topic;
 use transformer::{Components, Enrichment, Status};
 
+use super::Role;
 use super::health;
 use super::supervisor::Stages;
 use super::telemetry::Telemetry;
-use crate::cli::Role;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;

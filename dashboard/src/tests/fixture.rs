@@ -169,6 +169,7 @@ impl TestDashboard {
             extensions: "".into(),
             externals: Vec::new(),
             datasets: Vec::from_iter(filled.then_some(dataset)),
+            worker: None,
         };
         let clock = Arc::new(TestClock(AtomicI64::new(at(NOW).micros())));
         let catalog = Catalog::open(config, lake.clone(), &s3, clock.clone())

@@ -193,6 +193,7 @@ async fn over_bucket(server: &S3Server, lake: &str, prefix: &str) -> Catalog {
         extensions: concat!(env!("CARGO_MANIFEST_DIR"), "/../vendor/extensions").into(),
         externals: vec![external],
         datasets: Vec::new(),
+        worker: None,
     };
     let clock = sink::clock::system();
     Catalog::open(config, opened, &place, clock).await.unwrap()

@@ -17,6 +17,7 @@ mod documentation;
 mod edge_faults;
 mod end_to_end;
 mod external;
+mod hostile_sql;
 mod house;
 mod imports;
 mod kafka_conformance;

@@ -1,0 +1,162 @@
+//! The worker itself: it runs one statement after another, and sees nothing but what it is handed.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread;
+
+use duckdb::{Connection, InterruptHandle};
+use parking_lot::Mutex;
+
+use crate::db::access::LakeAccess;
+use crate::db::database::{limits, ready};
+use crate::db::table_function::ExportGuard;
+use crate::error::Error;
+use crate::query::sandbox;
+use crate::query::views::QueryViews;
+use crate::query::worker::answer::{kept, shown};
+use crate::query::worker::remote::{self, Link};
+use crate::query::worker::wire::{
+    Opening, Purpose, Statement, WorkerOrder, WorkerReport, receive, send,
+};
+
+/// The stack on which statements are bound: DuckDB reads nested values by recursion.
+pub(crate) const STACK_BYTES: usize = 64 << 20;
+
+/// Where a worker that is a thread leaves the handle that interrupts it.
+pub(crate) type InterruptSlot = Arc<Mutex<Option<Arc<InterruptHandle>>>>;
+
+/// A worker's database.
+struct SqlWorker {
+    root: Connection,
+    connection: Connection,
+    views: QueryViews,
+    link: Link,
+    scans: Arc<AtomicU64>,
+}
+
+/// Serves the statements of the process at the other end of a socket, until that closes it: the
+/// whole work of a process for free SQL.
+///
+/// # Errors
+/// The socket's.
+pub fn serve_statements(socket: UnixStream) -> io::Result<()> {
+    let serving = thread::Builder::new()
+        .name("sql".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || serve(socket, &InterruptSlot::default()))?;
+    serving
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("serving statements panicked")))
+}
+
+/// Serves statements until the other end is closed.
+///
+/// # Errors
+/// The socket's.
+pub(crate) fn serve(mut stream: UnixStream, slot: &InterruptSlot) -> io::Result<()> {
+    let (order, _) = receive(&mut stream)?;
+    let WorkerOrder::Open(opening) = order else {
+        return Err(io::Error::other("the first order opens the database"));
+    };
+    let link = Arc::new(Mutex::new(stream));
+    let mut worker = match open(&opening, &link) {
+        Ok(worker) => worker,
+        Err(error) => return tell(&link, &WorkerReport::Failed(error.into())),
+    };
+    *slot.lock() = Some(worker.connection.interrupt_handle());
+    tell(&link, &WorkerReport::Ready)?;
+    loop {
+        let received = receive(&mut link.lock());
+        let (statement, body) = match received {
+            Ok((WorkerOrder::Run(statement), body)) => (statement, body),
+            Ok(_) => return Err(io::Error::other("an order came that nothing asked for")),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let answered = catch_unwind(AssertUnwindSafe(|| worker.run(*statement, &body)));
+        let answered = match answered {
+            Ok(answered) => {
+                // It fails if the transaction has ended.
+                let _ = worker.connection.execute_batch("ROLLBACK");
+                answered
+            }
+            // The client panics on a value that it cannot turn into Arrow. Nothing is known of that
+            // database any more.
+            Err(_) => {
+                worker = match open(&opening, &link) {
+                    Ok(worker) => worker,
+                    Err(error) => return tell(&link, &WorkerReport::Failed(error.into())),
+                };
+                *slot.lock() = Some(worker.connection.interrupt_handle());
+                tell(&link, &WorkerReport::Reset)?;
+                Err(Error::Invalid(
+                    "the answer cannot be carried out of the database: cast its columns to VARCHAR"
+                        .into(),
+                ))
+            }
+        };
+        match answered {
+            Ok(truncated) => tell(&link, &WorkerReport::Done { truncated })?,
+            Err(error) => tell(&link, &WorkerReport::Failed(error.into()))?,
+        }
+    }
+}
+
+fn tell(link: &Link, report: &WorkerReport) -> io::Result<()> {
+    send(&mut link.lock(), report, &[])
+}
+
+fn open(opening: &Opening, link: &Link) -> Result<SqlWorker, Error> {
+    let limits = limits(bytesize::ByteSize(opening.memory_bytes), opening.threads)?
+        .with("temp_directory", &opening.spill)?;
+    let access = LakeAccess {
+        open: opening.open.clone(),
+        restrict: opening.restrict.clone(),
+    };
+    let root = ready(Connection::open_in_memory_with_flags(limits)?, &access)?;
+    Ok(SqlWorker {
+        connection: root.try_clone()?,
+        root,
+        views: QueryViews::default(),
+        link: Arc::clone(link),
+        scans: Arc::default(),
+    })
+}
+
+impl SqlWorker {
+    /// Runs a statement and sends its rows. Returns true if some were cut.
+    fn run(&mut self, statement: Statement, body: &[u8]) -> Result<bool, Error> {
+        let Statement {
+            sql,
+            purpose,
+            mut names,
+        } = statement;
+        let sql = sandbox::check(&self.connection, &sql)?;
+        let exports = std::mem::take(&mut names.exports);
+        let exports = remote::exports(exports, body, &self.link, &self.scans)?;
+        let _exports = ExportGuard::new(exports);
+        self.begin()?;
+        if let Err(error) = self.views.bind(&self.connection, &self.root, names) {
+            // What was bound before is rolled back with the rest.
+            self.views = QueryViews::default();
+            self.connection.execute_batch("ROLLBACK")?;
+            return Err(error);
+        }
+        self.connection.execute_batch("COMMIT")?;
+        let lost = |error: io::Error| Error::Unavailable(format!("nobody waits: {error}"));
+        tell(&self.link, &WorkerReport::Bound).map_err(lost)?;
+        self.begin()?;
+        match purpose {
+            Purpose::Show { max_rows } => shown(&self.connection, &self.link, &sql, max_rows),
+            Purpose::Keep => kept(&self.connection, &self.link, &sql),
+        }
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        let begin = "BEGIN TRANSACTION READ ONLY";
+        Ok(self.connection.execute_batch(begin)?)
+    }
+}
