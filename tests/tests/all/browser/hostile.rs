@@ -28,7 +28,8 @@ async fn input_11_and_29_hostile_strings_are_text_on_every_page() {
     let payloads = std::fs::read(data.join("badinput/xss/xss-payload-list.txt")).unwrap();
     let payloads = String::from_utf8_lossy(&payloads);
     strings.extend(payloads.lines().map(str::to_owned));
-    strings.retain(|text| !text.is_empty());
+    // A blank text is no value.
+    strings.retain(|text| !text.trim().is_empty());
     assert!(strings.len() > 3_000);
 
     let place = Place::new().unwrap();
