@@ -23,6 +23,24 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
 }
 
+/// A plus that is not escaped arrives as a space.
+#[test]
+fn b83_a_plus_in_a_moment_is_a_plus() {
+    let range = |from: &str| read(&format!("from={from}&to=2026-11-26")).unwrap().query();
+    let escaped = range("2026-11-25T00:00:00%2B01:00");
+    assert!(
+        escaped.contains("from=2026-11-24T23:00:00.000000Z"),
+        "{escaped}"
+    );
+    for plain in ["2026-11-25T00:00:00+01:00", "2026-11-25T00:00:00%2001:00"] {
+        assert_eq!(range(plain), escaped, "{plain}");
+    }
+    assert!(
+        read("from=2026-11-25+01:00").is_err(),
+        "a day has no offset"
+    );
+}
+
 #[test]
 fn a_query_reads_as_it_is_written() {
     let check = |query: &str, expect: &str| {
