@@ -42,7 +42,8 @@ struct Measured {
 }
 
 impl DiskWatch {
-    /// Watches what these settings keep here, from now on.
+    /// Watches what these settings keep here. Nothing is measured before it is asked for, so that a
+    /// start does not wait for a walk through a large lake.
     pub(crate) fn new(settings: &Settings) -> Arc<Self> {
         let sections = &settings.sections;
         let catalog = &sections.catalog.path;
@@ -59,12 +60,10 @@ impl DiskWatch {
         }
         places.push(("catalog", vec![catalog.clone(), beside(".wal")]));
         places.push(("spill", vec![beside(".tmp"), beside(".query.tmp")]));
-        let watch = Self {
+        Arc::new(Self {
             places,
             measured: Mutex::default(),
-        };
-        watch.measure();
-        Arc::new(watch)
+        })
     }
 
     /// What each place takes that is there. Blocks if the last measurement is too old.
