@@ -9,9 +9,16 @@ use super::until_lake_says;
 /// How many rows the SQL page shows at most.
 const MAX_SHOWN_ROWS: usize = 500;
 
-/// The text as a browser reads it out of a page: with one kind of line break and without NUL.
+/// How many letters of a value a page shows before an ellipsis.
+const MAX_SHOWN_CHARS: usize = 2_000;
+
+/// The text as a browser reads it out of a page: cut, with one kind of line break, without NUL.
 fn read_back(text: &str) -> String {
-    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    let lines = shown.replace("\r\n", "\n").replace('\r', "\n");
     lines.replace('\0', "\u{fffd}")
 }
 
@@ -84,7 +91,11 @@ async fn input_11_and_29_hostile_strings_are_text_on_every_page() {
             .iter()
             .map(|text| read_back(text))
             .collect();
-        assert_eq!(cells, json!(expect), "from {begin}");
+        let cells: Vec<String> = serde_json::from_value(cells).unwrap();
+        assert_eq!(cells.len(), expect.len(), "rows from {begin}");
+        for (cell, expect) in cells.iter().zip(&expect) {
+            assert_eq!(cell, expect);
+        }
         harmless(page.as_str()).await;
     }
     assert!(up.process.end().unwrap());
