@@ -1,5 +1,7 @@
 //! E1: one click a body, answered after the topic has it, beside the cost of HTTP alone.
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use tests::clickweir::{Place, Process};
 use tests::kafka::Kafka;
@@ -23,60 +25,103 @@ const WARM: u64 = 2;
 /// How often the load runs against one edge: warm, full, half.
 const LOADS: u64 = 3;
 
-/// Loads each server in turn.
-pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Table) -> Result<()> {
-    let mut load = Load::new()?;
-    let entry = |who, counted, pinned, backend, acknowledged| Entry {
+const ALONE: &str = "alone on core 0, wrk on core 1";
+const SHARED: &str = "alone on core 0, wrk and Kafka on core 1";
+
+fn entry(
+    who: &'static str,
+    pinned: &'static str,
+    backend: &'static str,
+    acknowledged: &'static str,
+) -> Entry {
+    Entry {
         bench: "E1",
         who,
-        counted,
+        counted: "the process, all of it",
         pinned,
         backend,
         acknowledged,
         runs: Vec::new(),
-    };
-    let (alone, shared) = (
-        "alone on core 0, wrk on core 1",
-        "alone on core 0, wrk and Kafka on core 1",
+    }
+}
+
+fn clickweir(who: &'static str) -> [Entry; 2] {
+    let embedded = "202 after a group-committed fsync";
+    let on_kafka = "202 after acks=all (one replica)";
+    [
+        entry(who, ALONE, "embedded", embedded),
+        entry(who, SHARED, "Kafka", on_kafka),
+    ]
+}
+
+/// Loads each server in turn. With `against` that other build of clickweir replaces the peers.
+pub(crate) async fn run(
+    kafka: &Kafka,
+    seconds: u64,
+    runs: usize,
+    against: Option<&Path>,
+    table: &mut Table,
+) -> Result<()> {
+    match against {
+        Some(other) => beside_build(kafka, seconds, runs, other, table).await,
+        None => beside_peers(kafka, seconds, runs, table).await,
+    }
+}
+
+/// This build and another, on both topics.
+async fn beside_build(
+    kafka: &Kafka,
+    seconds: u64,
+    runs: usize,
+    other: &Path,
+    table: &mut Table,
+) -> Result<()> {
+    let mut load = Load::new()?;
+    let mut ours = clickweir("clickweir producer");
+    let mut theirs = clickweir("clickweir, the other build");
+    for turn in 1..=runs {
+        for (which, entries) in [(None, &mut ours), (Some(other), &mut theirs)] {
+            let place = || -> Result<Place> {
+                let place = Place::new()?;
+                Ok(match which {
+                    Some(binary) => place.with_binary(binary),
+                    None => place,
+                })
+            };
+            let side = if which.is_some() { "other" } else { "this" };
+            let name = format!("e1-{side}-{turn}-{}", std::process::id());
+            let on_kafka = format!("kafka://{}/{name}", kafka.brokers());
+            for (entry, url) in entries.iter_mut().zip([None, Some(on_kafka)]) {
+                entry.note(turn, edge(place()?, url, &mut load, seconds).await?);
+            }
+        }
+    }
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        let ratio = ours.median(COMPARED) / theirs.median(COMPARED);
+        let verdict = format!("E1 {}: {ratio:.2} × the other build", ours.backend);
+        table.verdicts.push(verdict);
+    }
+    table.entries.extend(ours.into_iter().chain(theirs));
+    Ok(())
+}
+
+async fn beside_peers(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Table) -> Result<()> {
+    let mut load = Load::new()?;
+    let [embedded, on_kafka] = clickweir("clickweir producer");
+    let nginx = entry(
+        "nginx, one process",
+        ALONE,
+        "none",
+        "204 at once: the floor",
     );
-    let process = "the process, all of it";
-    let mut entries = [
-        entry(
-            "clickweir producer",
-            process,
-            alone,
-            "embedded",
-            "202 after a group-committed fsync",
-        ),
-        entry(
-            "clickweir producer",
-            process,
-            shared,
-            "Kafka",
-            "202 after acks=all (one replica)",
-        ),
-        entry(
-            "nginx, one process",
-            process,
-            alone,
-            "none",
-            "204 at once: the floor",
-        ),
-        entry(
-            "mq-bridge 1.2.0",
-            "the process, all of it",
-            shared,
-            "Kafka",
-            "200 after Kafka has acknowledged",
-        ),
-    ];
+    let acknowledged = "200 after Kafka has acknowledged";
+    let mq_bridge = entry("mq-bridge 1.2.0", SHARED, "Kafka", acknowledged);
+    let mut entries = [embedded, on_kafka, nginx, mq_bridge];
     for turn in 1..=runs {
         let [embedded, on_kafka, nginx, mq_bridge] = &mut entries;
         let topic = |who: &str| format!("e1-{who}-{turn}-{}", std::process::id());
 
-        let place = Place::new()?;
-        let url = format!("file:{}", place.path().join("data/topic").display());
-        embedded.note(turn, edge(place, &url, &mut load, seconds).await?);
+        embedded.note(turn, edge(Place::new()?, None, &mut load, seconds).await?);
 
         let server = Server::nginx().await?;
         let address = format!("http://{}/v1/events", server.address);
@@ -84,7 +129,10 @@ pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Ta
         drop(server);
 
         let url = format!("kafka://{}/{}", kafka.brokers(), topic("clickweir"));
-        on_kafka.note(turn, edge(Place::new()?, &url, &mut load, seconds).await?);
+        on_kafka.note(
+            turn,
+            edge(Place::new()?, Some(url), &mut load, seconds).await?,
+        );
 
         let name = topic("mq-bridge");
         let theirs = topics::open(&format!("kafka://{}/{name}", kafka.brokers())).await?;
@@ -100,15 +148,23 @@ pub(crate) async fn run(kafka: &Kafka, seconds: u64, runs: usize, table: &mut Ta
     Ok(())
 }
 
-/// The edge on a topic of its own: afterwards the topic holds what was taken.
-async fn edge(place: Place, url: &str, load: &mut Load, seconds: u64) -> Result<Vec<Figure>> {
-    let place = place.with("TOPIC__URL", url);
+/// The edge on a topic of its own, an embedded one if `url` is `None`: afterwards the topic holds
+/// what was taken.
+async fn edge(
+    place: Place,
+    url: Option<String>,
+    load: &mut Load,
+    seconds: u64,
+) -> Result<Vec<Figure>> {
+    let embedded = || format!("file:{}", place.path().join("data/topic").display());
+    let url = url.unwrap_or_else(embedded);
+    let place = place.with("TOPIC__URL", &url);
     let mut process = Process::start(&place, &["producer"])?;
     cores::pin(process.id(), cores::MEASURED)?;
     let address = process.line_after("edge on ")?;
     let (run, taken) = measure(process.id(), &format!("{address}/v1/events"), load, seconds)?;
     ensure!(process.end()?, "the edge ends in order");
-    let topic = topics::open(url).await?;
+    let topic = topics::open(&url).await?;
     held("clickweir", topics::records(&*topic).await?, taken)?;
     Ok(run)
 }

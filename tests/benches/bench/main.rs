@@ -67,7 +67,7 @@ struct Bench {
     /// How many other clicks come a second during L1 and M1
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
-    /// Another build of clickweir to compare with, in the place of S1's peers
+    /// Another build of clickweir to compare with, in the place of S1's and E1's peers
     #[arg(long)]
     against: Option<PathBuf>,
     /// Passed by cargo to every bench
@@ -137,12 +137,12 @@ impl Bench {
             kafka.is_own(),
             "these benches pin Kafka to a core: unset CLICKWEIR_TEST_KAFKA"
         );
+        let against = self.against.as_deref();
         if self.asked(Which::S1) {
-            let against = self.against.as_deref();
             s1::run(&kafka, self.rows, self.runs.into(), against, table).await?;
         }
         if self.asked(Which::E1) {
-            e1::run(&kafka, self.seconds, self.runs.into(), table).await?;
+            e1::run(&kafka, self.seconds, self.runs.into(), against, table).await?;
         }
         Ok(())
     }
