@@ -66,7 +66,7 @@ pub use registry::listing::Object;
 pub use registry::runs::Run;
 pub use rollup::dimension::{Dimension, short_value};
 pub use sink::clock::SharedClock;
-pub use sink::{Identity, Offset, Partition, PendingRows, Timestamp};
+pub use sink::{Identity, Offset, Partition, PendingRows, Timestamp, Unit};
 pub use tables::publish::PUBLISHED;
 pub use tail::feed::{Arrival, ArrivalBatch, ArrivalFeed};
 pub use tail::memory::Tail;

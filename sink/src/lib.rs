@@ -47,4 +47,4 @@ pub use object::letters::{DeadLetter, Reason, schema as letters_schema};
 pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;
 pub use replay::{PromotedRange, promoted_ranges};
-pub use topic::{Identity, Offset, Partition, Timestamp, clock};
+pub use topic::{Identity, Offset, Partition, Timestamp, Unit, clock};

@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    const HOUR: i64 = 3_600_000_000;
+    const HOUR: i64 = topic::Unit::Hour.micros();
 
     fn record(offset: u64, appended_at: i64, id: u64) -> Record {
         let value = format!(

@@ -1,12 +1,12 @@
 //! The units of time that the rollups have, in UTC, and how a range is composed of them.
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveTime, Utc};
-use sink::Timestamp;
+use sink::{Timestamp, Unit};
 
 use crate::sql::truncated;
 
 /// An hour in the microseconds of a [`Timestamp`].
-pub(crate) const HOUR_MICROS: i64 = 3_600_000_000;
+pub(crate) const HOUR_MICROS: i64 = Unit::Hour.micros();
 
 /// A unit of time in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,15 +1,15 @@
 //! Ranges of `occurred_at`, as a URL writes them.
 
-use catalog::Timestamp;
+use catalog::{Timestamp, Unit};
 use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::http::params::QueryParams;
 use crate::http::problem::Problem;
 
 /// An hour in microseconds.
-pub(crate) const HOUR_MICROS: i64 = 3_600_000_000;
+pub(crate) const HOUR_MICROS: i64 = Unit::Hour.micros();
 /// A day in microseconds.
-pub(crate) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+pub(crate) const DAY_MICROS: i64 = Unit::Day.micros();
 
 /// A range of `occurred_at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use duckdb::Connection;
 use sink::{Batch, Hour, Lake, LakeId};
 use tests::defaults::section;
 use tokio::time::Instant;
-use topic::{Identity, Offset, Partition, Timestamp, clock};
+use topic::{Identity, Offset, Partition, Timestamp, Unit, clock};
 use transformer::{Enrichment, transform};
 
 use crate::audit::lake_in;
@@ -21,7 +21,7 @@ use crate::terminal::say;
 
 /// 2025-01-01T00:00:00Z, in microseconds.
 const BEGIN: i64 = 1_735_689_600_000_000;
-const HOUR: i64 = 3_600_000_000;
+const HOUR: i64 = Unit::Hour.micros();
 /// Objects that arrive in an hour, whatever the lake holds.
 const HOURLY: u64 = 10;
 /// Rows of an object.

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sink::{Batch, Hour, Lake, LakeId};
 use tests::defaults::section;
-use topic::{Identity, Offset, Partition, Timestamp};
+use topic::{Identity, Offset, Partition, Timestamp, Unit};
 use transformer::{Enrichment, transform};
 
 use crate::clicks::Clicks;
@@ -23,7 +23,7 @@ pub(crate) const DAYS: i64 = 90;
 /// A product that people look at.
 pub(crate) const PRODUCT: &str = "p7";
 
-const HOUR: i64 = 3_600_000_000;
+const HOUR: i64 = Unit::Hour.micros();
 const PARTITIONS: u32 = 2;
 const PRODUCTS: usize = 1_000;
 const CATEGORIES: usize = 20;

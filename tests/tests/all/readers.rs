@@ -15,9 +15,9 @@ use tests::defaults::section;
 use tests::landing::land;
 use tests::{real, s3};
 use topic::clock::{Clock, SystemClock};
-use topic::{Draft, Open, Timestamp};
+use topic::{Draft, Open, Timestamp, Unit};
 
-const HOUR: i64 = 3_600_000_000;
+const HOUR: i64 = Unit::Hour.micros();
 /// Hours before now in which clicks come; between them are a day and more without any.
 const HOURS: [i64; 6] = [75, 74, 50, 26, 2, 1];
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);

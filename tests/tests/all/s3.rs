@@ -16,11 +16,11 @@ use tests::defaults::section;
 use tests::real;
 use tests::s3::{self, S3Server};
 use tokio::time::{Instant, sleep};
-use topic::{Identity, Offset, Partition, Timestamp};
+use topic::{Identity, Offset, Partition, Timestamp, Unit};
 
 /// 2026-11-22T21:00:00Z, in microseconds.
 const NOON: i64 = 1_795_381_200_000_000;
-const HOUR: i64 = 3_600_000_000;
+const HOUR: i64 = Unit::Hour.micros();
 const SILENCE: Duration = Duration::from_secs(60);
 /// Lists may lag; this long is a failure.
 const LAG: Duration = Duration::from_secs(20);

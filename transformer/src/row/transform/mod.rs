@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use sink::{Reason, Row};
-use topic::{Envelope, Partition, Record, Timestamp};
+use topic::{Envelope, Partition, Record, Timestamp, Unit};
 use uuid::Uuid;
 
 use crate::row::address::Address;
@@ -25,7 +25,7 @@ pub struct Enrichment {
 /// The first moment that a click may have occurred at: 2000-01-01.
 const EARLIEST: Timestamp = Timestamp::from_millis(946_684_800_000);
 /// How far after its receipt a click may say that it occurred: an hour.
-const AHEAD_MICROS: i64 = 3_600_000_000;
+const AHEAD_MICROS: i64 = Unit::Hour.micros();
 
 /// An event's id as the lake keeps it, and whether the text was a UUID.
 fn id_bytes(text: &str) -> ([u8; 16], bool) {
