@@ -97,8 +97,8 @@ impl Cluster {
 
     /// The same for a role that reaches the broker through this proxy only.
     #[must_use]
-    pub fn behind(&self, door: &Proxy) -> Place {
-        let url = self.url(&door.address().to_string());
+    pub fn behind(&self, proxy: &Proxy) -> Place {
+        let url = self.url(&proxy.address().to_string());
         self.place().with("TOPIC__URL", &url)
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Ports {
 
 /// A listener that advertises the address of a proxy before it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Door {
+pub(super) struct ProxyListener {
     pub(super) port: u16,
     pub(super) advertised: SocketAddr,
 }
@@ -60,10 +60,14 @@ impl Drop for Process {
 impl Broker {
     /// Makes the broker of that number among those with these ports: its settings, a certificate
     /// and formatted storage.
-    pub(super) async fn format(number: usize, all: &[Ports], doors: &[Door]) -> Result<Self> {
+    pub(super) async fn format(
+        number: usize,
+        all: &[Ports],
+        proxies: &[ProxyListener],
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         certificate::make(folder.path())?;
-        let settings = properties(folder.path(), number, all, doors);
+        let settings = properties(folder.path(), number, all, proxies);
         std::fs::write(folder.path().join("server.properties"), settings)?;
         let broker = Self {
             folder,
@@ -163,7 +167,7 @@ impl Broker {
     }
 }
 
-fn properties(folder: &Path, number: usize, all: &[Ports], doors: &[Door]) -> String {
+fn properties(folder: &Path, number: usize, all: &[Ports], proxies: &[ProxyListener]) -> String {
     let mut text = String::new();
     let mut set = |key: &str, value: &str| {
         writeln!(text, "{key}={value}").expect("text takes a line");
@@ -184,10 +188,10 @@ fn properties(folder: &Path, number: usize, all: &[Ports], doors: &[Door]) -> St
     let mut listeners = format!("PLAINTEXT://127.0.0.1:{plain},SASL_SSL://localhost:{secure}");
     let mut advertised = listeners.clone();
     let mut security = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL".to_owned();
-    for (number, door) in doors.iter().enumerate() {
-        write!(listeners, ",DOOR{number}://127.0.0.1:{}", door.port).expect("text grows");
-        write!(advertised, ",DOOR{number}://{}", door.advertised).expect("text grows");
-        write!(security, ",DOOR{number}:PLAINTEXT").expect("text grows");
+    for (number, proxy) in proxies.iter().enumerate() {
+        write!(listeners, ",PROXY{number}://127.0.0.1:{}", proxy.port).expect("text grows");
+        write!(advertised, ",PROXY{number}://{}", proxy.advertised).expect("text grows");
+        write!(security, ",PROXY{number}:PLAINTEXT").expect("text grows");
     }
     set(
         "listeners",

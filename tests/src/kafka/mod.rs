@@ -23,14 +23,14 @@ use tokio::sync::OnceCell;
 use topic::{Config, Offset, Partition};
 
 pub use self::broker::USER;
-use self::broker::{Broker, Door, Ports};
+use self::broker::{Broker, Ports, ProxyListener};
 use crate::proxy::Proxy;
 use crate::real;
 
 /// How long a broker may take until it answers. On an idle machine it takes about five seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// The number of tests that may reach the shared broker through a proxy of their own.
-const DOORS: usize = 12;
+const PROXIES: usize = 12;
 /// Any free port of this machine's.
 const LOOPBACK: &str = "127.0.0.1:0";
 /// How long a request to a broker may take.
@@ -53,7 +53,7 @@ pub fn session_timeout() -> Duration {
 pub struct Kafka {
     brokers: String,
     own: Vec<Broker>,
-    doors: Vec<Proxy>,
+    proxies: Vec<Proxy>,
 }
 
 /// The broker that the tests share which do not disturb it. `None` if Kafka cannot be had, which
@@ -61,7 +61,7 @@ pub struct Kafka {
 pub async fn shared() -> Option<&'static Kafka> {
     static SHARED: OnceCell<Option<Kafka>> = OnceCell::const_new();
     SHARED
-        .get_or_init(|| async { had(Kafka::start(1, &[LOOPBACK; DOORS]).await) })
+        .get_or_init(|| async { had(Kafka::start(1, &[LOOPBACK; PROXIES]).await) })
         .await
         .as_ref()
 }
@@ -77,7 +77,7 @@ pub async fn shared_behind() -> Option<(&'static Kafka, &'static Proxy)> {
         handed_in();
         return None;
     }
-    Some((kafka, kafka.door(TAKEN.fetch_add(1, Ordering::Relaxed))))
+    Some((kafka, kafka.proxy(TAKEN.fetch_add(1, Ordering::Relaxed))))
 }
 
 /// A broker of the test's own; `None` as with [`shared`].
@@ -93,16 +93,16 @@ pub async fn start_three() -> Option<Kafka> {
 
 /// A broker of the test's own with a proxy on each of these addresses (`127.0.0.1:0`). It
 /// advertises only the proxy to the proxy's clients. `None` as with [`start_three`].
-pub async fn start_behind(doors: &[&str]) -> Option<Kafka> {
-    own(1, doors).await
+pub async fn start_behind(proxied: &[&str]) -> Option<Kafka> {
+    own(1, proxied).await
 }
 
-async fn own(brokers: usize, doors: &[&str]) -> Option<Kafka> {
+async fn own(brokers: usize, proxied: &[&str]) -> Option<Kafka> {
     if real::env("CLICKWEIR_TEST_KAFKA").is_some() {
         handed_in();
         return None;
     }
-    had(Kafka::start(brokers, doors).await)
+    had(Kafka::start(brokers, proxied).await)
 }
 
 fn handed_in() {
@@ -121,18 +121,18 @@ fn had(started: Result<Kafka>) -> Option<Kafka> {
 }
 
 impl Kafka {
-    async fn start(brokers: usize, doors: &[&str]) -> Result<Self> {
+    async fn start(brokers: usize, proxied: &[&str]) -> Result<Self> {
         if let Some(brokers) = real::env("CLICKWEIR_TEST_KAFKA") {
             answers(&brokers, 1).await?;
             return Ok(Self {
                 brokers,
                 own: Vec::new(),
-                doors: Vec::new(),
+                proxies: Vec::new(),
             });
         }
         tokio::task::spawn_blocking(broker::class_path).await??;
-        let free = broker::free_ports(3 * brokers + doors.len())?;
-        let (of_brokers, of_doors) = free.split_at(3 * brokers);
+        let free = broker::free_ports(3 * brokers + proxied.len())?;
+        let (of_brokers, of_proxies) = free.split_at(3 * brokers);
         let ports: Vec<_> = of_brokers
             .chunks(3)
             .map(|three| Ports {
@@ -142,9 +142,9 @@ impl Kafka {
             })
             .collect();
         let (mut proxies, mut listeners) = (Vec::new(), Vec::new());
-        for (address, &port) in doors.iter().zip(of_doors) {
+        for (address, &port) in proxied.iter().zip(of_proxies) {
             let proxy = Proxy::on(address, &format!("127.0.0.1:{port}")).await?;
-            listeners.push(Door {
+            listeners.push(ProxyListener {
                 port,
                 advertised: proxy.address(),
             });
@@ -161,7 +161,7 @@ impl Kafka {
         let mut kafka = Self {
             brokers: addresses.join(","),
             own,
-            doors: proxies,
+            proxies,
         };
         // One voter of three waits for the others, so all are started before any is asked.
         for number in 0..brokers {
@@ -201,14 +201,14 @@ impl Kafka {
     /// # Panics
     /// If the broker was started without so many.
     #[must_use]
-    pub fn door(&self, number: usize) -> &Proxy {
-        &self.doors[number]
+    pub fn proxy(&self, number: usize) -> &Proxy {
+        &self.proxies[number]
     }
 
     /// Takes the proxies out, so that they can be disturbed while the broker is borrowed.
     #[must_use]
-    pub fn take_doors(&mut self) -> Vec<Proxy> {
-        std::mem::take(&mut self.doors)
+    pub fn take_proxies(&mut self) -> Vec<Proxy> {
+        std::mem::take(&mut self.proxies)
     }
 
     /// `host:port` of the listener without security, of each broker.

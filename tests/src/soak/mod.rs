@@ -42,22 +42,22 @@ impl Soak {
     /// # Errors
     /// If a part does not start.
     pub async fn start() -> Result<Option<Self>> {
-        let doors = ["127.0.0.1:0"; 1 + MEMBERS];
+        let proxies = ["127.0.0.1:0"; 1 + MEMBERS];
         let Some(s3) = s3::shared().await else {
             return Ok(None);
         };
-        let Some(mut kafka) = kafka::start_behind(&doors).await else {
+        let Some(mut kafka) = kafka::start_behind(&proxies).await else {
             return Ok(None);
         };
         let cluster = Cluster::on(&kafka, s3, "soak").with("SINK__MAX_AGE", "500ms");
         cluster.prepare()?;
-        let brokers = kafka.take_doors();
+        let brokers = kafka.take_proxies();
         let edge = Role::edge(cluster.behind(&brokers[0]))?;
         let (mut stores, mut members) = (Vec::new(), Vec::new());
-        for door in &brokers[1..] {
+        for proxy in &brokers[1..] {
             let store = Proxy::start(s3.endpoint().trim_start_matches("http://")).await?;
             let endpoint = format!("http://{}", store.address());
-            let place = cluster.behind(door).with("LAKE__ENDPOINT", &endpoint);
+            let place = cluster.behind(proxy).with("LAKE__ENDPOINT", &endpoint);
             members.push(share(Role::transformer(place)?));
             stores.push(share(store));
         }

@@ -21,7 +21,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// An edge that reaches the broker through a proxy, and all roles behind it.
 struct Stage {
     cluster: Cluster,
-    door: &'static Proxy,
+    proxy: &'static Proxy,
     edge: Role,
     worker: Role,
     dashboard: Role,
@@ -29,7 +29,7 @@ struct Stage {
 
 impl Stage {
     async fn new(name: &str, settings: &[(&str, &str)]) -> Option<Self> {
-        let (kafka, door) = kafka::shared_behind().await?;
+        let (kafka, proxy) = kafka::shared_behind().await?;
         let cluster = Cluster::on(kafka, s3::shared().await?, name);
         let cluster = cluster.with("TOPIC__APPEND_TIMEOUT", &format!("{}s", APPEND.as_secs()));
         let cluster = settings
@@ -37,11 +37,11 @@ impl Stage {
             .fold(cluster, |cluster, (key, value)| cluster.with(key, value));
         cluster.prepare().unwrap();
         Some(Self {
-            edge: Role::edge(cluster.behind(door)).unwrap(),
+            edge: Role::edge(cluster.behind(proxy)).unwrap(),
             worker: Role::transformer(cluster.place()).unwrap(),
             dashboard: Role::dashboard(cluster.place()).unwrap(),
             cluster,
-            door,
+            proxy,
         })
     }
 
@@ -77,7 +77,7 @@ async fn fault_01_an_edge_killed_before_the_append_has_promised_nothing() {
     };
     let (warm, lost) = ("fault-01-warm", "fault-01-lost");
     stage.retry(&click(warm)).await;
-    stage.door.set(Link::Stall);
+    stage.proxy.set(Link::Stall);
     let (url, body) = (stage.edge.url.clone(), click(lost));
     let asked = tokio::spawn(
         reqwest::Client::new()
@@ -90,13 +90,13 @@ async fn fault_01_an_edge_killed_before_the_append_has_promised_nothing() {
     stage.edge.process.kill().unwrap();
     assert!(asked.await.unwrap().is_err(), "no 2xx was sent");
     // Requests in flight are lost with the connection.
-    stage.door.set(Link::Reset);
+    stage.proxy.set(Link::Reset);
     let deadline = Instant::now() + WAIT_TIMEOUT;
-    while stage.door.cut() == 0 {
+    while stage.proxy.cut() == 0 {
         assert!(Instant::now() < deadline, "the connection is cut");
         sleep(Duration::from_millis(20)).await;
     }
-    stage.door.set(Link::Pass);
+    stage.proxy.set(Link::Pass);
     assert_eq!(
         stage
             .cluster
@@ -121,7 +121,7 @@ async fn fault_02_an_edge_killed_between_append_and_answer_leaves_one_click() {
     let (warm, twice) = ("fault-02-warm", "fault-02-twice");
     stage.retry(&click(warm)).await;
     // A request on the open connection comes through, its reply does not.
-    stage.door.set(Link::DropReply);
+    stage.proxy.set(Link::DropReply);
     let (url, body) = (stage.edge.url.clone(), click(twice));
     let asked = tokio::spawn(
         reqwest::Client::new()
@@ -133,7 +133,7 @@ async fn fault_02_an_edge_killed_between_append_and_answer_leaves_one_click() {
     assert!(!asked.is_finished(), "the edge does not know of it");
     stage.edge.process.kill().unwrap();
     assert!(asked.await.unwrap().is_err(), "no answer was sent");
-    stage.door.set(Link::Pass);
+    stage.proxy.set(Link::Pass);
     stage.edge.start_again().unwrap();
     stage.retry(&click(twice)).await;
     stage.once(twice, 1).await;
@@ -159,14 +159,14 @@ async fn fault_06_a_lost_reply_to_an_append_is_503_and_the_retry_meets_its_twin(
     };
     let (warm, twice) = ("fault-06-warm", "fault-06-twice");
     stage.retry(&click(warm)).await;
-    stage.door.set(Link::DropReply);
+    stage.proxy.set(Link::DropReply);
     let since = Instant::now();
     let (status, answer) = post(&stage.edge.url, click(twice)).await;
     assert_eq!(status, 503, "{answer}");
     assert!(since.elapsed() < APPEND + SLACK, "{:?}", since.elapsed());
-    assert!(stage.door.cut() > 0, "a reply was dropped");
+    assert!(stage.proxy.cut() > 0, "a reply was dropped");
     appended(&stage, 2).await;
-    stage.door.set(Link::Pass);
+    stage.proxy.set(Link::Pass);
     stage.retry(&click(twice)).await;
     stage.once(twice, 1).await;
 }
@@ -179,7 +179,7 @@ async fn fault_04_a_stalled_topic_is_503_in_time_and_memory_stays_flat() {
     };
     stage.retry(&click("fault-04-warm")).await;
     let before = usage::memory(stage.edge.process.id()).unwrap();
-    stage.door.set(Link::Stall);
+    stage.proxy.set(Link::Stall);
     let client = reqwest::Client::new();
     let mut asked = tokio::task::JoinSet::new();
     let note = "x".repeat(50_000);
@@ -216,7 +216,7 @@ async fn fault_04_a_stalled_topic_is_503_in_time_and_memory_stays_flat() {
         grown < 48.0,
         "held, queued and copied on the way: +{grown:.0} MB"
     );
-    stage.door.set(Link::Pass);
+    stage.proxy.set(Link::Pass);
     let last = click("fault-04-last");
     stage.retry(&last).await;
     stage.once("fault-04-last", 0).await;

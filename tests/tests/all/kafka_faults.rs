@@ -366,15 +366,15 @@ async fn brokers_that_are_just_starting_are_waited_for() {
     let Some(kafka) = kafka::shared().await else {
         return;
     };
-    let door = Proxy::start(kafka.brokers()).await.expect("a proxy");
-    door.set(Link::Reset);
+    let proxy = Proxy::start(kafka.brokers()).await.expect("a proxy");
+    proxy.set(Link::Reset);
     let mut config = fresh(kafka, 1);
-    let behind = door.address().to_string();
+    let behind = proxy.address().to_string();
     config.url = config.url.replace(kafka.brokers(), &behind);
     let opening = tokio::spawn(async move { open(&config).await });
     tokio::time::sleep(START).await;
     assert!(!opening.is_finished(), "it waits");
-    door.set(Link::Pass);
+    proxy.set(Link::Pass);
     let topic = tokio::time::timeout(WAIT_TIMEOUT, opening).await;
     let topic = topic.expect("in time").expect("no panic");
     assert_eq!(topic.watermarks().await.expect("watermarks").len(), 1);

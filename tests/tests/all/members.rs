@@ -204,7 +204,7 @@ async fn fault_17_a_worker_cut_from_kafka_and_not_from_the_store_lets_go() {
     let clients = Clients::start(&roles.producer.url, 4, Duration::from_millis(20));
     cluster.all_commit("the start").await.unwrap();
     let place = cluster
-        .behind(kafka.door(0))
+        .behind(kafka.proxy(0))
         .with("LAKE__ENDPOINT", &format!("http://{}", store.address()));
     let mut inside = Process::spawn(&mut space.within(&place.command(&["transformer"]))).unwrap();
     inside.line_after("from ").unwrap();
