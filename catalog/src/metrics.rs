@@ -35,13 +35,32 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+/// A counter at zero for each outcome: one that first appears with its first event hides that
+/// event from `rate` and `increase`.
+fn at_zero(outcomes: &[&'static str]) -> Family<OutcomeLabels, Counter> {
+    let counters = Family::default();
+    for &outcome in outcomes {
+        let _: Counter = counters.get_or_create_owned(&OutcomeLabels { outcome });
+    }
+    counters
+}
+
 impl CatalogMetrics {
     pub(crate) fn new() -> Self {
         Self {
-            crawls: Family::default(),
+            crawls: at_zero(&["ok", "failed"]),
             crawl_seconds: Histogram::new(SECONDS),
-            objects: Family::default(),
-            queries: Family::default(),
+            objects: at_zero(&["registered", "held", "refused"]),
+            queries: at_zero(&[
+                "answered",
+                "cut",
+                "refused",
+                "timed_out",
+                "too_large",
+                "busy",
+                "failed",
+                "abandoned",
+            ]),
             query_seconds: Histogram::new(SECONDS),
         }
     }

@@ -11,8 +11,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::accept::rejection::Rejection;
+
 /// The upper bounds of the append latency's buckets, in seconds.
 const APPEND_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// The reason of an item that was refused while the rest of its body was taken.
+pub(crate) const ITEM: &str = "item";
+/// The reason of what was no HTTP request.
+pub(crate) const NO_REQUEST: &str = "http";
 
 /// Writes the metrics of the whole process in Prometheus' text format 0.0.4.
 pub type Exposition = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
@@ -55,6 +62,16 @@ struct RejectionLabels {
     reason: &'static str,
 }
 
+/// A counter at zero for each reason: one that first appears with its first refusal hides that
+/// refusal from `rate` and `increase`.
+fn rejected_for_each_reason() -> Family<RejectionLabels, Counter> {
+    let rejected = Family::default();
+    for reason in Rejection::KINDS.into_iter().chain([ITEM, NO_REQUEST]) {
+        let _: Counter = rejected.get_or_create_owned(&RejectionLabels { reason });
+    }
+    rejected
+}
+
 impl EdgeMetrics {
     /// Makes the metrics and names them in `registry`.
     #[must_use]
@@ -62,7 +79,7 @@ impl EdgeMetrics {
         let metrics = Self {
             requests: Family::default(),
             acknowledged: Counter::default(),
-            rejected: Family::default(),
+            rejected: rejected_for_each_reason(),
             body_bytes: Counter::default(),
             append_seconds: Histogram::new(APPEND_SECONDS),
         };

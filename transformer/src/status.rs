@@ -15,7 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use sink::Footer;
+use sink::{Footer, Reason};
 use tokio::sync::Notify;
 use topic::{Offset, Partition, Watermarks};
 
@@ -71,7 +71,7 @@ impl Default for Status {
             rows: Counter::default(),
             duplicates: Counter::default(),
             absent: Counter::default(),
-            dead_letters: Family::default(),
+            dead_letters: letters_of_each_reason(),
             commit_seconds: Histogram::new(COMMIT_SECONDS),
         }
     }
@@ -80,6 +80,17 @@ impl Default for Status {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LetterLabels {
     reason: &'static str,
+}
+
+/// A counter at zero for each reason: one that first appears with its first letter hides that
+/// letter from `rate` and `increase`.
+fn letters_of_each_reason() -> Family<LetterLabels, Counter> {
+    let letters = Family::default();
+    for reason in Reason::ALL {
+        let reason = reason.name();
+        let _: Counter = letters.get_or_create_owned(&LetterLabels { reason });
+    }
+    letters
 }
 
 /// What a commit took, for the metrics.

@@ -61,6 +61,17 @@ impl Rejection {
         }
     }
 
+    /// Every reason that the metrics have.
+    pub const KINDS: [&str; 7] = [
+        "malformed",
+        "incomplete",
+        "origin",
+        "slow",
+        "too_large",
+        "unsupported",
+        "unavailable",
+    ];
+
     /// Returns the reason as the metrics label it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -124,4 +135,27 @@ pub(crate) fn error_body(error: &str, remedy: &str, position: Option<usize>) -> 
         position,
     })
     .expect("two texts and a number")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metrics_have_every_kind_from_the_start() {
+        let text = String::new;
+        let all = [
+            Rejection::malformed(""),
+            Rejection::Incomplete,
+            Rejection::ForeignOrigin(text()),
+            Rejection::Slow,
+            Rejection::TooLarge {
+                what: "",
+                limit: text(),
+            },
+            Rejection::Unsupported(text()),
+            Rejection::Unavailable(text()),
+        ];
+        assert_eq!(all.each_ref().map(Rejection::kind), Rejection::KINDS);
+    }
 }

@@ -18,7 +18,7 @@ use crate::accept::edge::{Edge, EdgeFacts, RejectedItem};
 use crate::accept::rejection::Rejection;
 use crate::address;
 use crate::config::Config;
-use crate::metrics::Monitor;
+use crate::metrics::{ITEM, Monitor};
 
 /// How much of an origin a refusal repeats.
 const MAX_SHOWN_CHARS: usize = 200;
@@ -64,7 +64,7 @@ impl EdgeState {
         pending.delivery.await?;
         let metrics = &self.monitor.metrics;
         metrics.acknowledged(pending.clicks, since.elapsed());
-        metrics.rejected("item", pending.rejected.len());
+        metrics.rejected(ITEM, pending.rejected.len());
         Ok((pending.clicks, pending.rejected))
     }
 

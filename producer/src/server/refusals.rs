@@ -7,7 +7,7 @@ use actix_http::error::{DispatchError, ParseError};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::metrics::EdgeMetrics;
+use crate::metrics::{EdgeMetrics, NO_REQUEST};
 
 /// How long the log is silent after a line.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ impl ParserRefusals {
             _ => return,
         };
         self.metrics.unread(status);
-        self.metrics.rejected("http", 1);
+        self.metrics.rejected(NO_REQUEST, 1);
         if let Some(refused) = self.unsaid.lock().take(Instant::now()) {
             tracing::warn!(refused, last = %error, "what is no HTTP request was refused");
         }

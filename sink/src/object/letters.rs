@@ -36,6 +36,18 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::NoValue,
+        Self::NotAnEnvelope,
+        Self::UnknownVersion,
+        Self::NotAnObject,
+        Self::WrongType,
+        Self::BadTime,
+        Self::OutOfRange,
+        Self::Panic,
+    ];
+
     /// The reason's name in the table.
     #[must_use]
     pub const fn name(self) -> &'static str {

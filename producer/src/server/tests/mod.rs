@@ -404,6 +404,7 @@ async fn the_metrics_count_what_happened() {
         "clickweir_producer_clicks_acknowledged_total 2",
         "clickweir_producer_rejected_total{reason=\"item\"} 1",
         "clickweir_producer_rejected_total{reason=\"malformed\"} 1",
+        "clickweir_producer_rejected_total{reason=\"unavailable\"} 0",
         "clickweir_producer_append_seconds_count 1",
         "clickweir_producer_append_seconds_bucket{le=\"+Inf\"} 1",
     ] {
