@@ -43,6 +43,8 @@ pub(super) struct Store {
     /// How many bytes a partition may hold, as the disk was when it was last looked at.
     bound: AtomicU64,
     partitions: Vec<RwLock<Log>>,
+    /// Held while segments are dropped: what one caller found too old, another must not drop again.
+    retaining: Mutex<()>,
     memory: Mutex<Memory>,
 }
 
@@ -103,6 +105,7 @@ impl Store {
             retention: with.retention,
             bound: AtomicU64::new(u64::MAX),
             partitions: Vec::new(),
+            retaining: Mutex::default(),
             memory: Mutex::default(),
         };
         store.recover(count).map_err(|error| match error {
@@ -391,6 +394,7 @@ impl Store {
         committed: &BTreeMap<Partition, Offset>,
         now: Timestamp,
     ) -> Result<Option<Overfull>, fjall::Error> {
+        let _alone = self.retaining.lock();
         self.measure(folder);
         for (partition, log) in (0..).map(Partition).zip(&self.partitions) {
             let end = committed.get(&partition).copied().unwrap_or_default();
