@@ -32,16 +32,15 @@ impl Site {
             values.collect::<Vec<_>>()
         };
         let lag: Vec<(u32, u64)> = balance.pending().collect();
-        // A quiet shop is not a stuck one: a partition for which nothing waits is fresh.
-        let nothing_waits = |partition: u32| lag.contains(&(partition, 0));
+        // A quiet shop is not a stuck one: a partition for which nothing is known to wait is fresh.
+        let waits = |partition: u32| lag.iter().any(|&(of, count)| of == partition && count > 0);
         let mut gauges = vec![
             GaugeFamily {
                 name: "freshness_seconds",
                 help: "While records wait, the age of the newest record that the catalog shows; else 0",
                 values: each(&|one| {
                     let age = now.since(one.appended_at?).as_secs_f64();
-                    let waits = !nothing_waits(one.partition.0);
-                    Some(Measure(if waits { age } else { 0.0 }))
+                    Some(Measure(if waits(one.partition.0) { age } else { 0.0 }))
                 }),
             },
             GaugeFamily {

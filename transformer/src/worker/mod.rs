@@ -171,7 +171,7 @@ impl Worker {
         self.delayed = None;
         match event {
             Event::Assigned { partitions } => {
-                tracing::debug!(?partitions, "assigned");
+                tracing::info!(?partitions, "partitions are assigned");
                 self.resume(partitions.into_iter().collect());
             }
             Event::Records { partition, records } => self.take(partition, &records),
@@ -365,10 +365,9 @@ impl Worker {
     }
 
     async fn revoke(&mut self, partitions: &[Partition], ack: Revocation) -> Result<(), Error> {
-        tracing::debug!(?partitions, "revoked");
         let done = self.let_go(partitions).await;
         ack.acknowledge();
-        tracing::debug!(?partitions, "let go");
+        tracing::info!(?partitions, "partitions are let go");
         done
     }
 
