@@ -13,7 +13,7 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// The query ran into its time limit.
-    #[error("the query took longer than {} s (catalog.query_timeout): narrow its range", .0.as_secs_f64())]
+    #[error("the query took longer than {} s (catalog.query_timeout): ask for a shorter range", .0.as_secs_f64())]
     TimedOut(Duration),
     /// The query or its answer needs more memory than it may take.
     #[error("{0}")]

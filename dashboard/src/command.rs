@@ -16,7 +16,7 @@ pub type CommandFn =
     Arc<dyn Fn(Value) -> BoxFuture<'static, Result<Value, CommandError>> + Send + Sync>;
 
 /// Asks the topic what each partition holds now.
-pub type Watermarks =
+pub type WatermarksFn =
     Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<Span>, CommandError>> + Send + Sync>;
 
 /// The half-open range `low..high` of offsets that a partition of the topic holds.

@@ -36,7 +36,7 @@ mod site;
 mod tests;
 mod view;
 
-pub use command::{CommandError, CommandFn, Commands, Span, Watermarks};
+pub use command::{CommandError, CommandFn, Commands, Span, WatermarksFn};
 pub use config::Config;
 pub use disk::{DiskUse, Disks};
 pub use metrics::Exposition;

@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::timeout;
 
 use crate::Config;
-use crate::command::{Commands, Span, Watermarks};
+use crate::command::{Commands, Span, WatermarksFn};
 use crate::disk::{DiskUse, Disks};
 use crate::http::body::BodyBudget;
 use crate::http::problem::Problem;
@@ -30,7 +30,7 @@ const MAX_READS: usize = 5;
 #[derive(Clone)]
 pub struct Sources {
     /// Asks the topic; `None` if this process has no topic.
-    pub watermarks: Option<Watermarks>,
+    pub watermarks: Option<WatermarksFn>,
     /// What a shell may ask of this process.
     pub commands: Commands,
     /// Where the edge takes clicks, as an empty page names it: `http://127.0.0.1:8080`.

@@ -35,7 +35,7 @@ pub(crate) struct Active {
     /// Where the next batch begins; what is before it only fills the window.
     next: Offset,
     window: DuplicateWindow,
-    /// True if retention has cut the window's stretch, until what was read since fills it.
+    /// True if retention has cut the window's range, until what was read since fills it.
     window_cut: bool,
     /// Where reading began.
     begun: Option<Seam>,

@@ -15,7 +15,7 @@ pub(crate) struct ResumePoint {
     pub(crate) next: Offset,
     /// Where reading begins: what is before `next` only fills the window.
     pub(crate) from: Offset,
-    /// True if retention has cut the window's stretch.
+    /// True if retention has cut the window's range.
     pub(crate) window_cut: bool,
     /// How many entries of the ledger were read.
     pub(crate) ledger: u64,
@@ -76,7 +76,7 @@ async fn positions(
         };
         starts.insert(partition, start);
     }
-    // Retention may have passed meanwhile, and then the window's stretch was sought in what it
+    // Retention may have passed meanwhile, and then the window's range was sought in what it
     // left: the low watermark is asked for after that.
     let marks = topic.watermarks().await?;
     let mut positions = ResumePoints::new();
@@ -141,16 +141,16 @@ fn unnamed(partition: Partition) -> Error {
     ReadError::Unavailable(format!("it does not name partition {partition} yet")).into()
 }
 
-/// A position, before it is known how much of the window's stretch retention has left.
+/// A position, before it is known how much of the window's range retention has left.
 pub(crate) struct Start {
     pub(crate) next: Offset,
-    /// Where the window's stretch begins.
+    /// Where the window's range begins.
     pub(crate) wanted: Offset,
     /// How many entries of the ledger were read.
     pub(crate) ledger: u64,
 }
 
-/// Where the window's stretch before `next` begins; `appended_at` is that of the record before.
+/// Where the window's range before `next` begins; `appended_at` is that of the record before.
 pub(crate) async fn window_from(
     topic: &dyn Topic,
     config: &Config,
@@ -177,7 +177,7 @@ pub(crate) struct Place<'a> {
 }
 
 impl Start {
-    /// `marks` were asked for after the window's stretch was sought.
+    /// `marks` were asked for after the window's range was sought.
     pub(crate) async fn position(
         self,
         topic: &dyn Topic,
@@ -191,7 +191,7 @@ impl Start {
             wanted,
             ledger,
         } = self;
-        // What the stretch begins with may be all that is left of it. The low watermark itself
+        // What the range begins with may be all that is left of it. The low watermark itself
         // need not be a record.
         let window_cut = low > origin && {
             let left = topic.fetch(partition, low, 1).await?;

@@ -2,8 +2,8 @@
 //!
 //! A record is a duplicate when its id was last seen at a lower offset, at most
 //! `window_records` offsets and `window` of append time before, whatever became of that
-//! record. So the answer is a function of a bounded stretch of topic, and a worker that
-//! reads that stretch again answers the same.
+//! record. So the answer is a function of a bounded range of topic, and a worker that
+//! reads that range again answers the same.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -38,7 +38,7 @@ struct AppendRun {
     appended_at: Timestamp,
 }
 
-/// Where a stretch begins: the first record's offset and append time.
+/// Where a range begins: the first record's offset and append time.
 pub(crate) type Seam = (Offset, Timestamp);
 
 /// What the window says of a record.
@@ -53,13 +53,13 @@ pub(crate) enum Sighting {
     },
 }
 
-/// The ids of one partition's last stretch. A record's place is its number, counted from the
+/// The ids of one partition's last range. A record's place is its number, counted from the
 /// first ever.
 #[derive(Debug)]
 pub(crate) struct DuplicateWindow {
     within: Duration,
     records: u64,
-    /// The stretch, oldest first; a chunk begins at a place that is a multiple of its length.
+    /// The range, oldest first; a chunk begins at a place that is a multiple of its length.
     seen: VecDeque<Vec<SeenId>>,
     /// Where and when each of them came, oldest first.
     runs: VecDeque<AppendRun>,
@@ -67,7 +67,7 @@ pub(crate) struct DuplicateWindow {
     gone: usize,
     /// The place of the next.
     next: usize,
-    /// The place of each id's last record, without the upper half: a stretch is shorter.
+    /// The place of each id's last record, without the upper half: a range is shorter.
     last: HashTable<u32>,
     /// Keyed at random: clients choose their ids.
     hasher: RandomState,
@@ -156,7 +156,7 @@ impl DuplicateWindow {
             && appended_at.since(run.appended_at) <= self.within
     }
 
-    /// Returns true if a stretch that begins at `first` and reaches to this record holds every twin that
+    /// Returns true if a range that begins at `first` and reaches to this record holds every twin that
     /// a later one can meet: append times may have stepped back before it, and may do so again.
     pub(crate) fn is_filled(&self, first: Seam, offset: Offset, appended_at: Timestamp) -> bool {
         let (begun, begun_at) = first;
@@ -198,7 +198,7 @@ impl AppendRun {
     }
 }
 
-/// The record at a place, of a stretch that begins at `gone`.
+/// The record at a place, of a range that begins at `gone`.
 fn at(seen: &VecDeque<Vec<SeenId>>, gone: usize, place: usize) -> &SeenId {
     &seen[place / CHUNK_RECORDS - gone / CHUNK_RECORDS][place % CHUNK_RECORDS]
 }
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn any_stretch_is_judged_as_the_whole_past_would_be() {
+    fn any_range_is_judged_as_the_whole_past_would_be() {
         let mut choice = StdRng::seed_from_u64(7);
         for begin in [0, u32::MAX as usize - 3_000] {
             let mut window = DuplicateWindow::new(Duration::from_secs(60), 1_000);

@@ -117,7 +117,7 @@ async fn invariant_6_a_catalog_that_grew_equals_one_that_was_built_at_once() {
 }
 
 #[tokio::test]
-async fn a_batch_of_many_pieces_is_one_object_and_one_stretch() {
+async fn a_batch_of_many_pieces_is_one_object_and_one_range() {
     const ROWS: u64 = 20_000;
     let shore = Shore::new().await;
     let clicks = vec![VIEW; ROWS as usize];
@@ -129,11 +129,11 @@ async fn a_batch_of_many_pieces_is_one_object_and_one_stretch() {
             SELECT *, row_number() OVER () - 1 AS place FROM clicks)";
     let said = lines(&catalog.query(sql).await.unwrap());
     assert_eq!(said, ["20000 20000 20000"]);
-    let stretch = super::batch(ARRIVAL, 0, 0, &clicks).seal().pending_rows();
-    let offsets = stretch.rows.column_by_name("offset").unwrap();
+    let range = super::batch(ARRIVAL, 0, 0, &clicks).seal().pending_rows();
+    let offsets = range.rows.column_by_name("offset").unwrap();
     let offsets = offsets.as_primitive::<UInt64Type>().values();
     assert!(offsets.iter().copied().eq(0..ROWS));
-    assert_eq!((stretch.first.0, stretch.end.0), (0, ROWS));
+    assert_eq!((range.first.0, range.end.0), (0, ROWS));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::db::table_function::TableSource;
 use crate::{Catalog, Config, Timestamp};
 
 /// What the tail would hand over of these clicks.
-fn stretch(partition: u32, first: u64, clicks: &[Click]) -> PendingRows {
+fn range(partition: u32, first: u64, clicks: &[Click]) -> PendingRows {
     let appended_at = moment(ARRIVAL);
     let (of, begin) = (Partition(partition), Offset(first));
     let hour = Hour::of(appended_at);
@@ -42,12 +42,12 @@ async fn what_the_tail_has_is_shown_behind_what_is_registered_and_nothing_twice(
     for partition in [0, 1] {
         tail.begin(Partition(partition), Offset(0));
     }
-    tail.take(stretch(0, 0, &[VIEW; 3]));
+    tail.take(range(0, 0, &[VIEW; 3]));
     let buy = Click {
         action: "buy",
         ..VIEW
     };
-    tail.take(stretch(1, 0, &[buy]));
+    tail.take(range(1, 0, &[buy]));
     check(&catalog, COUNT, &["4 4"]).await;
     check(&catalog, "SELECT count(*) FROM clicks", &["0"]).await;
     check(
@@ -62,7 +62,7 @@ async fn what_the_tail_has_is_shown_behind_what_is_registered_and_nothing_twice(
     check(&catalog, COUNT, &["4 4"]).await;
     check(&catalog, "SELECT count(*) FROM clicks", &["2"]).await;
     check(&catalog, "FROM tail", &["0 2 0 3 1 -", "1 - 0 1 1 -"]).await;
-    tail.take(stretch(0, 3, &[VIEW; 2]));
+    tail.take(range(0, 3, &[VIEW; 2]));
     shore.commit(0, 2, &[VIEW; 3]).await;
     shore.commit(1, 0, &[buy]).await;
     catalog.crawl(false).await.unwrap();
@@ -82,7 +82,7 @@ async fn what_the_tail_has_is_shown_behind_what_is_registered_and_nothing_twice(
     )
     .await;
     // Money as the panels count it: `buy`, and `cancel` with its negative quantity.
-    tail.take(stretch(
+    tail.take(range(
         1,
         1,
         &[
@@ -151,7 +151,7 @@ async fn a_full_tail_keeps_the_newest_says_from_when_it_is_complete_and_heals() 
     tail.begin(Partition(0), Offset(0));
     const ALL: u64 = 5_000;
     for first in (0..ALL).step_by(100) {
-        tail.take(stretch(0, first, &[VIEW; 100]));
+        tail.take(range(0, first, &[VIEW; 100]));
     }
     let rows = catalog.query("FROM tail").await.unwrap();
     let standing = lines(&rows).remove(0);
@@ -181,17 +181,17 @@ async fn a_full_tail_keeps_the_newest_says_from_when_it_is_complete_and_heals() 
 }
 
 #[tokio::test]
-async fn a_stretch_that_does_not_chain_begins_anew() {
+async fn a_range_that_does_not_chain_begins_anew() {
     let shore = Shore::new().await;
     let catalog = shore.catalog().await;
     catalog.crawl(false).await.unwrap();
     let tail = catalog.tail();
-    tail.take(stretch(0, 0, &[VIEW; 3]));
+    tail.take(range(0, 0, &[VIEW; 3]));
     tail.begin(Partition(0), Offset(3));
     check(&catalog, COUNT, &["3 3"]).await;
     tail.begin(Partition(0), Offset(2));
     check(&catalog, COUNT, &["0 0"]).await;
-    tail.take(stretch(0, 2, &[VIEW; 2]));
+    tail.take(range(0, 2, &[VIEW; 2]));
     check(&catalog, COUNT, &["2 2"]).await;
     shore.commit(0, 0, &[VIEW]).await;
     catalog.crawl(false).await.unwrap();
@@ -208,11 +208,11 @@ async fn a_crawl_between_the_look_at_the_tail_and_the_snapshot_takes_nothing_awa
     let shore = Shore::new().await;
     let catalog = shore.catalog().await;
     catalog.crawl(false).await.unwrap();
-    catalog.tail().take(stretch(0, 0, &[VIEW; 5]));
+    catalog.tail().take(range(0, 0, &[VIEW; 5]));
     let now = catalog.inner.tail.snapshot();
     shore.commit(0, 0, &[VIEW; 3]).await;
     catalog.crawl(false).await.unwrap();
-    catalog.tail().take(stretch(0, 5, &[VIEW; 2]));
+    catalog.tail().take(range(0, 5, &[VIEW; 2]));
     let rows = catalog.inner.queries.ask(now, COUNT).await.unwrap();
     assert_eq!(lines(&rows), ["5 5"], "as of the look");
     check(&catalog, COUNT, &["7 7"]).await;
@@ -236,7 +236,7 @@ async fn reads_across_the_boundary_miss_nothing_while_objects_register() {
     const STEP: usize = 20;
     for round in 0..ROUNDS {
         let first = round * STEP as u64;
-        catalog.tail().take(stretch(0, first, &[VIEW; STEP]));
+        catalog.tail().take(range(0, first, &[VIEW; STEP]));
         shore.commit(0, first, &[VIEW; STEP]).await;
         catalog.crawl(false).await.unwrap();
     }
@@ -277,11 +277,11 @@ async fn a_watcher_is_told_of_what_comes_and_visitors_are_counted_once() {
     let ago = |minutes: i64| Timestamp::from_micros(now - minutes * 60_000_000).to_string();
     let click = |visitor, minutes| click_of(visitor, &ago(minutes));
     // Before anybody watches.
-    tail.take(stretch(0, 0, &[click("ann", 1), click("old", 10)]));
+    tail.take(range(0, 0, &[click("ann", 1), click("old", 10)]));
     let mut arrivals = catalog.arrivals();
-    tail.take(stretch(0, 2, &[]));
+    tail.take(range(0, 2, &[]));
     let many = [click("bob", 2); 60];
-    tail.take(stretch(0, 2, &many));
+    tail.take(range(0, 2, &many));
     let arrived = arrivals.next().await.unwrap();
     assert_eq!((arrived.clicks.len(), arrived.more), (50, 10));
     // Clicks that come right after it are one batch, the newest last.
@@ -289,8 +289,8 @@ async fn a_watcher_is_told_of_what_comes_and_visitors_are_counted_once() {
         product,
         ..click("bob", 2)
     };
-    tail.take(stretch(0, 62, &[named("p1"); 45]));
-    tail.take(stretch(0, 107, &[named("p2"); 20]));
+    tail.take(range(0, 62, &[named("p1"); 45]));
+    tail.take(range(0, 107, &[named("p2"); 20]));
     let together = arrivals.next().await.unwrap();
     assert_eq!((together.clicks.len(), together.more), (50, 15));
     let products = together

@@ -86,7 +86,7 @@ fn span(range: &TopicRange) -> anyhow::Result<Option<ReplaySpan>> {
     };
     let moment = |text: &str| {
         Timestamp::parse_rfc3339(text).with_context(|| {
-            format!("{text:?} is not a moment: write it like 2026-11-22T21:00:00Z")
+            format!("{text:?} is not a date we can read: write it like 2026-11-22T21:00:00Z")
         })
     };
     Ok(Some(ReplaySpan::Times {

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use dashboard::{CommandError, Site, Sources, Span, Watermarks};
+use dashboard::{CommandError, Site, Sources, Span, WatermarksFn};
 use topic::Topic;
 
 use super::listener::bind;
@@ -68,7 +68,7 @@ fn observe(telemetry: &Telemetry, site: &Arc<Site>) {
 }
 
 /// What each partition of the topic holds.
-fn watermarks(topic: Arc<dyn Topic>) -> Watermarks {
+fn watermarks(topic: Arc<dyn Topic>) -> WatermarksFn {
     Arc::new(move || {
         let topic = topic.clone();
         Box::pin(async move {

@@ -1,14 +1,14 @@
-//! What is wrong with a stretch of JSON, and at which byte.
+//! What is wrong with a part of JSON, and at which byte.
 
 use super::rejection::Rejection;
 
-/// A fault in a stretch of JSON.
+/// A fault in a part of JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct JsonFault {
     pub(crate) reason: String,
-    /// The byte of the stretch at which the fault is, from 0.
+    /// The byte of the part at which the fault is, from 0.
     pub(crate) position: usize,
-    /// True if the stretch may be JSON, but no click can be like it.
+    /// True if the part may be JSON, but no click can be like it.
     is_json: bool,
 }
 

@@ -23,12 +23,12 @@ pub struct WindowRule {
     pub configuration: String,
 }
 
-/// The ids of one partition's last stretch of records.
+/// The ids of one partition's last range of records.
 #[derive(Debug)]
 pub struct RecentIds {
     within: Duration,
     records: u64,
-    /// The stretch, oldest first.
+    /// The range, oldest first.
     seen: VecDeque<([u8; 16], Offset)>,
     /// The last record of each id. The hasher is keyed at random, since clients choose their ids.
     last: HashMap<[u8; 16], Twin>,
@@ -98,13 +98,13 @@ pub(super) enum Judged {
 pub(super) struct Ids {
     window: WindowRule,
     partition: Option<Partition>,
-    stretch: RecentIds,
+    recent: RecentIds,
 }
 
 impl Ids {
     pub(super) fn new(window: WindowRule) -> Self {
         Self {
-            stretch: RecentIds::new(&window),
+            recent: RecentIds::new(&window),
             partition: None,
             window,
         }
@@ -114,7 +114,7 @@ impl Ids {
     pub(super) fn judge(&mut self, name: ObjectName, footer: &Footer, rows: &RowRecords) -> Judged {
         if self.partition != Some(footer.partition) {
             self.partition = Some(footer.partition);
-            self.stretch = RecentIds::new(&self.window);
+            self.recent = RecentIds::new(&self.window);
         }
         let judged = footer.configuration == self.window.configuration;
         let (mut repeated, mut told) = (0, None);
@@ -125,10 +125,10 @@ impl Ids {
                 appended_at,
                 object: footer.first,
             };
-            let Some(twin) = self.stretch.take(id, row) else {
+            let Some(twin) = self.recent.take(id, row) else {
                 continue;
             };
-            // If retention had cut the stretch, the worker could not see earlier objects.
+            // If retention had cut the range, the worker could not see earlier objects.
             if judged && !(footer.window_cut && twin.object != footer.first) {
                 repeated += 1;
                 told.get_or_insert((offset, twin.offset, id));

@@ -167,14 +167,14 @@ fn ids_are_distinct_within_the_window_and_may_come_again_beyond_it() {
     };
     // Id, offset, second; and the offset of the twin that is near.
     let check = |records: &[(u8, u64, i64, Option<u64>)]| {
-        let mut stretch = RecentIds::new(&window);
+        let mut recent = RecentIds::new(&window);
         for &(id, offset, second, expect) in records {
             let row = Twin {
                 offset: Offset(offset),
                 appended_at: Timestamp::from_micros(second * 1_000_000),
                 object: Offset(0),
             };
-            let twin = stretch.take([id; 16], row).map(|twin| twin.offset.0);
+            let twin = recent.take([id; 16], row).map(|twin| twin.offset.0);
             assert_eq!(twin, expect, "{offset} of {records:?}");
         }
     };

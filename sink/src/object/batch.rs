@@ -39,7 +39,7 @@ pub struct Batch {
 impl Batch {
     /// A batch that begins at `first`, in the hour of the first record at or after it.
     /// `configuration` is the hash of what decides rows; `window_cut` says that retention
-    /// had cut the stretch in which duplicates are looked for.
+    /// had cut the range in which duplicates are looked for.
     #[must_use]
     pub fn new(
         topic: Identity,
@@ -203,7 +203,7 @@ impl SealedBatch {
         self.footer.end
     }
 
-    /// Returns true if retention had cut the stretch in which its duplicates were looked for.
+    /// Returns true if retention had cut the range in which its duplicates were looked for.
     #[must_use]
     pub const fn window_cut(&self) -> bool {
         self.footer.window_cut

@@ -72,7 +72,7 @@ pub struct Footer {
     /// The least and the greatest `occurred_at` of the rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred: Option<(Timestamp, Timestamp)>,
-    /// True if retention had cut the stretch in which duplicates are looked for.
+    /// True if retention had cut the range in which duplicates are looked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub window_cut: bool,
     /// The hash of the configuration that decided the rows.

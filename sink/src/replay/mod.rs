@@ -1,4 +1,4 @@
-//! Replays: lakes of their own below the live one, each of a stretch of the topic, and the
+//! Replays: lakes of their own below the live one, each of a range of the topic, and the
 //! entries of the ledger that put them in the live rows' place.
 
 use topic::{Offset, Partition, Timestamp};
@@ -7,7 +7,7 @@ use crate::object::footer::FORMAT;
 use crate::object::names::REPLAYS;
 use crate::{Entry, Error, Lake, Ledger, Promotion, Ranges, ReplayName, ReplayOrigin};
 
-/// A stretch of a partition in which the tables show a replay.
+/// A range of a partition in which the tables show a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromotedRange {
     /// The partition.
@@ -20,7 +20,7 @@ pub struct PromotedRange {
     pub name: ReplayName,
 }
 
-/// What promotions come to: stretches that do not overlap, by partition and offset. Where two
+/// What promotions come to: ranges that do not overlap, by partition and offset. Where two
 /// promotions meet, the later one is shown.
 #[must_use]
 pub fn promoted_ranges(promotions: &[Promotion]) -> Vec<PromotedRange> {

@@ -192,10 +192,10 @@ impl PartitionWriter<'_> {
         let mut open: Option<(Batch, u64)> = None;
         for offset in 0..rows {
             let record = self.record(offset);
-            let stretch = offset * u64::from(PARTITIONS) / (RATE * AGE);
+            let share = offset * u64::from(PARTITIONS) / (RATE * AGE);
             let hour = Hour::of(record.appended_at);
             if let Some((batch, _)) =
-                open.take_if(|(batch, its)| *its != stretch || batch.hour() != hour)
+                open.take_if(|(batch, its)| *its != share || batch.hour() != hour)
             {
                 self.commit(batch)?;
             }
@@ -203,7 +203,7 @@ impl PartitionWriter<'_> {
                 let (identity, configuration) = (identity.clone(), configuration.to_owned());
                 let first = Offset(offset);
                 let batch = Batch::new(identity, configuration, self.partition, first, hour, false);
-                (batch, stretch)
+                (batch, share)
             });
             match transform(self.partition, &record, &enrichment) {
                 Ok(row) => batch.push(&row),

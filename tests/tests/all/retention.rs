@@ -153,11 +153,11 @@ async fn fault_13_retention_passed_the_lakes_end_and_an_operator_accepts_the_gap
         "--to",
         "2099-01-01T00:00:00Z",
     ];
-    for (stretch, remedy) in [
+    for (range, remedy) in [
         (&offsets[..], "say --from-offset "),
         (&times, "say --from 20"),
     ] {
-        let refused = place.run(&[&replay[..], stretch].concat()).unwrap();
+        let refused = place.run(&[&replay[..], range].concat()).unwrap();
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && said.contains(remedy), "{said}");
     }

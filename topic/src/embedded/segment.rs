@@ -1,4 +1,4 @@
-//! A segment: a stretch of one partition, a keyspace of its own, so that retention drops it
+//! A segment: a range of one partition, a keyspace of its own, so that retention drops it
 //! whole.
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use super::memory;
 use super::stored::Stored;
 use crate::{Offset, Partition, ReadError, Record, Timestamp};
 
-/// A stretch of offsets of one partition, at most an eighth of what is kept.
+/// A range of offsets of one partition, at most an eighth of what is kept.
 #[derive(Clone)]
 pub(super) struct Segment {
     /// The first offset.

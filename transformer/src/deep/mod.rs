@@ -82,7 +82,7 @@ impl Deep {
     ) -> Result<(), Error> {
         let ledger = scene.against.ledger;
         let mut records = Records::new(scene.topic, partition, marks.low);
-        let mut stretch = RecentIds::new(&scene.window);
+        let mut recent = RecentIds::new(&scene.window);
         let origin = ledger.first(partition);
         let mut at = origin;
         for name in names {
@@ -107,33 +107,33 @@ impl Deep {
             }
             if contents.footer.first > at {
                 let hole = (partition, at, contents.footer.first);
-                self.hole(&mut records, &mut stretch, hole).await?;
+                self.hole(&mut records, &mut recent, hole).await?;
             }
             let cut = marks.low > origin;
             let mut check = Check::new(self, *name, &contents, at, &scene.window, cut);
             let end = contents.footer.end;
             while let Some(batch) = records.next(end).await? {
                 for record in &batch {
-                    check.record(record, &mut stretch, &records);
+                    check.record(record, &mut recent, &records);
                 }
                 let done = passed + marks.low.distance(records.at());
                 (scene.progress)(done, scene.total);
             }
-            check.end(&mut stretch, &records);
+            check.end(&mut recent, &records);
             at = at.max(end);
         }
         // What was registered was committed, whether or not it can be read now.
         let ends = scene.against.catalog.map(|catalog| &catalog.ends);
         let end = ends.and_then(|ends| ends.get(&partition).copied());
         let hole = (partition, at, end.unwrap_or_default());
-        self.hole(&mut records, &mut stretch, hole).await
+        self.hole(&mut records, &mut recent, hole).await
     }
 
     /// Records that are in no object: each is missing.
     async fn hole(
         &mut self,
         records: &mut Records<'_>,
-        stretch: &mut RecentIds,
+        recent: &mut RecentIds,
         (partition, first, end): (Partition, Offset, Offset),
     ) -> Result<(), Error> {
         let mut missing = 0;
@@ -141,7 +141,7 @@ impl Deep {
             missing += batch.len() as u64;
             for record in &batch {
                 if let Some(decoded) = decode::decode(record.value.as_deref()) {
-                    stretch.take(decoded.id, object::twin(record, first));
+                    recent.take(decoded.id, object::twin(record, first));
                 }
             }
         }

@@ -68,16 +68,16 @@ impl<'a> Check<'a> {
     pub(super) fn record(
         &mut self,
         record: &Record,
-        stretch: &mut RecentIds,
+        recent: &mut RecentIds,
         records: &Records<'_>,
     ) {
-        self.pass(record.offset, stretch, records);
+        self.pass(record.offset, recent, records);
         self.records += 1;
         self.deep.records += 1;
         let decoded = decode(record.value.as_deref());
         let seen = decoded
             .as_ref()
-            .and_then(|decoded| stretch.take(decoded.id, twin(record, self.contents.footer.first)));
+            .and_then(|decoded| recent.take(decoded.id, twin(record, self.contents.footer.first)));
         let (rows, letters) = (&self.contents.rows, &self.contents.letters);
         let is_row = rows.offsets.get(self.row) == Some(&record.offset);
         let is_letter = letters
@@ -107,9 +107,9 @@ impl<'a> Check<'a> {
     }
 
     /// No record of the range is left.
-    pub(super) fn end(mut self, stretch: &mut RecentIds, records: &Records<'_>) {
+    pub(super) fn end(mut self, recent: &mut RecentIds, records: &Records<'_>) {
         let footer = &self.contents.footer;
-        self.pass(footer.end, stretch, records);
+        self.pass(footer.end, recent, records);
         if footer.first < records.low() || footer.first < self.from {
             return;
         }
@@ -130,7 +130,7 @@ impl<'a> Check<'a> {
 
     /// Rows and letters before `offset` that were not met: their records left the topic, or
     /// there never were any.
-    fn pass(&mut self, offset: Offset, stretch: &mut RecentIds, records: &Records<'_>) {
+    fn pass(&mut self, offset: Offset, recent: &mut RecentIds, records: &Records<'_>) {
         let contents = self.contents;
         let rows = &contents.rows;
         while let Some(&at) = rows.offsets.get(self.row).filter(|at| **at < offset) {
@@ -143,7 +143,7 @@ impl<'a> Check<'a> {
                     appended_at,
                     object,
                 };
-                stretch.take(rows.ids[self.row], record);
+                recent.take(rows.ids[self.row], record);
             } else {
                 self.stranger(at, "a row");
             }
@@ -206,7 +206,7 @@ impl<'a> Check<'a> {
     fn unseen(&mut self, record: &Record, seen: Option<Twin>) {
         let footer = &self.contents.footer;
         let judged = footer.configuration == self.window.configuration;
-        // If retention had cut the stretch, the worker could not see earlier objects.
+        // If retention had cut the range, the worker could not see earlier objects.
         if let Some(twin) = seen
             && judged
             && !(footer.window_cut && twin.object != footer.first)

@@ -1,4 +1,4 @@
-//! A replay: a stretch of the topic, read again outside the group into a lake of its own.
+//! A replay: a range of the topic, read again outside the group into a lake of its own.
 //!
 //! It does what the worker does, without the group and the clock: the same positions, window,
 //! transform, batches and commits. So a replay that was killed goes on where its own lake

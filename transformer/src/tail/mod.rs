@@ -21,16 +21,16 @@ use crate::worker::RETRY_EVERY;
 use crate::{Config, Enrichment, Error};
 
 /// How long a row waits for others, so that a burst is handed over in few pieces.
-const LINGER: Duration = Duration::from_millis(25);
+const SEAL_AGE: Duration = Duration::from_millis(25);
 /// Rows are handed over at this size in memory at the latest.
-const LIMITS: SealLimits = SealLimits {
+const SEAL_LIMITS: SealLimits = SealLimits {
     offsets: u64::MAX,
     bytes: 1 << 20,
 };
 /// How often it is asked whether the lake has begun, or a silent topic answers.
-const SOON: Duration = Duration::from_millis(200);
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// How often an idle tail turns.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Keeps the rows until the lake has them.
 pub trait RowSink: Send + Sync {
@@ -42,7 +42,7 @@ pub trait RowSink: Send + Sync {
     fn begin(&self, partition: Partition, first: Offset);
 
     /// Takes rows that begin where those before them ended. Must not block.
-    fn take(&self, stretch: PendingRows);
+    fn take(&self, range: PendingRows);
 }
 
 /// What a tail is made of.
@@ -125,10 +125,10 @@ impl TailLoop {
     /// When the loop must turn at the latest: a piece is due, or a position is asked for.
     fn deadline(&self) -> Instant {
         let due = self.partitions.values().filter_map(|held| match held {
-            Following::Active(active) => active.open().map(|(.., since)| since + LINGER),
+            Following::Active(active) => active.open().map(|(.., since)| since + SEAL_AGE),
             Following::Waiting(at) => Some(*at),
         });
-        let idle = Instant::now() + IDLE;
+        let idle = Instant::now() + IDLE_PAUSE;
         due.min().map_or(idle, |due| due.min(idle))
     }
 
@@ -157,7 +157,7 @@ impl TailLoop {
                     None => self.partitions.keys().copied().collect(),
                 };
                 for partition in again {
-                    self.wait(partition, SOON);
+                    self.wait(partition, RETRY_PAUSE);
                 }
             }
             // The worker stops there as well, and says it.
@@ -178,7 +178,7 @@ impl TailLoop {
         let Some(Following::Active(active)) = self.partitions.get_mut(&partition) else {
             return;
         };
-        active.take_all(records, &self.context, LIMITS);
+        active.take_all(records, &self.context, SEAL_LIMITS);
         hand_over(active, self.rows.as_ref());
     }
 
@@ -191,7 +191,7 @@ impl TailLoop {
                 Following::Waiting(at) if now >= *at => waiting.push(partition),
                 Following::Waiting(_) => {}
                 Following::Active(active) => {
-                    active.seal_aged(now, LINGER);
+                    active.seal_aged(now, SEAL_AGE);
                     hand_over(active, self.rows.as_ref());
                 }
             }
@@ -201,7 +201,7 @@ impl TailLoop {
         }
         match self.begin(&waiting).await {
             Ok(true) => {}
-            Ok(false) => waiting.iter().for_each(|p| self.wait(*p, SOON)),
+            Ok(false) => waiting.iter().for_each(|p| self.wait(*p, RETRY_PAUSE)),
             Err(error @ Error::Lake(sink::Error::AnotherTopic { .. })) => return Err(error),
             Err(error) => {
                 tracing::warn!("the tail waits: {error}");
@@ -251,7 +251,7 @@ impl TailLoop {
         self.partitions.insert(partition, Following::Active(active));
         if let Err(error) = self.reader.seek(partition, position.from) {
             tracing::debug!(%partition, "{error}");
-            self.wait(partition, SOON);
+            self.wait(partition, RETRY_PAUSE);
         }
     }
 }

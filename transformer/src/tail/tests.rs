@@ -135,8 +135,8 @@ impl RowSink for Kept {
         self.begun.lock().push(first);
     }
 
-    fn take(&self, stretch: PendingRows) {
-        let range = (stretch.first.0, stretch.end.0, stretch.rows.num_rows());
+    fn take(&self, range: PendingRows) {
+        let range = (range.first.0, range.end.0, range.rows.num_rows());
         self.taken.lock().push(range);
     }
 }
@@ -238,7 +238,7 @@ async fn it_begins_where_it_is_wanted_and_reads_the_window_before_that() {
     check(0, 0, 0, 0, 6).await;
     check(0, 4, 1, 4, 2).await;
     check(0, 5, 2, 5, 2).await;
-    // Retention has taken the window's stretch, or what was wanted.
+    // Retention has taken the window's range, or what was wanted.
     check(3, 4, 3, 4, 3).await;
     check(5, 4, 5, 5, 2).await;
 }

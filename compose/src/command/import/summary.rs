@@ -55,7 +55,7 @@ pub(super) fn told(report: &ImportReport, checked: bool) -> Vec<String> {
         );
     } else if report.rows() == 0 && report.lines > 0 {
         told.push(
-            "no line became a row: mend the mapping and import the file again (--check tries it \
+            "no line became a row: fix the mapping and import the file again (--check tries it \
              without sending)"
                 .into(),
         );

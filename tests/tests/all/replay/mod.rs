@@ -26,13 +26,13 @@ const ALWAYS: [&str; 4] = [
 /// Another configuration: no record is far enough from its twin.
 const NO_WINDOW: [&str; 2] = ["--set", "transformer.window_records=0"];
 
-fn replay(place: &Place, name: &str, stretch: &[&str]) -> Output {
-    let command = [&["replay", "--into", name], stretch].concat();
+fn replay(place: &Place, name: &str, range: &[&str]) -> Output {
+    let command = [&["replay", "--into", name], range].concat();
     place.run(&command).unwrap()
 }
 
-fn replayed(place: &Place, name: &str, stretch: &[&str]) {
-    let output = replay(place, name, stretch);
+fn replayed(place: &Place, name: &str, range: &[&str]) {
+    let output = replay(place, name, range);
     assert!(output.status.success(), "{}", said(&output));
 }
 
@@ -93,13 +93,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Starts the replay and kills it after each few commits, until it is complete. Returns how often
 /// it was killed before that.
-async fn kill_and_go_on(place: &Place, lake: &Lake, name: &str, stretch: &[&str]) -> usize {
+async fn kill_and_go_on(place: &Place, lake: &Lake, name: &str, range: &[&str]) -> usize {
     let parsed = ReplayName::parse(name).unwrap();
     let replay = lake.replay(&parsed);
     let mut kills = 0;
     loop {
         let before = replay.files(None).await.unwrap().len();
-        let command = [&["replay", "--into", name], stretch].concat();
+        let command = [&["replay", "--into", name], range].concat();
         let mut process = Process::start(place, &command).unwrap();
         let deadline = Instant::now() + WAIT_TIMEOUT;
         while replay.files(None).await.unwrap().len() < before + 3 {

@@ -67,7 +67,7 @@ impl Scene {
             (
                 "b",
                 &["--from", "now", "--to", "then"],
-                &["is not a moment"],
+                &["is not a date we can read"],
             ),
             ("b", &["--partition", "0"], &["--from-offset"]),
         ] {
