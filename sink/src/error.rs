@@ -2,6 +2,8 @@
 
 use topic::{Identity, Offset, Partition};
 
+use crate::lake::folder::Obstacle;
+
 /// An error of the lake.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,13 +36,18 @@ pub enum Error {
         ours: Identity,
     },
     /// An object is damaged.
-    #[error("{path} is damaged: {detail}; `clickweir audit` lists what it held")]
+    #[error(
+        "{path} is damaged: {detail}; `clickweir audit` says what it held and how that comes back; if clickweir did not write it, move it out of the lake"
+    )]
     Damaged {
         /// Which object.
         path: String,
         /// What is wrong with it.
         detail: String,
     },
+    /// Something that is no object has an object's place. It goes on once that is gone.
+    #[error(transparent)]
+    InTheWay(#[from] Obstacle),
     /// Retention has passed the lake's end.
     #[error(
         "partition {partition}: the topic begins at {low}, the lake ends at {end}: records were deleted before the lake had them; accept the loss with `clickweir gap accept --partition {partition}`"
@@ -101,6 +108,11 @@ fn clocks(answer: &str) -> Option<String> {
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as Store;
+        if let Store::Generic { source, .. } = &error
+            && let Some(obstacle) = source.downcast_ref::<Obstacle>()
+        {
+            return Self::InTheWay(obstacle.clone());
+        }
         match error {
             Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => {
                 Self::of_refusal(root(&error))

@@ -30,7 +30,7 @@ impl Offset {
     /// The offset after this one: the end of a range whose last record is here.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 
     /// How many offsets are in `self..end`; 0 if `end` is not after `self`.

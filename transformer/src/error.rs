@@ -37,6 +37,7 @@ impl Error {
                 "another_topic"
             }
             Self::Lake(sink::Error::Damaged { .. }) => "damaged_object",
+            Self::Lake(sink::Error::InTheWay(_)) => "in_the_way",
             Self::Lake(sink::Error::Gap { .. }) => "gap",
         }
     }

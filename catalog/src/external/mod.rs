@@ -5,7 +5,6 @@ pub(crate) mod adoption;
 mod cells;
 mod fit;
 mod folder;
-mod footer;
 pub(crate) mod keeper;
 mod kind;
 mod listing;

@@ -4,12 +4,12 @@
 use std::fs;
 
 use duckdb::Connection;
+use sink::{UnfitParquet, check_parquet};
 
 use crate::config::{Config, External, Form};
 use crate::db::engine::Session;
 use crate::error::Error;
 use crate::external::cells::{encoding, typed};
-use crate::external::footer::{self, Unfit};
 use crate::external::listing::is_parquet_name;
 use crate::external::objects::table;
 use crate::external::reach::Reach;
@@ -37,7 +37,7 @@ pub(crate) fn check(external: &External) -> Result<(), Error> {
         return Ok(());
     };
     let read = |range| Reach::Folder.read(path, range);
-    if footer::check(found.len(), read) == Err(Unfit::NoParquet) {
+    if check_parquet(found.len(), read) == Err(UnfitParquet::NoParquet) {
         let file = path.rsplit('/').next().unwrap_or(path);
         let ending = file
             .rsplit_once('.')

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use duckdb::{Connection, OptionalExt};
+use sink::{UnfitParquet, check_parquet};
 
 use crate::config::{Changes, External};
 use crate::db::engine::Session;
@@ -12,7 +13,6 @@ use crate::error::{Error, Trouble, sentence};
 use crate::external::adoption::Adoption;
 use crate::external::fit::{FileColumn, FileShape, Fit, TableColumn, column, fit, is_same};
 use crate::external::folder::{FolderKinds, folder_values};
-use crate::external::footer::{self, Unfit};
 use crate::external::kind::Kind;
 use crate::external::kind::probe::Probes;
 use crate::external::listing::{Stamp, TreeListing, is_parquet_name, list};
@@ -156,22 +156,22 @@ impl TreeCrawl<'_> {
         let root = self.external.path.trim_end_matches('/');
         let is_named = is_parquet_name(&path) || path == root;
         let read = |range| self.reach.read(&path, range);
-        let (why, stamp) = match footer::check(stamp.0, read) {
+        let (why, stamp) = match check_parquet(stamp.0, read) {
             Ok(()) => return self.read(path, stamp),
-            Err(Unfit::NoParquet) if is_named => (
+            Err(UnfitParquet::NoParquet) if is_named => (
                 "it does not end as a Parquet file does: it is cut off, or of another format"
                     .to_owned(),
                 stamp,
             ),
-            Err(Unfit::NoParquet) => {
+            Err(UnfitParquet::NoParquet) => {
                 let why = "it is no Parquet file".to_owned();
                 return ForeignFile {
                     left_out: true,
                     ..unshown(path, stamp, why)
                 };
             }
-            Err(Unfit::Damaged(why)) => (why, stamp),
-            Err(Unfit::Unreadable(why)) => (why, UNREAD),
+            Err(UnfitParquet::Damaged(why)) => (why, stamp),
+            Err(UnfitParquet::Unreadable(why)) => (why, UNREAD),
         };
         unshown(path, stamp, why)
     }

@@ -131,6 +131,9 @@ impl CrawlState {
                 Err(sink::Error::Damaged { detail, .. } | sink::Error::Unfit(detail)) => {
                     self.refused.insert(name, (bytes, detail));
                 }
+                Err(sink::Error::InTheWay(obstacle)) => {
+                    self.refused.insert(name, (bytes, obstacle.to_string()));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

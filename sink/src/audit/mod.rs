@@ -31,6 +31,9 @@ pub use self::report::Audit;
 /// How many objects are read ahead.
 const READ_AHEAD_OBJECTS: usize = 3;
 
+/// How many files with other names than objects have are named.
+const MAX_NAMED_FILES: usize = 100;
+
 /// What the audit compares the lake with.
 #[derive(Debug, Clone)]
 pub struct Reference<'a> {
@@ -157,10 +160,15 @@ fn listed<'a>(reference: &Reference<'a>) -> BTreeMap<ObjectName, &'a ListedObjec
 impl Audit {
     /// Files whose names are not those of objects.
     fn foreign(&mut self, survey: &Survey) {
-        for path in &survey.foreign {
-            let mend = "move it out of the lake: clickweir did not write it, and no query reads it";
+        let mend = "move it out of the lake: clickweir did not write it, and no query reads it";
+        for path in survey.foreign.iter().take(MAX_NAMED_FILES) {
             let finding = Finding::new("no object has such a name", mend);
             self.findings.push(finding.object(path));
+        }
+        let more = survey.foreign.len().saturating_sub(MAX_NAMED_FILES);
+        if more > 0 {
+            let what = format!("{more} more files have names that no object has");
+            self.findings.push(Finding::new(what, mend));
         }
     }
 

@@ -62,7 +62,11 @@ impl Lake {
             match self.attempt(&encoded, ledger).await {
                 Ok(Some(outcome)) => return Ok(outcome),
                 // A conflict without an object is an answer too: try again, soon.
-                Ok(None) => silent_since = Instant::now(),
+                Ok(None) => {
+                    silent_since = Instant::now();
+                    let why = "the store says that the name is taken, and has no object of it";
+                    tracing::warn!(object = %encoded.name, attempt, "commit delayed: {why}");
+                }
                 Err(Error::Unavailable(why)) => {
                     tracing::warn!(object = %encoded.name, attempt, "commit delayed: {why}");
                 }

@@ -38,7 +38,7 @@ impl Lake {
             .map(|hour| format!("{CLICKS}/{hour}"))
             .unwrap_or_default();
         let mut folders = vec![Path::from(CLICKS)];
-        for _level in ["year", "month", "day", "hour"] {
+        for level in ["year", "month", "day", "hour"] {
             let mut below = Vec::new();
             for folder in &folders {
                 below.extend(
@@ -48,10 +48,13 @@ impl Lake {
                         .common_prefixes,
                 );
             }
-            // Numbers in paths have leading zeros, so paths order as their times do.
+            // Numbers in paths have leading zeros, so paths order as their times do. Folders of
+            // others may be many, and cost a request each.
             below.retain(|folder| {
                 let path = folder.as_ref();
-                least.get(..path.len()).is_none_or(|least| path >= least)
+                let name = folder.filename().and_then(|name| name.strip_prefix(level));
+                name.is_some_and(|rest| rest.starts_with('='))
+                    && least.get(..path.len()).is_none_or(|least| path >= least)
             });
             folders = below;
         }

@@ -2,8 +2,9 @@
 
 mod bucket;
 pub(crate) mod commit;
-mod folder;
+pub(crate) mod folder;
 pub(crate) mod foreign;
+mod keys;
 mod list;
 pub(crate) mod location;
 mod open;

@@ -9,8 +9,10 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use secrecy::ExposeSecret;
+use url::Url;
 
 use crate::lake::folder::FolderStore;
+use crate::lake::keys::ListsEveryKey;
 use crate::{Error, Lake, Location, S3};
 
 /// How long a connection may take. A resolver asks a name server again after 5 s, so a request
@@ -27,7 +29,8 @@ impl Lake {
         if let Some(folder) = config.url.strip_prefix("file:") {
             let unusable = |error: &dyn fmt::Display| {
                 Error::Unfit(format!(
-                    "the lake's folder {folder} cannot be used: {error}"
+                    "the lake's folder {folder} cannot be used: {error}; set lake.url to \
+                     file:FOLDER, a folder in which this user may write, or s3://BUCKET/PREFIX"
                 ))
             };
             std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
@@ -65,15 +68,31 @@ impl Lake {
     }
 }
 
+/// Checks that an endpoint is an address of HTTP. The store's client panics on another.
+fn check_endpoint(endpoint: &str) -> Result<(), Error> {
+    let url = Url::parse(endpoint).ok();
+    let is_http = url.is_some_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none()
+    });
+    match is_http {
+        true => Ok(()),
+        false => Err(Error::Unfit(format!(
+            "lake.endpoint is {endpoint:?}: write http://HOST:PORT or https://HOST, or leave it \
+             empty for AWS"
+        ))),
+    }
+}
+
 pub(super) fn bucket_store(
     config: &S3,
     bucket: &str,
-) -> Result<object_store::aws::AmazonS3, object_store::Error> {
+) -> Result<object_store::aws::AmazonS3, Error> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(&config.region)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_client_options(ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT))
+        .with_http_connector(ListsEveryKey)
         // The commit retries by itself; these retries only bridge a hiccup.
         .with_retry(RetryConfig {
             max_retries: 2,
@@ -81,6 +100,7 @@ pub(super) fn bucket_store(
             ..RetryConfig::default()
         });
     if !config.endpoint.is_empty() {
+        check_endpoint(&config.endpoint)?;
         builder = builder
             .with_endpoint(&config.endpoint)
             .with_allow_http(config.endpoint.starts_with("http://"))
@@ -91,5 +111,66 @@ pub(super) fn bucket_store(
             .with_access_key_id(&config.access_key)
             .with_secret_access_key(config.secret_key.expose_secret());
     }
-    builder.build()
+    Ok(builder.build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_is_no_address_of_http_is_refused_with_the_remedy() {
+        let open = |endpoint: &str| {
+            Lake::open(&S3 {
+                url: "s3://shop/lake".into(),
+                endpoint: endpoint.into(),
+                region: "us-east-1".into(),
+                access_key: "who".into(),
+                secret_key: "what".into(),
+            })
+        };
+        for endpoint in [
+            "http://127.0.0.1:9000",
+            "https://s3.example",
+            "http://[::1]:9/x",
+            "",
+        ] {
+            assert!(open(endpoint).is_ok(), "{endpoint}");
+        }
+        for endpoint in [
+            "127.0.0.1:9000",
+            "localhost:9000",
+            "minio",
+            "ftp://a",
+            "http://",
+            "//x",
+        ] {
+            let said = open(endpoint).unwrap_err().to_string();
+            assert!(
+                said.contains("write http://HOST:PORT"),
+                "{endpoint}: {said}"
+            );
+        }
+    }
+
+    #[test]
+    fn attack_17_a_folder_that_cannot_be_a_lakes_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "x").unwrap();
+        for below in ["file", "file/lake"] {
+            let url = format!("file:{}", folder.path().join(below).display());
+            let config = S3 {
+                url,
+                endpoint: String::new(),
+                region: String::new(),
+                access_key: String::new(),
+                secret_key: String::new().into(),
+            };
+            let said = Lake::open(&config).unwrap_err().to_string();
+            assert!(
+                said.contains(below) && said.contains("set lake.url to file:FOLDER"),
+                "{said}"
+            );
+        }
+    }
 }

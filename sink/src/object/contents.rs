@@ -8,6 +8,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use topic::{Offset, Partition, Timestamp};
 
+use super::thrift::{check_footer, footer_in, footer_length};
 use crate::Footer;
 
 /// How many rows are decoded at once.
@@ -126,6 +127,10 @@ fn batches(
     mut take: impl FnMut(&RecordBatch) -> Result<(), String>,
 ) -> Result<(), String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
+    let length = footer_length(object.len() as u64, &object);
+    let fit =
+        length.and_then(|length| check_footer(footer_in(&object, length).unwrap_or_default()));
+    fit.map_err(|unfit| said(&unfit))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(object).map_err(|error| said(&error))?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
     let reader = builder.with_projection(mask).with_batch_size(DECODE_ROWS);

@@ -8,3 +8,4 @@ pub(crate) mod letters;
 pub(crate) mod names;
 pub(crate) mod pending_rows;
 mod read;
+pub(crate) mod thrift;

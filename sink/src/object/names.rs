@@ -31,23 +31,19 @@ impl Hour {
         Self(self.0 + 1)
     }
 
-    /// Reads `year=2026/month=11/day=22/hour=21`.
+    /// Reads `year=2026/month=11/day=22/hour=21`. `None` for a path that no hour is written as.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let mut parts = path.split('/');
-        let mut number = |name: &str| -> Option<u32> {
-            parts
-                .next()?
-                .strip_prefix(name)?
-                .strip_prefix('=')?
-                .parse()
-                .ok()
+        let mut number = |name: &str, least: usize| -> Option<u32> {
+            let text = parts.next()?.strip_prefix(name)?.strip_prefix('=')?;
+            digits(text, least)?.parse().ok()
         };
         let (year, month, day, hour) = (
-            number("year")?,
-            number("month")?,
-            number("day")?,
-            number("hour")?,
+            number("year", 4)?,
+            number("month", 2)?,
+            number("day", 2)?,
+            number("hour", 2)?,
         );
         if parts.next().is_some() {
             return None;
@@ -56,6 +52,14 @@ impl Hour {
         let moment = Utc.from_utc_datetime(&date.and_hms_opt(hour, 0, 0)?);
         Some(Self::of(Timestamp::from_micros(moment.timestamp_micros())))
     }
+}
+
+/// A number as it is written: of at least so many digits, with zeros in front only to make them
+/// that many.
+fn digits(text: &str, least: usize) -> Option<&str> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_written = text.len() == least || (text.len() > least && !text.starts_with('0'));
+    (is_number && is_written).then_some(text)
 }
 
 impl fmt::Display for Hour {
@@ -91,6 +95,9 @@ pub(crate) const REPLAYS: &str = "replays";
 /// The folder of the ledger.
 pub(crate) const LEDGER: &str = "_ledger";
 
+/// How many digits of their hash the name of dead letters has.
+pub(crate) const DIGEST_DIGITS: usize = 32;
+
 impl ObjectName {
     /// The object's path in the lake.
     #[must_use]
@@ -106,13 +113,10 @@ impl ObjectName {
             .strip_prefix('/')?
             .rsplit_once('/')?;
         let (partition, first) = file.strip_suffix(".parquet")?.split_once('-')?;
-        if partition.len() != 5 || first.len() != 20 {
-            return None;
-        }
         Some(Self {
             hour: Hour::parse(folder)?,
-            partition: Partition(partition.parse().ok()?),
-            first: Offset(first.parse().ok()?),
+            partition: Partition(digits(partition, 5)?.parse().ok()?),
+            first: Offset(digits(first, 20)?.parse().ok()?),
         })
     }
 
@@ -133,9 +137,14 @@ pub(crate) fn parse_letters(path: &str) -> Option<(Partition, Offset)> {
         .rsplit_once('/')?;
     Hour::parse(folder)?;
     let mut parts = file.strip_suffix(".parquet")?.splitn(3, '-');
-    let (partition, first) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    parts.next()?;
-    Some((Partition(partition), Offset(first)))
+    let partition = digits(parts.next()?, 5)?.parse().ok()?;
+    let first = digits(parts.next()?, 20)?.parse().ok()?;
+    let digest = parts.next()?;
+    let is_digest = digest.len() == DIGEST_DIGITS
+        && digest
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_digest.then_some((Partition(partition), Offset(first)))
 }
 
 impl fmt::Display for ObjectName {
@@ -172,13 +181,19 @@ mod tests {
             partition: Partition(7),
             first: Offset(42),
         };
-        let path = name.letters("0123456789abcdef");
+        let path = name.letters("0123456789abcdef0123456789abcdef");
         assert_eq!(
             parse_letters(path.as_ref()),
             Some((Partition(7), Offset(42)))
         );
         assert_eq!(parse_letters(&name.to_string()), None);
         assert_eq!(parse_letters("dead_letters/a.parquet"), None);
+        let mine = "dead_letters/year=2026/month=11/day=22/hour=21/7-42-mine.parquet";
+        assert_eq!(
+            parse_letters(mine),
+            None,
+            "what is swept is clickweir's own"
+        );
     }
 
     #[test]
@@ -188,6 +203,15 @@ mod tests {
             "clicks/year=2026/month=11/day=22/hour=21/7-42.parquet",
             "clicks/year=2026/month=11/day=22/00007-00000000000000000042.parquet",
             "dead_letters/year=2026/month=11/day=22/hour=21/00007-00000000000000000042.parquet",
+            // Numbers that read alike and are written otherwise would name other objects.
+            "clicks/year=2026/month=11/day=22/hour=21/+0007-00000000000000000042.parquet",
+            "clicks/year=2026/month=11/day=22/hour=21/00007-+0000000000000000042.parquet",
+            "clicks/year=2026/month=11/day=22/hour=+21/00007-00000000000000000042.parquet",
+            "clicks/year=2026/month=11/day=22/hour=1/00007-00000000000000000042.parquet",
+            "clicks/year=02026/month=11/day=22/hour=21/00007-00000000000000000042.parquet",
+            "clicks/year=2026/month=11/day=22/hour=21/00007-99999999999999999999.parquet",
+            "clicks/year=2026/month=11/day=22/hour=21/00007-00000000000000000042.parquet/x",
+            "clicks/year=2026/month=11/day=22/hour=21/..",
         ] {
             assert_eq!(ObjectName::parse(path), None, "{path}");
         }

@@ -1,6 +1,8 @@
 //! Reading objects: a footer from the end of the object, and the whole of it to check
 //! its hash.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -15,10 +17,9 @@ use parquet::file::metadata::{
 use parquet::schema::types::SchemaDescriptor;
 
 use super::footer::FooterHash;
+use super::thrift::{END_BYTES, MAGIC, UnfitParquet, check_footer, footer_in, footer_length};
 use crate::{Error, Footer, Lake, ObjectName};
 
-/// The bytes before an object's first column: `PAR1`.
-const MAGIC_BYTES: u64 = 4;
 /// How much of an object's end is fetched at first: larger than the metadata of any
 /// object of one row group.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -139,47 +140,71 @@ impl Lake {
             let object = match self.store().get_opts(path, options).await {
                 Ok(object) => object,
                 Err(object_store::Error::NotFound { .. }) => return Ok(None),
-                Err(error) => return Err(error.into()),
+                // Stores refuse the end of an object that has none.
+                Err(error) => match self.store().head(path).await {
+                    Ok(found) if found.size == 0 => return Err(refused(path, &"it is empty")),
+                    _ => return Err(error.into()),
+                },
             };
             let size = object.meta.size;
+            if size == 0 {
+                return Err(refused(path, &"it is empty"));
+            }
             if size > MAX_OBJECT_BYTES {
-                return Err(Error::Damaged {
-                    path: path.to_string(),
-                    detail: format!("it has {size} bytes, more than clickweir writes"),
-                });
+                let why = format!("it has {size} bytes, more than clickweir writes");
+                return Err(refused(path, &why));
             }
             let tail: Bytes = object.bytes().await?;
-            let mut reader = ParquetMetaDataReader::new().with_metadata_options(Some(plain()));
-            match reader.try_parse_sized(&tail, size) {
-                Ok(()) => {
-                    let metadata = reader.finish().map_err(|error| damaged(path, &error))?;
-                    let ending = ObjectEnd {
-                        metadata,
-                        size,
-                        tail,
-                    };
-                    return match ending.accounts_for_all() {
-                        true => Ok(Some(ending)),
-                        false => Err(Error::Damaged {
-                            path: path.to_string(),
-                            detail: format!(
-                                "it has {size} bytes, and its footer describes another number"
-                            ),
-                        }),
-                    };
+            let length = footer_length(size, &tail).map_err(|unfit| refused(path, &unfit))?;
+            let Some(footer) = footer_in(&tail, length) else {
+                // No longer than the object: the next answer holds it, or the object has changed.
+                if wanted >= length + END_BYTES {
+                    return Err(refused(path, &UnfitParquet::NoParquet));
                 }
-                Err(ParquetError::NeedMoreData(needed)) if (needed as u64) > wanted => {
-                    wanted = needed as u64;
+                wanted = length + END_BYTES;
+                continue;
+            };
+            let metadata = metadata(path, footer, &tail, size)?;
+            let ending = ObjectEnd {
+                metadata,
+                length,
+                size,
+                tail,
+            };
+            return match ending.accounts_for_all() {
+                true => Ok(Some(ending)),
+                false => {
+                    let why =
+                        format!("it has {size} bytes, and its footer describes another number");
+                    Err(refused(path, &why))
                 }
-                Err(error) => return Err(damaged(path, &error)),
-            }
+            };
         }
+    }
+}
+
+/// The metadata of an object of `size` bytes that ends with `tail`. What its footer declares is
+/// checked before it is believed.
+fn metadata(path: &Path, footer: &[u8], tail: &Bytes, size: u64) -> Result<ParquetMetaData, Error> {
+    check_footer(footer).map_err(|unfit| refused(path, &unfit))?;
+    // The decoder is not ours, and the bytes may be anybody's.
+    let decoded = catch_unwind(AssertUnwindSafe(|| {
+        let mut reader = ParquetMetaDataReader::new().with_metadata_options(Some(plain()));
+        reader.try_parse_sized(tail, size)?;
+        reader.finish()
+    }));
+    match decoded {
+        Ok(Ok(metadata)) => Ok(metadata),
+        Ok(Err(error)) => Err(damaged(path, &error)),
+        Err(_) => Err(refused(path, &"its footer cannot be decoded")),
     }
 }
 
 /// The end of an object.
 struct ObjectEnd {
     metadata: ParquetMetaData,
+    /// The length of the footer that holds them.
+    length: u64,
     /// The size of the whole object.
     size: u64,
     /// The object's last bytes, with all of its metadata.
@@ -208,17 +233,8 @@ impl ObjectEnd {
                     end(column.offset_index_offset(), in_file.map(i64::from)),
                 ]
             });
-        let described = ends.flatten().max().unwrap_or(MAGIC_BYTES);
-        // The metadata, their length in four bytes, and the magic.
-        let length = self
-            .tail
-            .len()
-            .checked_sub(8)
-            .and_then(|at| self.tail.get(at..at + 4));
-        let length = length
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(u32::from_le_bytes);
-        length.is_some_and(|length| Some(self.size) == described.checked_add(u64::from(length) + 8))
+        let described = ends.flatten().max().unwrap_or(MAGIC.len() as u64);
+        Some(self.size) == described.checked_add(self.length + END_BYTES)
     }
 }
 
@@ -232,8 +248,146 @@ fn plain() -> ParquetMetaDataOptions {
 }
 
 fn damaged(path: &Path, error: &ParquetError) -> Error {
+    refused(path, &format!("it is no Parquet file: {error}"))
+}
+
+/// The error of an object that is not decoded.
+fn refused(path: &Path, why: &dyn fmt::Display) -> Error {
     Error::Damaged {
         path: path.to_string(),
-        detail: format!("it is no Parquet file: {error}"),
+        detail: why.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path as FilePath;
+
+    use topic::{Identity, Offset, Partition, Timestamp};
+
+    use super::*;
+    use crate::{Batch, Hour, S3};
+
+    /// A lake in a folder with one object, which is found there.
+    async fn lake(folder: &FilePath) -> (Lake, ObjectName, Vec<u8>) {
+        let s3 = S3 {
+            url: format!("file:{}", folder.display()),
+            endpoint: String::new(),
+            region: String::new(),
+            access_key: String::new(),
+            secret_key: String::new().into(),
+        };
+        let lake = Lake::open(&s3).unwrap();
+        let topic = Identity {
+            cluster: "c".into(),
+            topic: "t".into(),
+        };
+        let name = ObjectName {
+            hour: Hour(0),
+            partition: Partition(0),
+            first: Offset(0),
+        };
+        let mut batch = Batch::new(
+            topic,
+            "conf".into(),
+            name.partition,
+            name.first,
+            name.hour,
+            false,
+        );
+        batch.duplicate(Offset(0), Timestamp::from_micros(1), false);
+        let patience = std::time::Duration::from_secs(1);
+        lake.commit(batch.seal(), 1, patience).await.unwrap();
+        let object = fs::read(folder.join(name.to_string())).unwrap();
+        (lake, name, object)
+    }
+
+    /// A file that ends with this footer, which says that it has so many bytes.
+    fn file(footer: &[u8], length: usize, end: &[u8]) -> Vec<u8> {
+        let mut bytes = b"PAR1".to_vec();
+        bytes.extend(footer);
+        bytes.extend(u32::try_from(length).unwrap().to_le_bytes());
+        bytes.extend(end);
+        bytes
+    }
+
+    #[tokio::test]
+    async fn attack_5_no_footer_in_the_lake_takes_what_it_declares() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lake, name, object) = lake(folder.path()).await;
+        let path = folder.path().join(name.to_string());
+        let check = async |bytes: &[u8], expect: &str| {
+            fs::write(&path, bytes).unwrap();
+            for error in [
+                lake.described(&name).await.unwrap_err(),
+                lake.whole(&name.path()).await.unwrap_err(),
+            ] {
+                assert!(matches!(error, Error::Damaged { .. }), "{error}");
+                let said = error.to_string();
+                assert!(
+                    said.contains(expect) && said.contains("move it out"),
+                    "{said}"
+                );
+            }
+            assert!(!lake.intact(&name.to_string()).await.unwrap());
+        };
+        // Two thousand million columns, row groups and key-values, in a hundred bytes.
+        for field in [[0x15, 0x02, 0x19], [0x15, 0x02, 0x29], [0x15, 0x02, 0x39]] {
+            let mut footer = field.to_vec();
+            footer.extend([0xfc, 0xff, 0xff, 0xff, 0xff, 0x07]);
+            footer.resize(100, 0);
+            check(&file(&footer, 100, b"PAR1"), "declares more than it holds").await;
+        }
+        // Texts of a negative length, and columns with less than no children.
+        let footer = [&[0x18][..], &[0xff; 9], &[0x01], &[0; 20]].concat();
+        check(&file(&footer, footer.len(), b"PAR1"), "ends within a value").await;
+        let footer = [0x15, 2, 0x19, 0x1c, 0x48, 1, b'a', 0x15, 1, 0, 0];
+        check(
+            &file(&footer, footer.len(), b"PAR1"),
+            "less than no columns",
+        )
+        .await;
+        check(&file(&[0x1c; 50_000], 50_000, b"PAR1"), "nests too deep").await;
+        check(&file(&[0; 100], 5_000, b"PAR1"), "longer than the file").await;
+        check(&file(&[0; 100], 100, b"PARE"), "encrypted").await;
+        check(&object[..object.len() - 1], "no Parquet file").await;
+        check(&object[object.len() - 200..], "longer than the file").await;
+        check(b"", "empty").await;
+        check(b"PAR1", "no Parquet file").await;
+        // A footer of a gigabyte, in a file that has it.
+        let huge = fs::File::create(&path).unwrap();
+        huge.set_len(2 << 30).unwrap();
+        let end = [&(1_u32 << 30).to_le_bytes()[..], b"PAR1"].concat();
+        std::os::unix::fs::FileExt::write_all_at(&huge, &end, (2 << 30) - 8).unwrap();
+        let said = lake.described(&name).await.unwrap_err().to_string();
+        assert!(said.contains("longer than 64 MiB"), "{said}");
+        fs::write(&path, &object).unwrap();
+        assert!(lake.described(&name).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn attack_5_changed_footers_are_refused_and_end_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lake, name, object) = lake(folder.path()).await;
+        let path = folder.path().join(name.to_string());
+        let mut seed: u32 = 5;
+        let mut random = move || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as usize
+        };
+        let end = object.len();
+        for round in 0..400 {
+            let mut changed = object.clone();
+            for _ in 0..=round % 4 {
+                // The footer is most of such an object.
+                let at = 4 + random() % (end - 8);
+                changed[at] = random().to_le_bytes()[0];
+            }
+            fs::write(&path, &changed).unwrap();
+            let _ = lake.described(&name).await;
+            let whole = lake.intact(&name.to_string()).await.unwrap();
+            assert_eq!(whole, changed == object, "round {round}");
+        }
     }
 }

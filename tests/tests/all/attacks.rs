@@ -7,10 +7,12 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
+use sink::Hour;
 use tests::clickweir::{Place, Process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
+use topic::clock;
 
 /// How long a command may wait for an owner that is silent.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -263,4 +265,62 @@ async fn attack_23_what_is_made_is_for_its_user_only() {
     let mut found = Vec::new();
     open_to_others(&place.path().join("data"), &mut found);
     assert!(found.is_empty(), "{found:?}");
+}
+
+#[tokio::test]
+async fn attack_10_a_pipe_in_the_next_objects_place_is_named_and_nothing_waits_for_it() {
+    let place = Place::new().unwrap().with("TOPIC__PARTITIONS", "1");
+    let log = place.path().join("log");
+    let start = || {
+        let mut command = place.command(&["up"]);
+        command.stderr(
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(&log)
+                .unwrap(),
+        );
+        let mut up = Process::spawn(&mut command).unwrap();
+        let edge = up.line_after("edge ").unwrap();
+        (up, edge.split_whitespace().next().unwrap().to_owned())
+    };
+    let (up, edge) = start();
+    assert_eq!(click(&edge).await, 202);
+    place.settled().await.unwrap();
+    // The clock may pass to the next hour meanwhile.
+    let now = clock::system().now();
+    let pipes: Vec<_> = [Hour::of(now), Hour::of(now).next()]
+        .iter()
+        .map(|hour| {
+            let folder = place.path().join(format!("data/lake/clicks/{hour}"));
+            fs::create_dir_all(&folder).unwrap();
+            folder.join(format!("00000-{:020}.parquet", 1))
+        })
+        .collect();
+    let plant = || {
+        let made = Command::new("mkfifo").args(&pipes).status();
+        assert!(made.unwrap().success());
+    };
+    let said = async || {
+        let expect = "is a named pipe, where the lake has an object of its own: move it out";
+        let told = async {
+            while !fs::read_to_string(&log).unwrap().contains(expect) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(SILENCE, told).await.expect("it is named");
+    };
+    plant();
+    assert_eq!(click(&edge).await, 202);
+    said().await;
+    // A start meets it, too; and once it is gone, all goes on.
+    assert!(up.end().unwrap());
+    fs::write(&log, "").unwrap();
+    let (up, edge) = start();
+    assert_eq!(click(&edge).await, 202);
+    said().await;
+    pipes.iter().for_each(|pipe| fs::remove_file(pipe).unwrap());
+    let verdict = place.settled().await.unwrap();
+    assert_eq!(verdict["rows"], 3, "{verdict}");
+    assert!(up.end().unwrap());
 }

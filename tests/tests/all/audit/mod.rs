@@ -1,6 +1,7 @@
 //! Faults planted in a real lake, one at a time: the audit must find each and name the object.
 
 mod craft;
+mod odd;
 mod plant;
 mod scene;
 

@@ -1,15 +1,17 @@
-//! Looks at a Parquet file's footer before DuckDB does. DuckDB takes as much memory as the footer
-//! declares, and follows its nesting as deep as it goes; a footer of a hundred bytes can declare
-//! gigabytes. So what it declares is held against what there is.
+//! Looks at a Parquet file's footer before any reader does. Readers take as much memory as the
+//! footer declares, and follow its nesting as deep as it goes; a footer of a hundred bytes can
+//! declare gigabytes. So what it declares is held against what there is.
 
 use std::ops::Range;
 
 /// What every Parquet file begins and ends with.
-const MAGIC: &[u8] = b"PAR1";
+pub(crate) const MAGIC: &[u8] = b"PAR1";
 /// What it ends with if its footer is encrypted.
 const ENCRYPTED_MAGIC: &[u8] = b"PARE";
 /// The footer's length and the magic, at the end.
-const TAIL_BYTES: u64 = 8;
+pub(crate) const END_BYTES: u64 = 8;
+/// The longest footer that is read: far more than [`MAX_STRUCTURES`] structures take.
+const MAX_FOOTER_BYTES: u64 = 64 << 20;
 /// How deep a footer's structures nest. The format itself needs six levels.
 const MAX_DEPTH: u32 = 32;
 /// How deep the columns of a file may nest.
@@ -18,48 +20,77 @@ const MAX_COLUMN_DEPTH: usize = 64;
 /// takes some hundred bytes for each.
 const MAX_STRUCTURES: usize = 500_000;
 
-/// Why a file is not read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unfit {
+/// Why a Parquet file is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitParquet {
     /// It does not end as a Parquet file does.
+    #[error("it is no Parquet file")]
     NoParquet,
     /// Its footer is damaged or asks for too much.
+    #[error("{0}")]
     Damaged(String),
     /// It cannot be read now.
+    #[error("{0}")]
     Unreadable(String),
 }
 
-/// Checks a file of so many bytes.
-pub(super) fn check(
+/// Checks the footer of a file of so many bytes.
+///
+/// # Errors
+/// Fails if a reader must not be given the file.
+pub fn check_parquet<T: AsRef<[u8]>>(
     bytes: u64,
-    read: impl Fn(Range<u64>) -> Result<Vec<u8>, String>,
-) -> Result<(), Unfit> {
-    let damaged = |why: &str| Err(Unfit::Damaged(why.to_owned()));
-    let least = MAGIC.len() as u64 + TAIL_BYTES;
-    if bytes < least {
-        return Err(Unfit::NoParquet);
-    }
-    let tail = read(bytes - TAIL_BYTES..bytes).map_err(Unfit::Unreadable)?;
-    let (length, magic) = tail.split_at_checked(4).ok_or(Unfit::NoParquet)?;
+    read: impl Fn(Range<u64>) -> Result<T, String>,
+) -> Result<(), UnfitParquet> {
+    let end = bytes
+        .checked_sub(END_BYTES)
+        .ok_or(UnfitParquet::NoParquet)?;
+    let tail = read(end..bytes).map_err(UnfitParquet::Unreadable)?;
+    let length = footer_length(bytes, tail.as_ref())?;
+    let footer = read(end - length..end).map_err(UnfitParquet::Unreadable)?;
+    check_footer(footer.as_ref())
+}
+
+/// How long the footer of a file of so many bytes is, by the last bytes of the file.
+pub(crate) fn footer_length(bytes: u64, tail: &[u8]) -> Result<u64, UnfitParquet> {
+    let damaged = |why: &str| Err(UnfitParquet::Damaged(why.to_owned()));
+    let least = MAGIC.len() as u64 + END_BYTES;
+    let end = tail.split_last_chunk::<8>().filter(|_| bytes >= least);
+    let (length, magic) = end.ok_or(UnfitParquet::NoParquet)?.1.split_at(4);
     if magic == ENCRYPTED_MAGIC {
         return damaged("it is encrypted: write it without encryption");
     }
     if magic != MAGIC {
-        return Err(Unfit::NoParquet);
+        return Err(UnfitParquet::NoParquet);
     }
     let length = length.try_into().map(u32::from_le_bytes).unwrap_or(0);
     let length = u64::from(length);
     if length == 0 || length > bytes - least {
         return damaged("its footer is longer than the file: the file is damaged");
     }
-    let at = bytes - TAIL_BYTES - length;
-    let footer = read(at..at + length).map_err(Unfit::Unreadable)?;
+    if length > MAX_FOOTER_BYTES {
+        return damaged(
+            "its footer is longer than 64 MiB: write it with fewer columns or row groups",
+        );
+    }
+    Ok(length)
+}
+
+/// The footer of that length, if the last bytes of a file hold it.
+pub(crate) fn footer_in(tail: &[u8], length: u64) -> Option<&[u8]> {
+    let (before, _) = tail.split_last_chunk::<8>()?;
+    let begin = before.len().checked_sub(usize::try_from(length).ok()?)?;
+    before.get(begin..)
+}
+
+/// Checks what a footer declares.
+pub(crate) fn check_footer(footer: &[u8]) -> Result<(), UnfitParquet> {
     let mut walk = FooterWalk {
-        rest: &footer,
+        rest: footer,
         structures: 0,
     };
     walk.file()
-        .map_err(|why| Unfit::Damaged(format!("its footer {why}: the file is damaged")))
+        .map_err(|why| UnfitParquet::Damaged(format!("its footer {why}: the file is damaged")))
 }
 
 /// The types of Thrift's compact protocol.
@@ -291,8 +322,8 @@ mod tests {
         bytes
     }
 
-    fn checked(bytes: &[u8]) -> Result<(), Unfit> {
-        check(bytes.len() as u64, |range| {
+    fn checked(bytes: &[u8]) -> Result<(), UnfitParquet> {
+        check_parquet(bytes.len() as u64, |range| {
             let range = range.start as usize..range.end as usize;
             Ok(bytes[range].to_vec())
         })
@@ -300,7 +331,7 @@ mod tests {
 
     fn refused(bytes: &[u8]) -> String {
         match checked(bytes) {
-            Err(Unfit::Damaged(why)) => why,
+            Err(UnfitParquet::Damaged(why)) => why,
             other => panic!("{other:?}"),
         }
     }
@@ -354,8 +385,8 @@ mod tests {
 
     #[test]
     fn what_is_no_parquet_file_is_told_from_what_is_damaged() {
-        assert_eq!(checked(b"a,b\n1,2\nand more"), Err(Unfit::NoParquet));
-        assert_eq!(checked(b"PAR1"), Err(Unfit::NoParquet));
+        assert_eq!(checked(b"a,b\n1,2\nand more"), Err(UnfitParquet::NoParquet));
+        assert_eq!(checked(b"PAR1"), Err(UnfitParquet::NoParquet));
         let why = refused(b"PAR1 this is none PAR1");
         assert!(why.contains("longer than the file"), "{why}");
         let why = refused(b"PARE12345678PARE");
