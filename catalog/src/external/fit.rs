@@ -168,6 +168,9 @@ fn reason(name: &str, theirs: &Kind, kind: &Kind) -> String {
     let why = format!("its column {name} is {theirs}, the table's is {kind}");
     match theirs.declared().with(&kind.declared()) {
         None => why,
+        Some(_) if [theirs, kind].iter().any(|one| one.to_string() == "BLOB") => {
+            format!("{why}: not all of the bytes are UTF-8")
+        }
         Some(_) => {
             format!("{why}: some of the values beyond 15 digits would not be the same in a DOUBLE")
         }

@@ -13,8 +13,12 @@ use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
 use crate::db::{copy, database};
 use crate::error::{Error, sentence};
 use crate::external::adoption::Adoption;
+use crate::external::cells::typed;
+use crate::external::fit::is_same;
 use crate::sql::{Ident, Literal, any, joined};
 
+/// The most digits of a decimal here.
+const MAX_DIGITS: i64 = 38;
 /// How long a server may take to answer at all, unless its connection text says otherwise.
 const CONNECT_TIMEOUT_SECS: u32 = 10;
 
@@ -23,8 +27,8 @@ pub(super) struct CopiedTable {
     rows: u64,
     /// True if the rows differ from those before.
     changed: bool,
-    /// How many rows have values that no type here holds as they are.
-    odd: u64,
+    /// What no type here holds as it is, and what became of it.
+    notes: Vec<String>,
 }
 
 /// Copies a server's table. If all rows are as before, nothing is written.
@@ -44,65 +48,207 @@ pub(super) async fn copy_table(
         let catalog = engine.begin(Mode::Write)?;
         let name = &external.name;
         let before = digest(&catalog, name)?;
-        let (sql, odd) = select(source, &external)?;
+        let (sql, notes) = select(source, &external)?;
         let rows = copy::fill(&catalog, name, source, &sql, STATEMENT_TIMEOUT)?;
         let changed = before != digest(&catalog, name)?;
         if changed {
             catalog.commit()?;
         }
-        Ok(CopiedTable { rows, changed, odd })
+        Ok(CopiedTable {
+            rows,
+            changed,
+            notes,
+        })
     };
     Engine::new(source)
         .run(Mode::Read, STATEMENT_TIMEOUT, work)
         .await
 }
 
-/// SQL of the table's rows, and how many of them have odd values: a numeric that is no number, a
-/// moment that never comes or came before year 1. The extension reads those as others, so then
-/// they come as text; what a type here does not hold is NULL.
-fn select(source: &Session, external: &External) -> Result<(String, u64), Error> {
+/// A column of a server's table, and the type that it gets here.
+struct ServerColumn {
+    name: Ident<String>,
+    kind: String,
+    /// True if the configuration says the type.
+    said: bool,
+    /// True if its values come as text, which is cast here: the extension would read them as others.
+    as_text: bool,
+}
+
+impl ServerColumn {
+    /// SQL of its values as the server sends them.
+    fn sent(&self) -> String {
+        let name = &self.name;
+        match self.as_text {
+            true => format!("{name}::text AS {name}"),
+            false => name.to_string(),
+        }
+    }
+
+    /// SQL of its values as they are kept. What the type does not hold is NULL.
+    fn received(&self) -> String {
+        let Self { name, kind, .. } = self;
+        match self.as_text && kind != "VARCHAR" {
+            true => format!(
+                "TRY_CAST(CASE WHEN NOT regexp_matches({name}, '(infinity| BC)$') THEN {name} END AS {kind})"
+            ),
+            false => name.to_string(),
+        }
+    }
+}
+
+/// SQL of the table's rows, and what is to be said of them: values that are odd (a numeric that is no
+/// number, a moment that never comes or came before year 1), numerics of any length, and what the
+/// types that the configuration says do not hold.
+fn select(source: &Session, external: &External) -> Result<(String, Vec<String>), Error> {
     let table = qualified(external);
     let plain = format!("source.{table}");
-    let columns = columns(&source.connection, &plain)?;
-    let conditions = columns.iter().filter_map(|SqlColumn { name, kind }| {
+    let mut notes = Vec::new();
+    let mut columns = server_columns(source, external, &plain)?;
+    exact_numerics(source, &table, &mut columns, &mut notes)?;
+    let conditions = columns.iter().filter(|column| !column.said);
+    let conditions = conditions.filter_map(|ServerColumn { name, kind, .. }| {
         let odd = odd_texts(kind)?;
         Some(format!("{name}::text {odd}"))
     });
     let conditions: Vec<String> = conditions.collect();
-    if conditions.is_empty() {
-        return Ok((format!("FROM {plain}"), 0));
+    if !conditions.is_empty() {
+        let count = format!(
+            "SELECT count(*) AS n FROM {table} WHERE {}",
+            any(conditions)
+        );
+        let count = format!("SELECT n::UBIGINT FROM {}", asked(&count));
+        let odd: u64 = source.connection.query_row(&count, [], |row| row.get(0))?;
+        if odd > 0 {
+            notes.push(format!(
+                "{odd} rows of {} have NaN, infinity or a year before 1: what the column cannot hold is NULL",
+                external.table
+            ));
+            for column in &mut columns {
+                column.as_text |= odd_texts(&column.kind).is_some();
+            }
+        }
     }
-    let count = format!(
-        "SELECT count(*) AS n FROM {table} WHERE {}",
-        any(conditions)
-    );
-    let count = format!(
-        "SELECT n::UBIGINT FROM postgres_query('source', {})",
-        Literal(count)
-    );
-    let odd: u64 = source.connection.query_row(&count, [], |row| row.get(0))?;
-    if odd == 0 {
-        return Ok((format!("FROM {plain}"), 0));
+    if columns.iter().all(|column| !column.as_text) {
+        return Ok((format!("FROM {plain}"), notes));
     }
-    let sent = columns
+    let sent = joined(columns.iter().map(ServerColumn::sent), ", ");
+    let sent = asked(&format!("SELECT {sent} FROM {table}"));
+    for column in columns.iter().filter(|column| column.said) {
+        notes.extend(misfit(source, column, &sent)?);
+    }
+    let received = columns
         .iter()
-        .map(|SqlColumn { name, kind }| match odd_texts(kind) {
-            Some(_) => format!("{name}::text AS {name}"),
-            None => name.to_string(),
-        });
-    let sent = format!("SELECT {} FROM {table}", joined(sent, ", "));
-    let received = columns.iter().map(|SqlColumn { name, kind }| match odd_texts(kind) {
-        Some(_) => format!(
-            "TRY_CAST(CASE WHEN NOT regexp_matches({name}, '(infinity| BC)$') THEN {name} END AS {kind}) AS {name}"
-        ),
-        None => name.to_string(),
+        .map(|column| format!("{} AS {}", column.received(), column.name));
+    Ok((
+        format!("SELECT {} FROM {sent}", joined(received, ", ")),
+        notes,
+    ))
+}
+
+/// SQL of what a server answers to a statement of its own.
+fn asked(sql: &str) -> String {
+    format!("postgres_query('source', {})", Literal(sql))
+}
+
+/// The table's columns, with the types that the configuration says.
+fn server_columns(
+    source: &Session,
+    external: &External,
+    plain: &str,
+) -> Result<Vec<ServerColumn>, Error> {
+    let columns = columns(&source.connection, plain)?;
+    let is_there = |key: &&String| columns.iter().any(|one| is_same(&one.name.0, key));
+    if let Some(absent) = external.types.keys().find(|key| !is_there(key)) {
+        let names = joined(columns.iter().map(|one| &one.name.0), ", ");
+        return Err(Error::Invalid(format!(
+            "`types` names the column {absent}, which it does not have; it has {names}"
+        )));
+    }
+    let columns = columns.into_iter().map(|SqlColumn { name, kind }| {
+        let mut types = external.types.iter();
+        let said = types.find(|(key, _)| is_same(key, &name.0));
+        let said = said.map(|(_, kind)| typed(kind).map_err(Error::Invalid));
+        let said = said.transpose()?;
+        Ok(ServerColumn {
+            name,
+            said: said.is_some(),
+            as_text: said.is_some(),
+            kind: said.unwrap_or(kind),
+        })
     });
-    let received = joined(received, ", ");
-    let sql = format!(
-        "SELECT {received} FROM postgres_query('source', {})",
-        Literal(sent)
+    columns.collect()
+}
+
+/// Keeps numerics of any length as they are, of which the extension makes doubles: as decimals if
+/// their digits fit, else as text.
+fn exact_numerics(
+    source: &Session,
+    table: &str,
+    columns: &mut [ServerColumn],
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
+    let of_server = format!(
+        "SELECT attname::text AS name FROM pg_attribute WHERE attrelid = {}::regclass
+            AND atttypid = 'numeric'::regtype AND attnum > 0 AND NOT attisdropped",
+        Literal(table)
     );
-    Ok((sql, odd))
+    let sql = format!("SELECT name FROM {}", asked(&of_server));
+    let mut statement = source.connection.prepare(&sql)?;
+    let numerics = statement.query_map([], |row| row.get(0))?;
+    let numerics: Vec<String> = numerics.collect::<Result<_, _>>()?;
+    let columns = columns
+        .iter_mut()
+        .filter(|one| !one.said && one.kind == "DOUBLE" && numerics.contains(&one.name.0));
+    for column in columns {
+        let name = &column.name;
+        let digits = format!(
+            "SELECT coalesce(max(scale({name})), 0)::int8 AS behind,
+                coalesce(max(length(trunc(abs({name}))::text)), 0)::int8 AS before
+             FROM {table} WHERE {name}::text NOT IN ('NaN', 'Infinity', '-Infinity')"
+        );
+        let sql = format!("SELECT behind, before FROM {}", asked(&digits));
+        let digits = source.connection.query_row(&sql, [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        });
+        let (behind, before) = digits?;
+        column.as_text = true;
+        if behind + before <= MAX_DIGITS {
+            column.kind = format!("DECIMAL({MAX_DIGITS},{behind})");
+        } else {
+            column.kind = "VARCHAR".to_owned();
+            notes.push(format!(
+                "column {} is text, since its numbers have up to {} digits: `types` can say that it is a DOUBLE",
+                name.0,
+                behind + before
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is to be said of a column whose type the configuration says; `None` if it holds all values.
+fn misfit(
+    source: &Session,
+    column: &ServerColumn,
+    sent: &str,
+) -> Result<Option<String>, duckdb::Error> {
+    let name = &column.name;
+    let sql = format!(
+        "SELECT count(*)::UBIGINT, coalesce(min({name}), '') FROM {sent}
+         WHERE {name} IS NOT NULL AND {name} <> '' AND {} IS NULL",
+        column.received()
+    );
+    let (count, example): (u64, String) = source
+        .connection
+        .query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let kind = &column.kind;
+    Ok((count > 0).then(|| {
+        format!(
+            "column {}: {count} cells are NULL because they are no {kind}, such as {example:?}",
+            name.0
+        )
+    }))
 }
 
 /// The condition under which a server's text of a value is an odd one of its type. `None` if the
@@ -139,12 +285,7 @@ pub(super) fn run(
     match copied {
         Ok(copied) => {
             (run.found, run.adopted, run.rows) = (u64::from(copied.changed), 1, copied.rows);
-            if copied.odd > 0 {
-                run.detail = format!(
-                    "{} rows of {} have NaN, infinity or a year before 1: what the column cannot hold is NULL",
-                    copied.odd, external.table
-                );
-            }
+            run.detail = copied.notes.join("\n");
             let known = "INSERT OR REPLACE INTO external_tables VALUES (?, '[]', NULL)";
             session.connection.execute(known, params![external.name])?;
         }

@@ -1,6 +1,8 @@
 //! A tree's table as SQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use duckdb::Connection;
 
 use crate::config::External;
 use crate::db::engine::Session;
@@ -110,14 +112,74 @@ impl FileGroup {
                 None => format!("NULL::{kind}"),
             },
             (_, Some((own, _))) if *folder => format!("TRY_CAST({} AS {kind})", Ident(own)),
+            (_, Some((own, theirs))) if theirs == "BLOB" && kind == "VARCHAR" => {
+                format!("decode({})", Ident(own))
+            }
             (_, Some((own, _))) => format!("{}::{kind}", Ident(own)),
             (_, None) => format!("NULL::{kind}"),
         };
         match said {
-            Some(kind) => format!("TRY_CAST({value} AS {kind}) AS {}", Ident(name)),
+            Some(said) => format!("{} AS {}", cast(&value, kind, &said), Ident(name)),
             None => format!("{value} AS {}", Ident(name)),
         }
     }
+}
+
+/// SQL of a value of type `kind` as one of the type that the configuration says.
+fn cast(value: &str, kind: &str, said: &str) -> String {
+    match (kind, said) {
+        ("BLOB", "VARCHAR") => format!("TRY(decode({value}))"),
+        _ => format!("TRY_CAST({value} AS {said})"),
+    }
+}
+
+/// Says what the types that the configuration says do not hold: how many values in the files of
+/// these paths. `spare` reads the files.
+pub(super) fn misfits(
+    connection: &Connection,
+    spare: &Connection,
+    external: &External,
+    paths: &BTreeSet<&str>,
+) -> Result<Vec<String>, Error> {
+    let table = table(connection, &external.name)?;
+    let mut sound = sound_files(connection, &external.name)?;
+    sound.retain(|(path, ..)| paths.contains(path.as_str()));
+    let groups = groups(sound)?;
+    let mut lines = Vec::new();
+    for name in external.types.keys() {
+        let column = table.columns.iter().find(|one| is_same(&one.name, name));
+        let (Some(column), Some(said)) = (column, said(external, name)) else {
+            lines.push(format!(
+                "`types` names the column {name}, which no file has"
+            ));
+            continue;
+        };
+        let selects = groups.iter().map(|(group, paths)| {
+            let value = group.value(column, None);
+            format!("SELECT {value} FROM {}", scan(paths, group.plain))
+        });
+        let selects = joined(selects, " UNION ALL ");
+        if selects.is_empty() {
+            continue;
+        }
+        let value = Ident(&column.name).to_string();
+        let bad = format!(
+            "{value} IS NOT NULL AND {value}::VARCHAR <> '' AND {} IS NULL",
+            cast(&value, &column.kind, &said)
+        );
+        let sql = format!(
+            "SELECT count(*)::UBIGINT, coalesce(min({value}::VARCHAR), '') FROM ({selects}) WHERE {bad}"
+        );
+        let counted = spare.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        let (count, example): (u64, String) = counted?;
+        if count > 0 {
+            lines.push(format!(
+                "column {}: {count} cells are NULL because they are no {said}, such as {example:?}",
+                column.name
+            ));
+        }
+    }
+    Ok(lines)
 }
 
 /// The type that the configuration says of a column.

@@ -2,7 +2,7 @@
 //! deleted ones are forgotten, and the table's schema is decided over all of them, in one
 //! transaction a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duckdb::{Connection, OptionalExt};
 use sink::{UnfitParquet, check_parquet};
@@ -21,7 +21,7 @@ use crate::external::objects::{
     sound_files, stamps, table,
 };
 use crate::external::reach::Reach;
-use crate::external::scan::scan;
+use crate::external::scan::{misfits, scan};
 use crate::sql::joined;
 
 /// How many lines a run's detail has at most.
@@ -147,6 +147,7 @@ impl TreeCrawl<'_> {
         }
         if self.run.found + self.run.gone > 0 || !fresh.is_empty() {
             self.decide(&fresh)?;
+            self.say_misfits(&fresh)?;
         }
         self.say_left_out(left_out)
     }
@@ -237,6 +238,18 @@ impl TreeCrawl<'_> {
         let columns = fit.columns;
         let refused = None;
         keep_table(connection, name, &TreeTable { columns, refused })
+    }
+
+    /// Says how many values of new files the types that the configuration says do not hold.
+    fn say_misfits(&mut self, fresh: &[ForeignFile]) -> Result<(), Error> {
+        let read = fresh.iter().filter(|file| file.reason.is_none());
+        let paths: BTreeSet<&str> = read.map(|file| file.path.as_str()).collect();
+        if paths.is_empty() || self.external.types.is_empty() {
+            return Ok(());
+        }
+        let lines = misfits(self.connection, self.spare, self.external, &paths)?;
+        self.lines.extend(lines);
+        Ok(())
     }
 
     /// Says which columns are new, have another type or are left out.

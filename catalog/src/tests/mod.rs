@@ -13,6 +13,7 @@ mod panels;
 mod queries;
 mod replays;
 mod trees;
+mod types;
 mod uniques;
 mod writers;
 

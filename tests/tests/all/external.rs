@@ -272,3 +272,57 @@ async fn b49_odd_values_of_a_server_are_true_or_null() {
     assert!(said.to_string().contains("2 rows of p have NaN"), "{said}");
     assert!(up.process.end().unwrap());
 }
+
+#[tokio::test]
+async fn a_servers_numbers_keep_their_digits_and_types_are_obeyed() {
+    let Some(server) = Postgres::start().await else {
+        return;
+    };
+    let make =
+        "CREATE TABLE q(k int, exact numeric, long numeric, plain float8, sku int, many text);
+        INSERT INTO q VALUES (1, 12345678901234567890.25, 1e40, 0.1, 7, '12'),
+            (2, -0.001, 1, 0.2, 8, 'some'), (3, NULL, NULL, NULL, NULL, NULL)";
+    server.execute(make).unwrap();
+    let place = Place::new().unwrap();
+    let config = |types: &str| {
+        let config = format!(
+            "[[external]]\nname = \"digits\"\npostgres = \"{}\"\npassword = \"{}\"\ntable = \"q\"\nevery = \"1s\"\ntypes = {{ {types} }}\n",
+            server.words(),
+            postgres::PASSWORD
+        );
+        fs::write(place.path().join("clickweir.toml"), config).unwrap();
+    };
+    config("SKU = \"VARCHAR\", many = \"INTEGER\"");
+    let up = place.up(&[]).unwrap();
+    let sql = "SELECT max(exact)::VARCHAR || ' ' || min(exact)::VARCHAR || ' ' || max(long) || ' '
+        || max(plain)::VARCHAR || ' ' || max(sku) || ' ' || sum(many)::VARCHAR || ' '
+        || any_value(typeof(exact)) || ' ' || any_value(typeof(plain)) FROM digits";
+    let expect = "12345678901234567890.250 -0.001 10000000000000000000000000000000000000000 0.2 8 12 DECIMAL(38,3) DOUBLE";
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while place.ask(sql).ok() != Some(json!(expect)) {
+        let runs = place.ask("SELECT string_agg(detail, ' ') FROM external_runs");
+        assert!(
+            Instant::now() < deadline,
+            "{:?} {runs:?}",
+            place.ask("FROM digits")
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
+    let said = place.ask("SELECT max(detail) FROM external_runs").unwrap();
+    for part in [
+        "column long is text, since its numbers have up to 41 digits",
+        "column many: 1 cells are NULL because they are no INTEGER",
+    ] {
+        assert!(said.to_string().contains(part), "{said}");
+    }
+    assert!(up.process.end().unwrap());
+    config("nothing = \"DATE\"");
+    let up = place.up(&[]).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let sql = "SELECT count(*) FROM external_runs WHERE detail LIKE '%`types` names the column nothing%it has k, exact%'";
+    while place.ask(sql).ok() != Some(json!(1)) {
+        assert!(Instant::now() < deadline, "{:?}", place.ask(sql));
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(up.process.end().unwrap());
+}

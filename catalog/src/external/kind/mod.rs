@@ -53,11 +53,22 @@ impl Kind {
                 Some(Self::Scalar { name, exact })
             }
             (Self::Struct(one), Self::Struct(two)) => fields(one, two).map(Self::Struct),
-            (Self::List(one), Self::List(two)) => Some(Self::List(Box::new(one.with(two)?))),
-            (Self::Map(key, value), Self::Map(k, v)) => {
-                Some(Self::Map(Box::new(key.with(k)?), Box::new(value.with(v)?)))
-            }
+            (Self::List(one), Self::List(two)) => Some(Self::List(Box::new(one.beside(two)?))),
+            (Self::Map(key, value), Self::Map(k, v)) => Some(Self::Map(
+                Box::new(key.beside(k)?),
+                Box::new(value.beside(v)?),
+            )),
             _ => None,
+        }
+    }
+
+    /// The same for what is nested in a column. A cast does not read bytes there as text.
+    fn beside(&self, other: &Self) -> Option<Self> {
+        let is = |kind: &Self, of: &str| matches!(kind, Self::Scalar { name, .. } if name == of);
+        let mixed = |one, two| is(one, scalar::BYTES) && is(two, scalar::TEXT);
+        match mixed(self, other) || mixed(other, self) {
+            true => None,
+            false => self.with(other),
         }
     }
 
@@ -87,7 +98,7 @@ fn fields(one: &[(String, Kind)], two: &[(String, Kind)]) -> Option<Vec<(String,
             .iter_mut()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
         {
-            Some((_, known)) => *known = known.with(kind)?,
+            Some((_, known)) => *known = known.beside(kind)?,
             None => both.push((name.clone(), kind.clone())),
         }
     }

@@ -21,6 +21,9 @@ const MAX_DIGITS: u8 = 38;
 /// How many digits of a decimal a double always holds.
 const DOUBLE_DIGITS: u8 = 15;
 
+/// Bytes that are UTF-8 are the same as text.
+pub(super) const BYTES: &str = "BLOB";
+pub(super) const TEXT: &str = "VARCHAR";
 const DOUBLE: &str = "DOUBLE";
 const TIMESTAMP: &str = "TIMESTAMP";
 const NANOSECONDS: &str = "TIMESTAMP_NS";
@@ -119,10 +122,15 @@ pub(super) fn wider(one: (&str, bool), two: (&str, bool)) -> Option<(String, boo
         let fits = held.all(|(number, exact)| number.digits().is_none() || exact);
         return (!floating || fits).then(|| (wide.name(), floating || exact));
     }
+    // Writers without a word for text write it as bytes.
+    let bytes = |(name, exact)| name == BYTES && exact;
+    if (bytes(one) && two.0 == TEXT) || (one.0 == TEXT && bytes(two)) {
+        return Some((TEXT.to_owned(), true));
+    }
     moment(one, two).or_else(|| {
-        let texts = ["VARCHAR", "UUID", "JSON"];
+        let texts = [TEXT, "UUID", "JSON"];
         let both = texts.contains(&one.0) && texts.contains(&two.0);
-        both.then(|| ("VARCHAR".to_owned(), true))
+        both.then(|| (TEXT.to_owned(), true))
     })
 }
 
@@ -147,6 +155,11 @@ pub(super) fn inexact(name: &str, value: &str) -> Option<String> {
     const LIMIT: u64 = 1 << 53;
     if name == NANOSECONDS {
         return Some(format!("epoch_ns({value}) % 1000 <> 0"));
+    }
+    if name == BYTES {
+        return Some(format!(
+            "({value} IS NOT NULL AND TRY(decode({value})) IS NULL)"
+        ));
     }
     match Number::parse(name)? {
         Number::Signed(0..=2) | Number::Unsigned(0..=2) | Number::Float | Number::Double => None,

@@ -49,6 +49,10 @@ fn the_wider_type_holds_both_or_there_is_none() {
     );
     check("UUID", "VARCHAR", Some("VARCHAR"));
     check("VARCHAR", "INTEGER", None);
+    check("BLOB", "VARCHAR", Some("VARCHAR"));
+    check("BLOB", "UUID", None);
+    check("BLOB[]", "VARCHAR[]", None);
+    check("STRUCT(a BLOB)", "STRUCT(a VARCHAR)", None);
     check("BOOLEAN", "INTEGER", None);
     check("DATE", "VARCHAR", None);
     check("INTEGER[]", "BIGINT[]", Some("BIGINT[]"));
