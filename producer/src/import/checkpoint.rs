@@ -26,6 +26,9 @@ struct StoredCheckpoint {
     mapping: String,
     /// Those of these lines that are dead letters.
     letters: LetterCount,
+    /// The file's name, without its folder.
+    #[serde(default)]
+    name: String,
 }
 
 /// The acknowledged position of one file.
@@ -61,6 +64,24 @@ impl Checkpoint {
             Err(error) => return Err(checkpoint.state_error(error)),
         }
         Ok(checkpoint)
+    }
+
+    /// Returns true if lines of a file of the same name and other bytes are acknowledged, and
+    /// remembers the name.
+    pub(super) fn meets_namesake(&mut self, name: &str) -> bool {
+        name.clone_into(&mut self.stored.name);
+        let folder = self
+            .path
+            .parent()
+            .and_then(|folder| fs::read_dir(folder).ok());
+        let entries = folder.into_iter().flatten().flatten();
+        let mut paths = entries.map(|entry| entry.path());
+        paths.any(|path| {
+            let is_other = path != self.path && path.extension().is_some_and(|end| end == "json");
+            let stored = is_other.then(|| fs::read(path).ok()).flatten();
+            let stored = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            stored.is_some_and(|stored: StoredCheckpoint| stored.line > 0 && stored.name == name)
+        })
     }
 
     /// Returns the line up to which all are acknowledged.
@@ -149,6 +170,13 @@ mod tests {
         assert_eq!(load("m"), 1_000);
         assert!((8..=MAX_MARKS).contains(&checkpoint.stored.marks.len()));
         assert_eq!(load("another mapping"), 0);
+        // Another file of the same name is met, and the same file is none.
+        assert!(!checkpoint.meets_namesake("a.csv"));
+        checkpoint.store().unwrap();
+        assert!(!checkpoint.meets_namesake("a.csv"));
+        let mut other = Checkpoint::begin(folder.path(), "e", "m".into());
+        assert!(other.meets_namesake("a.csv"));
+        assert!(!other.meets_namesake("b.csv"));
         fs::write(folder.path().join("d.json"), "torn").unwrap();
         assert_eq!(load("m"), 0);
     }

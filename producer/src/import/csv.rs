@@ -14,10 +14,42 @@ pub(super) struct CsvReader<R> {
     ends: Vec<usize>,
     /// The number of fields in the header; 0 before it is read.
     width: usize,
+    /// The first record, if it was read to count its fields.
+    first: Option<Numbered<Vec<String>>>,
+}
+
+/// What a CSV file is like, as a mapping says it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CsvLayout {
+    /// The sign between fields. `None` for a comma, unless the file begins with a line `sep=;`.
+    pub(super) delimiter: Option<u8>,
+    /// False if the first record is data: its columns are then `column_1`, `column_2` and so on.
+    pub(super) header: bool,
 }
 
 impl<R: BufRead> CsvReader<R> {
-    pub(super) fn new(lines: LineReader<R>, delimiter: u8) -> Self {
+    /// Opens a file, and reads over the line by which Excel says what separates fields.
+    pub(super) fn open(
+        mut lines: LineReader<R>,
+        dialect: CsvLayout,
+    ) -> io::Result<(Self, Option<Vec<String>>)> {
+        let mut said = None;
+        if let Some(line) = lines.next()? {
+            said = separator(&line.bytes);
+            if said.is_none() {
+                lines.give_back([line].into_iter());
+            }
+        }
+        let delimiter = dialect.delimiter.or(said).unwrap_or(b',');
+        let mut csv = Self::new(lines, delimiter);
+        let names = match dialect.header {
+            true => csv.header()?,
+            false => csv.numbered()?,
+        };
+        Ok((csv, names))
+    }
+
+    fn new(lines: LineReader<R>, delimiter: u8) -> Self {
         let terminator = csv_core::Terminator::Any(b'\n');
         let parser = csv_core::ReaderBuilder::new()
             .terminator(terminator)
@@ -29,6 +61,7 @@ impl<R: BufRead> CsvReader<R> {
             output: vec![0; 4_096],
             ends: vec![0; 64],
             width: 0,
+            first: None,
         }
     }
 
@@ -38,7 +71,7 @@ impl<R: BufRead> CsvReader<R> {
 
     /// Returns the names of the header, an empty one as `column_N`; `None` if the file is
     /// empty.
-    pub(super) fn header(&mut self) -> io::Result<Option<Vec<String>>> {
+    fn header(&mut self) -> io::Result<Option<Vec<String>>> {
         let Some((_, header)) = self.next()? else {
             return Ok(None);
         };
@@ -46,17 +79,33 @@ impl<R: BufRead> CsvReader<R> {
             header.map_err(|torn| io::Error::new(io::ErrorKind::InvalidData, torn.reason))?;
         self.width = header.len();
         let name = |(n, name): (usize, String)| {
-            if name.is_empty() {
-                format!("column_{}", n + 1)
-            } else {
-                name
-            }
+            if name.is_empty() { numbered(n) } else { name }
         };
         Ok(Some(header.into_iter().enumerate().map(name).collect()))
     }
 
+    /// Returns the names of the columns of a file without a header, by the fields of its first
+    /// record that can be read; `None` if it is empty.
+    fn numbered(&mut self) -> io::Result<Option<Vec<String>>> {
+        self.first = self.next()?;
+        match &self.first {
+            None => Ok(None),
+            Some((_, Ok(fields))) => {
+                self.width = fields.len();
+                Ok(Some((0..self.width).map(numbered).collect()))
+            }
+            Some((_, Err(torn))) => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                torn.reason.clone(),
+            )),
+        }
+    }
+
     /// Returns the next record; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Numbered<Vec<String>>>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
         let mut taken: Vec<SourceLine> = Vec::new();
         let mut size = 0;
         let (mut written, mut ended) = (0, 0);
@@ -164,9 +213,67 @@ impl<R: BufRead> CsvReader<R> {
     }
 }
 
+/// The name of a column that has none.
+fn numbered(place: usize) -> String {
+    format!("column_{}", place + 1)
+}
+
+/// The sign in a line `sep=;`.
+fn separator(line: &[u8]) -> Option<u8> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let quoted = line
+        .strip_prefix(b"\"")
+        .and_then(|line| line.strip_suffix(b"\""));
+    match quoted.unwrap_or(line) {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', sign]
+            if sign.is_ascii() && !sign.is_ascii_alphanumeric() && *sign != b'"' =>
+        {
+            Some(*sign)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_may_lack_its_header_and_say_its_separator() {
+        let check = |text: &str, delimiter: Option<u8>, header: bool, expect: &[&[&str]]| {
+            let dialect = CsvLayout { delimiter, header };
+            let lines = LineReader::new(text.as_bytes());
+            let (mut csv, names) = CsvReader::open(lines, dialect).unwrap();
+            let mut found = vec![names.unwrap_or_default()];
+            while let Some((_, record)) = csv.next().unwrap() {
+                found.push(record.unwrap());
+            }
+            assert_eq!(found, expect, "{text:?}");
+            assert_eq!(csv.lines().consumed(), text.len() as u64);
+        };
+        let named: &[&[&str]] = &[&["a", "b"], &["1", "2"]];
+        for first in ["sep=;\n", "sep=;\r\n", "\"sep=;\"\n", "SEP=;\n", ""] {
+            check(&format!("{first}a;b\n1;2\n"), Some(b';'), true, named);
+            if !first.is_empty() {
+                check(&format!("{first}a;b\n1;2\n"), None, true, named);
+            }
+        }
+        check("sep=\t\na\tb\n1\t2\n", None, true, named);
+        check("sep=;\na|b\n1|2\n", Some(b'|'), true, named);
+        check("sep=x\n1\n", None, true, &[&["sep=x"], &["1"]]);
+        let numbered: &[&[&str]] = &[&["column_1", "column_2"], &["1", "2"], &["3", "4"]];
+        check("1,2\n3,4\n", None, false, numbered);
+        check(
+            "\nsep=,\n",
+            None,
+            false,
+            &[&["column_1", "column_2"], &["sep=", ""]],
+        );
+        check("sep=;\n1;2\n3;4", None, false, numbered);
+        check("", None, false, &[&[]]);
+        check("", None, true, &[&[]]);
+    }
 
     #[test]
     fn torn_lines_are_returned_and_the_others_read() {

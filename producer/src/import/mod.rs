@@ -68,6 +68,7 @@ pub async fn run(
     if !checkpoint.is_confirmed(lookup, &file).await? {
         checkpoint = Checkpoint::begin(&import.state, &file.digest(), named);
     }
+    let has_namesake = checkpoint.line() == 0 && checkpoint.meets_namesake(file.name());
     let from = checkpoint.line();
     let (batches, received) = tokio::sync::mpsc::channel(reading::AHEAD_BATCHES);
     let reading = tokio::task::spawn_blocking({
@@ -87,6 +88,7 @@ pub async fn run(
     report.skipped_letters = report.skipped_letters.min(report.skipped);
     report.lines = report.sent + report.skipped;
     report.has_items = read.has_items;
+    report.has_namesake = has_namesake && report.sent > 0;
     Ok(report)
 }
 

@@ -36,9 +36,12 @@ impl<'f> RecordReader<'f> {
         match (import.format, map) {
             (ImportFormat::Csv, None) => Err(MapError::needed().into()),
             (ImportFormat::Csv, Some(map)) => {
-                let mut csv = Box::new(CsvReader::new(LineReader::new(text), map.delimiter()));
-                let header = csv.header().map_err(unreadable)?.unwrap_or_default();
-                Ok(Self::Csv { csv, header })
+                let opened = CsvReader::open(LineReader::new(text), map.dialect());
+                let (csv, header) = opened.map_err(unreadable)?;
+                Ok(Self::Csv {
+                    csv: Box::new(csv),
+                    header: header.unwrap_or_default(),
+                })
             }
             (ImportFormat::Ndjson, _) => {
                 let mut text = text;

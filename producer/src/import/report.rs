@@ -47,6 +47,10 @@ pub struct ImportReport {
     pub skipped_letters: u64,
     /// Why lines are dead letters.
     pub letters: LetterCount,
+    /// True if a file of the same name and other bytes was imported before: its lines stay, and all
+    /// lines of this one are others.
+    #[serde(default)]
+    pub has_namesake: bool,
     /// False if the import was stopped before the end; the next one goes on from there.
     pub complete: bool,
 }

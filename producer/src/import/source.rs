@@ -16,6 +16,9 @@ use super::job::Import;
 /// The buffer between the file and its decoder.
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// What the `source` of a file's lines begins with.
+const ORIGIN: &str = "import:";
+
 /// A file that can be read from its beginning as often as needed.
 pub(super) struct SourceFile {
     handle: fs::File,
@@ -47,7 +50,7 @@ impl SourceFile {
         let mut file = Self {
             handle: open_regular(&import.file).map_err(&unreadable)?,
             origin: format!(
-                "import:{}",
+                "{ORIGIN}{}",
                 name.unwrap_or_else(|| file_name.to_string_lossy().into_owned())
             ),
             path: path.clone(),
@@ -77,6 +80,11 @@ impl SourceFile {
     /// Returns the size of the inflated file, in bytes.
     pub(super) fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Returns the file's name, without its folder.
+    pub(super) fn name(&self) -> &str {
+        self.origin.strip_prefix(ORIGIN).unwrap_or(&self.origin)
     }
 
     /// Returns the `source` of the lines' envelopes.

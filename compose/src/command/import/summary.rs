@@ -49,6 +49,13 @@ pub(super) fn told(report: &ImportReport, checked: bool) -> Vec<String> {
         let rest = count(letters - shown, "dead letter");
         told.push(format!("{rest} for other reasons"));
     }
+    if report.has_namesake {
+        told.push(format!(
+            "a file of this name with other content was imported before: its rows stay, and all {unit}s of this one \
+             were new ({unit}s are told apart by the file's bytes); to send only what was mended, \
+             import a file of those {unit}s"
+        ));
+    }
     if !report.complete {
         told.push(
             "stopped before the end: run the same import again, it goes on from there".into(),

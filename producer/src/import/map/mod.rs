@@ -5,6 +5,7 @@
 //! # What becomes of the columns that no rule names: "properties" (the default) or "drop".
 //! unmapped = "properties"
 //! delimiter = ";"               # of a CSV file; a comma unless said otherwise
+//! header = false                # a CSV file without one: its columns are column_1, column_2, …
 //! encoding = "windows-1252"     # UTF-8 and, by its first bytes, UTF-16 need no word
 //! decimal = ","                 # the mark of all numbers; a rule can have its own
 //!
@@ -49,6 +50,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::csv::CsvLayout;
 use json::push_name;
 use number::DecimalMark;
 pub(super) use row::{MappedClick, Misfit, SourceRow};
@@ -67,8 +69,14 @@ struct WrittenMap {
     #[serde(default)]
     unmapped: Unmapped,
     delimiter: Option<char>,
+    #[serde(default = "has_header")]
+    header: bool,
     encoding: Option<String>,
     decimal: Option<DecimalMark>,
+}
+
+const fn has_header() -> bool {
+    true
 }
 
 /// A mapping that was checked.
@@ -77,7 +85,7 @@ pub struct ColumnMap {
     columns: BTreeMap<String, ColumnRule>,
     properties: BTreeMap<String, ColumnRule>,
     unmapped: Unmapped,
-    delimiter: u8,
+    dialect: CsvLayout,
     encoding: Option<&'static encoding_rs::Encoding>,
     digest: [u8; 32],
 }
@@ -130,7 +138,10 @@ impl ColumnMap {
             columns: rules(written.columns, written.decimal)?,
             properties: rules(written.properties, written.decimal)?,
             unmapped: written.unmapped,
-            delimiter: delimiter(written.delimiter)?,
+            dialect: CsvLayout {
+                delimiter: written.delimiter.map(delimiter).transpose()?,
+                header: written.header,
+            },
             encoding: written.encoding.as_deref().map(encoding).transpose()?,
             digest: Sha256::digest(said.to_string()).into(),
         })
@@ -164,6 +175,9 @@ impl ColumnMap {
             if count(column) == 0 {
                 let shown: String = has.join(", ").chars().take(SHOWN_LETTERS).collect();
                 let hint = match has {
+                    _ if !self.dialect.header => {
+                        "; header = false names the columns by their number, as column_1"
+                    }
                     [one] if one.contains([';', '\t', '|']) => {
                         "; if another sign separates them, name it in the mapping, as delimiter = \";\""
                     }
@@ -183,9 +197,9 @@ impl ColumnMap {
         })
     }
 
-    /// The sign between the fields of a CSV file.
-    pub(super) fn delimiter(&self) -> u8 {
-        self.delimiter
+    /// What a CSV file is like.
+    pub(super) fn dialect(&self) -> CsvLayout {
+        self.dialect
     }
 
     /// The file's encoding; `None` if the mapping does not say.
@@ -264,8 +278,7 @@ impl ColumnMap {
     }
 }
 
-fn delimiter(said: Option<char>) -> Result<u8, MapError> {
-    let sign = said.unwrap_or(',');
+fn delimiter(sign: char) -> Result<u8, MapError> {
     let byte = u8::try_from(sign).ok();
     byte.filter(|byte| byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n'))
         .ok_or_else(|| {

@@ -210,3 +210,18 @@ async fn b94_the_report_names_reasons_and_their_first_lines() {
         (11, 0, sent)
     );
 }
+
+#[tokio::test]
+async fn a_file_with_other_bytes_is_another_and_the_report_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = FakeWriter::new();
+    let told = async |text: &str| {
+        let report = imported(job(text, folder.path(), RIGHT), &topic).await;
+        let report = report.unwrap();
+        (report.sent, report.skipped, report.has_namesake)
+    };
+    assert_eq!(told("day\n2026-11-20\n2026-11-21\n").await, (2, 0, false));
+    assert_eq!(told("day\n2026-11-20\n2026-11-21\n").await, (0, 2, false));
+    assert_eq!(told("day\n2026-11-20\n2026-11-22\n").await, (2, 0, true));
+    assert_eq!(told("day\n2026-11-20\n2026-11-22\n").await, (0, 2, false));
+}
