@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod assets;
+pub(crate) mod head;
 pub(crate) mod observe;
 pub(crate) mod origin;
 pub(crate) mod routes;

@@ -9,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use super::answer::json;
+use super::head::AwaitedHead;
 use super::origin::PageOrigin;
 use super::state::EdgeState;
 use crate::accept::rejection::error_body;
@@ -24,6 +25,9 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
         .expect("every worker has the edge's state")
         .clone();
     let _flight = state.flight.token();
+    if let Some(head) = request.conn_data::<AwaitedHead>() {
+        head.came();
+    }
     let origin = match takes_clicks(request.path()) {
         true => state.page_origin(request.request()),
         false => PageOrigin::Own,

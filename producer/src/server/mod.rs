@@ -8,19 +8,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_http::HttpService;
+use actix_http::{Extensions, HttpService};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::App;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use humantime::format_duration;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use topic::Writer;
 use topic::clock::SharedClock;
 
 use crate::accept::edge::Edge;
 use crate::config::Config;
+use crate::http::head::AwaitedHead;
 use crate::http::observe::observe;
 use crate::http::routes;
 use crate::http::state::EdgeState;
@@ -109,6 +111,7 @@ fn serve(
     let config = state.config.clone();
     let (workers, address) = (config.workers.max(1), listener.local_addr()?);
     let shop = config.shop.then(|| Data::new(Shop::default()));
+    let (metrics, head_timeout) = (state.monitor.metrics.clone(), config.head_timeout);
     let refusals = Arc::new(ParserRefusals::new(state.monitor.metrics.clone()));
     let app = move || {
         App::new()
@@ -124,15 +127,19 @@ fn serve(
     let closing = closing.clone();
     let service = move || {
         let (closing, refusals) = (closing.clone(), refusals.clone());
+        let metrics = metrics.clone();
         let app = app()
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
         HttpService::build()
             .graceful_shutdown_signal(move || closing.clone().cancelled_owned())
             .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(config.head_timeout)
+            .client_request_timeout(head_timeout)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .local_addr(address)
+            .on_connect_ext(move |_: &TcpStream, connection: &mut Extensions| {
+                connection.insert(AwaitedHead::new(metrics.clone(), head_timeout));
+            })
             .finish(map_config(app, |()| AppConfig::default()))
             .tcp()
             .map_err(move |error| refusals.count(&error))

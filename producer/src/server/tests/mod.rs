@@ -257,6 +257,20 @@ async fn input_16_slow_clients_are_let_go_and_others_are_served() {
         "idle connections do no harm"
     );
     assert!(edge.raw(b"POST /v1/ev").await.starts_with("HTTP/1.1 408"));
+    // Each of those that sent no head in time is counted once it has ended.
+    let line = "clickweir_producer_requests_total{route=\"unread\",status=\"408\"} 201";
+    let counted = async {
+        loop {
+            let page = edge.get("/metrics").await.text().await.unwrap();
+            if page.lines().any(|found| found == line) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let counted = tokio::time::timeout(Duration::from_secs(20), counted).await;
+    drop(idle);
+    counted.unwrap();
     edge.stop().await.unwrap();
 }
 
