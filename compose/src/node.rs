@@ -75,7 +75,28 @@ impl Node {
 
     /// Checks that the store supports conditional creates, on which exactly once rests.
     pub(crate) async fn probe(&self) -> anyhow::Result<()> {
-        Ok(self.lake().await?.probe(&self.nonce()).await?)
+        let lake = self.lake().await?;
+        lake.probe(&self.nonce()).await.map_err(|error| {
+            let remedy = self.remedy(&error);
+            anyhow::anyhow!("{error}{remedy}")
+        })
+    }
+
+    /// What to do about a lake that cannot be reached at the start.
+    fn remedy(&self, error: &sink::Error) -> &'static str {
+        let lake = &self.settings.sections.lake;
+        match error {
+            sink::Error::Unavailable(_)
+                if lake.access_key.is_empty() && lake.url.starts_with("s3:") =>
+            {
+                "; set lake.access_key and lake.secret_key, unless this machine has a role of its own; \
+                 and see that lake.endpoint and lake.region are the store's"
+            }
+            sink::Error::Unavailable(_) => {
+                "; start the store, or correct lake.endpoint, lake.region and lake.url"
+            }
+            _ => "",
+        }
     }
 
     /// Checks that DuckDB reads what is written to the lake, under the same names.

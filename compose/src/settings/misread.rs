@@ -19,8 +19,14 @@ pub(super) fn sentence(figment: &Figment, error: &Error) -> String {
         _ => "the value".to_owned(),
     };
     let why = match &error.kind {
-        Kind::Message(why) if key.is_empty() => why.clone(),
-        Kind::Message(why) => format!("{value}: {why}"),
+        Kind::Message(why) if key.is_empty() => match meant(why) {
+            Some(meant) => format!("it is not {meant}"),
+            None => why.trim_end().to_owned(),
+        },
+        Kind::Message(why) => match meant(why) {
+            Some(meant) => format!("{value} is not {meant}"),
+            None => format!("{value}: {why}"),
+        },
         Kind::InvalidType(Actual::Map, _) => "it is a section, not a value".to_owned(),
         Kind::InvalidType(_, expected) => format!("{value} is not {}", plain(expected)),
         Kind::InvalidValue(_, expected) => format!("{value} is not {}", plain(expected)),
@@ -56,6 +62,17 @@ pub(super) fn place(metadata: &Metadata, key: &str) -> String {
     }
 }
 
+/// What a key takes, by what a library says of a text that it cannot read.
+fn meant(why: &str) -> Option<&'static str> {
+    if why.contains("socket address") {
+        Some("an address with its port, such as 127.0.0.1:8080")
+    } else if why.contains("valid UTF-8") {
+        Some("UTF-8: save the file as UTF-8")
+    } else {
+        None
+    }
+}
+
 /// What a key takes, in words that are not Rust's.
 fn plain(expected: &str) -> &str {
     match expected {
@@ -65,6 +82,7 @@ fn plain(expected: &str) -> &str {
         "a boolean" => "true or false",
         "a sequence" => "a list",
         "a duration" => "a duration such as 5s",
+        "parsable string" => "a size such as 64MiB",
         name if name.starts_with("struct ") => "a section",
         other => other,
     }

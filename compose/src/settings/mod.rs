@@ -1,6 +1,7 @@
 //! The configuration: defaults, a file, the environment, flags, in this order.
 
 mod bounds;
+mod environment;
 mod misread;
 mod shown;
 
@@ -75,6 +76,13 @@ impl Settings {
             Some(file) => file.to_owned(),
             None => PathBuf::from(FILE),
         };
+        if file.is_dir() {
+            bail!(
+                "{} is a folder: the configuration is a file; move the folder, or name a file with --config",
+                file.display()
+            );
+        }
+        environment::check(&figment)?;
         figment = figment
             .merge(Toml::file(file))
             .merge(Env::prefixed("CLICKWEIR__").split("__"));
@@ -90,6 +98,7 @@ impl Settings {
             anyhow::anyhow!("{said}; `clickweir config show` lists every key")
         })?;
         bounds::check(&figment)?;
+        check_origins(&sections.producer.origins)?;
         for external in &mut sections.external {
             let is_file = !external.path.is_empty() && !external.path.starts_with("s3://");
             if is_file {
@@ -159,6 +168,24 @@ impl Settings {
             _ => PathBuf::from("."),
         }
     }
+}
+
+/// Checks that each origin is written as a browser sends it: another one never matches.
+fn check_origins(origins: &[String]) -> anyhow::Result<()> {
+    let is_origin = |origin: &str| {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        let host = host.map(|host| host.strip_suffix('/').unwrap_or(host));
+        matches!(origin, "*" | "null")
+            || host
+                .is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']))
+    };
+    let wrong = origins.iter().find(|origin| !is_origin(origin.trim()));
+    wrong.map_or(Ok(()), |wrong| {
+        bail!(
+            "configuration producer.origins: {wrong:?} is no origin: write it as a browser sends it, \
+             https://shop.example or http://localhost:3000, without a path; or \"*\" for all"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -78,6 +78,44 @@ fn attack_17_what_cannot_be_read_is_said_without_rust() {
         &["lake.secret_key=[1,2]"],
         "configuration lake.secret_key in --set: the value is not a string",
     );
+    check(
+        &["producer.listen=localhost"],
+        "configuration producer.listen in --set: \"localhost\" is not an address with its port, such as 127.0.0.1:8080",
+    );
+    check(
+        &["sink.max_bytes=5XB"],
+        "configuration sink.max_bytes in --set: \"5XB\" is not a size such as 64MiB",
+    );
+}
+
+#[test]
+fn an_origin_that_no_browser_sends_is_refused() {
+    let load = |origin: &str| {
+        let pair = format!("producer.origins=[{origin:?}]");
+        Settings::load(None, &[pair]).map(drop)
+    };
+    for origin in [
+        "*",
+        "null",
+        "https://shop.example",
+        "http://localhost:3000/",
+        "app://x",
+    ] {
+        assert!(load(origin).is_ok(), "{origin}");
+    }
+    for origin in [
+        "shop.example",
+        "https://shop.example/page",
+        "https://",
+        "//shop",
+        "",
+    ] {
+        let said = load(origin).unwrap_err().to_string();
+        assert!(
+            said.contains("write it as a browser sends it"),
+            "{origin}: {said}"
+        );
+    }
 }
 
 #[test]
@@ -92,6 +130,17 @@ fn attack_17_a_file_is_named() {
     let name = file.display();
     let expect = format!("configuration catalog.threads in {name}: \"all\" is not a whole");
     assert!(wrong.starts_with(&expect), "{wrong}");
+    std::fs::write(&file, b"# \xff\n").unwrap();
+    let latin = format!("{:#}", Settings::load(Some(&file), &[]).unwrap_err());
+    assert!(
+        latin.contains("own.toml: it is not UTF-8: save the file as UTF-8; "),
+        "{latin}"
+    );
+    let is_folder = Settings::load(Some(folder.path()), &[]).unwrap_err();
+    assert!(
+        is_folder.to_string().contains("is a folder: "),
+        "{is_folder}"
+    );
     let broken = said("[catalog\n");
     assert!(
         broken.contains("own.toml") && broken.contains("line 1"),

@@ -10,7 +10,7 @@ use fjall::{
 };
 use parking_lot::{Mutex, RwLock};
 
-use super::error::{sentence, unavailable};
+use super::error::{of_folder, of_opening, unavailable};
 use super::layout::{number, recognise};
 use super::memory::{self, Memory};
 use super::retention::{Overfull, Retention};
@@ -72,22 +72,16 @@ impl Store {
         with: StoreSettings,
         now: Timestamp,
     ) -> Result<Self, ReadError> {
-        let at = folder.display();
+        let at = &folder.display();
         let exists = folder.join("version").exists();
         if !exists && !with.create {
             return Err(ReadError::Unfit(format!(
                 "there is no topic in {at}: start the edge first, or correct topic.url"
             )));
         }
-        let unavailable = |error: fjall::Error| match error {
-            fjall::Error::Locked => ReadError::Unfit(format!(
-                "another clickweir has the topic in {at} open: stop it, or give this one a topic.url of its own"
-            )),
-            error => ReadError::Unavailable(format!("{at}: {}", sentence(&error))),
-        };
+        let unavailable = |error: fjall::Error| of_opening(at, &error);
         if !exists {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| ReadError::Unavailable(format!("{at}: {error}")))?;
+            std::fs::create_dir_all(folder).map_err(|error| of_folder(at, &error))?;
         }
         let db = super::folder::database(folder).map_err(unavailable)?;
         let settings = db
