@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use catalog::Catalog;
 use futures::future::join_all;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use sink::{
     Batch, DeadLetter, Error, Footer, Hour, Lake, LakeId, Outcome, Reason, Row, S3, SealedBatch,
 };
@@ -432,5 +434,40 @@ async fn b106_a_prefix_of_any_name_works_or_is_refused_at_the_start() {
             }
             std::fs::remove_file(folder.path().join(format!("{number}.duckdb"))).ok();
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_10_an_empty_object_and_odd_keys_end_no_listing_of_a_bucket() {
+    let hour = Hour(NOON / HOUR);
+    let name = |first: u64| format!("clicks/{hour}/00000-{first:020}.parquet");
+    for server in s3::all().await {
+        let prefix = format!("odd-keys-{}", std::process::id());
+        let lake = Lake::open(&server.lake(&prefix)).expect("the lake opens");
+        let store = server.store(&prefix).expect("a store");
+        // Of S3's own stores some refuse to read the end of an object that has none.
+        for key in [
+            name(7),
+            format!("{}/inner", name(8)),
+            format!("{} ", name(9)),
+        ] {
+            let path = Path::parse(&key).expect("a path");
+            let put = store.put(&path, Bytes::new().into()).await;
+            put.expect("the store takes it");
+        }
+        let objects = lake.objects(hour).await.expect("the hour is listed");
+        let found: Vec<String> = objects.iter().map(|(name, _)| name.to_string()).collect();
+        assert_eq!(found, [name(7)]);
+        assert_eq!(lake.files(None).await.expect("all is listed").len(), 3);
+        assert_eq!(lake.hours().await.expect("hours are listed"), [hour]);
+        let said = lake
+            .footer(&objects[0].0)
+            .await
+            .expect_err("it is no object");
+        assert!(
+            said.to_string().contains("is damaged: it is empty"),
+            "{said}"
+        );
+        assert!(!lake.intact(&name(7)).await.expect("it is there"));
     }
 }
