@@ -99,14 +99,14 @@ impl Catalog {
         self.inner.metrics.register(&self.inner.tail, registry);
     }
 
-    /// The memory that the database and the processes for free SQL take, of `memory` and of
-    /// `query_memory`.
+    /// The memory that the database takes, and the processes for free SQL and foreign files.
     ///
     /// # Errors
     /// The databases'.
     pub async fn memory_bytes(&self) -> Result<u64, Error> {
         let own = self.read(|session| memory_bytes(&session.connection));
-        Ok(own.await? + self.inner.queries.memory_bytes())
+        let inner = &self.inner;
+        Ok(own.await? + inner.queries.memory_bytes() + inner.externals.memory_bytes())
     }
 }
 

@@ -2,12 +2,13 @@
 //! which tables it has beside the lake's.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
@@ -66,10 +67,12 @@ pub struct WorkerCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// The only variables of its environment, by which its libraries are found.
+    pub variables: Vec<(OsString, OsString)>,
 }
 
 /// An `[[external]]` table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct External {
     /// Its name in SQL.
@@ -79,7 +82,8 @@ pub struct External {
     pub path: String,
     /// A PostgreSQL server instead of a path, as libpq takes it: `host=… dbname=… user=…`.
     pub postgres: String,
-    /// The password of that user.
+    /// The password of that user. It is written nowhere.
+    #[serde(skip_serializing)]
     pub password: SecretString,
     /// The table of a SQLite file or of a server; a server's may have its schema before it.
     pub table: String,
@@ -132,7 +136,7 @@ impl Default for External {
 }
 
 /// What happens to columns that the first crawl did not see.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Changes {
     /// The table gets them, and the crawl's history says so.

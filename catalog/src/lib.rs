@@ -13,8 +13,9 @@
 //!
 //! The folders depend on one another in this order: `sql`, `names`, `config`; `db`, which does not
 //! know clicks; `tables`, the lake as SQL; `rollup`; `registry`, the fold of objects and ledger;
-//! `tail`, then `panels`; `external`; `query`; then `dataset`, `catalog`, `open`, `probe` and `schedule`. A
-//! folder's functions take a session and a location, and never name [`Catalog`].
+//! `tail`, then `panels`; `external` and `query`, which share the workers; then `dataset`, `catalog`,
+//! `open`, `probe` and `schedule`. A folder's functions take a session and a location, and never
+//! name [`Catalog`].
 //!
 //! Invariants (ARCHITECTURE.md has their numbers):
 //! - 6: the catalog is a fold of the lake's objects and ledger; a crawl is one transaction, and the

@@ -72,7 +72,7 @@ impl Catalog {
                 Arc::clone(&config),
                 s3.clone(),
                 clock.clone(),
-            ),
+            )?,
             publishing: tokio::sync::Mutex::default(),
             s3: s3.clone(),
             config,

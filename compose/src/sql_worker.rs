@@ -1,5 +1,6 @@
-//! `clickweir sql-worker`: runs people's SQL for the process that started it. It has no listener, no
-//! configuration and no environment; its standard output is a socket to that process.
+//! `clickweir sql-worker`: runs people's SQL and reads foreign files for the process that started it.
+//! It has no listener, no configuration, and of an environment only what its libraries are found by;
+//! its standard output is a socket to that process.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,6 +19,13 @@ const OOM_SCORE: &str = "1000";
 /// How much later than ingestion and the pages a worker gets a processor, where they are short.
 const NICENESS: i32 = 5;
 
+/// The variables by which the system finds a program's libraries, where its own list does not.
+const LINKER_VARIABLES: [&str; 3] = [
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+];
+
 /// How this program is started as a worker.
 pub(crate) fn command(catalog: &catalog::Config) -> WorkerCommand {
     let bytes = 2 * catalog.query_memory.as_u64() + SPARE_BYTES;
@@ -30,6 +38,10 @@ pub(crate) fn command(catalog: &catalog::Config) -> WorkerCommand {
     WorkerCommand {
         program,
         arguments: vec!["sql-worker".into(), bytes.to_string()],
+        variables: LINKER_VARIABLES
+            .iter()
+            .filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)))
+            .collect(),
     }
 }
 

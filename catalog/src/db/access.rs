@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use sink::{Location, S3};
 use url::Url;
 
-use crate::config::{Config, Form};
+use crate::config::{Config, External, Form};
 use crate::error::Error;
 use crate::sql::{Glob, Literal, joined, list};
 
@@ -24,12 +24,20 @@ pub(crate) const POSTGRES: &str = "postgres_scanner";
 /// already, and copying them takes a third of a crawl over many small objects.
 const NO_FILE_CACHE: &str = "SET enable_external_file_cache = false;";
 
-/// SQL that makes the lake readable and everything else unreachable.
+/// SQL that makes the lake readable and everything else unreachable, and what a process of its own
+/// must touch for it.
+#[derive(Default)]
 pub(crate) struct LakeAccess {
     /// Loads the extensions and makes the secrets.
     pub(crate) open: String,
     /// Forbids everything that is not on the lists, for good.
     pub(crate) restrict: String,
+    /// The folders and files of this machine that are read.
+    pub(crate) reads: Vec<PathBuf>,
+    /// Those that are written, too.
+    pub(crate) writes: Vec<PathBuf>,
+    /// True if what is read is on a network.
+    pub(crate) network: bool,
 }
 
 impl LakeAccess {
@@ -57,12 +65,56 @@ impl LakeAccess {
                 folders.push(format!("{path}/"));
             }
         }
-        let mut open = String::new();
-        let paths = folders.iter().chain(&files);
-        let buckets = paths.filter(|path| path.starts_with("s3://"));
-        for (number, scope) in buckets.enumerate() {
+        Self::over(&folders, &files, config, s3)
+    }
+
+    /// The settings of a database that looks at the files of one external table.
+    ///
+    /// # Errors
+    /// As [`LakeAccess::new`].
+    pub(crate) fn of_external(
+        config: &Config,
+        external: &External,
+        s3: &S3,
+    ) -> Result<Self, Error> {
+        let path = external.path.trim_end_matches('/').to_owned();
+        if !external.is_copied() {
+            return Self::over(&[format!("{path}/")], &[path], config, s3);
+        }
+        // Copies get the bytes of their file, or open it in a database of its own.
+        let mut access = Self::over(&[], &[], config, s3)?;
+        match external.form() {
+            Form::Sqlite => {
+                access.reads.push(extension(SQLITE, &config.extensions)?);
+                // A file with a log beside it is read by way of a third one, which readers make.
+                let folder = Path::new(&path).parent().map(Path::to_owned);
+                access.writes.extend(folder);
+            }
+            Form::Postgres => {
+                access.network = true;
+                access.reads.push(extension(POSTGRES, &config.extensions)?);
+                // Certificates and the like.
+                let words = external.postgres.split_whitespace();
+                let values = words.filter_map(|word| Some(word.split_once('=')?.1));
+                let paths = values.map(|value| value.trim_matches('\''));
+                let paths = paths.filter(|value| value.starts_with('/'));
+                access.reads.extend(paths.map(PathBuf::from));
+            }
+            Form::Tree | Form::Csv | Form::Json => {}
+        }
+        Ok(access)
+    }
+
+    fn over(folders: &[String], files: &[String], config: &Config, s3: &S3) -> Result<Self, Error> {
+        let (mut open, mut reads) = (String::new(), Vec::new());
+        let paths = folders.iter().chain(files);
+        let (buckets, local): (Vec<_>, Vec<_>) = paths.partition(|path| path.starts_with("s3://"));
+        reads.extend(local.into_iter().map(PathBuf::from));
+        let network = !buckets.is_empty();
+        for (number, scope) in buckets.into_iter().enumerate() {
             if number == 0 {
                 open = load(HTTPFS, &config.extensions)?;
+                reads.push(extension(HTTPFS, &config.extensions)?);
             }
             open.push_str(&secret(&format!("lake_{number}"), scope, s3)?);
         }
@@ -72,10 +124,16 @@ impl LakeAccess {
         let restrict = format!(
             "SET allowed_directories = {}; SET allowed_paths = {}; \
              SET enable_external_access = false; SET lock_configuration = true;",
-            allowed(&folders),
-            allowed(&files)
+            allowed(folders),
+            allowed(files)
         );
-        Ok(Self { open, restrict })
+        Ok(Self {
+            open,
+            restrict,
+            reads,
+            writes: Vec::new(),
+            network,
+        })
     }
 }
 

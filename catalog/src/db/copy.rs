@@ -1,7 +1,5 @@
-//! The answer of a statement in another database, written as a table of the catalog: data sets,
-//! and tables of servers.
-
-use std::time::Duration;
+//! The answer of a statement in another database, written as a table of the catalog: data sets, and
+//! copies of files and of servers' tables.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,7 +8,7 @@ use duckdb::Connection;
 use crate::db::columns::{SqlColumn, columns, received};
 use crate::db::engine::Session;
 use crate::db::table_function::{ExportGuard, MemoryTable, exported};
-use crate::error::{Error, blame};
+use crate::error::Error;
 use crate::sql::{Ident, joined};
 
 /// How much of an answer is written at once.
@@ -113,32 +111,4 @@ impl<'c> TableWriter<'c> {
         self.write()?;
         Ok(self.rows)
     }
-}
-
-/// Makes a table of the catalog anew, from what `sql` answers in another database of this process,
-/// and returns how many rows it has. The caller commits.
-///
-/// # Errors
-/// Those of `sql`, as a query's; [`Error::TimedOut`] if the work was stopped.
-pub(crate) fn fill(
-    catalog: &Session,
-    table: &str,
-    from: &Session,
-    sql: &str,
-    limit: Duration,
-) -> Result<u64, Error> {
-    let blame = |error: duckdb::Error| blame(&error, sql, limit);
-    let (columns, select) = described(&from.connection, sql).map_err(blame)?;
-    let columns = columns.into_iter();
-    let columns = columns.map(|column| (column.name.0, column.kind)).collect();
-    let mut writer = TableWriter::new(catalog, table, columns)?;
-    let mut statement = from.connection.prepare(&select).map_err(blame)?;
-    let schema = statement.stream_arrow([]).map_err(blame)?.get_schema();
-    while let Some(chunk) = statement.step().map_err(blame)? {
-        if from.is_stopped() {
-            return Err(Error::TimedOut(limit));
-        }
-        writer.push(&schema, vec![RecordBatch::from(&chunk)])?;
-    }
-    writer.finish()
 }

@@ -22,6 +22,13 @@ pub(crate) fn limits(memory: ByteSize, threads: u32) -> Result<duckdb::Config, d
         .with("autoload_known_extensions", "false")
 }
 
+/// Opens a database beside a worker's own, from which it copies one table of others.
+pub(crate) fn source(memory_bytes: u64, spill: &str) -> Result<Connection, duckdb::Error> {
+    let limits = limits(ByteSize(memory_bytes), 1)?;
+    let limits = limits.with("temp_directory", format!("{spill}/source"))?;
+    Connection::open_in_memory_with_flags(limits)
+}
+
 /// Makes the lake readable, then restricts the database and locks its settings.
 pub(crate) fn ready(connection: Connection, access: &LakeAccess) -> Result<Connection, Error> {
     connection.execute_batch(&access.open)?;

@@ -35,7 +35,6 @@ type Idle = Arc<Mutex<Vec<Session>>>;
 /// A connection. While work has it, it is inside a transaction.
 pub(crate) struct Session {
     pub(crate) connection: Connection,
-    stopped: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -44,11 +43,6 @@ impl Session {
         let mut statement = self.connection.prepare(sql)?;
         let rows = statement.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Returns true if the work was interrupted, or its caller went away.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
     }
 }
 
@@ -163,7 +157,6 @@ impl Engine {
             Some(session) => session,
             None => Session {
                 connection: self.root.lock().try_clone()?,
-                stopped: Arc::default(),
             },
         };
         session.connection.execute_batch(match mode {
@@ -195,7 +188,6 @@ impl Engine {
         let permit = permit.expect("the semaphore is never closed");
         let mut transaction = self.begin(mode)?;
         let stopped = Arc::new(AtomicBool::new(false));
-        transaction.stopped = Arc::clone(&stopped);
         let interrupt = transaction.connection.interrupt_handle();
         let handle = Arc::new(Mutex::new(Some(interrupt)));
         let stop = Stop {

@@ -4,7 +4,7 @@
 //! DuckDB asks only for the columns that a query needs, and takes one vector of rows at a time.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error as StdError;
 use std::sync::Arc;
 
@@ -49,6 +49,23 @@ pub(crate) trait TableSource: Send + Sync {
 pub(crate) type Scan = Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>;
 /// The exported tables by name.
 pub(crate) type Exports = BTreeMap<String, Arc<dyn TableSource>>;
+
+/// A scan of rows that are fetched some batches at a time; `fetch` answers `None` at the end.
+pub(crate) fn fetched(
+    mut fetch: impl FnMut() -> Result<Option<Vec<RecordBatch>>, Error> + Send + 'static,
+) -> Scan {
+    let mut waiting = VecDeque::new();
+    Box::new(std::iter::from_fn(move || {
+        while waiting.is_empty() {
+            match fetch() {
+                Ok(Some(batches)) => waiting.extend(batches),
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        waiting.pop_front().map(Ok)
+    }))
+}
 
 thread_local! {
     static EXPORTS: RefCell<Exports> = const { RefCell::new(BTreeMap::new()) };

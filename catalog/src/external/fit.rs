@@ -8,9 +8,9 @@ use crate::external::kind::Kind;
 
 /// A column of a file, with what is known of its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct FileColumn {
-    pub(super) name: String,
-    pub(super) kind: Kind,
+pub(crate) struct FileColumn {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
 }
 
 /// A column of an external table.

@@ -7,13 +7,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use sink::S3;
 use sink::clock::SharedClock;
+use tokio::time::Instant;
 
 use crate::config::{Config, External, Form};
+use crate::db::access::LakeAccess;
 use crate::db::engine::Engine;
 use crate::error::Error;
 use crate::external::adopt::adopt;
 use crate::external::adoption::Adoption;
 use crate::external::cells::file::{FileVersion, version};
+use crate::external::reach::Reach;
+use crate::external::run::{AdoptionRun, RunStart};
+use crate::query::worker::pool::{PoolUse, WorkerPool};
+use crate::query::worker::wire::Opening;
+
+/// An external table, and the workers that read it. They reach nothing else, and nobody's SQL runs in
+/// them.
+struct KeptTable {
+    external: Arc<External>,
+    pool: Arc<WorkerPool>,
+}
 
 /// The external tables of a catalog.
 pub(crate) struct ExternalTables {
@@ -21,6 +34,7 @@ pub(crate) struct ExternalTables {
     config: Arc<Config>,
     s3: S3,
     clock: SharedClock,
+    tables: BTreeMap<String, KeptTable>,
     /// The versions of the files that this process has looked at, by the table's name; `None` if
     /// there was no such file, or if it is in a bucket.
     copied: Mutex<BTreeMap<String, Option<FileVersion>>>,
@@ -31,35 +45,74 @@ pub(crate) struct ExternalTables {
 }
 
 impl ExternalTables {
+    /// The tables that the configuration has.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if an extension is needed and missing.
     pub(crate) fn new(
         engine: Arc<Engine>,
         config: Arc<Config>,
         s3: S3,
         clock: SharedClock,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let mut tables = BTreeMap::new();
+        for external in &config.externals {
+            let name = external.name.clone();
+            let access = LakeAccess::of_external(&config, external, &s3)?;
+            let folder = format!("external.tmp/{name}");
+            let opening = Opening::new(&config, &access, &folder);
+            let pool = WorkerPool::new(PoolUse::Foreign, config.worker.clone(), opening);
+            let table = KeptTable {
+                external: Arc::new(external.clone()),
+                pool: Arc::new(pool),
+            };
+            tables.insert(name, table);
+        }
+        Ok(Self {
             engine,
             config,
             s3,
             clock,
+            tables,
             copied: Mutex::default(),
             changed: AtomicBool::new(false),
             turn: tokio::sync::Mutex::default(),
-        }
+        })
+    }
+
+    /// The memory that the workers take.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let pools = self.tables.values();
+        pools.map(|table| table.pool.memory_bytes()).sum()
     }
 
     /// Runs over a table.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's, and [`Error::Invalid`] if the configuration has no such table.
     pub(crate) async fn adopt(&self, external: &External) -> Result<Adoption, Error> {
+        let name = &external.name;
+        let table = self
+            .tables
+            .get(name)
+            .ok_or_else(|| Error::Invalid(format!("there is no external table {name}")))?;
         let version = version(external);
-        let (engine, config) = (&self.engine, &self.config);
-        let run = adopt(engine, config, &self.s3, &self.clock, external).await?;
+        let run = AdoptionRun {
+            engine: Arc::clone(&self.engine),
+            config: Arc::clone(&self.config),
+            external: Arc::clone(&table.external),
+            pool: Arc::clone(&table.pool),
+            reach: Arc::new(Reach::open(&self.s3, &external.path)?),
+            start: RunStart {
+                at: self.clock.now(),
+                begun: Instant::now(),
+            },
+        };
+        let adopted = adopt(&run).await?;
         if is_file(external) {
-            self.copied.lock().insert(external.name.clone(), version);
+            self.copied.lock().insert(name.clone(), version);
         }
-        Ok(run)
+        Ok(adopted)
     }
 
     /// Copies the files that a statement names and that have changed, so that it reads them as they

@@ -1,16 +1,24 @@
 //! External tables: files and tables of servers, read beside the lake's tables.
+//!
+//! What is in a foreign file is read by a worker, which it may end ([`reader`]). This process lists
+//! trees, looks at the ends of Parquet files within bounds ([`survey`]), hands on bytes, and writes
+//! the catalog.
 
-pub(crate) mod adopt;
+mod adopt;
 pub(crate) mod adoption;
 mod cells;
-mod fit;
+pub(crate) mod fit;
 mod folder;
 pub(crate) mod keeper;
 mod kind;
 mod listing;
 mod objects;
-pub(crate) mod postgres;
+mod postgres;
 mod reach;
+pub(crate) mod reader;
+mod run;
 mod scan;
+mod server;
 pub(crate) mod source;
-pub(crate) mod tree;
+mod survey;
+mod tree;

@@ -1,287 +1,72 @@
-//! Copies a table of a PostgreSQL server. A DuckDB that is opened for this one copy reads it, so
-//! the databases where free SQL and the catalog run know neither the server nor the password.
+//! Copies a table of a PostgreSQL server. A worker that gets that one secret and nobody's SQL reads
+//! it, so the databases where free SQL and the catalog run know neither the server nor the password.
 
 use std::sync::Arc;
 
-use duckdb::{Connection, params};
+use duckdb::params;
 use secrecy::ExposeSecret;
 
-use crate::config::{Config, External};
+use crate::config::External;
 use crate::db::access::{POSTGRES, load};
-use crate::db::columns::{SqlColumn, columns, tables};
-use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
-use crate::db::{copy, database};
-use crate::error::{Error, sentence};
+use crate::db::columns::{SqlColumn, tables};
+use crate::db::database;
+use crate::db::engine::Session;
+use crate::error::Error;
 use crate::external::adoption::Adoption;
-use crate::external::cells::typed;
-use crate::external::fit::is_same;
-use crate::sql::{Ident, Literal, any, joined};
-
-/// The most digits of a decimal here.
-const MAX_DIGITS: i64 = 38;
-/// How long a server may take to answer at all, unless its connection text says otherwise.
-const CONNECT_TIMEOUT_SECS: u32 = 10;
+use crate::external::run::AdoptionRun;
+use crate::query::worker::wire::ForeignSource;
+use crate::sql::Ident;
 
 /// A finished copy.
-pub(super) struct CopiedTable {
+struct ServerCopy {
     rows: u64,
     /// True if the rows differ from those before.
     changed: bool,
-    /// What no type here holds as it is, and what became of it.
+    /// What people must know of it.
     notes: Vec<String>,
 }
 
-/// Copies a server's table. If all rows are as before, nothing is written.
+/// Copies a server's table. If all rows are as before, nothing is written. If the server fails, the
+/// copy stays, and the run says why it is old.
 ///
 /// # Errors
-/// The server's, in its own words, or the databases'.
-pub(super) async fn copy_table(
-    engine: &Arc<Engine>,
-    config: &Arc<Config>,
-    external: &External,
-) -> Result<CopiedTable, Error> {
-    let (config, of) = (Arc::clone(config), external.clone());
-    let opening = tokio::task::spawn_blocking(move || attach(&config, &of));
-    let source = opening.await.expect("attaching a server does not panic")?;
-    let (engine, external) = (Arc::clone(engine), external.clone());
-    let work = move |source: &mut Session| {
-        let catalog = engine.begin(Mode::Write)?;
-        let name = &external.name;
-        let before = digest(&catalog, name)?;
-        let (sql, notes) = select(source, &external)?;
-        let rows = copy::fill(&catalog, name, source, &sql, STATEMENT_TIMEOUT)?;
-        let changed = before != digest(&catalog, name)?;
-        if changed {
-            catalog.commit()?;
-        }
-        Ok(CopiedTable {
-            rows,
-            changed,
-            notes,
-        })
-    };
-    Engine::new(source)
-        .run(Mode::Read, STATEMENT_TIMEOUT, work)
+/// The catalog's database's.
+pub(super) async fn copy_table(run: &AdoptionRun) -> Result<Adoption, Error> {
+    let copied = copy(run).await;
+    let (result, external) = (run.result(), Arc::clone(&run.external));
+    run.finish(move |session| told(session, &external, copied, result))
         .await
 }
 
-/// A column of a server's table, and the type that it gets here.
-struct ServerColumn {
-    name: Ident<String>,
-    kind: String,
-    /// True if the configuration says the type.
-    said: bool,
-    /// True if its values come as text, which is cast here: the extension would read them as others.
-    as_text: bool,
-}
-
-impl ServerColumn {
-    /// SQL of its values as the server sends them.
-    fn sent(&self) -> String {
-        let name = &self.name;
-        match self.as_text {
-            true => format!("{name}::text AS {name}"),
-            false => name.to_string(),
-        }
-    }
-
-    /// SQL of its values as they are kept. What the type does not hold is NULL.
-    fn received(&self) -> String {
-        let Self { name, kind, .. } = self;
-        match self.as_text && kind != "VARCHAR" {
-            true => format!(
-                "TRY_CAST(CASE WHEN NOT regexp_matches({name}, '(infinity| BC)$') THEN {name} END AS {kind})"
-            ),
-            false => name.to_string(),
-        }
-    }
-}
-
-/// SQL of the table's rows, and what is to be said of them: values that are odd (a numeric that is no
-/// number, a moment that never comes or came before year 1), numerics of any length, and what the
-/// types that the configuration says do not hold.
-fn select(source: &Session, external: &External) -> Result<(String, Vec<String>), Error> {
-    let table = qualified(external);
-    let plain = format!("source.{table}");
-    let mut notes = Vec::new();
-    let mut columns = server_columns(source, external, &plain)?;
-    exact_numerics(source, &table, &mut columns, &mut notes)?;
-    let conditions = columns.iter().filter(|column| !column.said);
-    let conditions = conditions.filter_map(|ServerColumn { name, kind, .. }| {
-        let odd = odd_texts(kind)?;
-        Some(format!("{name}::text {odd}"))
-    });
-    let conditions: Vec<String> = conditions.collect();
-    if !conditions.is_empty() {
-        let count = format!(
-            "SELECT count(*) AS n FROM {table} WHERE {}",
-            any(conditions)
-        );
-        let count = format!("SELECT n::UBIGINT FROM {}", asked(&count));
-        let odd: u64 = source.connection.query_row(&count, [], |row| row.get(0))?;
-        if odd > 0 {
-            notes.push(format!(
-                "{odd} rows of {} have NaN, infinity or a year before 1: what the column cannot hold is NULL",
-                external.table
-            ));
-            for column in &mut columns {
-                column.as_text |= odd_texts(&column.kind).is_some();
-            }
-        }
-    }
-    if columns.iter().all(|column| !column.as_text) {
-        return Ok((format!("FROM {plain}"), notes));
-    }
-    let sent = joined(columns.iter().map(ServerColumn::sent), ", ");
-    let sent = asked(&format!("SELECT {sent} FROM {table}"));
-    for column in columns.iter().filter(|column| column.said) {
-        notes.extend(misfit(source, column, &sent)?);
-    }
-    let received = columns
-        .iter()
-        .map(|column| format!("{} AS {}", column.received(), column.name));
-    Ok((
-        format!("SELECT {} FROM {sent}", joined(received, ", ")),
-        notes,
-    ))
-}
-
-/// SQL of what a server answers to a statement of its own.
-fn asked(sql: &str) -> String {
-    format!("postgres_query('source', {})", Literal(sql))
-}
-
-/// The table's columns, with the types that the configuration says.
-fn server_columns(
-    source: &Session,
-    external: &External,
-    plain: &str,
-) -> Result<Vec<ServerColumn>, Error> {
-    let columns = columns(&source.connection, plain)?;
-    let is_there = |key: &&String| columns.iter().any(|one| is_same(&one.name.0, key));
-    if let Some(absent) = external.types.keys().find(|key| !is_there(key)) {
-        let names = joined(columns.iter().map(|one| &one.name.0), ", ");
-        return Err(Error::Invalid(format!(
-            "`types` names the column {absent}, which it does not have; it has {names}"
-        )));
-    }
-    let columns = columns.into_iter().map(|SqlColumn { name, kind }| {
-        let mut types = external.types.iter();
-        let said = types.find(|(key, _)| is_same(key, &name.0));
-        let said = said.map(|(_, kind)| typed(kind).map_err(Error::Invalid));
-        let said = said.transpose()?;
-        Ok(ServerColumn {
-            name,
-            said: said.is_some(),
-            as_text: said.is_some(),
-            kind: said.unwrap_or(kind),
-        })
-    });
-    columns.collect()
-}
-
-/// Keeps numerics of any length as they are, of which the extension makes doubles: as decimals if
-/// their digits fit, else as text.
-fn exact_numerics(
-    source: &Session,
-    table: &str,
-    columns: &mut [ServerColumn],
-    notes: &mut Vec<String>,
-) -> Result<(), Error> {
-    let of_server = format!(
-        "SELECT attname::text AS name FROM pg_attribute WHERE attrelid = {}::regclass
-            AND atttypid = 'numeric'::regtype AND attnum > 0 AND NOT attisdropped",
-        Literal(table)
-    );
-    let sql = format!("SELECT name FROM {}", asked(&of_server));
-    let mut statement = source.connection.prepare(&sql)?;
-    let numerics = statement.query_map([], |row| row.get(0))?;
-    let numerics: Vec<String> = numerics.collect::<Result<_, _>>()?;
-    let columns = columns
-        .iter_mut()
-        .filter(|one| !one.said && one.kind == "DOUBLE" && numerics.contains(&one.name.0));
-    for column in columns {
-        let name = &column.name;
-        let digits = format!(
-            "SELECT coalesce(max(scale({name})), 0)::int8 AS behind,
-                coalesce(max(length(trunc(abs({name}))::text)), 0)::int8 AS before
-             FROM {table} WHERE {name}::text NOT IN ('NaN', 'Infinity', '-Infinity')"
-        );
-        let sql = format!("SELECT behind, before FROM {}", asked(&digits));
-        let digits = source.connection.query_row(&sql, [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        });
-        let (behind, before) = digits?;
-        column.as_text = true;
-        if behind + before <= MAX_DIGITS {
-            column.kind = format!("DECIMAL({MAX_DIGITS},{behind})");
-        } else {
-            column.kind = "VARCHAR".to_owned();
-            notes.push(format!(
-                "column {} is text, since its numbers have up to {} digits: `types` can say that it is a DOUBLE",
-                name.0,
-                behind + before
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// What is to be said of a column whose type the configuration says; `None` if it holds all values.
-fn misfit(
-    source: &Session,
-    column: &ServerColumn,
-    sent: &str,
-) -> Result<Option<String>, duckdb::Error> {
-    let name = &column.name;
-    let sql = format!(
-        "SELECT count(*)::UBIGINT, coalesce(min({name}), '') FROM {sent}
-         WHERE {name} IS NOT NULL AND {name} <> '' AND {} IS NULL",
-        column.received()
-    );
-    let (count, example): (u64, String) = source
-        .connection
-        .query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let kind = &column.kind;
-    Ok((count > 0).then(|| {
-        format!(
-            "column {}: {count} cells are NULL because they are no {kind}, such as {example:?}",
-            name.0
-        )
-    }))
-}
-
-/// The condition under which a server's text of a value is an odd one of its type. `None` if the
-/// type has none.
-fn odd_texts(kind: &str) -> Option<&'static str> {
-    match kind {
-        "DATE" | "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE" => Some("SIMILAR TO '%(infinity| BC)'"),
-        kind if kind == "DOUBLE" || kind.starts_with("DECIMAL") => {
-            Some("IN ('NaN', 'Infinity', '-Infinity')")
-        }
-        _ => None,
-    }
-}
-
-/// The name of a server's table in SQL.
-fn qualified(external: &External) -> String {
-    let (schema, table) = external
-        .table
-        .split_once('.')
-        .unwrap_or(("public", &external.table));
-    format!("{}.{}", Ident(schema), Ident(table))
+async fn copy(run: &AdoptionRun) -> Result<ServerCopy, Error> {
+    let external = &run.external;
+    let source = ForeignSource::Postgres {
+        external: External::clone(external),
+        password: external.password.expose_secret().to_owned(),
+        load: load(POSTGRES, &run.config.extensions)?,
+    };
+    let name = external.name.clone();
+    let before = run.look(move |session| digest(session, &name)).await?;
+    let name = external.name.clone();
+    run.copy(source, None, move |catalog, rows, notes| {
+        let changed = before != digest(catalog, &name)?;
+        let copied = ServerCopy {
+            rows,
+            changed,
+            notes,
+        };
+        Ok((copied, changed))
+    })
+    .await
 }
 
 /// The run of a copy.
-pub(super) fn run(
+fn told(
     session: &Session,
     external: &External,
-    copied: Result<CopiedTable, Error>,
+    copied: Result<ServerCopy, Error>,
+    mut run: Adoption,
 ) -> Result<Adoption, Error> {
-    let mut run = Adoption {
-        name: external.name.clone(),
-        ..Adoption::default()
-    };
     match copied {
         Ok(copied) => {
             (run.found, run.adopted, run.rows) = (u64::from(copied.changed), 1, copied.rows);
@@ -300,39 +85,6 @@ pub(super) fn run(
         }
     }
     Ok(run)
-}
-
-/// Opens a database that has the server attached, read-only.
-fn attach(config: &Config, external: &External) -> Result<Connection, Error> {
-    let limits = database::limits(config.query_memory, 1)?;
-    let connection = Connection::open_in_memory_with_flags(limits)?;
-    connection.execute_batch(&load(POSTGRES, &config.extensions)?)?;
-    let mut server = external.postgres.clone();
-    if !server.contains("connect_timeout") {
-        server.push_str(&format!(" connect_timeout={CONNECT_TIMEOUT_SECS}"));
-    }
-    // The password is kept apart from the connection text, which an error of the server quotes.
-    let password = external.password.expose_secret();
-    if !password.is_empty() {
-        let secret = format!(
-            "CREATE SECRET source (TYPE postgres, PASSWORD {})",
-            Literal(password)
-        );
-        let made = connection.execute_batch(&secret);
-        made.map_err(|_| Error::Unavailable("the password cannot be used".into()))?;
-    }
-    let with = if password.is_empty() {
-        ""
-    } else {
-        ", SECRET source"
-    };
-    let attach = format!(
-        "ATTACH {} AS source (TYPE postgres, READ_ONLY{with})",
-        Literal(server)
-    );
-    let attached = connection.execute_batch(&format!("SET TimeZone = 'UTC'; {attach}"));
-    attached.map_err(|error| Error::Unavailable(sentence(&error)))?;
-    Ok(connection)
 }
 
 /// A table's columns and a hash over its rows. `None` if there is no such table.

@@ -1,16 +1,13 @@
 //! Reads parts of foreign files: of the machine's own, and of those in the lake's store.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use sink::{ForeignBucket, S3};
 use tokio::runtime::Handle;
 
 use crate::error::Error;
-
-/// How much of an object is asked for at once.
-const PART_BYTES: u64 = 4 << 20;
 
 /// Where the files of a tree are.
 pub(super) enum Reach {
@@ -40,30 +37,6 @@ impl Reach {
         })
     }
 
-    /// Opens a file of so many bytes, on a thread that may block.
-    pub(super) fn open_file(&self, path: &str, bytes: u64) -> Result<Box<dyn Read>, String> {
-        match self {
-            Self::Folder => {
-                let file = File::open(path).map_err(|error| error.to_string())?;
-                Ok(Box::new(file))
-            }
-            Self::Bucket {
-                bucket,
-                prefix,
-                runtime,
-            } => Ok(Box::new(BucketFile {
-                bucket: bucket.clone(),
-                key: path
-                    .strip_prefix(prefix.as_str())
-                    .unwrap_or(path)
-                    .to_owned(),
-                runtime: runtime.clone(),
-                at: 0,
-                bytes,
-            })),
-        }
-    }
-
     /// Some bytes of a file, on a thread that may block. The error says why there are none.
     pub(super) fn read(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>, String> {
         match self {
@@ -89,29 +62,5 @@ impl Reach {
                 Ok(bytes.into())
             }
         }
-    }
-}
-
-/// An object that is read part by part.
-struct BucketFile {
-    bucket: ForeignBucket,
-    key: String,
-    runtime: Handle,
-    at: u64,
-    bytes: u64,
-}
-
-impl Read for BucketFile {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let wanted = (into.len() as u64).min(PART_BYTES);
-        let end = self.bytes.min(self.at + wanted);
-        if end <= self.at {
-            return Ok(0);
-        }
-        let part = self.bucket.read(&self.key, self.at..end);
-        let part = self.runtime.block_on(part).map_err(io::Error::other)?;
-        into[..part.len()].copy_from_slice(&part);
-        self.at += part.len() as u64;
-        Ok(part.len())
     }
 }

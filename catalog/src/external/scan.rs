@@ -11,6 +11,7 @@ use crate::external::cells::typed;
 use crate::external::fit::{FileColumn, TableColumn, is_same};
 use crate::external::folder::{FolderValue, folder_values};
 use crate::external::objects::{SoundFile, parsed, sound_files, table};
+use crate::query::worker::wire::MisfitCount;
 use crate::sql::{Ident, Literal, failing, file, joined, list};
 
 /// Files that one statement reads: with the same columns, and below folders with the same keys.
@@ -133,19 +134,18 @@ fn cast(value: &str, kind: &str, said: &str) -> String {
     }
 }
 
-/// Says what the types that the configuration says do not hold: how many values in the files of
-/// these paths. `spare` reads the files.
+/// How a worker counts what the types that the configuration says do not hold, in the files of these
+/// paths; and lines about types of columns that are not there.
 pub(super) fn misfits(
     connection: &Connection,
-    spare: &Connection,
     external: &External,
     paths: &BTreeSet<&str>,
-) -> Result<Vec<String>, Error> {
+) -> Result<(Vec<MisfitCount>, Vec<String>), Error> {
     let table = table(connection, &external.name)?;
     let mut sound = sound_files(connection, &external.name)?;
     sound.retain(|(path, ..)| paths.contains(path.as_str()));
     let groups = groups(sound)?;
-    let mut lines = Vec::new();
+    let (mut counts, mut lines) = (Vec::new(), Vec::new());
     for name in external.types.keys() {
         let column = table.columns.iter().find(|one| is_same(&one.name, name));
         let (Some(column), Some(said)) = (column, said(external, name)) else {
@@ -170,16 +170,10 @@ pub(super) fn misfits(
         let sql = format!(
             "SELECT count(*)::UBIGINT, coalesce(min({value}::VARCHAR), '') FROM ({selects}) WHERE {bad}"
         );
-        let counted = spare.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
-        let (count, example): (u64, String) = counted?;
-        if count > 0 {
-            lines.push(format!(
-                "column {}: {count} cells are NULL because they are no {said}, such as {example:?}",
-                column.name
-            ));
-        }
+        let column = column.name.clone();
+        counts.push(MisfitCount { column, said, sql });
     }
-    Ok(lines)
+    Ok((counts, lines))
 }
 
 /// The type that the configuration says of a column.

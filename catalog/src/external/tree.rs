@@ -1,64 +1,130 @@
-//! Crawls a tree of foreign Parquet files: files that are new or have changed are read whole,
-//! deleted ones are forgotten, and the table's schema is decided over all of them, in one
+//! Crawls a tree of foreign Parquet files: files that are new or have changed are read whole by a
+//! worker, deleted ones are forgotten, and the table's schema is decided over all of them, in one
 //! transaction a run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use duckdb::{Connection, OptionalExt};
-use sink::{UnfitParquet, check_parquet};
 
 use crate::config::{Changes, External};
-use crate::db::engine::Session;
-use crate::error::{Error, Trouble, sentence};
+use crate::error::{Error, Trouble};
 use crate::external::adoption::Adoption;
 use crate::external::fit::{FileColumn, FileShape, Fit, TableColumn, column, fit, is_same};
 use crate::external::folder::{FolderKinds, folder_values};
-use crate::external::kind::Kind;
-use crate::external::kind::probe::Probes;
-use crate::external::listing::{Stamp, TreeListing, is_parquet_name, list};
+use crate::external::listing::Stamp;
 use crate::external::objects::{
     ForeignFile, TreeTable, forget, forget_all, keep_table, left_out, parsed, remember, set_reason,
-    sound_files, stamps, table,
+    sound_files, table,
 };
-use crate::external::reach::Reach;
-use crate::external::scan::{misfits, scan};
+use crate::external::run::{AdoptionRun, spoiled};
+use crate::external::scan::misfits;
+use crate::external::survey::{TreeSurvey, UNREAD, survey, unshown};
+use crate::query::worker::talk::Part;
+use crate::query::worker::wire::{ForeignSource, MisfitCount};
 use crate::sql::joined;
 
 /// How many lines a run's detail has at most.
 const MAX_DETAIL_LINES: usize = 20;
-/// The stamp of a file that could not be asked for: the next run asks again.
-const UNREAD: Stamp = (0, 0);
 
-/// One run. It writes what is known of the files afterwards; the caller keeps the run.
-pub(super) fn crawl(
-    session: &Session,
-    spare: &Connection,
-    reach: &Reach,
+/// One run.
+///
+/// # Errors
+/// The database's, and [`Error::Unavailable`] or [`Error::Busy`] if no worker could be had.
+pub(super) async fn crawl(run: &AdoptionRun) -> Result<Adoption, Error> {
+    let (reach, external) = (Arc::clone(&run.reach), Arc::clone(&run.external));
+    let mut survey = run
+        .look(move |session| survey(session, &reach, &external))
+        .await?;
+    for (path, stamp) in std::mem::take(&mut survey.unread) {
+        let file = read(run, path, stamp).await?;
+        survey.fresh.push(file);
+    }
+    survey.fresh.sort_by(|one, other| one.path.cmp(&other.path));
+    let (result, external, start) = (run.result(), Arc::clone(&run.external), run.start);
+    let (mut result, counts) = run
+        .write(move |session| {
+            let (result, counts) = adopt(&session.connection, &external, survey, result)?;
+            // Where more is to be read for its history, it is kept afterwards.
+            match counts.is_empty() {
+                true => Ok((start.keep(session, result)?, counts)),
+                false => Ok((result, counts)),
+            }
+        })
+        .await?;
+    if counts.is_empty() {
+        return Ok(result);
+    }
+    let said = match run.read(ForeignSource::Misfits(counts)).await {
+        Ok(parts) => parts.into_iter().find_map(|part| match part {
+            Part::Notes(notes) => Some(notes.join("\n")),
+            _ => None,
+        }),
+        Err(error) => {
+            let why = spoiled(error)?.why;
+            Some(format!("what `types` does not hold was not counted: {why}"))
+        }
+    };
+    let lines = [result.detail, said.unwrap_or_default()];
+    let lines = lines.iter().filter(|text| !text.is_empty());
+    result.detail = joined(lines, "\n");
+    run.finish(move |_| Ok(result)).await
+}
+
+/// Has a file read whole. One that ends its reader costs itself, and the next one gets another.
+async fn read(run: &AdoptionRun, path: String, stamp: Stamp) -> Result<ForeignFile, Error> {
+    let source = ForeignSource::Parquet { path: path.clone() };
+    let spoiled = match run.read(source).await {
+        Ok(parts) => {
+            let found = parts.into_iter().find_map(|part| match part {
+                Part::File(columns, rows) => Some((columns, rows)),
+                _ => None,
+            });
+            let (columns, rows) =
+                found.ok_or_else(|| Error::Unavailable(format!("nothing was said of {path}")))?;
+            return Ok(ForeignFile {
+                rows,
+                columns,
+                reason: None,
+                ..unshown(path, stamp, String::new())
+            });
+        }
+        Err(error) => spoiled(error)?,
+    };
+    let passing = path.starts_with("s3://") && Trouble::of(&spoiled.why) == Trouble::Failing;
+    let stamp = match spoiled.again || passing {
+        true => UNREAD,
+        false => stamp,
+    };
+    Ok(unshown(path, stamp, spoiled.why))
+}
+
+/// Writes what was found.
+fn adopt(
+    connection: &Connection,
     external: &External,
-) -> Result<Adoption, Error> {
-    let connection = &session.connection;
+    mut survey: TreeSurvey,
+    run: Adoption,
+) -> Result<(Adoption, Vec<MisfitCount>), Error> {
     let name = &external.name;
     let mut crawl = TreeCrawl {
         connection,
-        spare,
-        reach,
         external,
-        run: Adoption {
-            name: name.clone(),
-            ..Adoption::default()
-        },
+        run,
         lines: Vec::new(),
+        counts: Vec::new(),
     };
-    match list(spare, &external.path, is_parquet_name(&external.path)) {
-        Ok(listing) => match listing.table_format {
-            Some(format) => crawl.refuse(format)?,
-            None => crawl.adopt(listing)?,
-        },
+    match (survey.unlisted.take(), survey.table_format) {
         // What is known stays.
-        Err(why) => crawl.lines.push(why),
+        (Some(why), _) => crawl.lines.push(why),
+        (None, Some(format)) => crawl.refuse(format)?,
+        (None, None) => crawl.adopt(survey)?,
     }
     let TreeCrawl {
-        mut run, mut lines, ..
+        mut run,
+        mut lines,
+        counts,
+        ..
     } = crawl;
     (run.adopted, run.rows, run.quarantined) = connection.query_row(
         "SELECT (count(*) FILTER (reason IS NULL))::UBIGINT,
@@ -74,18 +140,17 @@ pub(super) fn crawl(
         lines.push(format!("and {more} more"));
     }
     run.detail = lines.join("\n");
-    Ok(run)
+    Ok((run, counts))
 }
 
 /// A run under way.
 struct TreeCrawl<'c> {
     connection: &'c Connection,
-    /// A connection outside of the transaction, which a failing statement would end.
-    spare: &'c Connection,
-    reach: &'c Reach,
     external: &'c External,
     run: Adoption,
     lines: Vec<String>,
+    /// What a worker is asked afterwards.
+    counts: Vec<MisfitCount>,
 }
 
 impl TreeCrawl<'_> {
@@ -106,93 +171,29 @@ impl TreeCrawl<'_> {
         Ok(())
     }
 
-    /// Forgets deleted files, looks at new and changed ones, and decides the schema anew.
-    fn adopt(&mut self, listing: TreeListing) -> Result<(), Error> {
+    /// Forgets deleted files, remembers new and changed ones, and decides the schema anew.
+    fn adopt(&mut self, survey: TreeSurvey) -> Result<(), Error> {
         let (connection, name) = (self.connection, &self.external.name);
-        let known = stamps(connection, name)?;
-        let TreeListing {
-            files,
-            unreachable,
-            left_out,
-            ..
-        } = listing;
-        if files.is_empty() && unreachable.is_empty() {
+        if survey.is_empty {
             let root = self.external.path.trim_end_matches('/');
             self.lines
                 .push(format!("there are no Parquet files at {root}"));
         }
-        let present = |path: &str| files.contains_key(path) || unreachable.contains_key(path);
-        for path in known.keys().filter(|path| !present(path)) {
+        for path in &survey.gone {
             forget(connection, name, path)?;
             self.run.gone += 1;
         }
-        let mut fresh = Vec::new();
-        for (path, stamp) in files {
-            let before = known.get(&path);
-            if before == Some(&stamp) {
-                continue;
-            }
-            let file = self.look(path, stamp);
-            if file.stamp != UNREAD || before != Some(&UNREAD) {
-                self.run.found += 1;
-            }
-            fresh.push(file);
-        }
-        for (path, why) in unreachable {
-            self.run.found += u64::from(!known.contains_key(&path));
-            fresh.push(unshown(path, UNREAD, why));
-        }
-        for file in &fresh {
+        let fresh = &survey.fresh;
+        for file in fresh {
+            let again = file.stamp == UNREAD && survey.known.get(&file.path) == Some(&UNREAD);
+            self.run.found += u64::from(!again);
             remember(connection, name, file)?;
         }
-        if self.run.found + self.run.gone > 0 || !fresh.is_empty() {
-            self.decide(&fresh)?;
-            self.say_misfits(&fresh)?;
+        if self.run.gone > 0 || !fresh.is_empty() {
+            self.decide(fresh)?;
+            self.count_misfits(fresh)?;
         }
-        self.say_left_out(left_out)
-    }
-
-    /// Looks at a file: at its end first, then at every row.
-    fn look(&self, path: String, stamp: Stamp) -> ForeignFile {
-        let root = self.external.path.trim_end_matches('/');
-        let is_named = is_parquet_name(&path) || path == root;
-        let read = |range| self.reach.read(&path, range);
-        let (why, stamp) = match check_parquet(stamp.0, read) {
-            Ok(()) => return self.read(path, stamp),
-            Err(UnfitParquet::NoParquet) if is_named => (
-                "it does not end as a Parquet file does: it is cut off, or of another format"
-                    .to_owned(),
-                stamp,
-            ),
-            Err(UnfitParquet::NoParquet) => {
-                let why = "it is no Parquet file".to_owned();
-                return ForeignFile {
-                    left_out: true,
-                    ..unshown(path, stamp, why)
-                };
-            }
-            Err(UnfitParquet::Damaged(why)) => (why, stamp),
-            Err(UnfitParquet::Unreadable(why)) => (why, UNREAD),
-        };
-        unshown(path, stamp, why)
-    }
-
-    /// Reads a file whole: its footer may be sound and its rows damaged.
-    fn read(&self, path: String, stamp: Stamp) -> ForeignFile {
-        match contents(self.spare, &path) {
-            Ok((columns, rows)) => ForeignFile {
-                rows,
-                columns,
-                reason: None,
-                ..unshown(path, stamp, String::new())
-            },
-            Err(error) => {
-                let passing =
-                    path.starts_with("s3://") && Trouble::from(&error) == Trouble::Failing;
-                let stamp = if passing { UNREAD } else { stamp };
-                unshown(path, stamp, sentence(&error))
-            }
-        }
+        self.say_left_out(survey.left_out)
     }
 
     /// Decides the schema over all files that could be read, and which of them the table shows.
@@ -240,14 +241,15 @@ impl TreeCrawl<'_> {
         keep_table(connection, name, &TreeTable { columns, refused })
     }
 
-    /// Says how many values of new files the types that the configuration says do not hold.
-    fn say_misfits(&mut self, fresh: &[ForeignFile]) -> Result<(), Error> {
+    /// Has the values of new files counted that the types which the configuration says do not hold.
+    fn count_misfits(&mut self, fresh: &[ForeignFile]) -> Result<(), Error> {
         let read = fresh.iter().filter(|file| file.reason.is_none());
         let paths: BTreeSet<&str> = read.map(|file| file.path.as_str()).collect();
         if paths.is_empty() || self.external.types.is_empty() {
             return Ok(());
         }
-        let lines = misfits(self.connection, self.spare, self.external, &paths)?;
+        let (counts, lines) = misfits(self.connection, self.external, &paths)?;
+        self.counts = counts;
         self.lines.extend(lines);
         Ok(())
     }
@@ -328,49 +330,4 @@ impl TreeCrawl<'_> {
         }
         Ok(())
     }
-}
-
-/// A file that the table does not show.
-fn unshown(path: String, stamp: Stamp, why: String) -> ForeignFile {
-    ForeignFile {
-        path,
-        stamp,
-        rows: 0,
-        columns: Vec::new(),
-        reason: Some(why),
-        left_out: false,
-    }
-}
-
-/// A file's columns with what its values are, and how many rows it has.
-fn contents(spare: &Connection, path: &str) -> Result<(Vec<FileColumn>, u64), duckdb::Error> {
-    let from = scan(&[path.to_owned()], false);
-    let mut statement = spare.prepare(&format!(
-        "SELECT column_name, column_type FROM (DESCRIBE FROM {from})"
-    ))?;
-    let columns = statement.query_map([], |row| {
-        let kind: String = row.get(1)?;
-        Ok((row.get(0)?, Kind::parse(&kind)))
-    })?;
-    let columns: Vec<(String, Kind)> = columns.collect::<Result<_, _>>()?;
-    let mut probes = Probes::default();
-    for (name, kind) in &columns {
-        probes.ask(name, kind);
-    }
-    let asked: Vec<String> = probes.select().collect();
-    // The hash reads every value.
-    let sql = format!(
-        "SELECT count(*)::UBIGINT, bit_xor(hash(t)), {} FROM {from} t",
-        joined(&asked, ", ")
-    );
-    let (rows, answers) = spare.query_row(&sql, [], |row| {
-        let answers = (2..2 + asked.len()).map(|place| row.get::<_, bool>(place));
-        Ok((row.get(0)?, answers.collect::<Result<Vec<bool>, _>>()?))
-    })?;
-    let mut answers = answers.into_iter();
-    let told = columns.into_iter().map(|(name, kind)| FileColumn {
-        kind: Probes::told(&kind, &mut answers),
-        name,
-    });
-    Ok((told.collect(), rows))
 }

@@ -1,36 +1,22 @@
 //! Where free SQL runs: workers, each with a DuckDB of its own and its own limits, so that queries
 //! do not take from crawls and panels what they need, and end nothing but themselves.
 
-use std::ffi::OsString;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::config::{Config, Dataset};
+use crate::config::Dataset;
 use crate::db::access::LakeAccess;
-use crate::db::copy::TableWriter;
 use crate::db::engine::Mode;
 use crate::error::Error;
 use crate::query::bind::{QueryScope, bind};
 use crate::query::rows::Rows;
+use crate::query::worker::keep::KeptAnswer;
 use crate::query::worker::life::RunningWorker;
-use crate::query::worker::pool::WorkerPool;
+use crate::query::worker::pool::{PoolUse, WorkerPool};
 use crate::query::worker::talk::Part;
 use crate::query::worker::wire::{Opening, Purpose};
 use crate::tail::snapshot::TailSnapshot;
-
-/// How a worker's database is opened.
-fn opening(config: &Config, access: &LakeAccess) -> Opening {
-    let mut spill = OsString::from(&config.path);
-    spill.push(".query.tmp");
-    Opening {
-        open: access.open.clone(),
-        restrict: access.restrict.clone(),
-        memory_bytes: config.query_memory.as_u64(),
-        threads: config.threads,
-        spill: spill.to_string_lossy().into_owned(),
-    }
-}
 
 /// The workers, and what they read from.
 pub(crate) struct QueryDatabase {
@@ -42,7 +28,11 @@ impl QueryDatabase {
     pub(crate) fn new(access: &LakeAccess, scope: QueryScope) -> Self {
         let command = scope.config.worker.clone();
         Self {
-            workers: WorkerPool::new(command, opening(&scope.config, access)),
+            workers: WorkerPool::new(
+                PoolUse::Statements,
+                command,
+                Opening::new(&scope.config, access, "query.tmp"),
+            ),
             scope: Arc::new(scope),
         }
     }
@@ -81,18 +71,9 @@ impl QueryDatabase {
         let work = move |worker: &mut RunningWorker| {
             let bound = bind(&scope, &tail, &dataset.sql, Purpose::Keep, worker.revision)?;
             let catalog = scope.catalog.begin(Mode::Write)?;
-            let mut writer = None;
-            worker.run(bound.task, limit, |part| match (part, &mut writer) {
-                (Part::Columns(columns), writer) => {
-                    *writer = Some(TableWriter::new(&catalog, &dataset.name, columns)?);
-                    Ok(())
-                }
-                (Part::Rows(schema, rows), Some(writer)) => writer.push(&schema, rows),
-                (Part::Rows(..), None) => {
-                    Err(Error::Unavailable("rows came before their columns".into()))
-                }
-            })?;
-            let rows = writer.map_or(Ok(0), TableWriter::finish)?;
+            let mut kept = KeptAnswer::new(&catalog, &dataset.name);
+            worker.run(bound.task, limit, |part| kept.take(part))?;
+            let (rows, _) = kept.finish()?;
             catalog.commit()?;
             Ok(rows)
         };

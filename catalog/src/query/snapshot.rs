@@ -1,7 +1,6 @@
 //! The catalog's own tables, exported to the query database: read in the transaction of one
 //! snapshot, some rows at a time and only the columns that a query needs.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -10,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::db::columns::{CatalogTable, SqlColumn};
 use crate::db::engine::{Session, Transaction};
-use crate::db::table_function::{Scan, TableSource};
+use crate::db::table_function::{Scan, TableSource, fetched};
 use crate::error::Error;
 use crate::sql::{Ident, joined};
 
@@ -54,15 +53,15 @@ impl TableSource for SnapshotTable {
     }
 
     fn scan(&self, columns: Vec<usize>) -> Scan {
-        Box::new(RowScan {
+        let mut scan = RowScan {
             snapshot: Arc::clone(&self.snapshot),
             select: self.select(columns.iter().map(|at| &self.table.columns[*at])),
             table: Ident(self.table.name.clone()),
             at: 0,
             end: None,
             step: FIRST_FETCH_ROWS,
-            fetched: VecDeque::new(),
-        })
+        };
+        fetched(move || scan.fetch())
     }
 }
 
@@ -76,12 +75,11 @@ struct RowScan {
     /// The end of the rows. `None` before the first fetch.
     end: Option<u64>,
     step: u64,
-    fetched: VecDeque<RecordBatch>,
 }
 
 impl RowScan {
-    /// Fetches the next rows. Returns false at the end.
-    fn fetch(&mut self) -> Result<bool, Error> {
+    /// Fetches the next rows. `None` at the end.
+    fn fetch(&mut self) -> Result<Option<Vec<RecordBatch>>, Error> {
         let transaction = self.snapshot.lock();
         let session: &Session = &transaction;
         let end = match self.end {
@@ -96,7 +94,7 @@ impl RowScan {
         };
         self.end = Some(end);
         if self.at >= end {
-            return Ok(false);
+            return Ok(None);
         }
         let next = self.at.saturating_add(self.step).min(end);
         let sql = format!(
@@ -106,32 +104,17 @@ impl RowScan {
         let mut statement = session.connection.prepare(&sql)?;
         // This starts it; the loop takes its chunks.
         let _ = statement.stream_arrow([])?;
-        let (mut rows, mut bytes) = (0, 0);
+        let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
         while let Some(chunk) = statement.step()? {
             let chunk = RecordBatch::from(&chunk);
             rows += chunk.num_rows() as u64;
             bytes += chunk.get_array_memory_size() as u64;
-            self.fetched.push_back(chunk);
+            batches.push(chunk);
         }
         let fit = FETCH_BYTES.saturating_mul(rows) / bytes.max(1);
         self.at = next;
         self.step = fit.clamp(MIN_FETCH_ROWS, MAX_FETCH_ROWS);
-        Ok(true)
-    }
-}
-
-impl Iterator for RowScan {
-    type Item = Result<RecordBatch, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.fetched.is_empty() {
-            match self.fetch() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        self.fetched.pop_front().map(Ok)
+        Ok(Some(batches))
     }
 }
 

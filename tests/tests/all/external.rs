@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use catalog::{Catalog, External};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::json;
-use tests::clickweir::{self, Place, Process};
+use tests::clickweir::{self, Place, Process, Up};
 use tests::postgres::{self, Postgres};
 use tests::s3::{self, S3Server};
+use tests::usage;
 use tokio::time::{Instant, sleep};
 
 #[tokio::test]
@@ -73,6 +75,89 @@ async fn fault_47_corrupt_objects_of_a_foreign_tree_are_quarantined() {
     let rows = place.ask("SELECT count(*) FROM strange").unwrap();
     assert_eq!(rows, place.ask(shown).unwrap());
     assert!(rows.as_u64().unwrap() > 0);
+    assert!(up.process.end().unwrap());
+}
+
+/// Waits until a worker of `up` that is not among `others` computes, and sends it a signal.
+async fn end_reader(up: &Up, others: &[u32], signal: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        assert!(Instant::now() < deadline, "no worker reads the file");
+        let children = usage::children(up.process.id()).unwrap();
+        // It has been given its file once it computes.
+        let reads = |pid: &&u32| {
+            !others.contains(pid) && usage::cpu(**pid).is_ok_and(|seconds| seconds > 0.3)
+        };
+        if let Some(reader) = children.iter().find(reads) {
+            let sent = Command::new("kill")
+                .args([&format!("-{signal}"), &reader.to_string()])
+                .status();
+            assert!(sent.unwrap().success());
+            return;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn invariant_13_a_file_that_ends_its_reader_costs_its_table_and_nothing_else() {
+    let place = Place::new().unwrap();
+    let at = |name: &str| place.path().join(name);
+    fs::create_dir(at("tree")).unwrap();
+    let external = |name: &str, file: &str| {
+        let path = at(file);
+        format!("[[external]]\nname = \"{name}\"\npath = {path:?}\nevery = \"1s\"\n")
+    };
+    let config = external("stock", "stock.csv") + &external("tree", "tree");
+    fs::write(at("clickweir.toml"), config).unwrap();
+    let up = place.up(&[]).unwrap();
+    let until = async |sql: &str, expect: serde_json::Value| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while place.ask(sql).ok() != Some(expect.clone()) {
+            let runs = place.ask("SELECT string_agg(detail, ' ') FROM external_runs");
+            let found = place.ask(sql);
+            assert!(Instant::now() < deadline, "{sql}: {found:?}, {runs:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until("SELECT 1", json!(1)).await;
+    let warm = usage::children(up.process.id()).unwrap();
+    // It takes its reader some seconds.
+    let long: String = (0..3_000_000).map(|n| format!("p{n},{n}\n")).collect();
+    let write = |text: &str| {
+        fs::write(at("new"), text).unwrap();
+        fs::rename(at("new"), at("stock.csv")).unwrap();
+    };
+    write(&format!("product_id,pieces\n{long}"));
+    end_reader(&up, &warm, "ABRT").await;
+    let why = "SELECT count(*) FROM external_objects WHERE name = 'stock'
+        AND contains(reason, 'reading it ended the process that read it (signal 6)')";
+    until(why, json!(1)).await;
+    let refused = place.ask("FROM stock").unwrap_err().to_string();
+    assert!(refused.contains("signal 6"), "{refused}");
+    // Another table's crawls go on, and by them this one's turn has come twice.
+    let runs = "SELECT count(*) FROM external_runs WHERE name = 'stock'";
+    let before = place.ask(runs).unwrap();
+    for number in 1..=2 {
+        let rows = format!("SELECT {number} AS n");
+        let file = at(&format!("tree/{number}.parquet"));
+        let copy = format!("COPY ({rows}) TO '{}' (FORMAT parquet)", file.display());
+        let writer = duckdb::Connection::open_in_memory().unwrap();
+        writer.execute_batch(&copy).unwrap();
+        until("SELECT count(*) FROM tree", json!(number)).await;
+    }
+    assert_eq!(place.ask(runs).unwrap(), before);
+    assert_eq!(usage::children(up.process.id()).unwrap(), warm);
+    // What the system ends may have been short of memory: it is read again.
+    write(&format!("product_id,pieces\n{long}p,1\n"));
+    end_reader(&up, &warm, "KILL").await;
+    until("SELECT count(*) FROM stock", json!(3_000_001)).await;
+    let said = place.ask("SELECT string_agg(detail, ' ') FROM external_runs");
+    let said = said.unwrap().to_string();
+    assert!(said.contains("(signal 9)"), "{said}");
+    // A changed file is read at once.
+    write("product_id,pieces\np1,2\np2,3\n");
+    until("SELECT sum(pieces)::BIGINT FROM stock", json!(5)).await;
     assert!(up.process.end().unwrap());
 }
 

@@ -2,9 +2,8 @@
 
 use crate::config::External;
 use crate::external::cells::csv::{CsvCell, CsvRecords};
-use crate::external::cells::text::{self, FileText};
+use crate::external::cells::text::{self, FileText, OpenFile};
 use crate::external::fit::is_same;
-use crate::external::reach::Reach;
 
 /// The delimiters that are tried, the likeliest first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -27,14 +26,13 @@ pub(super) struct CsvDialect {
 
 /// A CSV file that can be read again and again.
 pub(super) struct CsvFile<'f> {
-    pub(super) reach: &'f Reach,
+    pub(super) open: OpenFile<'f>,
     pub(super) external: &'f External,
-    pub(super) bytes: u64,
 }
 
 impl CsvFile<'_> {
     fn text(&self) -> Result<FileText, String> {
-        text::open(self.reach, self.external, self.bytes)
+        text::open(self.open, self.external)
     }
 
     fn records(&self, delimiter: u8, quote: Option<u8>) -> Result<CsvRecords, String> {

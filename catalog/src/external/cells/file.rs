@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use duckdb::{Connection, OptionalExt};
+use parking_lot::Mutex;
 
-use crate::config::{Config, External, Form};
+use crate::config::{External, Form};
+use crate::db::access::{SQLITE, load};
 use crate::db::engine::Session;
 use crate::error::Error;
 use crate::external::adoption::Adoption;
-use crate::external::cells::dialect::CsvFile;
-use crate::external::cells::guess::CellPlan;
-use crate::external::cells::json::{self, JsonColumn, JsonColumns};
-use crate::external::cells::raw::{CellsError, RawTable, TypedFile};
-use crate::external::cells::{sqlite, text};
 use crate::external::listing::{Stamp, list};
-use crate::external::objects::{ForeignFile, TreeTable, forget_all, keep_table, remember};
-use crate::external::reach::Reach;
+use crate::external::objects::{ForeignFile, TreeTable, forget_all, keep_table, remember, stamps};
+use crate::external::run::{AdoptionRun, spoiled};
+use crate::external::survey::UNREAD;
+use crate::query::worker::talk::ByteSource;
+use crate::query::worker::wire::ForeignSource;
 use crate::sql::Ident;
 
 /// A file's stamp, with the keys that decide how it is read.
@@ -31,27 +31,115 @@ pub(crate) fn version(external: &External) -> Option<FileVersion> {
     Some(((found.len(), micros), external.keys()))
 }
 
-/// Copies the file, unless the catalog has this version of it. A file that cannot be read has no
-/// table, and the run says why.
-pub(crate) fn copy_file(
-    session: &Session,
-    config: &Arc<Config>,
-    external: &External,
-    reach: &Reach,
-) -> Result<Adoption, Error> {
-    let (connection, name) = (&session.connection, &external.name);
-    let mut run = Adoption {
-        name: name.clone(),
-        ..Adoption::default()
-    };
-    let stamp = match stamp(session, external) {
-        Ok(stamp) => stamp,
-        Err(why) => {
-            run.gone = lose(connection, external, None, &why)?;
-            run.detail = why;
-            return Ok(run);
+/// What the catalog has of a file.
+enum FileState {
+    /// There is no file, and why.
+    Missing(String),
+    /// The catalog has this version: so many rows, and whether it is quarantined.
+    Known(u64, bool),
+    /// It is new or has changed. The flag is true if the run before could not read it to its end.
+    Changed(Stamp, bool),
+}
+
+/// Copies the file by a worker, unless the catalog has this version of it. A file that cannot be
+/// read has no table, and the run says why.
+///
+/// # Errors
+/// The catalog's database's, those of the file's store, and that no worker could be had.
+pub(crate) async fn copy_file(run: &AdoptionRun) -> Result<Adoption, Error> {
+    let external = Arc::clone(&run.external);
+    let state = run
+        .look(move |session| file_state(session, &external))
+        .await?;
+    let mut result = run.result();
+    let external = Arc::clone(&run.external);
+    let (stamp, again) = match state {
+        FileState::Changed(stamp, again) => (stamp, again),
+        FileState::Known(rows, refused) => {
+            (result.adopted, result.rows) = (u64::from(!refused), rows);
+            result.quarantined = u64::from(refused);
+            return Ok(result);
+        }
+        FileState::Missing(why) => {
+            let missing = move |session: &Session| {
+                result.gone = lose(&session.connection, &external, None, &why)?;
+                result.detail = why;
+                Ok(result)
+            };
+            return run.finish(missing).await;
         }
     };
+    let unsent = Arc::new(Mutex::new(None));
+    let (source, file) = source(run, stamp, &unsent)?;
+    let start = run.start;
+    let mut copied = result.clone();
+    copied.found = 1;
+    let known = move |catalog: &Session, rows, notes: Vec<String>| {
+        let connection = &catalog.connection;
+        forget_all(connection, &external.name)?;
+        keep(connection, &external, stamp, rows, None)?;
+        keep_table(connection, &external.name, &TreeTable::default())?;
+        (copied.adopted, copied.rows) = (1, rows);
+        copied.detail = notes.join("\n");
+        Ok((start.keep(catalog, copied)?, true))
+    };
+    let error = match run.copy(source, file, known).await {
+        Ok(copied) => return Ok(copied),
+        Err(error) => error,
+    };
+    let external = Arc::clone(&run.external);
+    let unsent = unsent.lock().take();
+    if let Some(why) = unsent
+        .as_ref()
+        .filter(|_| external.path.starts_with("s3://"))
+    {
+        // The store may come back: what was copied stays.
+        let path = &external.path;
+        return Err(Error::Unavailable(format!("{path} cannot be read: {why}")));
+    }
+    let spoiled = spoiled(error)?;
+    result.found = u64::from(!again);
+    let stamp = match spoiled.again || unsent.is_some() {
+        true => UNREAD,
+        false => stamp,
+    };
+    run.finish(move |session| {
+        let why = format!("{}: {}", external.path, spoiled.why);
+        lose(&session.connection, &external, Some(stamp), &why)?;
+        result.quarantined = 1;
+        result.detail = why;
+        Ok(result)
+    })
+    .await
+}
+
+/// What a worker reads. Of a text it is sent the bytes; why they cannot be had is left in `unsent`.
+fn source(
+    run: &AdoptionRun,
+    stamp: Stamp,
+    unsent: &Arc<Mutex<Option<String>>>,
+) -> Result<(ForeignSource, Option<ByteSource>), Error> {
+    let external = External::clone(&run.external);
+    if external.form() == Form::Sqlite {
+        let load = load(SQLITE, &run.config.extensions)?;
+        return Ok((ForeignSource::Sqlite { external, load }, None));
+    }
+    let (reach, path) = (Arc::clone(&run.reach), external.path.clone());
+    let unsent = Arc::clone(unsent);
+    let file: ByteSource = Box::new(move |range| {
+        let read = reach.read(&path, range);
+        read.inspect_err(|why| *unsent.lock() = Some(why.clone()))
+    });
+    let bytes = stamp.0;
+    Ok((ForeignSource::Text { external, bytes }, Some(file)))
+}
+
+fn file_state(session: &Session, external: &External) -> Result<FileState, Error> {
+    let stamp = match stamp(session, external) {
+        Ok(stamp) => stamp,
+        Err(why) => return Ok(FileState::Missing(why)),
+    };
+    let (connection, name) = (&session.connection, &external.name);
     let keys = external.keys();
     let known = "SELECT \"rows\", reason IS NOT NULL FROM external_objects
          WHERE name = ? AND bytes = ? AND epoch_us(modified) = ? AND columns = ?";
@@ -63,34 +151,10 @@ pub(crate) fn copy_file(
         )
         .optional()?;
     if let Some((rows, refused)) = known {
-        (run.adopted, run.rows) = (u64::from(!refused), rows);
-        run.quarantined = u64::from(refused);
-        return Ok(run);
+        return Ok(FileState::Known(rows, refused));
     }
-    run.found = 1;
-    let copied = match external.form() {
-        Form::Csv => csv(connection, external, reach, stamp.0),
-        Form::Json => json(connection, external, reach, stamp.0),
-        Form::Sqlite => sqlite::copy(connection, config, external),
-        Form::Tree | Form::Postgres => unreachable!("these are read in another way"),
-    };
-    match copied {
-        Ok(TypedFile { rows, notes }) => {
-            forget_all(connection, name)?;
-            keep(connection, external, stamp, rows, None)?;
-            keep_table(connection, name, &TreeTable::default())?;
-            (run.adopted, run.rows) = (1, rows);
-            run.detail = notes.join("\n");
-        }
-        Err(CellsError::File(why)) => {
-            let why = format!("{}: {why}", external.path);
-            lose(connection, external, Some(stamp), &why)?;
-            run.quarantined = 1;
-            run.detail = why;
-        }
-        Err(CellsError::Database(error)) => return Err(error),
-    }
-    Ok(run)
+    let again = stamps(connection, name)?.get(&external.path) == Some(&UNREAD);
+    Ok(FileState::Changed(stamp, again))
 }
 
 /// The stamp of the file now. The error says why there is none.
@@ -153,59 +217,4 @@ fn keep(
     let sql = "UPDATE external_objects SET columns = ? WHERE name = ?";
     connection.execute(sql, [&external.keys(), &external.name])?;
     Ok(())
-}
-
-fn csv(
-    connection: &Connection,
-    external: &External,
-    reach: &Reach,
-    bytes: u64,
-) -> Result<TypedFile, CellsError> {
-    let file = CsvFile {
-        reach,
-        external,
-        bytes,
-    };
-    let dialect = file.dialect()?;
-    let mut records = file.rows(&dialect)?;
-    let mut raw = RawTable::new(connection, &dialect.names)?;
-    while let Some((_, record)) = records.next_record()? {
-        raw.push(record.iter().map(Option::as_deref))?;
-    }
-    let plans = vec![CellPlan::Guessed { numbers: false }; dialect.names.len()];
-    let mut typed = raw.finish(external, &plans)?;
-    typed.notes.splice(0..0, dialect.notes);
-    Ok(typed)
-}
-
-fn json(
-    connection: &Connection,
-    external: &External,
-    reach: &Reach,
-    bytes: u64,
-) -> Result<TypedFile, CellsError> {
-    let open = || text::open(reach, external, bytes);
-    let mut columns = JsonColumns::default();
-    json::rows(open()?, &mut |row| columns.add(&row))?;
-    if columns.columns.is_empty() {
-        return Err(CellsError::File("its objects have no keys".to_owned()));
-    }
-    let names: Vec<String> = columns.columns.iter().map(|one| one.name.clone()).collect();
-    let mut raw = RawTable::new(connection, &names)?;
-    let mut failed = None;
-    let read = json::rows(open()?, &mut |row| {
-        let cells = columns.cells(row)?;
-        let pushed = raw.push(cells.iter().map(Option::as_deref));
-        pushed.map_err(|error| {
-            let why = error.to_string();
-            failed = Some(error);
-            why
-        })
-    });
-    if let Some(error) = failed {
-        return Err(CellsError::Database(error));
-    }
-    read?;
-    let plans: Vec<CellPlan> = columns.columns.iter().map(JsonColumn::plan).collect();
-    raw.finish(external, &plans)
 }

@@ -1,4 +1,4 @@
-//! Files of cells: CSV, JSON and SQLite. A file is copied into the catalog when it has changed: its
+//! Files of cells: CSV, JSON and SQLite. A worker reads a file, and it is copied into the catalog when it has changed: its
 //! cells come in as text, and a column gets a type only if every cell, written from that type, is
 //! the same text again.
 
@@ -7,9 +7,10 @@ mod dialect;
 pub(crate) mod file;
 mod guess;
 mod json;
-mod raw;
-mod sqlite;
+pub(crate) mod raw;
+pub(crate) mod sqlite;
 mod text;
+pub(crate) mod text_file;
 
 pub(crate) use guess::typed;
 pub(crate) use text::encoding;

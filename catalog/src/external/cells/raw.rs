@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::config::External;
 use crate::db::table_function::{ExportGuard, MemoryTable, exported};
-use crate::error::{Error, sentence};
+use crate::error::Error;
 use crate::external::cells::guess::{CellCounts, CellPlan, TypeGuess, typed};
 use crate::external::fit::is_same;
 use crate::sql::{Ident, Literal, joined};
@@ -21,22 +21,21 @@ const ROWS: &str = "cells";
 /// How many bytes of cells are handed over at once.
 const WRITE_BYTES: usize = 8 << 20;
 
-/// A table of texts that is being filled. It is gone when its transaction ends, or with
-/// [`RawTable::finish`].
+/// A table of texts that is being filled. It is gone when its transaction ends.
 pub(super) struct RawTable<'c> {
     connection: &'c Connection,
     schema: SchemaRef,
     cells: Vec<StringBuilder>,
     bytes: usize,
-    rows: u64,
 }
 
-/// What a file became.
+/// What a file becomes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct TypedFile {
-    pub(super) rows: u64,
+pub(crate) struct TypedFile {
+    /// SQL of its rows, each column in its type.
+    pub(crate) select: String,
     /// What people must know of its columns, one line each.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl<'c> RawTable<'c> {
@@ -56,7 +55,6 @@ impl<'c> RawTable<'c> {
             schema: Arc::new(Schema::new(fields)),
             cells: names.iter().map(|_| StringBuilder::new()).collect(),
             bytes: 0,
-            rows: 0,
         })
     }
 
@@ -71,7 +69,6 @@ impl<'c> RawTable<'c> {
             self.bytes += text.map_or(0, str::len) + size_of::<u64>();
             cell.append_option(text);
         }
-        self.rows += 1;
         match self.bytes > WRITE_BYTES {
             true => self.flush(),
             false => Ok(()),
@@ -92,13 +89,12 @@ impl<'c> RawTable<'c> {
         Ok(self.connection.execute_batch(&insert)?)
     }
 
-    /// Makes the external table of the texts, each column as its plan says, unless the
-    /// configuration says another type.
+    /// Gives each column the type that its plan says, unless the configuration says another.
     pub(super) fn finish(
         mut self,
         external: &External,
         plans: &[CellPlan],
-    ) -> Result<TypedFile, CellsError> {
+    ) -> Result<TypedFile, Error> {
         self.flush()?;
         let mut notes = Vec::new();
         let fields = Arc::clone(&self.schema);
@@ -109,7 +105,7 @@ impl<'c> RawTable<'c> {
             .collect();
         for name in external.types.keys() {
             if !names.iter().any(|known| is_same(known, name)) {
-                return Err(CellsError::File(format!(
+                return Err(Error::Invalid(format!(
                     "`types` has a column {name}: the file has {}",
                     names.join(", ")
                 )));
@@ -122,7 +118,7 @@ impl<'c> RawTable<'c> {
                 .types
                 .iter()
                 .find(|(known, _)| is_same(known, name));
-            let said = said.map(|(_, kind)| typed(kind).map_err(CellsError::File));
+            let said = said.map(|(_, kind)| typed(kind).map_err(Error::Invalid));
             let plan = match said.transpose()? {
                 Some(kind) => &CellPlan::Typed(kind),
                 None => plan,
@@ -130,13 +126,8 @@ impl<'c> RawTable<'c> {
             let value = self.value(external, name, plan, &mut notes)?;
             selected.push(format!("{value} AS {}", Ident(name)));
         }
-        self.connection.execute_batch(&format!(
-            "CREATE OR REPLACE TABLE {} AS SELECT {} FROM {RAW}; DROP TABLE {RAW}",
-            Ident(&external.name),
-            joined(selected, ", ")
-        ))?;
-        let rows = self.rows;
-        Ok(TypedFile { rows, notes })
+        let select = format!("SELECT {} FROM {RAW}", joined(selected, ", "));
+        Ok(TypedFile { select, notes })
     }
 
     /// Makes the words NULL that the configuration lists.
@@ -227,39 +218,5 @@ fn without_nulls(structure: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(without_nulls),
         Value::Object(fields) => fields.values_mut().for_each(without_nulls),
         _ => {}
-    }
-}
-
-/// Why a file did not become a table.
-#[derive(Debug)]
-pub(super) enum CellsError {
-    /// The file, or what the configuration says of it.
-    File(String),
-    /// The catalog's database.
-    Database(Error),
-}
-
-impl From<Error> for CellsError {
-    fn from(error: Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<duckdb::Error> for CellsError {
-    fn from(error: duckdb::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
-impl From<String> for CellsError {
-    fn from(why: String) -> Self {
-        Self::File(why)
-    }
-}
-
-impl CellsError {
-    /// The error of a statement that reads a file of others.
-    pub(super) fn of_file(error: &duckdb::Error) -> Self {
-        Self::File(sentence(error))
     }
 }

@@ -4,24 +4,26 @@
 
 use duckdb::Connection;
 
-use crate::config::{Config, External};
-use crate::db::access::{SQLITE, load};
+use crate::config::External;
 use crate::db::database;
+use crate::error::Error;
 use crate::external::cells::guess::CellPlan;
-use crate::external::cells::raw::{CellsError, RawTable, TypedFile};
+use crate::external::cells::raw::{RawTable, TypedFile};
+use crate::query::worker::wire::Opening;
 use crate::sql::{Ident, Literal, joined};
 
-/// Copies the table into the catalog.
-pub(super) fn copy(
-    catalog: &Connection,
-    config: &Config,
+/// Gathers the table's cells, and gives them types.
+pub(crate) fn typed(
+    connection: &Connection,
+    opening: &Opening,
     external: &External,
-) -> Result<TypedFile, CellsError> {
-    let source = attach(config, external)?;
+    load: &str,
+) -> Result<TypedFile, Error> {
+    let source = attach(opening, external, load)?;
     let columns = columns(&source, &external.table)?;
     if columns.is_empty() {
         let why = format!("it has no table {}", external.table);
-        return Err(CellsError::File(why));
+        return Err(Error::Invalid(why));
     }
     let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
     let cells = columns.iter().map(|(name, plan)| {
@@ -40,52 +42,45 @@ pub(super) fn copy(
         Ident(&external.table)
     );
     let sql = format!("FROM sqlite_query('source', {})", Literal(select));
-    let mut raw = RawTable::new(catalog, &names)?;
-    let of_file = |error: duckdb::Error| CellsError::of_file(&error);
-    let mut statement = source.prepare(&sql).map_err(of_file)?;
-    let mut rows = statement.query([]).map_err(of_file)?;
-    while let Some(row) = rows.next().map_err(of_file)? {
+    let mut raw = RawTable::new(connection, &names)?;
+    let mut statement = source.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
         let cells = (0..names.len()).map(|place| row.get(place));
-        let cells: Vec<Option<String>> = cells.collect::<Result<_, _>>().map_err(of_file)?;
+        let cells: Vec<Option<String>> = cells.collect::<Result<_, _>>()?;
         raw.push(cells.iter().map(Option::as_deref))?;
     }
     let plans: Vec<CellPlan> = columns.into_iter().map(|(_, plan)| plan).collect();
     raw.finish(external, &plans)
 }
 
-fn attach(config: &Config, external: &External) -> Result<Connection, CellsError> {
-    let limits = database::limits(config.query_memory, 1)?;
-    let connection = Connection::open_in_memory_with_flags(limits)?;
-    connection.execute_batch(&load(SQLITE, &config.extensions)?)?;
+fn attach(opening: &Opening, external: &External, load: &str) -> Result<Connection, Error> {
+    let connection = database::source(opening.memory_bytes, &opening.spill)?;
+    connection.execute_batch(load)?;
     let path = Literal(&external.path);
     // The extension would make a file that is not there.
     if !std::path::Path::new(&external.path).is_file() {
-        return Err(CellsError::File("there is no such file".to_owned()));
+        return Err(Error::Invalid("there is no such file".to_owned()));
     }
     // The extension closes the file with each transaction, also between a statement's two steps.
     let attach = format!("ATTACH {path} AS source (TYPE sqlite, READ_ONLY); BEGIN TRANSACTION");
-    connection
-        .execute_batch(&attach)
-        .map_err(|error| CellsError::of_file(&error))?;
+    connection.execute_batch(&attach)?;
     Ok(connection)
 }
 
 /// A table's columns, and what each declares.
-fn columns(source: &Connection, table: &str) -> Result<Vec<(String, CellPlan)>, CellsError> {
+fn columns(source: &Connection, table: &str) -> Result<Vec<(String, CellPlan)>, duckdb::Error> {
     let pragma = format!("PRAGMA table_info({})", Ident(table));
     let sql = format!(
         "SELECT name, \"type\" FROM sqlite_query('source', {})",
         Literal(pragma)
     );
-    let read = || {
-        let mut statement = source.prepare(&sql)?;
-        let columns = statement.query_map([], |row| {
-            let declared: Option<String> = row.get(1)?;
-            Ok((row.get(0)?, plan(&declared.unwrap_or_default())))
-        })?;
-        columns.collect::<Result<_, duckdb::Error>>()
-    };
-    read().map_err(|error| CellsError::of_file(&error))
+    let mut statement = source.prepare(&sql)?;
+    let columns = statement.query_map([], |row| {
+        let declared: Option<String> = row.get(1)?;
+        Ok((row.get(0)?, plan(&declared.unwrap_or_default())))
+    })?;
+    columns.collect()
 }
 
 /// The type of a column by what it declares, as SQLite itself reads it. A number of any kind, and a

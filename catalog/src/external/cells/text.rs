@@ -7,7 +7,6 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::read::MultiGzDecoder;
 
 use crate::config::External;
-use crate::external::reach::Reach;
 
 /// How much of a file is read at once.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -17,14 +16,15 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// A file's text as UTF-8, without a byte order mark.
 pub(super) type FileText = BufReader<Box<dyn Read>>;
 
-/// Opens a file of so many bytes. The error says why its text cannot be had.
-pub(super) fn open(reach: &Reach, external: &External, bytes: u64) -> Result<FileText, String> {
-    let path = &external.path;
-    let file = reach.open_file(path, bytes)?;
-    let mut packed = BufReader::with_capacity(BUFFER_BYTES, file);
+/// Opens a file from its begin, each time it is called.
+pub(super) type OpenFile<'f> = &'f dyn Fn() -> Box<dyn Read>;
+
+/// Opens a file's text. The error says why it cannot be had.
+pub(super) fn open(file: OpenFile<'_>, external: &External) -> Result<FileText, String> {
+    let mut packed = BufReader::with_capacity(BUFFER_BYTES, file());
     let head = packed
         .fill_buf()
-        .map_err(|error| format!("{path} cannot be read: {error}"))?;
+        .map_err(|error| format!("it cannot be read: {error}"))?;
     let plain: Box<dyn Read> = match head.starts_with(&GZIP_MAGIC) {
         true => Box::new(MultiGzDecoder::new(packed)),
         false => Box::new(packed),

@@ -16,7 +16,7 @@ use crate::sql::{Ident, joined};
 
 /// A type, and what is known of a column's values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Scalar {
         /// In DuckDB's words.
         name: String,

@@ -101,7 +101,7 @@ pub(super) fn shown(
 ///
 /// # Errors
 /// As [`shown`].
-pub(super) fn kept(connection: &Connection, link: &Link, sql: &str) -> Result<bool, Error> {
+pub(crate) fn kept(connection: &Connection, link: &Link, sql: &str) -> Result<bool, Error> {
     let blame = |error: duckdb::Error| blame(&error, sql, Duration::ZERO);
     // It is one statement that reads, so it may be part of another.
     let (columns, select) = described(connection, without_end(sql)).map_err(blame)?;

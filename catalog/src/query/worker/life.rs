@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -22,6 +23,8 @@ use crate::query::worker::wire::{Opening, WorkerOrder, WorkerReport, receive, se
 
 /// How long a worker may take to open its database.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much is read of what a worker says that could not start.
+const MAX_LAST_WORDS_BYTES: u64 = 4 << 10;
 
 /// All workers that run, by number.
 pub(super) type Living = Arc<Mutex<BTreeMap<u64, Leash>>>;
@@ -70,6 +73,20 @@ impl Leash {
     }
 }
 
+/// A folder or a file, as the system numbers it. `None` if it is not there.
+pub(super) type PlaceId = Option<(u64, u64)>;
+
+/// What the places are now that a worker may touch. The kernel holds it to these, and not to their
+/// names.
+pub(super) fn place_ids(opening: &Opening) -> Vec<PlaceId> {
+    let places = opening.reads.iter().chain(&opening.writes);
+    let ids = places.map(|place| {
+        let found = fs::metadata(place).ok()?;
+        Some((found.dev(), found.ino()))
+    });
+    ids.collect()
+}
+
 /// A worker that runs.
 pub(crate) struct RunningWorker {
     number: u64,
@@ -82,6 +99,8 @@ pub(crate) struct RunningWorker {
     /// True if its socket is closed.
     pub(super) gone: bool,
     pub(super) idle_since: Instant,
+    /// What the places are that it may touch: a folder that is made anew is another one.
+    pub(super) places: Vec<PlaceId>,
     spill: PathBuf,
     living: Living,
 }
@@ -110,7 +129,7 @@ impl RunningWorker {
                     .stack_size(STACK_BYTES);
                 // It ends with its socket.
                 let _ = worker
-                    .spawn(move || serve(theirs, &served))
+                    .spawn(move || serve(theirs, &served, |_| "a thread".to_owned()))
                     .map_err(unstarted)?;
                 Leash::Thread(slot)
             }
@@ -124,6 +143,7 @@ impl RunningWorker {
             broken: false,
             gone: false,
             idle_since: Instant::now(),
+            places: place_ids(opening),
             spill: PathBuf::from(&opening.spill),
             living: Arc::clone(living),
         };
@@ -132,21 +152,59 @@ impl RunningWorker {
     }
 
     fn open(&mut self, opening: &Opening) -> Result<(), Error> {
-        let silent = |error: io::Error| {
-            Error::Unavailable(format!("a process for SQL does not answer: {error}"))
-        };
-        let stream = &mut self.stream;
-        stream
-            .set_read_timeout(Some(START_TIMEOUT))
-            .map_err(silent)?;
-        send(stream, &WorkerOrder::Open(opening.clone()), &[]).map_err(silent)?;
-        let (report, _) = receive(stream).map_err(silent)?;
-        stream.set_read_timeout(None).map_err(silent)?;
-        match report {
-            WorkerReport::Ready => Ok(()),
-            WorkerReport::Failed(error) => Err(error.within(START_TIMEOUT)),
-            _ => Err(silent(io::Error::other("it said something else"))),
+        match self.greet(opening) {
+            Ok(WorkerReport::Ready(confined)) => {
+                tracing::debug!(number = self.number, confined, "a process for SQL is open");
+                // It says nothing more that anybody reads.
+                if let Leash::Process(child) = &self.leash {
+                    drop(child.lock().stderr.take());
+                }
+                Ok(())
+            }
+            Ok(WorkerReport::Failed(error)) => Err(error.within(START_TIMEOUT)),
+            Ok(_) => Err(Error::Unavailable(
+                "a process for SQL said something else".into(),
+            )),
+            Err(error) => Err(self.stillborn(&error)),
         }
+    }
+
+    fn greet(&mut self, opening: &Opening) -> io::Result<WorkerReport> {
+        self.stream.set_read_timeout(Some(START_TIMEOUT))?;
+        send(&mut self.stream, &WorkerOrder::Open(opening.clone()), &[])?;
+        let (report, _) = receive(&mut self.stream)?;
+        self.stream.set_read_timeout(None)?;
+        Ok(report)
+    }
+
+    /// Why a worker that was started did not open its database.
+    fn stillborn(&self, error: &io::Error) -> Error {
+        let late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+        let status = self.end();
+        let why = match status {
+            _ if late.contains(&error.kind()) => {
+                format!("it does not answer within {} s", START_TIMEOUT.as_secs())
+            }
+            Some(status) => format!("it ended with {status}{}", self.last_words()),
+            None => error.to_string(),
+        };
+        Error::Unavailable(format!(
+            "a process for SQL cannot be started: {why}: look whether this program and its libraries can still be read"
+        ))
+    }
+
+    /// The first line of what an ended process wrote to its standard error.
+    fn last_words(&self) -> String {
+        let mut said = Vec::new();
+        if let Leash::Process(child) = &self.leash
+            && let Some(stderr) = child.lock().stderr.take()
+        {
+            // Nobody else has the other end.
+            let _ = stderr.take(MAX_LAST_WORDS_BYTES).read_to_end(&mut said);
+        }
+        let said = String::from_utf8_lossy(&said);
+        let first = said.lines().map(str::trim).find(|line| !line.is_empty());
+        first.map_or_else(String::new, |line| format!(" and said \"{line}\""))
     }
 
     /// Returns true if it can be given a statement.
@@ -154,26 +212,15 @@ impl RunningWorker {
         !self.broken && !self.leash.has_ended()
     }
 
-    /// Why a worker that nobody ended is gone.
-    pub(super) fn obituary(&self) -> Error {
+    /// How a worker ended that nobody ended. `None` for a thread.
+    pub(super) fn end(&self) -> Option<ExitStatus> {
         let Leash::Process(child) = &self.leash else {
-            return Error::Unavailable("the thread for SQL ended: see the log".into());
+            return None;
         };
         let mut child = child.lock();
         // It may have closed its socket a moment before it ends.
         let _ = child.kill();
-        let signal = child.wait().ok().and_then(|status| status.signal());
-        match signal {
-            // The kernel ends processes so when memory is short.
-            Some(9) => Error::TooLarge(
-                "the process that ran the query was ended, probably for its memory: narrow the query"
-                    .into(),
-            ),
-            None => Error::Unavailable("the process for SQL ended by itself".into()),
-            Some(signal) => Error::Invalid(format!(
-                "the query ended the process that ran it (signal {signal}), and nothing else: a value may be nested too deep, or too large"
-            )),
-        }
+        child.wait().ok()
     }
 }
 
@@ -190,17 +237,50 @@ impl Drop for RunningWorker {
     }
 }
 
-/// Starts the program. It gets no environment; its standard output is the socket, and it ends when
+/// Starts the program. Of an environment it gets what its libraries are found by; its standard output is the socket, and it ends when
 /// its standard input does, which is when this process ends.
 fn spawn(command: &WorkerCommand, socket: UnixStream) -> io::Result<Child> {
     Command::new(&command.program)
         .args(&command.arguments)
         .arg0("clickweir")
         .env_clear()
+        .envs(command.variables.iter().cloned())
         // A terminal's Ctrl-C is for the process that started it.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::from(OwnedFd::from(socket)))
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_cannot_start_says_why() {
+        let started = |program: &str, script: &str| {
+            let command = WorkerCommand {
+                program: program.into(),
+                arguments: vec!["-c".into(), script.into()],
+                variables: Vec::new(),
+            };
+            let opening = Opening::default();
+            let worker = RunningWorker::start(0, Some(&command), &opening, &Living::default());
+            worker.map(drop).unwrap_err().to_string()
+        };
+        let why = started(
+            "/bin/sh",
+            "echo; echo no library of that name >&2; exit 127",
+        );
+        assert!(
+            why.contains("exit status: 127") && why.contains("\"no library of that name\""),
+            "{why}"
+        );
+        assert!(why.contains("its libraries can still be read"), "{why}");
+        let why = started("/bin/sh", "kill -SEGV $$");
+        assert!(why.contains("signal: 11"), "{why}");
+        let why = started("/none/such", "");
+        assert!(why.contains("No such file"), "{why}");
+    }
 }

@@ -2,7 +2,9 @@
 //! one of them for itself; its time, its memory and the patience of its caller end that one alone.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,12 +16,12 @@ use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 
 use crate::config::WorkerCommand;
 use crate::error::Error;
-use crate::query::worker::life::{Leash, Living, RunningWorker};
+use crate::query::worker::life::{Leash, Living, RunningWorker, place_ids};
 use crate::query::worker::wire::Opening;
 
 /// How many statements run side by side. More wait for their turn.
-const MAX_WORKERS: usize = 6;
-/// How long a statement waits for its turn.
+const MAX_STATEMENTS: usize = 6;
+/// How long work waits for its turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a worker's memory is looked at.
 const MEMORY_EVERY: Duration = Duration::from_millis(100);
@@ -27,16 +29,74 @@ const MEMORY_EVERY: Duration = Duration::from_millis(100);
 const END_EVERY: Duration = Duration::from_millis(20);
 /// How long a worker is kept without work, but for one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The signal that no process survives.
+const SIGNAL_KILL: i32 = 9;
 /// What a worker takes beside the memory that DuckDB counts.
 pub(crate) const ALLOWANCE_BYTES: u64 = 256 << 20;
 
-/// The workers of one catalog.
+/// What the workers of a pool do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PoolUse {
+    /// People's statements. One worker is kept warm.
+    Statements,
+    /// Reading what one external table names, one file after the other. No worker is kept.
+    Foreign,
+}
+
+impl PoolUse {
+    const fn places(self) -> usize {
+        match self {
+            Self::Statements => MAX_STATEMENTS,
+            Self::Foreign => 1,
+        }
+    }
+
+    /// The error of work that took too much memory.
+    fn too_large(self, bytes: u64) -> Error {
+        let mebibytes = bytes >> 20;
+        Error::TooLarge(match self {
+            Self::Statements => format!(
+                "the query took more than {mebibytes} MiB of memory: narrow it, or raise catalog.query_memory"
+            ),
+            Self::Foreign => format!(
+                "reading it took more than {mebibytes} MiB of memory: split it, or raise catalog.query_memory"
+            ),
+        })
+    }
+
+    /// The error of work whose worker ended although nobody ended it.
+    fn ended(self, status: Option<ExitStatus>) -> Error {
+        let how = match status.map(|status| (status.signal(), status.code())) {
+            // The kernel ends processes so when memory is short.
+            Some((Some(SIGNAL_KILL), _)) => {
+                return Error::TooLarge(match self {
+                    Self::Statements => "the process that ran the query was ended, probably for its memory: narrow the query".into(),
+                    Self::Foreign => "the process that read it was ended from outside (signal 9), probably for its memory: it is tried again".into(),
+                });
+            }
+            Some((Some(signal), _)) => format!("signal {signal}"),
+            Some((None, Some(code))) => format!("exit code {code}"),
+            _ => "its thread ended".to_owned(),
+        };
+        Error::Invalid(match self {
+            Self::Statements => format!(
+                "the query ended the process that ran it ({how}), and nothing else: a value may be nested too deep, or too large"
+            ),
+            Self::Foreign => format!(
+                "reading it ended the process that read it ({how}), and nothing else: it is damaged or made to harm"
+            ),
+        })
+    }
+}
+
+/// Workers for one kind of work, opened alike.
 pub(crate) struct WorkerPool {
     workers: Arc<Workers>,
     permits: Arc<Semaphore>,
 }
 
 struct Workers {
+    purpose: PoolUse,
     command: Option<WorkerCommand>,
     opening: Opening,
     started: AtomicU64,
@@ -91,24 +151,31 @@ impl Drop for EndOnDrop {
 }
 
 impl WorkerPool {
-    pub(crate) fn new(command: Option<WorkerCommand>, opening: Opening) -> Self {
+    pub(crate) fn new(purpose: PoolUse, command: Option<WorkerCommand>, opening: Opening) -> Self {
         // What workers of a process that was killed have left.
         let _ = fs::remove_dir_all(&opening.spill);
         Self {
             workers: Arc::new(Workers {
+                purpose,
                 command,
                 opening,
                 started: AtomicU64::new(0),
                 idle: Mutex::default(),
                 living: Living::default(),
             }),
-            permits: Arc::new(Semaphore::new(MAX_WORKERS)),
+            permits: Arc::new(Semaphore::new(purpose.places())),
         }
     }
 
     /// Starts a worker, unless one waits for work.
     pub(crate) fn warm(&self) {
         warm(&self.workers);
+    }
+
+    /// Ends the workers that wait for work.
+    pub(crate) fn rest(&self) {
+        let idle = std::mem::take(&mut *self.workers.idle.lock());
+        drop(idle);
     }
 
     /// The memory that the workers take.
@@ -129,7 +196,7 @@ impl WorkerPool {
         let permits = Arc::clone(&self.permits);
         let permit = timeout(QUEUE_TIMEOUT, permits.acquire_owned()).await;
         let permit = permit.map_err(|_| Error::Busy {
-            places: MAX_WORKERS,
+            places: self.workers.purpose.places(),
             waited: QUEUE_TIMEOUT,
         })?;
         let permit = permit.expect("the semaphore is never closed");
@@ -184,7 +251,7 @@ async fn guard<T: Send + 'static>(
             "the query was not run: {error}"
         )))
     });
-    if workers.idle.lock().is_empty() {
+    if workers.purpose == PoolUse::Statements {
         warm(&workers);
     }
     // It fails if the caller has gone away.
@@ -207,23 +274,24 @@ impl Workers {
     fn start(&self) -> Result<RunningWorker, Error> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let mut opening = self.opening.clone();
-        let root = PathBuf::from(&opening.spill);
-        fs::create_dir_all(&root).map_err(|error| {
-            let root = root.display();
-            Error::Unavailable(format!("{root} cannot be made: {error}"))
+        let spill = PathBuf::from(&opening.spill).join(number.to_string());
+        fs::create_dir_all(&spill).map_err(|error| {
+            let spill = spill.display();
+            Error::Unavailable(format!("{spill} cannot be made: {error}"))
         })?;
-        opening.spill = root.join(number.to_string()).display().to_string();
+        opening.spill = spill.display().to_string();
         RunningWorker::start(number, self.command.as_ref(), &opening, &self.living)
     }
 
-    /// One that waits for work and lives, or else a new one.
+    /// One that waits for work, lives and may touch what there is now, or else a new one.
     fn take(&self) -> Result<RunningWorker, Error> {
         loop {
             let idle = self.idle.lock().pop();
-            match idle {
-                Some(worker) if worker.is_alive() => return Ok(worker),
-                Some(dead) => drop(dead),
-                None => return self.start(),
+            let Some(worker) = idle else {
+                return self.start();
+            };
+            if worker.is_alive() && worker.places == place_ids(&self.opening) {
+                return Ok(worker);
             }
         }
     }
@@ -277,13 +345,10 @@ impl Workers {
                 self.keep(worker);
                 Err(error)
             }
-            (Err(_), Some(Verdict::Large)) => Err(Error::TooLarge(format!(
-                "the query took more than {} MiB of memory: narrow it, or raise catalog.query_memory",
-                self.limit_bytes() >> 20
-            ))),
+            (Err(_), Some(Verdict::Large)) => Err(self.purpose.too_large(self.limit_bytes())),
             (Err(_), Some(Verdict::Late | Verdict::Abandoned)) => Err(Error::TimedOut(limit)),
             (Err(_), None) if worker.gone => {
-                let error = worker.obituary();
+                let error = self.purpose.ended(worker.end());
                 tracing::warn!(%error, "a process for SQL ended");
                 Err(error)
             }

@@ -1,6 +1,5 @@
 //! Tables that a worker scans in the process that started it.
 
-use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +8,12 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 
-use crate::db::table_function::{Exports, Scan, TableSource, VECTOR_ROWS};
+use crate::db::table_function::{Exports, Scan, TableSource, VECTOR_ROWS, fetched};
 use crate::error::Error;
 use crate::query::worker::wire::{Export, WorkerOrder, WorkerReport, read, receive, send};
 
 /// The worker's end. A fetch holds it until its rows are there.
-pub(super) type Link = Arc<Mutex<UnixStream>>;
+pub(crate) type Link = Arc<Mutex<UnixStream>>;
 
 /// A table of the process that started the worker.
 struct RemoteTable {
@@ -70,13 +69,13 @@ impl TableSource for RemoteTable {
     }
 
     fn scan(&self, columns: Vec<usize>) -> Scan {
-        Box::new(RemoteScan {
+        let scan = RemoteScan {
             number: self.scans.fetch_add(1, Ordering::Relaxed),
             table: self.name.clone(),
             columns,
             link: Arc::clone(&self.link),
-            fetched: VecDeque::new(),
-        })
+        };
+        fetched(move || scan.fetch())
     }
 }
 
@@ -86,50 +85,44 @@ struct RemoteScan {
     table: String,
     columns: Vec<usize>,
     link: Link,
-    fetched: VecDeque<RecordBatch>,
 }
 
 impl RemoteScan {
-    /// Fetches the next rows. Returns false at the end.
-    fn fetch(&mut self) -> Result<bool, Error> {
+    /// Fetches the next rows. `None` at the end.
+    fn fetch(&self) -> Result<Option<Vec<RecordBatch>>, Error> {
         let fetch = WorkerReport::Fetch {
             scan: self.number,
             table: self.table.clone(),
             columns: self.columns.clone(),
         };
-        let (order, body) = {
-            let mut link = self.link.lock();
-            send(&mut link, &fetch, &[]).map_err(unread)?;
-            receive(&mut link).map_err(unread)?
-        };
-        match order {
-            WorkerOrder::Rows if body.is_empty() => Ok(false),
-            WorkerOrder::Rows => {
-                let (_, batches) = read(&body).map_err(unread)?;
-                for batch in batches {
-                    let starts = (0..batch.num_rows()).step_by(VECTOR_ROWS);
-                    let rows = |at| batch.slice(at, VECTOR_ROWS.min(batch.num_rows() - at));
-                    self.fetched.extend(starts.map(rows));
-                }
-                Ok(true)
-            }
-            WorkerOrder::NoRows(error) => Err(error.within(std::time::Duration::ZERO)),
-            WorkerOrder::Open(_) | WorkerOrder::Run(_) => Err(unread("another order came")),
+        let body = asked(&self.link, &fetch)?;
+        if body.is_empty() {
+            return Ok(None);
         }
+        let (_, batches) = read(&body).map_err(unread)?;
+        let vectors = batches.into_iter().flat_map(|batch| {
+            let starts = (0..batch.num_rows()).step_by(VECTOR_ROWS);
+            starts.map(move |at| batch.slice(at, VECTOR_ROWS.min(batch.num_rows() - at)))
+        });
+        Ok(Some(vectors.collect()))
     }
 }
 
-impl Iterator for RemoteScan {
-    type Item = Result<RecordBatch, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.fetched.is_empty() {
-            match self.fetch() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-            }
+/// Asks the other process for rows or bytes.
+///
+/// # Errors
+/// The other process's, and the socket's.
+pub(crate) fn asked(link: &Link, report: &WorkerReport) -> Result<Vec<u8>, Error> {
+    let (order, body) = {
+        let mut link = link.lock();
+        send(&mut link, report, &[]).map_err(unread)?;
+        receive(&mut link).map_err(unread)?
+    };
+    match order {
+        WorkerOrder::Rows => Ok(body),
+        WorkerOrder::NoRows(error) => Err(error.within(std::time::Duration::ZERO)),
+        WorkerOrder::Open(_) | WorkerOrder::Run(_) | WorkerOrder::Read(_) => {
+            Err(unread("another order came"))
         }
-        self.fetched.pop_front().map(Ok)
     }
 }

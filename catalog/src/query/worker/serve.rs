@@ -14,12 +14,14 @@ use crate::db::access::LakeAccess;
 use crate::db::database::{limits, ready};
 use crate::db::table_function::ExportGuard;
 use crate::error::Error;
+use crate::external::reader::ForeignReader;
 use crate::query::sandbox;
 use crate::query::views::QueryViews;
 use crate::query::worker::answer::{kept, shown};
+use crate::query::worker::confine::confine;
 use crate::query::worker::remote::{self, Link};
 use crate::query::worker::wire::{
-    Opening, Purpose, Statement, WorkerOrder, WorkerReport, receive, send,
+    ForeignSource, Opening, Purpose, Statement, WorkerOrder, WorkerReport, receive, send,
 };
 
 /// The stack on which statements are bound: DuckDB reads nested values by recursion.
@@ -35,10 +37,11 @@ struct SqlWorker {
     views: QueryViews,
     link: Link,
     scans: Arc<AtomicU64>,
+    opening: Opening,
 }
 
-/// Serves the statements of the process at the other end of a socket, until that closes it: the
-/// whole work of a process for free SQL.
+/// Serves the process at the other end of a socket, until that closes it: the whole work of a
+/// process for free SQL and foreign files.
 ///
 /// # Errors
 /// The socket's.
@@ -46,37 +49,48 @@ pub fn serve_statements(socket: UnixStream) -> io::Result<()> {
     let serving = thread::Builder::new()
         .name("sql".into())
         .stack_size(STACK_BYTES)
-        .spawn(move || serve(socket, &InterruptSlot::default()))?;
+        .spawn(move || serve(socket, &InterruptSlot::default(), confine))?;
     serving
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("serving statements panicked")))
 }
 
-/// Serves statements until the other end is closed.
+/// Serves until the other end is closed. Before the database is opened `confine` is called, which
+/// says for a log what the process is confined by.
 ///
 /// # Errors
 /// The socket's.
-pub(crate) fn serve(mut stream: UnixStream, slot: &InterruptSlot) -> io::Result<()> {
+pub(crate) fn serve(
+    mut stream: UnixStream,
+    slot: &InterruptSlot,
+    confine: fn(&Opening) -> String,
+) -> io::Result<()> {
     let (order, _) = receive(&mut stream)?;
     let WorkerOrder::Open(opening) = order else {
         return Err(io::Error::other("the first order opens the database"));
     };
+    let confined = confine(&opening);
     let link = Arc::new(Mutex::new(stream));
     let mut worker = match open(&opening, &link) {
         Ok(worker) => worker,
         Err(error) => return tell(&link, &WorkerReport::Failed(error.into())),
     };
     *slot.lock() = Some(worker.connection.interrupt_handle());
-    tell(&link, &WorkerReport::Ready)?;
+    tell(&link, &WorkerReport::Ready(confined))?;
     loop {
         let received = receive(&mut link.lock());
-        let (statement, body) = match received {
-            Ok((WorkerOrder::Run(statement), body)) => (statement, body),
-            Ok(_) => return Err(io::Error::other("an order came that nothing asked for")),
+        let (order, body) = match received {
+            Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
-        let answered = catch_unwind(AssertUnwindSafe(|| worker.run(*statement, &body)));
+        let answered = catch_unwind(AssertUnwindSafe(|| match order {
+            WorkerOrder::Run(statement) => worker.run(*statement, &body),
+            WorkerOrder::Read(source) => worker.read(*source),
+            WorkerOrder::Open(_) | WorkerOrder::Rows | WorkerOrder::NoRows(_) => Err(
+                Error::Unavailable("an order came that nothing asked for".into()),
+            ),
+        }));
         let answered = match answered {
             Ok(answered) => {
                 // It fails if the transaction has ended.
@@ -115,6 +129,7 @@ fn open(opening: &Opening, link: &Link) -> Result<SqlWorker, Error> {
     let access = LakeAccess {
         open: opening.open.clone(),
         restrict: opening.restrict.clone(),
+        ..LakeAccess::default()
     };
     let root = ready(Connection::open_in_memory_with_flags(limits)?, &access)?;
     Ok(SqlWorker {
@@ -123,6 +138,7 @@ fn open(opening: &Opening, link: &Link) -> Result<SqlWorker, Error> {
         views: QueryViews::default(),
         link: Arc::clone(link),
         scans: Arc::default(),
+        opening: opening.clone(),
     })
 }
 
@@ -153,6 +169,19 @@ impl SqlWorker {
             Purpose::Show { max_rows } => shown(&self.connection, &self.link, &sql, max_rows),
             Purpose::Keep => kept(&self.connection, &self.link, &sql),
         }
+    }
+
+    /// Reads something of others and sends what it found. Returns false: none is cut.
+    fn read(&self, source: ForeignSource) -> Result<bool, Error> {
+        // Texts are gathered in a table that goes with the transaction.
+        self.connection.execute_batch("BEGIN TRANSACTION")?;
+        let reader = ForeignReader {
+            connection: &self.connection,
+            link: &self.link,
+            opening: &self.opening,
+        };
+        reader.read(source)?;
+        Ok(false)
     }
 
     fn begin(&self) -> Result<(), Error> {

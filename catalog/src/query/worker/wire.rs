@@ -1,8 +1,10 @@
 //! What a SQL worker and the process that started it say to each other: frames of a JSON head and
 //! a body of Arrow.
 
+use std::ffi::OsString;
 use std::io::{self, Cursor, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -13,7 +15,10 @@ use arrow::ipc::writer::StreamWriter;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::config::{Config, External};
+use crate::db::access::LakeAccess;
 use crate::error::Error;
+use crate::external::fit::FileColumn;
 
 /// What a frame's head or body may hold, so that a damaged length allocates nothing.
 const MAX_FRAME_BYTES: u64 = 1 << 30;
@@ -25,14 +30,16 @@ pub(crate) enum WorkerOrder {
     Open(Opening),
     /// A statement, and what it may name. The body has the schemas of the exported tables.
     Run(Box<Statement>),
-    /// Rows of the scan that was asked for; none at its end.
+    /// Something of others to read.
+    Read(Box<ForeignSource>),
+    /// The rows of the scan, or the bytes of the file, that were asked for; none at the end.
     Rows,
-    /// The scan failed.
+    /// There are none, and why.
     NoRows(WireError),
 }
 
 /// How a worker's database is opened.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Opening {
     /// SQL that loads the extensions and makes the secrets.
     pub(crate) open: String,
@@ -42,6 +49,30 @@ pub(crate) struct Opening {
     pub(crate) threads: u32,
     /// The folder where it spills.
     pub(crate) spill: String,
+    /// The folders and files of this machine that it may read.
+    pub(crate) reads: Vec<PathBuf>,
+    /// Those that it may write, too.
+    pub(crate) writes: Vec<PathBuf>,
+    /// True if what it reads is on a network.
+    pub(crate) network: bool,
+}
+
+impl Opening {
+    /// For a database that reaches what `access` says, and spills beside the catalog's file.
+    pub(crate) fn new(config: &Config, access: &LakeAccess, folder: &str) -> Self {
+        let mut spill = OsString::from(&config.path);
+        spill.push(format!(".{folder}"));
+        Self {
+            open: access.open.clone(),
+            restrict: access.restrict.clone(),
+            memory_bytes: config.query_memory.as_u64(),
+            threads: config.threads,
+            spill: spill.to_string_lossy().into_owned(),
+            reads: access.reads.clone(),
+            writes: access.writes.clone(),
+            network: access.network,
+        }
+    }
 }
 
 impl std::fmt::Debug for Opening {
@@ -50,6 +81,41 @@ impl std::fmt::Debug for Opening {
         f.debug_struct("Opening")
             .field("memory_bytes", &self.memory_bytes)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a worker reads of others, without anybody's SQL.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum ForeignSource {
+    /// A Parquet file: its columns, what their values are, and how many rows it has.
+    Parquet { path: String },
+    /// Parquet files again: what the types that the configuration says do not hold.
+    Misfits(Vec<MisfitCount>),
+    /// A file of text, whose bytes this process sends: its rows.
+    Text { external: External, bytes: u64 },
+    /// A table of a SQLite file: its rows. `load` is SQL that loads the extension.
+    Sqlite { external: External, load: String },
+    /// A table of a server: its rows.
+    Postgres {
+        external: External,
+        password: String,
+        load: String,
+    },
+}
+
+/// A count of the values of a column that the type which the configuration says does not hold.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MisfitCount {
+    pub(crate) column: String,
+    pub(crate) said: String,
+    /// SQL of the count and an example.
+    pub(crate) sql: String,
+}
+
+impl std::fmt::Debug for ForeignSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // One of them holds a secret.
+        f.debug_struct("ForeignSource").finish_non_exhaustive()
     }
 }
 
@@ -124,8 +190,8 @@ pub(crate) struct ExternalView {
 /// What the worker says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum WorkerReport {
-    /// Its database is open.
-    Ready,
+    /// Its database is open. The text says for a log what its process is confined by.
+    Ready(String),
     /// It has the views that it was given.
     Bound,
     /// It has lost them.
@@ -136,6 +202,12 @@ pub(crate) enum WorkerReport {
         table: String,
         columns: Vec<usize>,
     },
+    /// It asks for bytes of the file that it reads.
+    FetchBytes { at: u64, count: u64 },
+    /// What a Parquet file holds.
+    File { columns: Vec<FileColumn>, rows: u64 },
+    /// What people must know of a copy, one line each.
+    Notes(Vec<String>),
     /// The columns of an answer that is kept: names, and types in DuckDB's words.
     Columns(Vec<(String, String)>),
     /// The answer's schema, then its rows: a body of Arrow.

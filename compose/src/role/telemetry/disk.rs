@@ -59,7 +59,14 @@ impl DiskWatch {
             }
         }
         places.push(("catalog", vec![catalog.clone(), beside(".wal")]));
-        places.push(("spill", vec![beside(".tmp"), beside(".query.tmp")]));
+        places.push((
+            "spill",
+            vec![
+                beside(".tmp"),
+                beside(".query.tmp"),
+                beside(".external.tmp"),
+            ],
+        ));
         Arc::new(Self {
             places,
             measured: Mutex::default(),
