@@ -11,7 +11,7 @@ VISITORS ?= 200
 SEEDS ?= 1000
 MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test pictures sim soak lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test pictures sim soak siege lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ fmt: ## format the code
 
 soak: test-setup build ## kills, freezes and cuts of real processes at half load (MINUTES=60), then the audit
 	CLICKWEIR_SOAK_MINUTES=$(MINUTES) cargo test --locked --workspace --test all the_soak -- --nocapture
+
+siege: build ## statements that are made to harm, beside a load: every function and all of the list (some 20 minutes)
+	CLICKWEIR_SIEGE=all cargo test --locked --workspace --test all siege -- --nocapture
 
 up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one dashboard
 	$(COMPOSE) up --detach --build --wait

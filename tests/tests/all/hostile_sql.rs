@@ -1,22 +1,23 @@
 //! Statements that are made to harm: the process survives them, clicks are taken and pages are
 //! shown meanwhile, and the one who asked gets a sentence.
 
-use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Client;
-use serde_json::Value;
-use tests::clickweir::{Place, Up};
+use tests::clickweir::{self, Place, Process, Up};
 use tests::clients::Clients;
 use tests::usage;
 use tokio::time::{Instant, timeout};
 
-/// Longer than any query may take, with its wait for a place.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+use super::asking::{ANSWER_TIMEOUT, answered, ask};
+use super::siege::{absurd_calls, functions};
+
 /// What the process that serves may take, however large a query is, in megabytes.
 const MAX_MEGABYTES: f64 = 1_000.0;
-/// How many of the functions are called with absurd arguments. All are, where
-/// `CLICKWEIR_ALL_FUNCTIONS` is set.
+/// How many of the functions are called with absurd arguments. The long siege calls all.
 const FUNCTIONS: usize = 40;
 
 /// Statements of which each once ended or stopped the whole process.
@@ -51,34 +52,6 @@ fn statements() -> Vec<String> {
     let mut all: Vec<String> = short.map(str::to_owned).into();
     all.push(format!("SELECT json_merge_patch({nested}, {nested})"));
     all
-}
-
-/// An answer: its status and its text.
-async fn ask(client: &Client, dashboard: &str, sql: &str) -> (u16, String) {
-    let request = client
-        .post(format!("{dashboard}/api/query"))
-        .json(&serde_json::json!({ "sql": sql }))
-        .send();
-    let answer = timeout(ANSWER_TIMEOUT, request).await;
-    let answer = answer.unwrap_or_else(|_| panic!("{sql}: no answer"));
-    let answer = answer.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    (answer.status().as_u16(), answer.text().await.unwrap())
-}
-
-/// Asks, and checks that the answer is one: rows, or a sentence and what to do.
-async fn answered(client: &Client, dashboard: &str, sql: &str) -> u16 {
-    let (status, text) = ask(client, dashboard, sql).await;
-    let value: Value = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{sql}: {status} {error}: {text}"));
-    match status {
-        200 => assert!(value["rows"].is_array(), "{sql}: {text}"),
-        400 | 403 | 408 | 413 | 503 => {
-            let error = value["error"].as_str().unwrap_or_default();
-            assert!(error.len() > 5, "{sql}: {status} {text}");
-        }
-        _ => panic!("{sql}: {status} {text}"),
-    }
-    status
 }
 
 async fn serves(client: &Client, up: &Up) {
@@ -159,40 +132,9 @@ async fn every_function_with_absurd_arguments_costs_at_most_its_query() {
     let place = place();
     let up = place.up(&[]).unwrap();
     let client = client();
-    let sql = "SELECT DISTINCT function_name FROM duckdb_functions()
-        WHERE function_type IN ('scalar', 'aggregate', 'macro')
-            AND regexp_full_match(function_name, '[a-z_0-9]+') ORDER BY hash(function_name)";
-    let (status, text) = ask(&client, &up.dashboard, sql).await;
-    assert_eq!(status, 200, "{text}");
-    let names: Value = serde_json::from_str(&text).unwrap();
-    let names = names["rows"].as_array().unwrap();
-    assert!(names.len() > 500, "{} functions", names.len());
-    let absurd = [
-        "NULL",
-        "repeat('[', 200000)",
-        "(repeat('{\"a\":', 100000) || '1' || repeat('}', 100000))",
-        "-9223372036854775808",
-        "2147483647",
-        "range(100000000)",
-        "'infinity'::TIMESTAMP",
-        "[[NULL, 'x']]",
-        "'\\x00%s{}(?'",
-    ];
-    let count = match option_env!("CLICKWEIR_ALL_FUNCTIONS") {
-        Some(_) => names.len(),
-        None => FUNCTIONS,
-    };
-    for (number, name) in names.iter().take(count).enumerate() {
-        let name = name[0].as_str().unwrap();
-        for arity in 1..=3 {
-            let mut call = format!("SELECT {name}(");
-            for place in 0..arity {
-                let argument = absurd[(number + place * 3 + arity) % absurd.len()];
-                let comma = if place > 0 { ", " } else { "" };
-                write!(call, "{comma}{argument}").unwrap();
-            }
-            answered(&client, &up.dashboard, &format!("{call}) IS NULL")).await;
-        }
+    let names = functions(&client, &up.dashboard).await;
+    for call in absurd_calls(&names[..FUNCTIONS]) {
+        answered(&client, &up.dashboard, &call).await;
     }
     serves(&client, &up).await;
     assert_eq!(answered(&client, &up.dashboard, "SELECT 1").await, 200);
@@ -242,10 +184,16 @@ async fn invariant_13_a_worker_ends_with_the_process_that_started_it() {
     assert_eq!(answered(&client, &up.dashboard, "SELECT 1").await, 200);
     let workers = usage::children(up.process.id()).unwrap();
     assert!(!workers.is_empty(), "one is kept warm");
-    let mut environments = workers
-        .iter()
-        .map(|pid| std::fs::read(format!("/proc/{pid}/environ")));
-    assert!(environments.all(|environment| environment.unwrap().is_empty()));
+    for pid in &workers {
+        let environment = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+        let variables = environment.split_terminator('\0');
+        let names = variables.filter_map(|variable| variable.split('=').next());
+        // By these the system finds the program's libraries; nothing else is handed on.
+        let others: Vec<&str> = names
+            .filter(|name| !name.ends_with("LIBRARY_PATH"))
+            .collect();
+        assert!(others.is_empty(), "{others:?}");
+    }
     let dashboard = up.dashboard.clone();
     let asked = tokio::spawn(async move {
         let endless = "SELECT levenshtein(repeat('a',2000000), repeat('b',2000000))";
@@ -269,4 +217,88 @@ async fn invariant_13_a_worker_ends_with_the_process_that_started_it() {
         assert!(since.elapsed() < ANSWER_TIMEOUT, "{workers:?} live on");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_finds_its_libraries_where_the_process_that_starts_it_does() {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vendor/lib");
+    let library = library.canonicalize().unwrap();
+    // Far from the libraries that the program looks for beside itself.
+    let folder = tempfile::tempdir().unwrap();
+    let far = folder.path().join("a/b/c/d");
+    fs::create_dir_all(&far).unwrap();
+    let program = far.join("clickweir");
+    fs::copy(clickweir::binary(), &program).unwrap();
+    let place = place().with_binary(&program);
+    let mut command = place.command(&["up"]);
+    command.env("LD_LIBRARY_PATH", &library);
+    let mut up = Process::spawn(&mut command).unwrap();
+    let dashboard = up.line_after("dashboard ").unwrap();
+    let dashboard = dashboard.trim_end_matches('/').to_owned();
+    let client = client();
+    assert_eq!(answered(&client, &dashboard, "SELECT 42 AS n").await, 200);
+    assert!(up.end().unwrap());
+}
+
+/// Writes what `sql` answers as Parquet.
+fn parquet(path: &Path, sql: &str) {
+    let writer = duckdb::Connection::open_in_memory().unwrap();
+    let copy = format!("COPY ({sql}) TO '{}' (FORMAT parquet)", path.display());
+    writer.execute_batch(&copy).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confined_worker_reads_what_it_is_handed_and_spills() {
+    let place = place().with("CATALOG__QUERY_TIMEOUT", "60s");
+    let at = |name: &str| place.path().join(name);
+    for folder in ["tree", "elsewhere"] {
+        fs::create_dir(at(folder)).unwrap();
+    }
+    parquet(&at("tree/1.parquet"), "SELECT 1 AS n");
+    parquet(&at("elsewhere/2.parquet"), "SELECT 2 AS n");
+    // A link within the tree is followed, one that leads out of it is not.
+    symlink(at("tree/1.parquet"), at("tree/2.parquet")).unwrap();
+    symlink(at("elsewhere/2.parquet"), at("tree/3.parquet")).unwrap();
+    let config = format!(
+        "[[external]]\nname = \"tree\"\npath = {:?}\nevery = \"1s\"\n\
+         [[external]]\nname = \"late\"\npath = {:?}\nevery = \"1s\"\n",
+        at("tree"),
+        at("late")
+    );
+    fs::write(at("clickweir.toml"), config).unwrap();
+    let up = place.up(&[]).unwrap();
+    let client = client();
+    let until = async |sql: &str, expect: &str| {
+        let since = Instant::now();
+        loop {
+            let (_, text) = ask(&client, &up.dashboard, sql).await;
+            if text.contains(expect) {
+                return;
+            }
+            assert!(since.elapsed() < ANSWER_TIMEOUT, "{sql}: {text}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until("SELECT 'sum ' || sum(n) FROM tree", "sum 2").await;
+    // A folder that is there later, and then is another one.
+    for number in [5, 6] {
+        let _ = fs::remove_dir_all(at("late"));
+        fs::create_dir(at("late")).unwrap();
+        parquet(&at("late/1.parquet"), &format!("SELECT {number} AS n"));
+        let expect = format!("sum {number}");
+        until("SELECT 'sum ' || sum(n) FROM late", &expect).await;
+    }
+    let clients = Clients::start(&up.shop, 1, Duration::from_millis(5));
+    until("SELECT 'rows ' || (count(*) > 0) FROM clicks", "rows true").await;
+    clients.stop().await;
+    let spills = "SELECT 'rows ' || count(*) FROM
+        (SELECT DISTINCT range, repeat('x', 40) || range AS t FROM range(6000000))";
+    until(spills, "rows 6000000").await;
+    // The sandbox is the first wall, the kernel the second: no file of the machine is reached.
+    let sql = format!(
+        "FROM read_parquet('{}')",
+        at("elsewhere/2.parquet").display()
+    );
+    assert_eq!(answered(&client, &up.dashboard, &sql).await, 403);
+    assert!(up.process.end().unwrap());
 }

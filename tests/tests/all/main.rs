@@ -7,6 +7,7 @@
     reason = "a failing test panics on the spot; its measurements are printed for people"
 )]
 
+mod asking;
 mod attacks;
 mod audit;
 mod browser;
@@ -35,6 +36,7 @@ mod replay;
 mod retention;
 mod s3;
 mod shore;
+mod siege;
 mod sim;
 mod soak;
 mod store_faults;
