@@ -9,7 +9,7 @@ use bytes::Bytes;
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde::Serialize;
 
-use super::answer::{header_lossy, header_text, json, only_get, refusal, resource, wrong_method};
+use super::answer::{header_lossy, header_text, json, only_get, refusal, wrong_method};
 use super::assets;
 use super::state::EdgeState;
 use crate::accept::edge::{EdgeFacts, RejectedItem};
@@ -30,12 +30,16 @@ struct EventsAnswer<'a> {
 
 /// Adds the edge's routes, and an answer to every path that is not served.
 pub(crate) fn configure(app: &mut ServiceConfig) {
-    app.service(
-        resource("/v1/events")
-            .route(web::post().to(events))
-            .route(web::method(Method::OPTIONS).to(preflight))
-            .default_service(web::to(|| async { wrong_method("POST, OPTIONS") })),
-    );
+    // Two resources and both first: a path of its own is compared, two of one resource are a
+    // regular expression.
+    for path in ["/v1/events", "/v1/events/"] {
+        app.service(
+            web::resource(path)
+                .route(web::post().to(events))
+                .route(web::method(Method::OPTIONS).to(preflight))
+                .default_service(web::to(|| async { wrong_method("POST, OPTIONS") })),
+        );
+    }
     app.service(assets::tracker());
     app.service(only_get("/pixel.gif", pixel));
     app.service(only_get("/healthz", || async {

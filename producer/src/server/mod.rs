@@ -117,12 +117,12 @@ fn serve(
         App::new()
             .app_data(state.clone())
             .wrap(from_fn(observe))
+            .configure(routes::configure)
             .configure(|app| {
                 if let Some(shop) = &shop {
                     shop::configure(app, shop.clone());
                 }
             })
-            .configure(routes::configure)
     };
     let closing = closing.clone();
     let service = move || {
