@@ -133,11 +133,10 @@ impl From<catalog::Error> for Problem {
                 error,
                 "ask for fewer rows or columns",
             ),
-            Error::Busy { .. } => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                error,
-                "try again in a moment",
-            ),
+            Error::Busy { places, waited } => Self::busy(format!(
+                "all {places} places for work of this kind were taken for {}",
+                human::duration(*waited)
+            )),
             Error::InUse { .. } | Error::Lake(_) | Error::Unavailable(_) => {
                 tracing::error!(%error, "the catalog does not answer the dashboard");
                 Self::new(
