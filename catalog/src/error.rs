@@ -67,6 +67,11 @@ pub(crate) fn sentence(error: &duckdb::Error) -> String {
         duckdb::Error::DuckDBFailure(_, Some(text)) => text.trim().to_owned(),
         other => other.to_string(),
     };
+    // An internal error ends with the library's calls, which are nobody's answer.
+    let text = match text.split_once("\nStack Trace:") {
+        Some((words, _)) => words.trim_end().to_owned(),
+        None => text,
+    };
     match text.char_indices().nth(MAX_SENTENCE_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -33,6 +33,8 @@ pub(super) async fn answered(client: &Client, dashboard: &str, sql: &str) -> u16
     let sql = begin(sql);
     let value: Value = serde_json::from_str(&text)
         .unwrap_or_else(|error| panic!("{sql}: {status} {error}: {text}"));
+    // No statement meets what another one has left behind.
+    assert!(!text.contains("has been invalidated"), "{sql}: {text}");
     match status {
         200 => assert!(value["rows"].is_array(), "{sql}: {text}"),
         400 | 403 | 408 | 413 | 503 => {

@@ -48,6 +48,8 @@ fn statements() -> Vec<String> {
         "SELECT histogram(range) IS NULL FROM range(20000000)",
         "SELECT levenshtein(repeat('a',2000000), repeat('b',2000000))",
         "SELECT list_reduce(range(100000000), (a,b) -> a+b)",
+        // An allocation that the system refuses ends the database, not only the statement.
+        "SELECT reservoir_quantile(range, 0.5, 1000000000) FROM range(10000000)",
     ];
     let mut all: Vec<String> = short.map(str::to_owned).into();
     all.push(format!("SELECT json_merge_patch({nested}, {nested})"));

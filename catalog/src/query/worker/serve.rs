@@ -38,6 +38,8 @@ struct SqlWorker {
     link: Link,
     scans: Arc<AtomicU64>,
     opening: Opening,
+    /// True if nothing is known of the database any more.
+    is_lost: bool,
 }
 
 /// Serves the process at the other end of a socket, until that closes it: the whole work of a
@@ -97,21 +99,25 @@ pub(crate) fn serve(
                 let _ = worker.connection.execute_batch("ROLLBACK");
                 answered
             }
-            // The client panics on a value that it cannot turn into Arrow. Nothing is known of that
-            // database any more.
+            // The client panics on a value that it cannot turn into Arrow.
             Err(_) => {
-                worker = match open(&opening, &link) {
-                    Ok(worker) => worker,
-                    Err(error) => return tell(&link, &WorkerReport::Failed(error.into())),
-                };
-                *slot.lock() = Some(worker.connection.interrupt_handle());
-                tell(&link, &WorkerReport::Reset)?;
+                worker.is_lost = true;
                 Err(Error::Invalid(
                     "the answer cannot be carried out of the database: cast its columns to VARCHAR"
                         .into(),
                 ))
             }
         };
+        // Some errors, such as that of an allocation that the system refuses, end a database for
+        // good, and the next statement is not to meet them.
+        if worker.is_lost || (answered.is_err() && !worker.is_sound()) {
+            worker = match open(&opening, &link) {
+                Ok(worker) => worker,
+                Err(error) => return tell(&link, &WorkerReport::Failed(error.into())),
+            };
+            *slot.lock() = Some(worker.connection.interrupt_handle());
+            tell(&link, &WorkerReport::Reset)?;
+        }
         match answered {
             Ok(truncated) => tell(&link, &WorkerReport::Done { truncated })?,
             Err(error) => tell(&link, &WorkerReport::Failed(error.into()))?,
@@ -139,6 +145,7 @@ fn open(opening: &Opening, link: &Link) -> Result<SqlWorker, Error> {
         link: Arc::clone(link),
         scans: Arc::default(),
         opening: opening.clone(),
+        is_lost: false,
     })
 }
 
@@ -182,6 +189,11 @@ impl SqlWorker {
         };
         reader.read(source)?;
         Ok(false)
+    }
+
+    /// Returns true if the database runs statements.
+    fn is_sound(&self) -> bool {
+        self.connection.execute_batch("SELECT 1").is_ok()
     }
 
     fn begin(&self) -> Result<(), Error> {

@@ -91,13 +91,13 @@ fn absurd_value(kind: &str, turn: usize) -> String {
         ]),
         "BLOB" => "repeat('x', 100000000)::BLOB".to_owned(),
         "BIT" => "repeat('10', 50000000)::BIT".to_owned(),
-        "TINYINT" => one(&["-128::TINYINT", "127::TINYINT"]),
-        "SMALLINT" => one(&["-32768::SMALLINT", "32767::SMALLINT"]),
-        "INTEGER" => one(&["-2147483648::INTEGER", "2147483647::INTEGER"]),
+        "TINYINT" => one(&["(-128)::TINYINT", "127::TINYINT"]),
+        "SMALLINT" => one(&["(-32768)::SMALLINT", "32767::SMALLINT"]),
+        "INTEGER" => one(&["(-2147483648)::INTEGER", "2147483647::INTEGER"]),
         "BIGINT" => one(&["-9223372036854775808", "9223372036854775807"]),
         "UTINYINT" | "USMALLINT" | "UINTEGER" => format!("255::{kind}"),
         "UBIGINT" => "18446744073709551615::UBIGINT".to_owned(),
-        "HUGEINT" => "-170141183460469231731687303715884105728::HUGEINT".to_owned(),
+        "HUGEINT" => "(-170141183460469231731687303715884105728)::HUGEINT".to_owned(),
         "DOUBLE" | "FLOAT" => one(&["'nan'::DOUBLE", "1e308::DOUBLE", "'-infinity'::DOUBLE"]),
         "DATE" | "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE" => {
             let moment = one(&["infinity", "-infinity", "294246-12-31", "4713-01-01 (BC)"]);
