@@ -30,6 +30,8 @@ const QUIET_TIME: Duration = Duration::from_secs(5);
 /// What the slowest hundredth of the requests may take beside the statements: so long, or so many
 /// times what it takes without them. The machine's two cores are full of statements then.
 const MAX_P99: Duration = Duration::from_millis(250);
+/// The same in the short form, beside which other tests run: a hundredth of it is six requests.
+const MAX_SHORT_P99: Duration = Duration::from_secs(1);
 const MAX_P99_FACTOR: u32 = 5;
 /// How long a page may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -163,6 +165,7 @@ async fn invariant_13_a_siege_costs_the_clicks_nothing() {
     let (status, text) = ask(&client, &up.dashboard, "SELECT 42 AS n").await;
     assert!(status == 200 && text.contains("42"), "{status} {text}");
     let acknowledged = load.stop().await;
+    let max_p99 = if all { MAX_P99 } else { MAX_SHORT_P99 };
     let (before, after) = (percentile(&mut quiet, 99), percentile(&mut busy, 99));
     println!(
         "{total} statements in {took:.0?}, answers by status {answers:?}; clicks, p50 and p99: \
@@ -175,7 +178,7 @@ async fn invariant_13_a_siege_costs_the_clicks_nothing() {
         slowest.into_inner(),
     );
     assert!(
-        after < MAX_P99.max(before * MAX_P99_FACTOR),
+        after < max_p99.max(before * MAX_P99_FACTOR),
         "a click's answer took {before:?} before, and {after:?}"
     );
     assert!(usage::memory(up.process.id()).is_ok(), "it has ended");
