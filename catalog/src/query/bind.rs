@@ -19,7 +19,7 @@ use crate::query::live::live_views;
 use crate::query::snapshot::{Snapshot, SnapshotTable, view_definitions};
 use crate::query::worker::talk::SqlTask;
 use crate::query::worker::wire::{
-    Binding, Export, ExternalView, LakeView, Purpose, Statement, WHY, written,
+    Binding, Export, ExternalView, LakeView, Purpose, Statement, written,
 };
 use crate::registry::listing::registered_ends;
 use crate::tables::view::View;
@@ -170,7 +170,7 @@ fn lake_views(
         definition: view.definition("TEMP"),
         create: view.create("TEMP", location),
         objects: view.list_objects("TEMP", location),
-        unreadable: view.failing_view("TEMP", WHY),
+        unreadable: view.failing_view(),
         name: view.name,
     });
     names.lake = Some(views.collect());

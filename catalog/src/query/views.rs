@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use duckdb::Connection;
 
 use crate::error::{Error, sentence};
-use crate::query::worker::wire::{Binding, LakeView, WHY};
+use crate::query::worker::wire::{Binding, LakeView};
 use crate::sql::Ident;
 
 /// The views that a connection has.
@@ -105,7 +105,7 @@ impl QueryViews {
 fn unreadable(spare: &Connection, view: &LakeView) -> Option<String> {
     let instead = view.unreadable.as_ref()?;
     let error = spare.execute_batch(&view.create).err()?;
-    Some(instead.replace(WHY, &sentence(&error).replace('\'', "''")))
+    Some(instead.create("TEMP", &sentence(&error)))
 }
 
 /// SQL that makes a view of a connection.

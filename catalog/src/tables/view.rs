@@ -1,6 +1,7 @@
 //! A view over one of the lake's tables.
 
 use duckdb::Connection;
+use serde::{Deserialize, Serialize};
 use sink::Location;
 
 use crate::db::engine::Session;
@@ -92,7 +93,7 @@ impl View {
         )
     }
 
-    /// [`View::failing_view`] with the reason, if an object cannot be opened. `None` if all can be.
+    /// SQL of its [`FailingView`], with the reason, if an object cannot be opened. `None` if all can be.
     /// `spare` is a connection outside of any transaction, since a failing statement ends one.
     pub(crate) fn unreadable_view(
         &self,
@@ -100,29 +101,43 @@ impl View {
         temp: &str,
         location: &Location,
     ) -> Option<String> {
-        let failing = |why: &str| self.failing_view(temp, why);
-        failing("")?;
+        let failing = self.failing_view()?;
         let tried = spare.execute_batch(&self.create("TEMP", location));
         let why = sentence(&tried.err()?);
         let name = &self.name;
         tracing::warn!(table = %name, why, "an object of the replay cannot be read");
-        failing(&why)
+        Some(failing.create(temp, &why))
     }
 
-    /// SQL of a view that fails with a reason when it is read. `None` unless it is a replay's own
-    /// and has objects: the live lake's views fail by themselves.
-    pub(crate) fn failing_view(&self, temp: &str, why: &str) -> Option<String> {
-        if !self.replayed || self.groups.is_empty() {
-            return None;
-        }
-        let name = &self.name;
+    /// What takes its place if it cannot be opened. `None` unless it is a replay's own and has
+    /// objects: the live lake's views fail by themselves.
+    pub(crate) fn failing_view(&self) -> Option<FailingView> {
+        let own = self.replayed && !self.groups.is_empty();
+        own.then(|| FailingView {
+            name: self.name.clone(),
+            nothing: self.table.over(&[], &[]),
+        })
+    }
+}
+
+/// A view that fails with a reason when it is read.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FailingView {
+    name: String,
+    /// SQL of no rows with the view's columns.
+    nothing: String,
+}
+
+impl FailingView {
+    /// SQL that makes the view.
+    pub(crate) fn create(&self, temp: &str, why: &str) -> String {
+        let Self { name, nothing } = self;
         let why = format!("{name} cannot be read, `clickweir audit` names what is damaged: {why}");
-        Some(format!(
-            "CREATE OR REPLACE {temp} VIEW {} AS FROM {} UNION ALL BY NAME \
+        format!(
+            "CREATE OR REPLACE {temp} VIEW {} AS FROM {nothing} UNION ALL BY NAME \
              (SELECT nothing AS \"offset\" FROM ({}));",
             Ident(name),
-            self.table.over(&[], &[]),
             failing(&why)
-        ))
+        )
     }
 }

@@ -19,6 +19,7 @@ use crate::config::{Config, External};
 use crate::db::access::LakeAccess;
 use crate::error::Error;
 use crate::external::fit::FileColumn;
+use crate::tables::view::FailingView;
 
 /// What a frame's head or body may hold, so that a damaged length allocates nothing.
 const MAX_FRAME_BYTES: u64 = 1 << 30;
@@ -170,13 +171,9 @@ pub(crate) struct LakeView {
     pub(crate) create: String,
     /// SQL of the lists of its objects.
     pub(crate) objects: String,
-    /// SQL of a view that fails with a reason, where it cannot be opened; it has [`WHY`] in the
-    /// place of the reason. `None` if that is an error.
-    pub(crate) unreadable: Option<String>,
+    /// What takes its place if it cannot be opened. `None` if that is an error.
+    pub(crate) unreadable: Option<FailingView>,
 }
-
-/// A place for a reason in SQL.
-pub(crate) const WHY: &str = "{why}";
 
 /// An external table that is read in place.
 #[derive(Debug, Serialize, Deserialize)]
