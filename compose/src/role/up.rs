@@ -67,6 +67,14 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
     node.probe().await?;
     node.probe_catalog().await?;
     Ownership::check(&node.settings, addresses.pages).await?;
+
+    let status = Arc::<Status>::default();
+    producer::start(stages, node, edge_listener).await?;
+    transformer::start(stages, node, status.clone()).await?;
+    tail::start(stages, node).await?;
+    crawl::start(stages, node, status.landed()).await?;
+    let owned = dashboard::start(stages, node, page_listener, addresses.edge).await?;
+    // Last: who reads these lines may type a command at once, which then finds the owner.
     let Addresses { edge, pages } = addresses;
     print::line(&format!("topic      {}", sections.topic.url));
     print::line(&format!("lake       {}", lake.location()));
@@ -80,13 +88,6 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
     if let Some(metrics) = stages.metrics_address() {
         print::line(&format!("metrics    http://{metrics}/metrics"));
     }
-
-    let status = Arc::<Status>::default();
-    producer::start(stages, node, edge_listener).await?;
-    transformer::start(stages, node, status.clone()).await?;
-    tail::start(stages, node).await?;
-    crawl::start(stages, node, status.landed()).await?;
-    let owned = dashboard::start(stages, node, page_listener, edge).await?;
     Ok((addresses, owned))
 }
 
