@@ -29,6 +29,8 @@ use crate::real;
 
 /// How long a broker may take until it answers. On an idle machine it takes about five seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
+/// How often brokers are started until they answer: another process may take one of their ports.
+const MAX_STARTS: usize = 2;
 /// The number of tests that may reach the shared broker through a proxy of their own.
 const PROXIES: usize = 12;
 /// Any free port of this machine's.
@@ -122,6 +124,17 @@ fn had(started: Result<Kafka>) -> Option<Kafka> {
 
 impl Kafka {
     async fn start(brokers: usize, proxied: &[&str]) -> Result<Self> {
+        let mut started = Self::start_once(brokers, proxied).await;
+        for _ in 1..MAX_STARTS {
+            if started.is_ok() {
+                break;
+            }
+            started = Self::start_once(brokers, proxied).await;
+        }
+        started
+    }
+
+    async fn start_once(brokers: usize, proxied: &[&str]) -> Result<Self> {
         if let Some(brokers) = real::env("CLICKWEIR_TEST_KAFKA") {
             answers(&brokers, 1).await?;
             return Ok(Self {
