@@ -12,6 +12,7 @@ pub mod kafka;
 pub mod landing;
 pub mod leash;
 pub mod namespace;
+pub mod ports;
 pub mod postgres;
 pub mod proxy;
 pub mod real;

@@ -3,7 +3,6 @@
 //! It refuses to run as root: if the tests do, it runs as `nobody`.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -13,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::time::{Instant, sleep};
 
 use crate::leash::Leash;
+use crate::ports::free_port;
 use crate::real;
 
 /// The password of [`Postgres::words`]' user.
@@ -49,7 +49,7 @@ impl Postgres {
         if is_root(&folder)? {
             chown(&folder, Some(NOBODY), Some(NOBODY))?;
         }
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let mut server = Self {
             programs,
             folder,

@@ -4,7 +4,6 @@
 //! on, are replaced by local ones.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::clickweir::binary;
+use crate::ports::free_port;
 
 /// The image that this repository builds.
 pub const IMAGE: &str = "clickweir";
@@ -295,7 +295,7 @@ impl Process {
                 }
             }
             if value.starts_with(EVERYWHERE) {
-                value = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+                value = format!("127.0.0.1:{}", free_port()?);
                 listens = Some(value.clone());
             }
             environment.push((key.clone(), value));

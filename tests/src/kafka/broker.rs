@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use rand::Rng as _;
 use tempfile::TempDir;
 
 use super::certificate;
@@ -29,9 +28,6 @@ pub(super) struct Ports {
     pub(super) secure: u16,
     pub(super) controller: u16,
 }
-
-/// Where brokers listen.
-const BROKER_PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// A listener that advertises the address of a proxy before it.
 #[derive(Debug, Clone, Copy)]
@@ -250,23 +246,6 @@ fn properties(folder: &Path, number: usize, all: &[Ports], proxies: &[ProxyListe
     set("ssl.keystore.location", &keys.to_string_lossy());
     set("ssl.keystore.password", certificate::PASSWORD);
     text
-}
-
-/// Ports that were free a moment ago, below those that Linux gives to clients: until the broker
-/// binds them some seconds later, no connection of another test may take one.
-pub(super) fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let mut bound = Vec::with_capacity(count);
-    for _ in 0..100 * count {
-        let port = rand::rng().random_range(BROKER_PORTS);
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            bound.push((listener, port));
-        }
-        if bound.len() == count {
-            break;
-        }
-    }
-    ensure!(bound.len() == count, "no {count} ports are free");
-    Ok(bound.into_iter().map(|(_, port)| port).collect())
 }
 
 /// An id for a cluster, 22 letters like the UUID that Kafka expects. The ports make it unique.

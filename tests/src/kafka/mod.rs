@@ -24,13 +24,12 @@ use topic::{Config, Offset, Partition};
 
 pub use self::broker::USER;
 use self::broker::{Broker, Ports, ProxyListener};
+use crate::ports::free_ports;
 use crate::proxy::Proxy;
 use crate::real;
 
 /// How long a broker may take until it answers. On an idle machine it takes about five seconds.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
-/// How often brokers are started until they answer: another process may take one of their ports.
-const MAX_STARTS: usize = 2;
 /// The number of tests that may reach the shared broker through a proxy of their own.
 const PROXIES: usize = 12;
 /// Any free port of this machine's.
@@ -124,14 +123,11 @@ fn had(started: Result<Kafka>) -> Option<Kafka> {
 
 impl Kafka {
     async fn start(brokers: usize, proxied: &[&str]) -> Result<Self> {
-        let mut started = Self::start_once(brokers, proxied).await;
-        for _ in 1..MAX_STARTS {
-            if started.is_ok() {
-                break;
-            }
-            started = Self::start_once(brokers, proxied).await;
+        match Self::start_once(brokers, proxied).await {
+            Ok(kafka) => Ok(kafka),
+            // Another process may have taken one of their ports.
+            Err(_) => Self::start_once(brokers, proxied).await,
         }
-        started
     }
 
     async fn start_once(brokers: usize, proxied: &[&str]) -> Result<Self> {
@@ -144,7 +140,7 @@ impl Kafka {
             });
         }
         tokio::task::spawn_blocking(broker::class_path).await??;
-        let free = broker::free_ports(3 * brokers + proxied.len())?;
+        let free = free_ports(3 * brokers + proxied.len(), 0)?;
         let (of_brokers, of_proxies) = free.split_at(3 * brokers);
         let ports: Vec<_> = of_brokers
             .chunks(3)

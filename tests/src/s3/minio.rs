@@ -1,17 +1,17 @@
 //! MinIO: one process, one folder.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 
 use super::launch::{KEYS, Launch, program};
+use crate::ports::free_port;
 
 const PROGRAM: &str = "minio/minio";
 
 pub(super) fn launch(folder: &Path) -> Result<Launch> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port()?;
     let mut command = Command::new(program(PROGRAM)?);
     command
         .current_dir(folder)

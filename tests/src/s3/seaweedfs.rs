@@ -1,19 +1,20 @@
 //! SeaweedFS: master, volume, filer and S3 in one process.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::launch::{KEYS, Launch, program};
+use crate::ports::free_ports;
 
 /// How far a server's gRPC port is above its own port, by its convention.
 const GRPC_OFFSET: u16 = 10_000;
 
 /// One small process, since the tests write only some megabytes.
 pub(super) fn launch(folder: &Path) -> Result<Launch> {
-    let ports = free_ports()?;
+    let ports = free_ports(4, GRPC_OFFSET)?;
+    let ports = [ports[0], ports[1], ports[2], ports[3]];
     // It makes these sockets, and can be given no other place for them.
     let named = ["master", "volume", "filer", "s3"].into_iter().zip(ports);
     let litter = named
@@ -71,26 +72,4 @@ fn command(weed: &Path, folder: &Path, [master, volume, filer, s3]: [u16; 4]) ->
             "-master.telemetry=false",
         ]);
     Ok(command)
-}
-
-/// Four ports that were free a moment ago, with their gRPC ports.
-fn free_ports() -> Result<[u16; 4]> {
-    let mut held = Vec::new();
-    let mut ports = Vec::new();
-    for _ in 0..1_000 {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
-        let grpc = port
-            .checked_add(GRPC_OFFSET)
-            .map(|port| TcpListener::bind(("127.0.0.1", port)));
-        if let Some(Ok(grpc)) = grpc {
-            ports.push(port);
-            held.push(grpc);
-        }
-        held.push(listener);
-        if let [master, volume, filer, s3] = ports[..] {
-            return Ok([master, volume, filer, s3]);
-        }
-    }
-    bail!("no four free ports with a free one {GRPC_OFFSET} above each")
 }
