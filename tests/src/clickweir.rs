@@ -223,6 +223,15 @@ impl Place {
     }
 }
 
+/// Makes a named pipe.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn make_pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo");
+}
+
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

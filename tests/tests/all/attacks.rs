@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sink::Hour;
-use tests::clickweir::{Place, Process};
+use tests::clickweir::{Place, Process, make_pipe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
@@ -297,10 +297,7 @@ async fn attack_10_a_pipe_in_the_next_objects_place_is_named_and_nothing_waits_f
             folder.join(format!("00000-{:020}.parquet", 1))
         })
         .collect();
-    let plant = || {
-        let made = Command::new("mkfifo").args(&pipes).status();
-        assert!(made.unwrap().success());
-    };
+    let plant = || pipes.iter().for_each(|pipe| make_pipe(pipe));
     let said = async || {
         let expect = "is a named pipe, where the lake has an object of its own: move it out";
         let told = async {

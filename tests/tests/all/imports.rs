@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::clickweir::{Place, Process, data};
+use tests::clickweir::{Place, Process, data, make_pipe};
 use tokio::time::Instant;
 
 fn map(name: &str) -> String {
@@ -441,13 +441,7 @@ async fn attack_11_and_17_no_line_stops_an_import_and_a_pipe_is_read() {
     importer.check(("ones.ndjson", "ndjson"), &[], true, one);
     importer.check(("ones.csv", "csv"), &["--map", "day.toml"], true, one);
     let pipe = importer.place.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    make_pipe(&pipe);
     let mut writer = Command::new("sh")
         .args(["-c", "echo '{\"product_id\":\"f1\"}' >pipe"])
         .current_dir(importer.place.path())

@@ -6,11 +6,10 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use tests::clickweir::{Place, Up};
+use tests::clickweir::{Place, Up, make_pipe};
 use tests::usage;
 use tokio::time::Instant;
 
@@ -147,13 +146,7 @@ async fn attack_10_both_audits_name_what_others_put_into_the_lake() {
     )
     .unwrap();
     let pipe = hour.join("00000-00000000000000000079.parquet");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    make_pipe(&pipe);
     fs::create_dir_all(place.path().join("data/lake/clicks/backup/of/mine")).unwrap();
     for number in 0..200 {
         let name = format!("data/lake/clicks/backup/of/mine/{number}.csv");
