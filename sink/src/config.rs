@@ -1,5 +1,6 @@
 //! `[sink]` and `[lake]`: where the lake is, and how large its objects get.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -42,4 +43,18 @@ pub struct S3 {
     pub access_key: String,
     /// The secret key.
     pub secret_key: SecretString,
+}
+
+impl S3 {
+    /// A lake in a folder of this machine.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            url: format!("file:{}", folder.display()),
+            endpoint: String::new(),
+            region: String::new(),
+            access_key: String::new(),
+            secret_key: String::new().into(),
+        }
+    }
 }

@@ -9,11 +9,11 @@ mod formats;
 mod funnels;
 mod hostile;
 mod live;
+mod misfits;
 mod panels;
 mod queries;
 mod replays;
 mod trees;
-mod types;
 mod uniques;
 mod writers;
 
@@ -89,13 +89,7 @@ impl Shore {
     /// … in a folder of that name.
     pub(super) async fn named(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let s3 = S3 {
-            url: format!("file:{}", folder.path().join(name).display()),
-            endpoint: String::new(),
-            region: String::new(),
-            access_key: String::new(),
-            secret_key: String::new().into(),
-        };
+        let s3 = S3::in_folder(&folder.path().join(name));
         let lake = Lake::open(&s3).unwrap();
         let new = LakeId::new(7);
         lake.found(&Self::topic(), BTreeMap::new(), new)

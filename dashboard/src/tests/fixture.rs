@@ -132,13 +132,7 @@ impl TestDashboard {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lake_folder = folder.path().join("lake");
-        let s3 = S3 {
-            url: format!("file:{}", lake_folder.display()),
-            endpoint: String::new(),
-            region: String::new(),
-            access_key: String::new(),
-            secret_key: String::new().into(),
-        };
+        let s3 = S3::in_folder(&lake_folder);
         let lake = Lake::open(&s3).unwrap();
         let topic = Identity {
             cluster: "c".into(),

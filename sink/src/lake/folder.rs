@@ -394,14 +394,7 @@ mod tests {
     }
 
     fn lake(folder: &std::path::Path) -> Lake {
-        let s3 = S3 {
-            url: format!("file:{}", folder.display()),
-            endpoint: String::new(),
-            region: String::new(),
-            access_key: String::new(),
-            secret_key: String::new().into(),
-        };
-        Lake::open(&s3).unwrap()
+        Lake::open(&S3::in_folder(folder)).unwrap()
     }
 
     #[tokio::test]

@@ -158,14 +158,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "x").unwrap();
         for below in ["file", "file/lake"] {
-            let url = format!("file:{}", folder.path().join(below).display());
-            let config = S3 {
-                url,
-                endpoint: String::new(),
-                region: String::new(),
-                access_key: String::new(),
-                secret_key: String::new().into(),
-            };
+            let config = S3::in_folder(&folder.path().join(below));
             let said = Lake::open(&config).unwrap_err().to_string();
             assert!(
                 said.contains(below) && said.contains("set lake.url to file:FOLDER"),

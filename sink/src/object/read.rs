@@ -271,14 +271,7 @@ mod tests {
 
     /// A lake in a folder with one object, which is found there.
     async fn lake(folder: &FilePath) -> (Lake, ObjectName, Vec<u8>) {
-        let s3 = S3 {
-            url: format!("file:{}", folder.display()),
-            endpoint: String::new(),
-            region: String::new(),
-            access_key: String::new(),
-            secret_key: String::new().into(),
-        };
-        let lake = Lake::open(&s3).unwrap();
+        let lake = Lake::open(&S3::in_folder(folder)).unwrap();
         let topic = Identity {
             cluster: "c".into(),
             topic: "t".into(),

@@ -44,13 +44,7 @@ impl Place {
 async fn places() -> Vec<Place> {
     static USED: AtomicUsize = AtomicUsize::new(0);
     let folder = tempfile::tempdir().expect("a folder");
-    let config = S3 {
-        url: format!("file:{}", folder.path().join("lake").display()),
-        endpoint: String::new(),
-        region: String::new(),
-        access_key: String::new(),
-        secret_key: String::new().into(),
-    };
+    let config = S3::in_folder(&folder.path().join("lake"));
     let mut places = vec![Place {
         config,
         _folder: Some(folder),

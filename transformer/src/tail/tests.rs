@@ -154,13 +154,7 @@ async fn run_over(
         topic: "t".into(),
     };
     let folder = tempfile::tempdir().unwrap();
-    let lake = Lake::open(&S3 {
-        url: format!("file:{}", folder.path().display()),
-        endpoint: String::new(),
-        region: String::new(),
-        access_key: String::new(),
-        secret_key: String::new().into(),
-    });
+    let lake = Lake::open(&S3::in_folder(folder.path()));
     let lake = lake.unwrap();
     let firsts = BTreeMap::from([(P, Offset(0))]);
     let new = LakeId::new(7);

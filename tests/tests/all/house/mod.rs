@@ -15,7 +15,7 @@ mod pages;
 mod prose;
 mod rows;
 mod sizes;
-mod types;
+mod type_names;
 mod words;
 mod workspace;
 

@@ -125,14 +125,7 @@ async fn a_replay_that_is_killed_goes_on_where_it_ended_and_doubles_nothing() {
     let [rows, duplicates, letters] = send(&up.shop, 100).await;
     place.settled().await.unwrap();
     assert!(up.process.end().unwrap());
-    let url = format!("file:{}", place.path().join("data/lake").display());
-    let lake = Lake::open(&sink::S3 {
-        url,
-        endpoint: String::new(),
-        region: String::new(),
-        access_key: String::new(),
-        secret_key: String::new().into(),
-    });
+    let lake = Lake::open(&sink::S3::in_folder(&place.path().join("data/lake")));
     let kills = kill_and_go_on(&place, &lake.unwrap(), "a", &ALWAYS).await;
     println!("killed {kills} times");
     assert!(kills >= 3, "killed {kills} times only");
