@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use tests::clickweir::{Place, Process};
+use tests::clickweir::{Place, Process, binary};
 use tests::kafka::Kafka;
 use tests::usage;
 
@@ -80,19 +80,16 @@ async fn beside_build(
     let mut ours = clickweir("clickweir producer");
     let mut theirs = clickweir("clickweir, the other build");
     for turn in 1..=runs {
-        for (which, entries) in [(None, &mut ours), (Some(other), &mut theirs)] {
-            let place = || -> Result<Place> {
-                let place = Place::new()?;
-                Ok(match which {
-                    Some(binary) => place.with_binary(binary),
-                    None => place,
-                })
-            };
-            let side = if which.is_some() { "other" } else { "this" };
-            let name = format!("e1-{side}-{turn}-{}", std::process::id());
+        let builds = [
+            ("this", &*binary(), &mut ours),
+            ("other", other, &mut theirs),
+        ];
+        for (which, binary, entries) in builds {
+            let name = format!("e1-{which}-{turn}-{}", std::process::id());
             let on_kafka = format!("kafka://{}/{name}", kafka.brokers());
             for (entry, url) in entries.iter_mut().zip([None, Some(on_kafka)]) {
-                entry.note(turn, edge(place()?, url, &mut load, seconds).await?);
+                let place = Place::new()?.with_binary(binary);
+                entry.note(turn, edge(place, url, &mut load, seconds).await?);
             }
         }
     }

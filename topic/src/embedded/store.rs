@@ -42,14 +42,14 @@ pub(super) struct Store {
     retention: Retention,
     /// How many bytes a partition may hold, as the disk was when it was last looked at.
     bound: AtomicU64,
-    partitions: Vec<RwLock<Log>>,
+    partitions: Vec<RwLock<PartitionLog>>,
     /// Held while segments are dropped: what one caller found too old, another must not drop again.
     retaining: Mutex<()>,
     memory: Mutex<Memory>,
 }
 
 /// What is known in memory of one partition.
-struct Log {
+struct PartitionLog {
     low: Offset,
     high: Offset,
     /// In order of offset; the last one is written to.
@@ -156,7 +156,7 @@ impl Store {
             if let Some(first) = kept.first() {
                 low = low.max(first.first);
             }
-            self.partitions.push(RwLock::new(Log {
+            self.partitions.push(RwLock::new(PartitionLog {
                 low,
                 high,
                 segments: kept,
@@ -170,7 +170,7 @@ impl Store {
         u32::try_from(self.partitions.len()).expect("partitions are counted in u32")
     }
 
-    fn log(&self, partition: Partition) -> Result<&RwLock<Log>, ReadError> {
+    fn log(&self, partition: Partition) -> Result<&RwLock<PartitionLog>, ReadError> {
         self.partitions
             .get(partition.0 as usize)
             .ok_or(ReadError::OutOfRange {
@@ -424,7 +424,7 @@ impl Store {
     }
 }
 
-impl Log {
+impl PartitionLog {
     fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
