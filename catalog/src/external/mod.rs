@@ -12,6 +12,7 @@ mod folder;
 pub(crate) mod keeper;
 mod kind;
 mod listing;
+pub(crate) mod misfit;
 mod objects;
 mod postgres;
 mod reach;

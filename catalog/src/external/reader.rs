@@ -17,7 +17,7 @@ use crate::external::scan::scan;
 use crate::external::server;
 use crate::query::worker::answer::kept;
 use crate::query::worker::remote::{Link, asked};
-use crate::query::worker::wire::{ForeignSource, MisfitCount, Opening, WorkerReport, send};
+use crate::query::worker::wire::{ForeignSource, Opening, WorkerReport, send};
 use crate::sql::joined;
 
 /// Reads for the process at the other end of a link.
@@ -53,7 +53,7 @@ impl ForeignReader<'_> {
             ForeignSource::Misfits(counts) => {
                 let lines = counts
                     .iter()
-                    .map(|count| misfit(self.connection, count))
+                    .map(|count| count.told(self.connection))
                     .collect::<Result<Vec<_>, _>>()?;
                 let lines = lines.into_iter().flatten().collect();
                 self.tell(&WorkerReport::Notes(lines))
@@ -156,18 +156,4 @@ fn contents(connection: &Connection, path: &str) -> Result<(Vec<FileColumn>, u64
         name,
     });
     Ok((told.collect(), rows))
-}
-
-/// What is to be said of a column whose type the configuration says; `None` if it holds all values.
-fn misfit(
-    connection: &Connection,
-    MisfitCount { column, said, sql }: &MisfitCount,
-) -> Result<Option<String>, duckdb::Error> {
-    let counted = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
-    let (count, example): (u64, String) = counted?;
-    Ok((count > 0).then(|| {
-        format!(
-            "column {column}: {count} cells are NULL because they are no {said}, such as {example:?}"
-        )
-    }))
 }

@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::external::cells::typed;
 use crate::external::fit::{FileColumn, TableColumn, is_same};
 use crate::external::folder::{FolderValue, folder_values};
+use crate::external::misfit::MisfitCount;
 use crate::external::objects::{SoundFile, parsed, sound_files, table};
-use crate::query::worker::wire::MisfitCount;
 use crate::sql::{Ident, Literal, failing, file, joined, list};
 
 /// Files that one statement reads: with the same columns, and below folders with the same keys.
@@ -163,15 +163,10 @@ pub(super) fn misfits(
             continue;
         }
         let value = Ident(&column.name).to_string();
-        let bad = format!(
-            "{value} IS NOT NULL AND {value}::VARCHAR <> '' AND {} IS NULL",
-            cast(&value, &column.kind, &said)
-        );
-        let sql = format!(
-            "SELECT count(*)::UBIGINT, coalesce(min({value}::VARCHAR), '') FROM ({selects}) WHERE {bad}"
-        );
-        let column = column.name.clone();
-        counts.push(MisfitCount { column, said, sql });
+        let kept = cast(&value, &column.kind, &said);
+        let value = (&*format!("{value}::VARCHAR"), &*kept);
+        let rows = format!("({selects})");
+        counts.push(MisfitCount::new(&column.name, &said, value, &rows));
     }
     Ok((counts, lines))
 }

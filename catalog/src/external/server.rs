@@ -9,6 +9,7 @@ use crate::error::{Error, sentence};
 use crate::external::cells::raw::TypedFile;
 use crate::external::cells::typed;
 use crate::external::fit::is_same;
+use crate::external::misfit::MisfitCount;
 use crate::query::worker::wire::Opening;
 use crate::sql::{Ident, Literal, any, joined};
 
@@ -90,7 +91,10 @@ pub(super) fn typed_table(source: &Connection, external: &External) -> Result<Ty
     let sent = joined(columns.iter().map(ServerColumn::sent), ", ");
     let sent = asked(&format!("SELECT {sent} FROM {table}"));
     for column in columns.iter().filter(|column| column.said) {
-        notes.extend(misfit(source, column, &sent)?);
+        let ServerColumn { name, kind, .. } = column;
+        let value = (&*name.to_string(), &*column.received());
+        let count = MisfitCount::new(&name.0, kind, value, &sent);
+        notes.extend(count.told(source)?);
     }
     let received = columns
         .iter()
@@ -180,29 +184,6 @@ fn exact_numerics(
         }
     }
     Ok(())
-}
-
-/// What is to be said of a column whose type the configuration says; `None` if it holds all values.
-fn misfit(
-    source: &Connection,
-    column: &ServerColumn,
-    sent: &str,
-) -> Result<Option<String>, duckdb::Error> {
-    let name = &column.name;
-    let sql = format!(
-        "SELECT count(*)::UBIGINT, coalesce(min({name}), '') FROM {sent}
-         WHERE {name} IS NOT NULL AND {name} <> '' AND {} IS NULL",
-        column.received()
-    );
-    let (count, example): (u64, String) =
-        source.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let kind = &column.kind;
-    Ok((count > 0).then(|| {
-        format!(
-            "column {}: {count} cells are NULL because they are no {kind}, such as {example:?}",
-            name.0
-        )
-    }))
 }
 
 /// The condition under which a server's text of a value is an odd one of its type. `None` if the

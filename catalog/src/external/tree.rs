@@ -13,6 +13,7 @@ use crate::external::adoption::Adoption;
 use crate::external::fit::{FileColumn, FileShape, Fit, TableColumn, column, fit, is_same};
 use crate::external::folder::{FolderKinds, folder_values};
 use crate::external::listing::Stamp;
+use crate::external::misfit::MisfitCount;
 use crate::external::objects::{
     ForeignFile, TreeTable, forget, forget_all, keep_table, left_out, parsed, remember, set_reason,
     sound_files, table,
@@ -21,7 +22,7 @@ use crate::external::run::{AdoptionRun, spoiled};
 use crate::external::scan::misfits;
 use crate::external::survey::{TreeSurvey, UNREAD, survey, unshown};
 use crate::query::worker::talk::Part;
-use crate::query::worker::wire::{ForeignSource, MisfitCount};
+use crate::query::worker::wire::ForeignSource;
 use crate::sql::joined;
 
 /// How many lines a run's detail has at most.

@@ -12,6 +12,7 @@ use crate::db::table_function::{ExportGuard, MemoryTable, exported};
 use crate::error::Error;
 use crate::external::cells::guess::{CellCounts, CellPlan, TypeGuess, typed};
 use crate::external::fit::is_same;
+use crate::external::misfit::MisfitCount;
 use crate::sql::{Ident, Literal, joined};
 
 /// The table of texts, until its file is read.
@@ -176,22 +177,9 @@ impl<'c> RawTable<'c> {
                 (kind, value)
             }
         };
-        let bad = format!(
-            "{0} IS NOT NULL AND {0} <> '' AND {value} IS NULL",
-            Ident(name)
-        );
-        let sql = format!(
-            "SELECT count(*)::UBIGINT, coalesce(min({}), '') FROM {RAW} WHERE {bad}",
-            Ident(name)
-        );
-        let (count, example): (u64, String) = self
-            .connection
-            .query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if count > 0 {
-            notes.push(format!(
-                "column {name}: {count} cells are NULL because they are no {kind}, such as {example:?}"
-            ));
-        }
+        let text = Ident(name).to_string();
+        let count = MisfitCount::new(name, &kind, (&text, &value), RAW);
+        notes.extend(count.told(self.connection)?);
         Ok(value)
     }
 

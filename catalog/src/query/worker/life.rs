@@ -237,8 +237,8 @@ impl Drop for RunningWorker {
     }
 }
 
-/// Starts the program. Of an environment it gets what its libraries are found by; its standard output is the socket, and it ends when
-/// its standard input does, which is when this process ends.
+/// Starts the program. Of an environment it gets what its libraries are found by. Its standard
+/// output is the socket, and it ends when its standard input does, which is when this process ends.
 fn spawn(command: &WorkerCommand, socket: UnixStream) -> io::Result<Child> {
     Command::new(&command.program)
         .args(&command.arguments)

@@ -19,6 +19,7 @@ use crate::config::{Config, External};
 use crate::db::access::LakeAccess;
 use crate::error::Error;
 use crate::external::fit::FileColumn;
+use crate::external::misfit::MisfitCount;
 use crate::tables::view::FailingView;
 
 /// What a frame's head or body may hold, so that a damaged length allocates nothing.
@@ -102,15 +103,6 @@ pub(crate) enum ForeignSource {
         password: String,
         load: String,
     },
-}
-
-/// A count of the values of a column that the type which the configuration says does not hold.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct MisfitCount {
-    pub(crate) column: String,
-    pub(crate) said: String,
-    /// SQL of the count and an example.
-    pub(crate) sql: String,
 }
 
 impl std::fmt::Debug for ForeignSource {
