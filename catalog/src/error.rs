@@ -16,8 +16,13 @@ pub enum Error {
     #[error("the query took longer than {} s (catalog.query_timeout): ask for a shorter range", .0.as_secs_f64())]
     TimedOut(Duration),
     /// The query or its answer needs more memory than it may take.
-    #[error("{0}")]
-    TooLarge(String),
+    #[error("{what}: {remedy}")]
+    TooLarge {
+        /// What took how much.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// Every place for such work was taken for so long.
     #[error("all {places} places for work of this kind were taken for {} s: try again in a moment", waited.as_secs_f64())]
     Busy {
@@ -43,6 +48,16 @@ pub enum Error {
     /// The database fails now (its disk, its extension). Nothing was registered.
     #[error("the catalog's database fails: {0}")]
     Unavailable(String),
+}
+
+impl Error {
+    /// Returns an [`Error::TooLarge`].
+    pub(crate) fn too_large(what: impl Into<String>, remedy: &str) -> Self {
+        Self::TooLarge {
+            what: what.into(),
+            remedy: remedy.to_owned(),
+        }
+    }
 }
 
 impl Error {
@@ -165,9 +180,9 @@ pub(crate) fn blame(error: &duckdb::Error, sql: &str, limit: Duration) -> Error 
     let first = text.lines().next().unwrap_or(&text);
     match Trouble::of(&text) {
         Trouble::Interrupted => Error::TimedOut(limit),
-        Trouble::Memory => Error::TooLarge(format!(
-            "{first}: narrow the query, or raise catalog.query_memory"
-        )),
+        Trouble::Memory => {
+            Error::too_large(first, "narrow the query, or raise catalog.query_memory")
+        }
         Trouble::Forbidden => Error::Refused(format!(
             "{first}: only the lake's own objects and external tables can be read"
         )),

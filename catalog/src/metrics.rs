@@ -111,7 +111,7 @@ impl CatalogMetrics {
             Ok(_) => "answered",
             Err(Error::Refused(_) | Error::Invalid(_)) => "refused",
             Err(Error::TimedOut(_)) => "timed_out",
-            Err(Error::TooLarge(_)) => "too_large",
+            Err(Error::TooLarge { .. }) => "too_large",
             Err(Error::Busy { .. }) => "busy",
             Err(Error::InUse { .. } | Error::Lake(_) | Error::Unavailable(_)) => "failed",
         };

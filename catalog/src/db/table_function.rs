@@ -24,7 +24,7 @@ use crate::sql::Literal;
 /// The table function's name. The sandbox allows calls of it only inside the catalog's own views.
 const FUNCTION: &str = "snapshot_table";
 /// How many rows DuckDB takes at once: the size of its vectors.
-pub(crate) const VECTOR_ROWS: usize = 2048;
+const VECTOR_ROWS: usize = 2048;
 /// How many threads may read one scan side by side.
 const SCAN_THREADS: u64 = 4;
 
@@ -45,7 +45,7 @@ pub(crate) trait TableSource: Send + Sync {
     fn scan(&self, columns: Vec<usize>) -> Scan;
 }
 
-/// Rows as they are read.
+/// Rows as they are read, in batches of any size.
 pub(crate) type Scan = Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>;
 /// The exported tables by name.
 pub(crate) type Exports = BTreeMap<String, Arc<dyn TableSource>>;
@@ -129,13 +129,24 @@ impl TableSource for MemoryTable {
             let projected = batch.project(&columns);
             projected.expect("DuckDB asks for columns that bind announced")
         };
-        let vectors = |batch: RecordBatch| {
-            let starts = (0..batch.num_rows()).step_by(VECTOR_ROWS);
-            starts.map(move |at| batch.slice(at, VECTOR_ROWS.min(batch.num_rows() - at)))
-        };
-        let batches = self.batches.clone().into_iter().map(project);
-        Box::new(batches.flat_map(vectors).map(Ok))
+        Box::new(self.batches.clone().into_iter().map(project).map(Ok))
     }
+}
+
+/// The rows of a scan as DuckDB takes them.
+fn vectors(scan: Scan) -> Scan {
+    let cut = |batch: Result<RecordBatch, Error>| {
+        let (batch, error) = match batch {
+            Ok(batch) => (Some(batch), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let cut = batch.into_iter().flat_map(|batch| {
+            let starts = (0..batch.num_rows()).step_by(VECTOR_ROWS);
+            starts.map(move |at| Ok(batch.slice(at, VECTOR_ROWS.min(batch.num_rows() - at))))
+        });
+        cut.chain(error)
+    };
+    Box::new(scan.flat_map(cut))
 }
 
 struct SnapshotTableFunction;
@@ -185,7 +196,7 @@ impl VTab for SnapshotTableFunction {
         let (state, table) = (function.get_init_data(), function.get_bind_data());
         let next = {
             let mut scan = state.scan.lock();
-            scan.get_or_insert_with(|| table.scan(state.columns.clone()))
+            scan.get_or_insert_with(|| vectors(table.scan(state.columns.clone())))
                 .next()
         };
         match next.transpose()? {

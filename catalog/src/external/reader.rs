@@ -37,7 +37,9 @@ impl ForeignReader<'_> {
         self.answer(source).map_err(|error| match error {
             // Nothing here is the catalog's, so what fails is what was read.
             Error::Unavailable(why) => match Trouble::of(&why) {
-                Trouble::Memory | Trouble::Full => Error::TooLarge(why),
+                Trouble::Memory | Trouble::Full => {
+                    Error::too_large(why, "split it, or raise catalog.query_memory")
+                }
                 _ => Error::Invalid(why),
             },
             other => other,
@@ -113,7 +115,7 @@ impl Read for SentFile {
             return Ok(0);
         }
         let report = WorkerReport::FetchBytes { at: self.at, count };
-        let sent = asked(&self.link, &report).map_err(io::Error::other)?;
+        let (sent, _) = asked(&self.link, &report).map_err(io::Error::other)?;
         let count = sent.len().min(into.len());
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -153,7 +153,7 @@ pub(super) fn spoiled(error: Error) -> Result<Spoiled, Error> {
             (format!("reading it took longer than {seconds} s"), false)
         }
         // It may have been short for another reason.
-        Error::TooLarge(why) => (why, true),
+        error @ Error::TooLarge { .. } => (error.to_string(), true),
         other => return Err(other),
     };
     Ok(Spoiled { why, again })

@@ -48,6 +48,8 @@ struct Names {
     /// True if it may name any table of the catalog, since a view of the catalog may.
     any_table: bool,
     live_views: bool,
+    /// True if it may name the table that says how far the tail is.
+    tail: bool,
     live: bool,
     lake: bool,
 }
@@ -58,11 +60,13 @@ impl Names {
         let names = |names: &[&str]| names.iter().any(|name| text.contains(name));
         let listing = names(&["show", "describe", "duckdb_", "information_schema"]);
         let live_views = names(&LIVE_VIEWS);
-        let live = listing || live_views || names(&[TAIL]);
+        let tail = listing || names(&[TAIL]);
+        let live = live_views || tail;
         Self {
             listing,
             any_table: listing || names(&CATALOG_VIEWS),
             live_views,
+            tail,
             live,
             lake: live || names(&["click", DEAD_LETTERS]),
             text,
@@ -73,12 +77,12 @@ impl Names {
         self.any_table || self.text.contains(name)
     }
 
-    /// Returns true if it may name something of the catalog.
-    fn any(&self, config: &Config) -> bool {
+    /// Returns true if it may name a table of the catalog, a data set or an external table.
+    fn any_of_tables(&self, config: &Config) -> bool {
         let datasets = config.datasets.iter().map(|one| one.name.as_str());
         let externals = config.externals.iter().map(|one| one.name.as_str());
         let mut known = CATALOG_TABLES.into_iter().chain(datasets).chain(externals);
-        self.lake || known.any(|name| self.table(name))
+        known.any(|name| self.table(name))
     }
 }
 
@@ -107,9 +111,12 @@ pub(crate) fn bind(
         revision: None,
     };
     let mut note = None;
-    if names.any(&scope.config) {
+    let any_table = names.any_of_tables(&scope.config);
+    if any_table || names.lake {
         let snapshot = Arc::new(Mutex::new(scope.catalog.begin(Mode::Read)?));
-        task.statement.names.tables = export_tables(&mut task.exports, &snapshot, &names)?;
+        if any_table {
+            task.statement.names.tables = export_tables(&mut task.exports, &snapshot, &names)?;
+        }
         // Of the external tables, copies are among the exported ones.
         let externals = scope.config.externals.iter();
         let files: Vec<&External> = externals
@@ -118,7 +125,10 @@ pub(crate) fn bind(
         if names.live {
             let ends = registered_ends(&snapshot.lock())?;
             note = tail.note(&ends).filter(|_| names.live_views);
-            task.statement.names.live = live_views(&tail.statuses(&ends));
+            let mut views = live_views(&tail.statuses(&ends));
+            // Its SQL is another at each statement, so it is made for those alone that name it.
+            views.retain(|(name, _)| name != TAIL || names.tail);
+            task.statement.names.live = views;
             let rows = Arc::new(tail.after(&ends));
             task.exports.insert(TAIL.to_owned(), rows);
         }

@@ -41,7 +41,7 @@ async fn a_query_that_wants_too_much_takes_nothing_from_crawls_and_panels() {
             while !done.load(Ordering::Relaxed) {
                 let sql = "SELECT list(range) FROM range(50000000)";
                 let error = catalog.query(sql).await.unwrap_err();
-                assert!(matches!(error, Error::TooLarge(_)), "{error:?}");
+                assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
                 assert!(
                     error.to_string().contains("catalog.query_memory"),
                     "{error}"

@@ -187,7 +187,7 @@ async fn input_35_an_answer_or_a_query_that_eats_memory_ends() {
         "SELECT repeat('x', 1000000) FROM range(200)",
     ] {
         let error = catalog.query(sql).await.unwrap_err();
-        assert!(matches!(error, Error::TooLarge(_)), "{sql}: {error:?}");
+        assert!(matches!(error, Error::TooLarge { .. }), "{sql}: {error:?}");
         assert_eq!(
             lines(&catalog.query("SELECT 1").await.unwrap()),
             ["1"],

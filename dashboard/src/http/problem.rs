@@ -128,11 +128,9 @@ impl From<catalog::Error> for Problem {
                 format!("stopped after {}", human::duration(*limit)),
                 "ask for a shorter range",
             ),
-            Error::TooLarge(_) => Self::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                error,
-                "ask for fewer rows or columns",
-            ),
+            Error::TooLarge { what, remedy } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, what, remedy)
+            }
             Error::Busy { places, waited } => Self::busy(format!(
                 "all {places} places for work of this kind were taken for {}",
                 human::duration(*waited)

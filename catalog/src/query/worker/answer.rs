@@ -79,10 +79,9 @@ pub(super) fn shown(
         let batch = RecordBatch::from(&chunk);
         bytes += batch.get_array_memory_size();
         if bytes > MAX_ANSWER_BYTES {
-            return Err(Error::TooLarge(format!(
-                "the answer is larger than {} MiB: narrow the query",
-                MAX_ANSWER_BYTES >> 20
-            )));
+            let mebibytes = MAX_ANSWER_BYTES >> 20;
+            let what = format!("the answer is larger than {mebibytes} MiB");
+            return Err(Error::too_large(what, "narrow the query"));
         }
         let room = max_rows - rows;
         truncated = batch.num_rows() > room;

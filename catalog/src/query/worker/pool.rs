@@ -54,14 +54,14 @@ impl PoolUse {
     /// The error of work that took too much memory.
     fn too_large(self, bytes: u64) -> Error {
         let mebibytes = bytes >> 20;
-        Error::TooLarge(match self {
-            Self::Statements => format!(
-                "the query took more than {mebibytes} MiB of memory: narrow it, or raise catalog.query_memory"
-            ),
-            Self::Foreign => format!(
-                "reading it took more than {mebibytes} MiB of memory: split it, or raise catalog.query_memory"
-            ),
-        })
+        let (what, remedy) = match self {
+            Self::Statements => ("the query", "narrow it, or raise catalog.query_memory"),
+            Self::Foreign => ("reading it", "split it, or raise catalog.query_memory"),
+        };
+        Error::too_large(
+            format!("{what} took more than {mebibytes} MiB of memory"),
+            remedy,
+        )
     }
 
     /// The error of work whose worker ended although nobody ended it.
@@ -69,10 +69,16 @@ impl PoolUse {
         let how = match status.map(|status| (status.signal(), status.code())) {
             // The kernel ends processes so when memory is short.
             Some((Some(SIGNAL_KILL), _)) => {
-                return Error::TooLarge(match self {
-                    Self::Statements => "the process that ran the query was ended, probably for its memory: narrow the query".into(),
-                    Self::Foreign => "the process that read it was ended from outside (signal 9), probably for its memory: it is tried again".into(),
-                });
+                return match self {
+                    Self::Statements => Error::too_large(
+                        "the process that ran the query was ended, probably for its memory",
+                        "narrow the query",
+                    ),
+                    Self::Foreign => Error::too_large(
+                        "the process that read it was ended from outside (signal 9), probably for its memory",
+                        "it is tried again",
+                    ),
+                };
             }
             Some((Some(signal), _)) => format!("signal {signal}"),
             Some((None, Some(code))) => format!("exit code {code}"),

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 
-use crate::db::table_function::{Exports, Scan, TableSource, VECTOR_ROWS, fetched};
+use crate::db::table_function::{Exports, Scan, TableSource, fetched};
 use crate::error::Error;
 use crate::query::worker::wire::{Export, WorkerOrder, WorkerReport, read, receive, send};
 
@@ -69,11 +69,12 @@ impl TableSource for RemoteTable {
     }
 
     fn scan(&self, columns: Vec<usize>) -> Scan {
-        let scan = RemoteScan {
+        let mut scan = RemoteScan {
             number: self.scans.fetch_add(1, Ordering::Relaxed),
             table: self.name.clone(),
             columns,
             link: Arc::clone(&self.link),
+            is_read: false,
         };
         fetched(move || scan.fetch())
     }
@@ -85,41 +86,43 @@ struct RemoteScan {
     table: String,
     columns: Vec<usize>,
     link: Link,
+    /// True if the last rows are here.
+    is_read: bool,
 }
 
 impl RemoteScan {
     /// Fetches the next rows. `None` at the end.
-    fn fetch(&self) -> Result<Option<Vec<RecordBatch>>, Error> {
+    fn fetch(&mut self) -> Result<Option<Vec<RecordBatch>>, Error> {
+        if self.is_read {
+            return Ok(None);
+        }
         let fetch = WorkerReport::Fetch {
             scan: self.number,
             table: self.table.clone(),
             columns: self.columns.clone(),
         };
-        let body = asked(&self.link, &fetch)?;
+        let (body, last) = asked(&self.link, &fetch)?;
+        self.is_read = last;
         if body.is_empty() {
             return Ok(None);
         }
         let (_, batches) = read(&body).map_err(unread)?;
-        let vectors = batches.into_iter().flat_map(|batch| {
-            let starts = (0..batch.num_rows()).step_by(VECTOR_ROWS);
-            starts.map(move |at| batch.slice(at, VECTOR_ROWS.min(batch.num_rows() - at)))
-        });
-        Ok(Some(vectors.collect()))
+        Ok(Some(batches))
     }
 }
 
-/// Asks the other process for rows or bytes.
+/// Asks the other process for rows or bytes. Returns with them whether they are the last.
 ///
 /// # Errors
 /// The other process's, and the socket's.
-pub(crate) fn asked(link: &Link, report: &WorkerReport) -> Result<Vec<u8>, Error> {
+pub(crate) fn asked(link: &Link, report: &WorkerReport) -> Result<(Vec<u8>, bool), Error> {
     let (order, body) = {
         let mut link = link.lock();
         send(&mut link, report, &[]).map_err(unread)?;
         receive(&mut link).map_err(unread)?
     };
     match order {
-        WorkerOrder::Rows => Ok(body),
+        WorkerOrder::Rows { last } => Ok((body, last)),
         WorkerOrder::NoRows(error) => Err(error.within(std::time::Duration::ZERO)),
         WorkerOrder::Open(_) | WorkerOrder::Run(_) | WorkerOrder::Read(_) => {
             Err(unread("another order came"))

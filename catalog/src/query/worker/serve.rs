@@ -89,7 +89,7 @@ pub(crate) fn serve(
         let answered = catch_unwind(AssertUnwindSafe(|| match order {
             WorkerOrder::Run(statement) => worker.run(*statement, &body),
             WorkerOrder::Read(source) => worker.read(*source),
-            WorkerOrder::Open(_) | WorkerOrder::Rows | WorkerOrder::NoRows(_) => Err(
+            WorkerOrder::Open(_) | WorkerOrder::Rows { .. } | WorkerOrder::NoRows(_) => Err(
                 Error::Unavailable("an order came that nothing asked for".into()),
             ),
         }));

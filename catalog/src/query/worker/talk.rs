@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::iter::Peekable;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use crate::query::worker::wire::{
     ForeignSource, Statement, WireError, WorkerOrder, WorkerReport, read, receive, send, written,
 };
 
-/// How much of a scan is sent at once.
-const SEND_BYTES: usize = 1 << 20;
+/// How much of a scan is sent at once: mostly all of it, since both processes wait for each other
+/// at each turn, which is long on a busy machine.
+const SEND_BYTES: usize = 8 << 20;
 /// How much of a file is read at once, whatever a worker asks for.
 const MAX_FETCH_BYTES: u64 = 4 << 20;
 
@@ -50,7 +52,7 @@ pub(crate) type ByteSource = Box<dyn FnMut(Range<u64>) -> Result<Vec<u8>, String
 #[derive(Default)]
 struct Supplies {
     exports: Exports,
-    scans: BTreeMap<u64, Option<Scan>>,
+    scans: BTreeMap<u64, Option<Peekable<Scan>>>,
     file: Option<ByteSource>,
     /// The catalog's revision whose views are told. `None` if none are.
     revision: Option<u64>,
@@ -61,10 +63,13 @@ impl Supplies {
     fn rows(&mut self, scan: u64, table: &str, columns: Vec<usize>) -> (WorkerOrder, Vec<u8>) {
         let open = self.scans.entry(scan).or_insert_with(|| {
             let table = self.exports.get(table);
-            table.map(|table| table.scan(columns))
+            table.map(|table| table.scan(columns).peekable())
         });
         match open.as_mut().map_or(Ok(None), fetched) {
-            Ok(rows) => (WorkerOrder::Rows, rows.unwrap_or_default()),
+            Ok(rows) => {
+                let last = open.as_mut().is_none_or(|scan| scan.peek().is_none());
+                (WorkerOrder::Rows { last }, rows.unwrap_or_default())
+            }
             Err(error) => (WorkerOrder::NoRows(error.into()), Vec::new()),
         }
     }
@@ -74,7 +79,7 @@ impl Supplies {
         let end = at.saturating_add(count.min(MAX_FETCH_BYTES));
         let read = self.file.as_mut().map(|read| read(at..end));
         match read.unwrap_or_else(|| Err("there is no file".to_owned())) {
-            Ok(bytes) => (WorkerOrder::Rows, bytes),
+            Ok(bytes) => (WorkerOrder::Rows { last: false }, bytes),
             Err(why) => (WorkerOrder::NoRows(WireError::Unavailable(why)), Vec::new()),
         }
     }
@@ -199,14 +204,22 @@ impl RunningWorker {
     }
 }
 
+/// What a batch's rows take. Its arrays may be parts of larger ones.
+fn sent_bytes(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    let sizes = columns.map(|column| column.to_data().get_slice_memory_size());
+    // Arrow knows it of all types but views, which the tables do not have.
+    sizes.map(Result::unwrap_or_default).sum()
+}
+
 /// The next rows of a scan as a body. `None` at its end.
-fn fetched(scan: &mut Scan) -> Result<Option<Vec<u8>>, Error> {
+fn fetched(scan: &mut Peekable<Scan>) -> Result<Option<Vec<u8>>, Error> {
     let (mut batches, mut bytes) = (Vec::<RecordBatch>::new(), 0);
     while bytes < SEND_BYTES {
         let Some(batch) = scan.next().transpose()? else {
             break;
         };
-        bytes += batch.get_array_memory_size();
+        bytes += sent_bytes(&batch);
         batches.push(batch);
     }
     let Some(first) = batches.first() else {

@@ -35,7 +35,10 @@ pub(crate) enum WorkerOrder {
     /// Something of others to read.
     Read(Box<ForeignSource>),
     /// The rows of the scan, or the bytes of the file, that were asked for; none at the end.
-    Rows,
+    Rows {
+        /// True if the scan has no more.
+        last: bool,
+    },
     /// There are none, and why.
     NoRows(WireError),
 }
@@ -212,7 +215,7 @@ pub(crate) enum WorkerReport {
 pub(crate) enum WireError {
     Refused(String),
     Invalid(String),
-    TooLarge(String),
+    TooLarge { what: String, remedy: String },
     Unavailable(String),
     TimedOut,
 }
@@ -222,7 +225,7 @@ impl From<Error> for WireError {
         match error {
             Error::Refused(text) => Self::Refused(text),
             Error::Invalid(text) => Self::Invalid(text),
-            Error::TooLarge(text) => Self::TooLarge(text),
+            Error::TooLarge { what, remedy } => Self::TooLarge { what, remedy },
             Error::TimedOut(_) => Self::TimedOut,
             Error::Unavailable(text) => Self::Unavailable(text),
             Error::Busy { .. } | Error::InUse { .. } | Error::Lake(_) => {
@@ -237,7 +240,7 @@ impl WireError {
         match self {
             Self::Refused(text) => Error::Refused(text),
             Self::Invalid(text) => Error::Invalid(text),
-            Self::TooLarge(text) => Error::TooLarge(text),
+            Self::TooLarge { what, remedy } => Error::TooLarge { what, remedy },
             Self::Unavailable(text) => Error::Unavailable(text),
             Self::TimedOut => Error::TimedOut(limit),
         }
