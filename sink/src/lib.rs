@@ -44,6 +44,7 @@ pub use object::batch::{Batch, SealedBatch};
 pub use object::columns::{COLUMNS, Column, Encoding, Row, Type, schema};
 pub use object::contents::{Contents, LetterRecord, RowRecords};
 pub use object::footer::{Counts, Footer};
+pub use object::identity::row_identity;
 pub use object::letters::{DeadLetter, Reason, schema as letters_schema};
 pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;

@@ -1,11 +1,13 @@
 //! The envelope: what the edge adds around the client's own JSON.
 //!
-//! `{"v":1,"id":…,"id_generated":…,"replaced":…,"received_at":…,"format":…,"source":…,"ip":…,"user_agent":…,"click":…}`,
-//! spliced around the click's bytes, which are never serialised again. `click` is the last
-//! field.
+//! `{"v":1,"id":…,"id_generated":…,"item":…,"retried":…,"replaced":…,"redacted":…,"sample_rate":…,`
+//! `"received_at":…,"format":…,"source":…,"ip":…,"user_agent":…,"request":…,"shared":…,"click":…}`,
+//! spliced around the click's bytes, which are never serialised again. A flag that is false and a
+//! value that is `None` are left out. `click` is the last field.
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
@@ -15,7 +17,7 @@ use serde_json::value::RawValue;
 pub const VERSION: u32 = 1;
 
 /// One click with what only the edge knows, borrowed from the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Envelope<'a> {
     /// The envelope's version; see [`VERSION`].
     pub v: u32,
@@ -23,8 +25,17 @@ pub struct Envelope<'a> {
     pub id: Cow<'a, str>,
     /// True if the edge made the id.
     pub id_generated: bool,
+    /// Which item of an event that holds several this record is, from 0; `None` if the event is
+    /// one record. Each item's record holds the whole event.
+    pub item: Option<u32>,
+    /// True if the client says that it sends this click again.
+    pub retried: bool,
     /// True if what was not Unicode in the click or its user agent is U+FFFD here.
     pub replaced: bool,
+    /// True if a policy of privacy took something out of the click.
+    pub redacted: bool,
+    /// The share of visitors whose clicks are kept, above 0 and below 1; `None` if all are.
+    pub sample_rate: Option<f64>,
     /// When the edge had the click, in microseconds of UTC.
     pub received_at: i64,
     /// The wire format of the click: `native`, `pixel`, …
@@ -35,8 +46,12 @@ pub struct Envelope<'a> {
     pub ip: Option<Cow<'a, str>>,
     /// The client's user agent.
     pub user_agent: Option<Cow<'a, str>>,
-    /// The client's JSON, byte for byte, unless `replaced` says otherwise; for the pixel and for
-    /// mapped lines of a file, the JSON that the edge made of them.
+    /// What the edge captured of the request, as a JSON object whose values are texts.
+    pub request: Option<&'a str>,
+    /// What the body said once for all its clicks, as a JSON object.
+    pub shared: Option<&'a str>,
+    /// The client's JSON, byte for byte, unless `replaced` or `redacted` say otherwise; for query
+    /// strings and for mapped lines of a file, the JSON that the edge made of them.
     pub click: &'a str,
 }
 
@@ -55,8 +70,20 @@ impl<'a> Envelope<'a> {
         if self.id_generated {
             json.extend_from_slice(GENERATED.as_bytes());
         }
-        if self.replaced {
-            json.extend_from_slice(REPLACED.as_bytes());
+        if let Some(item) = self.item {
+            write!(json, "{ITEM}{item}")?;
+        }
+        let flags = [
+            (self.retried, RETRIED),
+            (self.replaced, REPLACED),
+            (self.redacted, REDACTED),
+        ];
+        for (_, name) in flags.into_iter().filter(|(is_set, _)| *is_set) {
+            json.extend_from_slice(name.as_bytes());
+        }
+        if let Some(rate) = self.sample_rate {
+            json.extend_from_slice(SAMPLE_RATE.as_bytes());
+            serde_json::to_writer(&mut *json, &rate)?;
         }
         write!(json, r#","received_at":{}"#, self.received_at)?;
         let texts = [
@@ -69,6 +96,12 @@ impl<'a> Envelope<'a> {
             if let Some(text) = text {
                 write!(json, r#","{name}":"#)?;
                 serde_json::to_writer(&mut *json, text)?;
+            }
+        }
+        for (name, object) in [(REQUEST, self.request), (SHARED, self.shared)] {
+            if let Some(object) = object {
+                json.extend_from_slice(name.as_bytes());
+                json.extend_from_slice(object.as_bytes());
             }
         }
         json.extend_from_slice(CLICK.as_bytes());
@@ -94,15 +127,26 @@ impl<'a> Envelope<'a> {
 }
 
 const GENERATED: &str = r#","id_generated":true"#;
+const ITEM: &str = r#","item":"#;
+const RETRIED: &str = r#","retried":true"#;
 const REPLACED: &str = r#","replaced":true"#;
+const REDACTED: &str = r#","redacted":true"#;
+const SAMPLE_RATE: &str = r#","sample_rate":"#;
+const REQUEST: &str = r#","request":"#;
+const SHARED: &str = r#","shared":"#;
 const CLICK: &str = r#","click":"#;
 
 /// An envelope as [`Envelope::encode`] writes it, where no text needed an escape: cut at the
-/// text between the fields. JSON is parsed once, and that is the click, later.
+/// text between the fields. JSON is parsed once, and that is the click, later. A value with
+/// `shared` is left to the parser: nothing but reading it shows where it ends.
 fn cut(text: &str) -> Option<Envelope<'_>> {
     let (id, rest) = quoted(text.strip_prefix(r#"{"v":1,"id":"#)?)?;
     let (id_generated, rest) = flag(rest, GENERATED);
+    let (item, rest) = number(rest, ITEM)?;
+    let (retried, rest) = flag(rest, RETRIED);
     let (replaced, rest) = flag(rest, REPLACED);
+    let (redacted, rest) = flag(rest, REDACTED);
+    let (sample_rate, rest) = number(rest, SAMPLE_RATE)?;
     let rest = rest.strip_prefix(r#","received_at":"#)?;
     let (received_at, rest) = rest.split_at(rest.find(',')?);
     // JSON has neither a plus nor leading zeros; before 1970 nothing was received.
@@ -111,6 +155,10 @@ fn cut(text: &str) -> Option<Envelope<'_>> {
     let (source, rest) = quoted(rest.strip_prefix(r#","source":"#)?)?;
     let (ip, rest) = optional(rest, r#","ip":"#)?;
     let (user_agent, rest) = optional(rest, r#","user_agent":"#)?;
+    let (request, rest) = match rest.strip_prefix(REQUEST) {
+        Some(rest) => flat_object(rest).map(|(object, rest)| (Some(object), rest))?,
+        None => (None, rest),
+    };
     let click = rest.strip_prefix(CLICK)?.strip_suffix('}')?;
     // Anything but an object is rare enough for the parser.
     let is_object = click.starts_with('{') && click.ends_with('}');
@@ -121,12 +169,18 @@ fn cut(text: &str) -> Option<Envelope<'_>> {
         v: 1,
         id: id.into(),
         id_generated,
+        item,
+        retried,
         replaced,
+        redacted,
+        sample_rate,
         received_at: received_at.parse().ok()?,
         format: format.into(),
         source: source.into(),
         ip: ip.map(Cow::Borrowed),
         user_agent: user_agent.map(Cow::Borrowed),
+        request,
+        shared: None,
         click,
     })
 }
@@ -144,6 +198,34 @@ fn flag<'a>(text: &'a str, name: &str) -> (bool, &'a str) {
     match text.strip_prefix(name) {
         Some(rest) => (true, rest),
         None => (false, text),
+    }
+}
+
+/// A number after an optional name, and what follows it. JSON has neither a plus nor leading
+/// zeros.
+fn number<'a, N: FromStr>(text: &'a str, name: &str) -> Option<(Option<N>, &'a str)> {
+    let Some(rest) = text.strip_prefix(name) else {
+        return Some((None, text));
+    };
+    let (digits, rest) = rest.split_at(rest.find(',')?);
+    let is_plain = match digits.as_bytes() {
+        [b'0'] | [b'0', b'.', ..] => true,
+        [first, ..] => matches!(first, b'1'..=b'9'),
+        [] => false,
+    };
+    is_plain.then_some((Some(digits.parse().ok()?), rest))
+}
+
+/// An object whose values are texts, none with an escape, and what follows it.
+fn flat_object(text: &str) -> Option<(&str, &str)> {
+    let mut rest = text.strip_prefix('{')?;
+    loop {
+        rest = quoted(rest)?.1.strip_prefix(':')?;
+        rest = quoted(rest)?.1;
+        if let Some(after) = rest.strip_prefix('}') {
+            return Some((&text[..text.len() - after.len()], after));
+        }
+        rest = rest.strip_prefix(',')?;
     }
 }
 
@@ -165,7 +247,15 @@ struct Wire<'a> {
     #[serde(default)]
     id_generated: bool,
     #[serde(default)]
+    item: Option<u32>,
+    #[serde(default)]
+    retried: bool,
+    #[serde(default)]
     replaced: bool,
+    #[serde(default)]
+    redacted: bool,
+    #[serde(default)]
+    sample_rate: Option<f64>,
     received_at: i64,
     #[serde(borrow)]
     format: Cow<'a, str>,
@@ -175,6 +265,10 @@ struct Wire<'a> {
     ip: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "borrowed")]
     user_agent: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    request: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    shared: Option<&'a RawValue>,
     #[serde(borrow)]
     click: &'a RawValue,
 }
@@ -185,12 +279,18 @@ impl<'a> Wire<'a> {
             v: self.v,
             id: self.id,
             id_generated: self.id_generated,
+            item: self.item,
+            retried: self.retried,
             replaced: self.replaced,
+            redacted: self.redacted,
+            sample_rate: self.sample_rate,
             received_at: self.received_at,
             format: self.format,
             source: self.source,
             ip: self.ip,
             user_agent: self.user_agent,
+            request: self.request.map(RawValue::get),
+            shared: self.shared.map(RawValue::get),
             click: self.click.get(),
         }
     }
@@ -224,12 +324,18 @@ mod tests {
             v: VERSION,
             id: "x".into(),
             id_generated: false,
+            item: None,
+            retried: false,
             replaced: false,
+            redacted: false,
+            sample_rate: None,
             received_at: 1,
             format: "native".into(),
             source: "http".into(),
             ip: None,
             user_agent: Some("ägent/1".into()),
+            request: None,
+            shared: None,
             click: r#"{ "a" : 1.50, "a":2,"ü":"\u0041" }"#,
         };
         check(&plain, true);
@@ -282,9 +388,31 @@ mod tests {
             replaced: true,
             ip: Some("192.0.2.0".into()),
             user_agent: None,
-            ..plain
+            ..plain.clone()
         };
         check(&known, true);
+        for (request, is_cut) in [
+            (r#"{"host":"shop.example","sec-ch-ua-platform":""}"#, true),
+            (r#"{"x":"a\"b"}"#, false),
+            ("{}", false),
+        ] {
+            let full = Envelope {
+                item: Some(0),
+                retried: true,
+                redacted: true,
+                sample_rate: Some(0.0001),
+                request: Some(request),
+                ..known.clone()
+            };
+            check(&full, is_cut);
+        }
+        let shared = Envelope {
+            item: Some(17),
+            sample_rate: Some(0.5),
+            shared: Some(r#"{"sentAt":"x","context":{"a":[1]}}"#),
+            ..plain
+        };
+        check(&shared, false);
     }
 
     #[test]

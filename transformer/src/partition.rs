@@ -99,6 +99,11 @@ impl Active {
             self.window
                 .observe(id, record.offset, record.appended_at, content)
         });
+        // A client that says that it sends again has changed the click by saying so.
+        let verdict = match verdict {
+            Sighting::Duplicate { .. } if read.retried => Sighting::Duplicate { differs: false },
+            other => other,
+        };
         let begun = *self
             .begun
             .get_or_insert((record.offset, record.appended_at));

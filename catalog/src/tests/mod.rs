@@ -204,6 +204,9 @@ fn row<'r>(partition: u32, offset: u64, appended_at: Timestamp, click: &Click) -
     Row {
         event_id: id(partition, offset),
         id_generated: false,
+        item: None,
+        retried: false,
+        sample_rate: None,
         partition,
         offset,
         appended_at,

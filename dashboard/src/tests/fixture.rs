@@ -377,6 +377,9 @@ fn row<'r>(
     Row {
         event_id,
         id_generated: false,
+        item: None,
+        retried: false,
+        sample_rate: None,
         partition,
         offset,
         appended_at,

@@ -1,4 +1,4 @@
-//! Which click it is, and whose: the two fields that the edge itself reads.
+//! Which click it is, whose, and how many records it becomes: what the edge itself reads.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,17 @@ use uuid::Uuid;
 
 use super::fault::parse_reason;
 
-/// The ids of a click, as its client wrote them.
-#[derive(Debug, PartialEq, Eq)]
+/// What the edge reads of a click, as its client wrote it.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClickIdentity<'c> {
     /// `None` if the click names no id.
     pub(crate) id: Option<Cow<'c, str>>,
     /// `None` if the click names no visitor.
     pub(crate) visitor: Option<Cow<'c, str>>,
+    /// How many items the click holds, each of which becomes a record; 0 if it is one record.
+    pub(crate) items: usize,
+    /// True if the client says that it sends the click again.
+    pub(crate) retried: bool,
 }
 
 #[derive(Deserialize)]
@@ -24,11 +28,15 @@ struct IdFields<'c> {
     id: Option<&'c RawValue>,
     #[serde(borrow, default)]
     visitor_id: Option<&'c RawValue>,
+    #[serde(borrow, default)]
+    items: Option<&'c RawValue>,
+    #[serde(borrow, default)]
+    retry: Option<&'c RawValue>,
 }
 
 impl<'c> ClickIdentity<'c> {
-    /// Reads the ids in one borrowed pass over a well-formed click. Fails if one of the
-    /// two fields occurs twice, because then it is not known which click this is.
+    /// Reads a native click's fields in one borrowed pass. Fails if one of them occurs twice,
+    /// because then it is not known which click this is.
     pub(crate) fn of(click: &'c RawValue) -> Result<Self, String> {
         let fields: IdFields<'_> = serde_json::from_str(click.get()).map_err(|error| {
             let reason = parse_reason(&error);
@@ -37,7 +45,21 @@ impl<'c> ClickIdentity<'c> {
         Ok(Self {
             id: fields.id.and_then(as_text),
             visitor: fields.visitor_id.and_then(as_text),
+            items: fields.items.map_or(0, count_items),
+            retried: fields.retry.is_some_and(|retry| retry.get() == "true"),
         })
+    }
+}
+
+/// Returns how many objects an array holds; 0 if anything else is in it, or if it is no array.
+pub(crate) fn count_items(array: &RawValue) -> usize {
+    if !array.get().starts_with('[') {
+        return 0;
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(array.get()).unwrap_or_default();
+    match items.iter().all(|item| item.get().starts_with('{')) {
+        true => items.len(),
+        false => 0,
     }
 }
 
@@ -94,6 +116,24 @@ mod tests {
         check(r#"{"id":{"a":1}}"#, Some(r#"{"a":1}"#), None);
         check(r#"{"properties":{"id":"not me"}}"#, None, None);
         check("{}", None, None);
+    }
+
+    #[test]
+    fn items_are_objects_in_an_array_and_a_retry_is_true() {
+        let check = |json: &str, items: usize, retried: bool| {
+            let click: &RawValue = serde_json::from_str(json).unwrap();
+            let found = ClickIdentity::of(click).unwrap();
+            assert_eq!((found.items, found.retried), (items, retried), "{json}");
+        };
+        check(
+            r#"{"items":[{"product_id":"a"}, {}],"retry":true}"#,
+            2,
+            true,
+        );
+        check(r#"{"items":[],"retry":false}"#, 0, false);
+        check(r#"{"items":[{},1],"retry":"true"}"#, 0, false);
+        check(r#"{"items":{"0":{}},"retry":null}"#, 0, false);
+        check(r#"{"properties":{"items":[{}],"retry":true}}"#, 0, false);
     }
 
     #[test]

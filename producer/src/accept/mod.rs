@@ -8,6 +8,7 @@
 mod body;
 pub(crate) mod edge;
 mod fault;
+pub(crate) mod format;
 pub(crate) mod identity;
 pub(crate) mod pixel;
 pub(crate) mod rejection;

@@ -2,19 +2,25 @@
 //! decide which it is; the content type is ignored.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fault::JsonFault;
+use super::format::SplitBody;
 use super::rejection::Rejection;
 use super::scan::{self, MAX_DEPTH};
 use super::text::BodyText;
 
+/// How many levels a body that is an object with a list of clicks is above them.
+const LIST_DEPTH: usize = 2;
+
 /// One item of a body.
 #[derive(Debug)]
-pub(super) enum BodyItem<'b> {
+pub(crate) enum BodyItem<'b> {
     /// A well-formed object.
-    Click(&'b RawValue),
+    Click(Cow<'b, RawValue>),
     /// Something else, as JSON, and why it is not a click.
     Bad(Cow<'b, RawValue>, Rejection),
 }
@@ -31,11 +37,16 @@ pub(super) fn split<'b>(
         None => return Err(Rejection::malformed("the body is empty")),
         Some(b'[') => array(body, text, limit, refused)?,
         _ => match one(text) {
-            Ok(click) => vec![BodyItem::Click(click)],
+            Ok(click) => vec![BodyItem::Click(Cow::Borrowed(click))],
             Err(_) if is_lines(text) => lines(body, text, limit)?,
             Err(fault) => return Err(refused(fault)),
         },
     };
+    with_a_click(items)
+}
+
+/// Returns the items if one of them is a click; else why the first one is none.
+fn with_a_click(items: Vec<BodyItem<'_>>) -> Result<Vec<BodyItem<'_>>, Rejection> {
     if items.iter().any(|item| matches!(item, BodyItem::Click(_))) {
         return Ok(items);
     }
@@ -43,6 +54,69 @@ pub(super) fn split<'b>(
         Some(BodyItem::Bad(_, rejection)) => rejection,
         _ => Rejection::malformed("the array is empty"),
     })
+}
+
+/// Splits a body that is an object with an array in its field `list`: the array's elements are
+/// the items, and the other fields are what they share. `None` if the body is anything else.
+pub(super) fn split_list<'b>(
+    body: &'b BodyText<'_>,
+    list: &str,
+    limit: usize,
+) -> Result<Option<SplitBody<'b>>, Rejection> {
+    let text = body.as_str().trim();
+    if !text.starts_with('{') || scan::end(text, MAX_DEPTH + LIST_DEPTH).is_err() {
+        return Ok(None);
+    }
+    let Ok(fields) = serde_json::from_str::<Fields<'_>>(text) else {
+        return Ok(None);
+    };
+    let mut found = None;
+    let mut shared = Vec::new();
+    for (name, value) in fields.0 {
+        match name == list && value.get().starts_with('[') {
+            true => found = Some(value.get()),
+            false => shared.push((name, value)),
+        }
+    }
+    let Some(found) = found else { return Ok(None) };
+    let refused = |fault: JsonFault| fault.of("the body", body.place(found, fault.position));
+    let items = array(body, found, limit, refused)?;
+    Ok(Some(SplitBody {
+        items: with_a_click(items)?,
+        shared: (!shared.is_empty()).then(|| as_object(&shared)),
+    }))
+}
+
+/// An object's fields, in their order, with values as they were written.
+struct Fields<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
+
+impl<'de: 'b, 'b> Deserialize<'de> for Fields<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldVisitor;
+        impl<'de> Visitor<'de> for FieldVisitor {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(FieldVisitor).map(Self)
+    }
+}
+
+fn as_object(fields: &[(Cow<'_, str>, &RawValue)]) -> Box<RawValue> {
+    let written = fields.iter().map(|(name, value)| {
+        let name = serde_json::to_string(name).expect("text is JSON");
+        format!("{name}:{}", value.get())
+    });
+    let object = format!("{{{}}}", written.collect::<Vec<_>>().join(","));
+    RawValue::from_string(object).expect("the fields are JSON")
 }
 
 /// Reads the text as one object with nothing after it.
@@ -60,7 +134,7 @@ fn one(text: &str) -> Result<&RawValue, JsonFault> {
 /// Reads a part of the body as a click.
 fn item<'b>(body: &BodyText<'_>, part: &'b str, what: &str) -> BodyItem<'b> {
     match one(part) {
-        Ok(click) => BodyItem::Click(click),
+        Ok(click) => BodyItem::Click(Cow::Borrowed(click)),
         Err(fault) => {
             let rejection = fault.of(what, body.place(part, fault.position));
             BodyItem::Bad(as_json(part), rejection)

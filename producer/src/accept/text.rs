@@ -12,7 +12,7 @@ const REPLACEMENT_ESCAPE: &str = r"\ufffd";
 
 /// A body as text. It is borrowed, and nothing is copied, if the body is Unicode.
 #[derive(Debug)]
-pub(super) struct BodyText<'b> {
+pub(crate) struct BodyText<'b> {
     text: Cow<'b, str>,
     /// The bytes of the text that took the place of something else, ascending.
     replaced: Vec<usize>,

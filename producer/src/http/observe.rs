@@ -9,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use super::answer::json;
+use super::clients::is_clients_path;
 use super::head::AwaitedHead;
 use super::origin::PageOrigin;
 use super::state::EdgeState;
@@ -58,5 +59,5 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
 /// Returns true for the paths to which pages of other origins send.
 fn takes_clicks(path: &str) -> bool {
     let path = path.strip_suffix('/').unwrap_or(path);
-    matches!(path, "/v1/events" | "/pixel.gif")
+    matches!(path, "/v1/events" | "/pixel.gif") || is_clients_path(path)
 }

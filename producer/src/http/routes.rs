@@ -11,8 +11,10 @@ use serde::Serialize;
 
 use super::answer::{header_lossy, header_text, json, only_get, refusal, wrong_method};
 use super::assets;
+use super::clients;
 use super::state::EdgeState;
 use crate::accept::edge::{EdgeFacts, RejectedItem};
+use crate::accept::format::Native;
 use crate::accept::pixel;
 use crate::accept::rejection::{Rejection, error_body};
 
@@ -40,6 +42,7 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
                 .default_service(web::to(|| async { wrong_method("POST, OPTIONS") })),
         );
     }
+    clients::configure(app);
     app.service(assets::tracker());
     app.service(only_get("/pixel.gif", pixel));
     app.service(only_get("/healthz", || async {
@@ -60,7 +63,7 @@ async fn events(state: Data<EdgeState>, request: HttpRequest, payload: Payload) 
             content_encoding,
             ..state.facts(&request, "native", agent.as_deref())
         };
-        state.append(&facts, body).await
+        state.append(&Native, &facts, body).await
     };
     match appended.await {
         Ok((accepted, rejected)) => HttpResponse::Accepted().json(EventsAnswer {
@@ -81,7 +84,7 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
         let body = Bytes::from(pixel::click(request.query_string())?);
         let agent = header_lossy(&request, header::USER_AGENT);
         let facts = state.facts(&request, "pixel", agent.as_deref());
-        state.append(&facts, body).await.map(|_| ())
+        state.append(&Native, &facts, body).await.map(|_| ())
     };
     match appended.await {
         Ok(()) => HttpResponse::Ok()
@@ -93,12 +96,12 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
     }
 }
 
-fn refuse(state: &EdgeState, rejection: &Rejection) -> HttpResponse {
+pub(super) fn refuse(state: &EdgeState, rejection: &Rejection) -> HttpResponse {
     state.monitor.metrics.rejected(rejection.kind(), 1);
     refusal(rejection)
 }
 
-async fn preflight(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
+pub(super) async fn preflight(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
     if let Err(rejection) = state.check_origin(&request) {
         return refuse(&state, &rejection);
     }

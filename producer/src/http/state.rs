@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::answer::header_text;
 use super::origin::{OriginList, PageOrigin};
 use crate::accept::edge::{Edge, EdgeFacts, RejectedItem};
+use crate::accept::format::WireFormat;
 use crate::accept::rejection::Rejection;
 use crate::address;
 use crate::config::Config;
@@ -56,10 +57,11 @@ impl EdgeState {
     /// Returns their number, and the items that are not clicks.
     pub(super) async fn append(
         &self,
+        format: &dyn WireFormat,
         facts: &EdgeFacts<'_>,
         body: Bytes,
     ) -> Result<(usize, Vec<RejectedItem>), Rejection> {
-        let pending = self.edge.accept(facts, body)?;
+        let pending = self.edge.accept_as(format, facts, body)?;
         let since = Instant::now();
         pending.delivery.await?;
         let metrics = &self.monitor.metrics;
@@ -125,6 +127,8 @@ impl EdgeState {
             ip: self.client(request),
             user_agent: agent,
             content_encoding: None,
+            request: None,
+            sample_rate: None,
         }
     }
 

@@ -167,13 +167,12 @@ impl<'b> BatchBuilder<'b> {
             ip: None,
             user_agent: None,
             content_encoding: None,
+            request: None,
+            sample_rate: None,
         };
         let parts = ClickParts {
-            id: id.to_string().into(),
-            id_generated: false,
-            replaced: false,
             visitor: visitor.map(Cow::Borrowed),
-            click,
+            ..ClickParts::new(id.to_string(), click)
         };
         self.edge.draft(&facts, self.edge.clock().now(), parts)
     }

@@ -147,7 +147,7 @@ impl<'r> Append<Option<Cow<'r, str>>> for StringBuilder {
 }
 
 /// Rows that a builder has room for when it is made; it doubles as it must. Few, since a batch
-/// is open for each of many partitions, and 37 columns' room for Arrow's own 1,024 rows is 200 kB.
+/// is open for each of many partitions, and 40 columns' room for Arrow's own 1,024 rows is 200 kB.
 const ROOM_ROWS: usize = 64;
 
 /// An empty builder.
@@ -235,6 +235,12 @@ columns! {
         "the event's id: a UUID as it is, other text as the first 16 bytes of its SHA-256";
     id_generated: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the edge made the id, so that a client's retry could not be told from a new click";
+    item: Option<i64>, Int64, true, Dictionary, Int64Builder,
+        "which item of an event that holds several, from 0; NULL where the event is one row";
+    retried: bool, Bool, false, Dictionary, BooleanBuilder,
+        "whether the client said that it sent the click again";
+    sample_rate: Option<f64>, Float64, true, Dictionary, Float64Builder,
+        "the share of visitors whose clicks are kept; NULL where all are";
     partition: u32, UInt32, false, Dictionary, UInt32Builder,
         "the topic's partition";
     offset: u64, UInt64, false, Delta, UInt64Builder,

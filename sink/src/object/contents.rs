@@ -2,12 +2,13 @@
 //! dead letter is.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{TimestampMicrosecondType, UInt32Type, UInt64Type};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt32Type, UInt64Type};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use topic::{Offset, Partition, Timestamp};
 
+use super::identity::row_identity;
 use super::thrift::{check_footer, footer_in, footer_length};
 use crate::Footer;
 
@@ -29,7 +30,7 @@ pub struct Contents {
 /// there are many.
 #[derive(Debug, Clone, Default)]
 pub struct RowRecords {
-    /// Each row's event id.
+    /// Each row's identity; see [`row_identity`].
     pub ids: Vec<[u8; 16]>,
     /// Each row's offset.
     pub offsets: Vec<Offset>,
@@ -51,20 +52,27 @@ pub struct LetterRecord {
 }
 
 impl RowRecords {
-    /// Reads three columns of a click object.
+    /// Reads four columns of a click object.
     pub(crate) fn read(object: Bytes) -> Result<Self, String> {
         let mut rows = Self::default();
-        batches(object, &["event_id", "offset", "appended_at"], |batch| {
+        let names = ["event_id", "item", "offset", "appended_at"];
+        batches(object, &names, |batch| {
             let ids = batch
                 .column(0)
                 .as_fixed_size_binary_opt()
                 .filter(|ids| ids.value_length() == 16)
                 .ok_or("its ids have not 16 bytes")?;
             let (ids, _) = ids.value_data().as_chunks::<16>();
-            rows.ids.extend_from_slice(&ids[..batch.num_rows()]);
-            rows.offsets.extend(offsets(batch, 1)?);
+            let items = batch
+                .column(1)
+                .as_primitive_opt::<Int64Type>()
+                .ok_or("its items are no numbers")?;
+            let ids = ids[..batch.num_rows()].iter().zip(items);
+            rows.ids
+                .extend(ids.map(|(id, item)| row_identity(*id, item)));
+            rows.offsets.extend(offsets(batch, 2)?);
             let appended = batch
-                .column(2)
+                .column(3)
                 .as_primitive_opt::<TimestampMicrosecondType>()
                 .ok_or("its append times are no microseconds")?;
             let moments = appended.values().iter();

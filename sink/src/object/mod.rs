@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod columns;
 pub(crate) mod contents;
 pub(crate) mod footer;
+pub(crate) mod identity;
 pub(crate) mod letters;
 pub(crate) mod names;
 pub(crate) mod pending_rows;

@@ -82,12 +82,18 @@ impl Clicks {
             v: topic::envelope::VERSION,
             id: click.json[7..43].into(),
             id_generated: false,
+            item: None,
+            retried: false,
             replaced: false,
+            redacted: false,
+            sample_rate: None,
             received_at: appended_at.micros(),
             format: "native".into(),
             source: "http".into(),
             ip: Some("192.0.2.0".into()),
             user_agent: None,
+            request: None,
+            shared: None,
             click: &click.json,
         };
         Record {

@@ -56,6 +56,8 @@ pub(crate) async fn fill(topic: &dyn Topic, rows: u64, file: &Path) -> Result<()
             ip: Some(click.ip),
             user_agent: None,
             content_encoding: None,
+            request: None,
+            sample_rate: None,
         };
         waiting.push_back(edge.accept(&facts, Bytes::from(click.json))?.delivery);
         if waiting.len() == AHEAD {

@@ -73,6 +73,9 @@ fn row(partition: u32, offset: u64, appended_at: Timestamp) -> Row<'static> {
     Row {
         event_id,
         id_generated: false,
+        item: None,
+        retried: false,
+        sample_rate: None,
         partition,
         offset,
         appended_at,

@@ -10,6 +10,8 @@ use uuid::Uuid;
 pub(super) struct Decoded {
     /// The event's id as the lake keeps it.
     pub(super) id: [u8; 16],
+    /// What tells its row from all others: the id, and after the first item a hash of both.
+    pub(super) identity: [u8; 16],
     /// True if it can be a row: its version is known and its click is a JSON object.
     pub(super) is_click: bool,
 }
@@ -22,8 +24,16 @@ struct Outer {
     id: String,
     #[serde(default, rename = "id_generated")]
     _id_generated: bool,
+    #[serde(default)]
+    item: Option<u32>,
+    #[serde(default, rename = "retried")]
+    _retried: bool,
     #[serde(default, rename = "replaced")]
     _replaced: bool,
+    #[serde(default, rename = "redacted")]
+    _redacted: bool,
+    #[serde(default, rename = "sample_rate")]
+    _sample_rate: Option<f64>,
     #[serde(rename = "received_at")]
     _received_at: i64,
     #[serde(rename = "format")]
@@ -42,8 +52,10 @@ pub(super) fn decode(value: Option<&[u8]>) -> Option<Decoded> {
     let outer: Outer = serde_json::from_slice(value?).ok()?;
     // It is well-formed, since the envelope is; its values may be beyond serde's numbers, as 1e999.
     let is_object = outer.click.get().starts_with('{');
+    let id = id(&outer.id);
     Some(Decoded {
-        id: id(&outer.id),
+        id,
+        identity: identity(id, outer.item),
         is_click: outer.v <= topic::envelope::VERSION && is_object,
     })
 }
@@ -55,6 +67,19 @@ fn id(text: &str) -> [u8; 16] {
     }
     let digest = Sha256::new_with_prefix(text.as_bytes()).finalize();
     std::array::from_fn(|place| digest[place])
+}
+
+/// The id, or for the second and later items the first 16 bytes of the SHA-256 of the id and the
+/// item's number in eight bytes.
+fn identity(id: [u8; 16], item: Option<u32>) -> [u8; 16] {
+    match item {
+        None | Some(0) => id,
+        Some(item) => {
+            let number = u64::from(item).to_be_bytes();
+            let digest = Sha256::digest([&id[..], &number[..]].concat());
+            std::array::from_fn(|place| digest[place])
+        }
+    }
 }
 
 #[cfg(test)]
@@ -88,5 +113,9 @@ mod tests {
         assert!(decode(None).is_none());
         let uuid = "0190ad12-0000-7000-8000-00000000000A";
         assert_eq!(id(uuid), crate::event_id(uuid));
+        for item in [None, Some(0), Some(1), Some(70_000)] {
+            let expect = sink::row_identity(id(uuid), item.map(i64::from));
+            assert_eq!(identity(id(uuid), item), expect, "{item:?}");
+        }
     }
 }

@@ -141,7 +141,7 @@ impl Deep {
             missing += batch.len() as u64;
             for record in &batch {
                 if let Some(decoded) = decode::decode(record.value.as_deref()) {
-                    recent.take(decoded.id, object::twin(record, first));
+                    recent.take(decoded.identity, object::twin(record, first));
                 }
             }
         }

@@ -75,9 +75,9 @@ impl<'a> Check<'a> {
         self.records += 1;
         self.deep.records += 1;
         let decoded = decode(record.value.as_deref());
-        let seen = decoded
-            .as_ref()
-            .and_then(|decoded| recent.take(decoded.id, twin(record, self.contents.footer.first)));
+        let seen = decoded.as_ref().and_then(|decoded| {
+            recent.take(decoded.identity, twin(record, self.contents.footer.first))
+        });
         let (rows, letters) = (&self.contents.rows, &self.contents.letters);
         let is_row = rows.offsets.get(self.row) == Some(&record.offset);
         let is_letter = letters
@@ -178,7 +178,7 @@ impl<'a> Check<'a> {
         self.deep.rows += 1;
         let wrong = match decoded {
             None => "its record has no id",
-            Some(decoded) if decoded.id != id => "its record has another id",
+            Some(decoded) if decoded.identity != id => "its record has another id",
             Some(decoded) if !decoded.is_click => "its record is no click",
             Some(_) if at != record.appended_at => "its record was appended at another time",
             Some(_) => return,

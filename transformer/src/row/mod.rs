@@ -4,6 +4,7 @@ mod address;
 mod agent;
 pub(crate) mod crawlers;
 pub(crate) mod defect;
+mod format;
 mod moment;
 pub(crate) mod native;
 mod properties;

@@ -24,6 +24,15 @@ pub(crate) enum Scalar<'r> {
 }
 
 impl Scalar<'_> {
+    /// Returns true if this is null or a text without letters.
+    pub(crate) fn is_blank(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) => text.trim().is_empty(),
+            _ => false,
+        }
+    }
+
     /// What this is, for a defect's sentence.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
@@ -121,16 +130,26 @@ macro_rules! native {
         #[derive(Debug, Default)]
         pub(crate) struct NativeClick<'r> {
             $(pub(crate) $field: Scalar<'r>,)*
+            /// The items of a click that holds several, as they were written.
+            pub(crate) items: Option<&'r RawValue>,
             pub(crate) properties: Properties<'r>,
         }
 
         impl<'r> NativeClick<'r> {
             /// The place of a column's field.
-            fn field(&mut self, key: &str) -> Option<&mut Scalar<'r>> {
+            pub(crate) fn field(&mut self, key: &str) -> Option<&mut Scalar<'r>> {
                 match key {
                     $(stringify!($field) => Some(&mut self.$field),)*
                     _ => None,
                 }
+            }
+
+            /// Lays another click over this one: what that one has is this one's.
+            pub(crate) fn overlay(&mut self, other: Self) {
+                $(if !other.$field.is_blank() {
+                    self.$field = other.$field;
+                })*
+                self.properties.extend(other.properties);
             }
         }
     };
@@ -155,6 +174,8 @@ impl<'de> Deserialize<'de> for NativeClick<'de> {
                 while let Some(Key(key)) = map.next_key()? {
                     if let Some(field) = click.field(&key) {
                         *field = map.next_value()?;
+                    } else if key == "items" {
+                        click.items = Some(map.next_value()?);
                     } else if key == "properties" {
                         let nested: &RawValue = map.next_value()?;
                         click.properties.nest(nested).map_err(de::Error::custom)?;

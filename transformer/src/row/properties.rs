@@ -33,14 +33,24 @@ impl<'r> Properties<'r> {
         if matches!(properties.get(), "null" | "\"\"") {
             return Ok(());
         }
-        let mut reader = serde_json::Deserializer::from_str(properties.get());
-        let entries = reader
-            .deserialize_map(Entries)
-            .map_err(|_| "properties: not an object".to_owned())?;
+        let entries =
+            entries(properties.get()).map_err(|_| "properties: not an object".to_owned())?;
         for (key, value) in entries {
             self.insert(key, value);
         }
         Ok(())
+    }
+
+    /// Takes what other properties hold.
+    pub(crate) fn extend(&mut self, other: Self) {
+        for (key, value) in other.entries {
+            self.put(key, value);
+        }
+    }
+
+    /// Drops the entry of a key.
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.entries.retain(|(known, _)| known != key);
     }
 
     /// Few entries: a list searched from the front beats a map.
@@ -73,23 +83,28 @@ impl<'r> Properties<'r> {
     }
 }
 
-/// Reads an object's entries without reading its values.
-struct Entries;
+/// Reads an object's entries, in their order, without reading its values.
+///
+/// # Errors
+/// If the text is not an object of JSON.
+pub(crate) fn entries(object: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
+    struct Entries;
+    impl<'de> Visitor<'de> for Entries {
+        type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
-impl<'de> Visitor<'de> for Entries {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-            entries.push((Cow::Owned(key), value));
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
         }
-        Ok(entries)
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+                entries.push((Cow::Owned(key), value));
+            }
+            Ok(entries)
+        }
     }
+    serde_json::Deserializer::from_str(object).deserialize_map(Entries)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use topic::clock::SharedClock;
 use topic::{Delivery, Draft, Envelope, Timestamp, Writer};
 
 use super::body;
+use super::format::{Native, WireFormat};
 use super::identity::{self, ClickIdentity};
 use super::rejection::Rejection;
 use super::split::{self, BodyItem};
@@ -34,6 +35,10 @@ pub struct EdgeFacts<'a> {
     pub user_agent: Option<&'a str>,
     /// The request's `Content-Encoding`; `None` if it has none.
     pub content_encoding: Option<&'a str>,
+    /// What is captured of the request, as a JSON object of texts; `None` if nothing is.
+    pub request: Option<&'a str>,
+    /// The share of visitors whose clicks are kept; `None` if all are.
+    pub sample_rate: Option<f64>,
 }
 
 /// A body on its way into the topic. Its clicks are acknowledged once `delivery` resolves
@@ -61,10 +66,64 @@ pub struct RejectedItem {
 pub(crate) struct ClickParts<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) id_generated: bool,
+    /// `None` if the click is one record.
+    pub(crate) item: Option<u32>,
+    pub(crate) retried: bool,
     /// True if what is not Unicode became U+FFFD.
     pub(crate) replaced: bool,
     pub(crate) visitor: Option<Cow<'a, str>>,
+    /// What the body said once for all its clicks.
+    pub(crate) shared: Option<&'a RawValue>,
     pub(crate) click: &'a RawValue,
+}
+
+impl<'a> ClickParts<'a> {
+    /// A click that is one record and names no visitor.
+    pub(crate) fn new(id: impl Into<Cow<'a, str>>, click: &'a RawValue) -> Self {
+        Self {
+            id: id.into(),
+            id_generated: false,
+            item: None,
+            retried: false,
+            replaced: false,
+            visitor: None,
+            shared: None,
+            click,
+        }
+    }
+}
+
+/// What the clicks of one body have in common.
+struct BodyFacts<'a> {
+    facts: &'a EdgeFacts<'a>,
+    received_at: Timestamp,
+    shared: Option<&'a RawValue>,
+}
+
+/// How many bytes the items of a body's clicks have become: each item is a record with the whole
+/// click.
+struct Expansion {
+    bytes: usize,
+    limit: usize,
+}
+
+impl Expansion {
+    fn up_to(limit: usize) -> Self {
+        Self { bytes: 0, limit }
+    }
+
+    fn add(&mut self, items: usize, click_bytes: usize) -> Result<(), Rejection> {
+        if items > 1 {
+            self.bytes = self.bytes.saturating_add(items.saturating_mul(click_bytes));
+        }
+        match self.bytes > self.limit {
+            true => Err(Rejection::TooLarge {
+                what: "the number of items times the size of their event",
+                limit: format!("{} bytes", self.limit),
+            }),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The way of a click from a body to the topic.
@@ -100,31 +159,50 @@ impl Edge {
     /// Each [`Rejection`] says its status and what the client can do. Nothing of a refused
     /// body is in the topic; one without any click is refused for its first item's reason.
     pub fn accept(&self, facts: &EdgeFacts<'_>, body: Bytes) -> Result<PendingAppend, Rejection> {
+        self.accept_as(&Native, facts, body)
+    }
+
+    /// The same for a body of any wire format.
+    pub(crate) fn accept_as(
+        &self,
+        format: &dyn WireFormat,
+        facts: &EdgeFacts<'_>,
+        body: Bytes,
+    ) -> Result<PendingAppend, Rejection> {
         let plain = body::inflate(body, facts.content_encoding, self.max_inflated)?;
         let text = BodyText::read(&plain)?;
-        let items = split::split(&text, self.max_clicks)?;
-        let received_at = self.clock.now();
-        let (mut drafts, mut rejected) = (Vec::with_capacity(items.len()), Vec::new());
+        let split = format.split(&text, self.max_clicks)?;
+        let (mut drafts, mut rejected) = (Vec::with_capacity(split.items.len()), Vec::new());
         let mut first_rejection = None;
-        for (index, item) in items.iter().enumerate() {
+        let mut expansion = Expansion::up_to(self.max_inflated);
+        let body = BodyFacts {
+            facts,
+            received_at: self.clock.now(),
+            shared: split.shared.as_deref(),
+        };
+        for (index, item) in split.items.iter().enumerate() {
             let click = match item {
-                BodyItem::Click(click) => self.identify(click).map(|found| (found, *click)),
+                BodyItem::Click(click) => {
+                    let found = self.identify(format, index, click);
+                    found.map(|found| (found, &**click))
+                }
                 BodyItem::Bad(_, rejection) => Err(rejection.clone()),
             };
-            drafts.push(match click {
+            match click {
                 Ok((found, click)) => {
+                    expansion.add(found.items, click.get().len())?;
                     let replaced = text.is_replaced(click.get());
-                    self.click_draft(facts, received_at, found, (click, replaced))
+                    self.click_drafts(&body, found, (click, replaced), &mut drafts);
                 }
                 Err(rejection) => {
                     let reason = rejection.to_string();
                     rejected.push(RejectedItem { index, reason });
                     first_rejection.get_or_insert(rejection);
-                    self.dead_letter_draft(facts, received_at, &self.letter(item))
+                    drafts.push(self.dead_letter_draft(&body, &self.letter(item)));
                 }
-            });
+            }
         }
-        let clicks = drafts.len() - rejected.len();
+        let clicks = split.items.len() - rejected.len();
         match first_rejection {
             Some(rejection) if clicks == 0 => Err(rejection),
             _ => Ok(PendingAppend {
@@ -136,14 +214,20 @@ impl Edge {
     }
 
     /// Finds out which click it is, and whose.
-    fn identify<'c>(&self, click: &'c RawValue) -> Result<ClickIdentity<'c>, Rejection> {
+    fn identify<'c>(
+        &self,
+        format: &dyn WireFormat,
+        index: usize,
+        click: &'c RawValue,
+    ) -> Result<ClickIdentity<'c>, Rejection> {
         if click.get().len() > self.max_click {
             return Err(Rejection::TooLarge {
                 what: "a click",
                 limit: format!("{} bytes", self.max_click),
             });
         }
-        ClickIdentity::of(click).map_err(Rejection::malformed)
+        let found = format.identify(index, click);
+        found.map_err(Rejection::malformed)
     }
 
     /// What a dead letter keeps of an item: all of it, or half of what a click may have, since a
@@ -161,42 +245,44 @@ impl Edge {
         Cow::Owned(split::as_json_string(text))
     }
 
-    fn click_draft(
+    /// Adds the records of a click: one, or one for each of its items.
+    fn click_drafts(
         &self,
-        facts: &EdgeFacts<'_>,
-        received_at: Timestamp,
+        body: &BodyFacts<'_>,
         found: ClickIdentity<'_>,
         (click, replaced): (&RawValue, bool),
-    ) -> Draft {
+        drafts: &mut Vec<Draft>,
+    ) {
         let id_generated = found.id.is_none();
         let id = found
             .id
             .unwrap_or_else(|| identity::generate_id(&*self.clock).to_string().into());
-        let parts = ClickParts {
-            id,
-            id_generated,
-            replaced,
-            visitor: found.visitor,
-            click,
+        let visitor = found.visitor.as_deref();
+        let mut add = |item| {
+            let parts = ClickParts {
+                id_generated,
+                item,
+                retried: found.retried,
+                replaced,
+                visitor: visitor.map(Cow::Borrowed),
+                shared: body.shared,
+                ..ClickParts::new(&*id, click)
+            };
+            drafts.push(self.draft(body.facts, body.received_at, parts));
         };
-        self.draft(facts, received_at, parts)
+        match u32::try_from(found.items).unwrap_or(u32::MAX) {
+            0 => add(None),
+            items => (0..items).for_each(|item| add(Some(item))),
+        }
     }
 
     /// The draft of an item that will become a dead letter.
-    fn dead_letter_draft(
-        &self,
-        facts: &EdgeFacts<'_>,
-        received_at: Timestamp,
-        raw: &RawValue,
-    ) -> Draft {
+    fn dead_letter_draft(&self, body: &BodyFacts<'_>, raw: &RawValue) -> Draft {
         let parts = ClickParts {
-            id: identity::generate_id(&*self.clock).to_string().into(),
             id_generated: true,
-            replaced: false,
-            visitor: None,
-            click: raw,
+            ..ClickParts::new(identity::generate_id(&*self.clock).to_string(), raw)
         };
-        self.draft(facts, received_at, parts)
+        self.draft(body.facts, body.received_at, parts)
     }
 
     /// The draft of a click. Its key is the visitor, which keeps a visitor's clicks in
@@ -213,7 +299,11 @@ impl Edge {
             v: topic::envelope::VERSION,
             id: parts.id,
             id_generated: parts.id_generated,
+            item: parts.item,
+            retried: parts.retried,
             replaced: parts.replaced || facts.user_agent.is_some_and(is_replaced),
+            redacted: false,
+            sample_rate: facts.sample_rate,
             received_at: received_at.micros(),
             format: facts.format.into(),
             source: facts.source.into(),
@@ -222,6 +312,8 @@ impl Edge {
                 .and_then(|ip| address::anonymize(ip, self.ip))
                 .map(Cow::Owned),
             user_agent: facts.user_agent.map(|agent| truncate(agent).into()),
+            request: facts.request,
+            shared: parts.shared.map(RawValue::get),
             click: parts.click.get(),
         };
         Draft {

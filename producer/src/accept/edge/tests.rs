@@ -9,6 +9,8 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
     ip: None,
     user_agent: None,
     content_encoding: None,
+    request: None,
+    sample_rate: None,
 };
 
 fn edge() -> (Edge, Arc<FakeWriter>) {
@@ -264,4 +266,36 @@ mod corpus {
         }
         assert!(bodies > 0);
     }
+}
+
+#[test]
+fn each_item_becomes_a_record_with_the_whole_event() {
+    let (edge, topic) = edge();
+    let body = r#"[{"id":"a","visitor_id":"v","items":[{},{"n":1}],"retry":true},{"id":"b"}]"#;
+    let pending = edge
+        .accept(&FACTS, Bytes::from_static(body.as_bytes()))
+        .unwrap();
+    assert_eq!(pending.clicks, 2);
+    let envelopes = topic.envelopes();
+    let read: Vec<_> = envelopes
+        .iter()
+        .map(|value| Envelope::decode(value.as_bytes()).unwrap())
+        .map(|envelope| (envelope.id.into_owned(), envelope.item, envelope.retried))
+        .collect();
+    let expect = [
+        ("a".to_owned(), Some(0), true),
+        ("a".to_owned(), Some(1), true),
+        ("b".to_owned(), None, false),
+    ];
+    assert_eq!(read, expect);
+    assert!(envelopes[1].contains(r#""items":[{},{"n":1}]"#));
+    let keys: Vec<_> = topic.drafts().into_iter().map(|draft| draft.key).collect();
+    assert_eq!(keys, ["v", "v", "b"]);
+}
+
+#[test]
+fn input_12_items_times_their_event_are_bounded() {
+    let items = vec!["{}"; 20_000].join(",");
+    let body = format!(r#"{{"id":"a","items":[{items}]}}"#);
+    assert_eq!(accepted(body.as_bytes()).unwrap_err(), 413);
 }

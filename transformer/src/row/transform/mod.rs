@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
-use sink::{Reason, Row};
+use sink::{Reason, Row, row_identity};
 use topic::{Envelope, Partition, Record, Timestamp, Unit};
 use uuid::Uuid;
 
 use crate::row::address::Address;
 use crate::row::agent::{Agent, Agents};
 use crate::row::defect::Defect;
+use crate::row::format;
 use crate::row::moment;
-use crate::row::native::{self, NativeClick, Scalar};
+use crate::row::native::Scalar;
 use crate::row::value::{Texts, number, whole, wrong_type};
 
 /// What a click is enriched from.
@@ -60,8 +60,10 @@ pub fn transform<'r>(
 
 /// What a record turned out to be.
 pub(crate) struct Read<'r> {
-    /// The event's id and the content that twins are compared by; `None` without an id.
+    /// The row's identity and the content that twins are compared by; `None` without an id.
     pub(crate) event: Option<([u8; 16], &'r [u8])>,
+    /// True if the client says that it sends this click again.
+    pub(crate) retried: bool,
     pub(crate) row: Result<Row<'r>, Defect>,
 }
 
@@ -78,12 +80,14 @@ pub(crate) fn read<'r>(
             Err(defect) => {
                 return Read {
                     event: defect.event_id.map(|id| (id, value)),
+                    retried: false,
                     row: Err(defect),
                 };
             }
         };
         Read {
-            event: Some((opened.event_id, opened.envelope.click.as_bytes())),
+            event: Some((opened.identity(), opened.envelope.click.as_bytes())),
+            retried: opened.envelope.retried,
             row: row(partition, record, &opened, enrichment),
         }
     };
@@ -104,6 +108,12 @@ struct Opened<'r> {
     event_id: [u8; 16],
     /// True if the id's text was a UUID.
     is_uuid: bool,
+}
+
+impl Opened<'_> {
+    fn identity(&self) -> [u8; 16] {
+        row_identity(self.event_id, self.envelope.item.map(i64::from))
+    }
 }
 
 /// Reads the record's envelope.
@@ -160,7 +170,7 @@ fn build<'r>(
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
     let envelope = &opened.envelope;
-    let mut click = parse(envelope)?;
+    let mut click = format::parse(envelope)?;
     if !opened.is_uuid {
         click.properties.insert_text("id", &envelope.id);
     }
@@ -185,6 +195,9 @@ fn build<'r>(
     Ok(Row {
         event_id: opened.event_id,
         id_generated: envelope.id_generated,
+        item: envelope.item.map(i64::from),
+        retried: envelope.retried,
+        sample_rate: envelope.sample_rate,
         partition: partition.0,
         offset: record.offset.0,
         appended_at: record.appended_at,
@@ -220,31 +233,6 @@ fn build<'r>(
         region: text("region", click.region)?,
         city: text("city", click.city)?,
         properties: click.properties.json().map(Cow::Owned),
-    })
-}
-
-/// Reads the click in its wire format. Import and pixel clicks are native ones that came
-/// another way.
-fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
-    if !matches!(&*envelope.format, "native" | "pixel" | "import") {
-        let detail = format!("wire format {:?}", envelope.format);
-        return Err(Defect::new(Reason::UnknownVersion, detail));
-    }
-    if !envelope.click.starts_with('{') {
-        return Err(Defect::new(
-            Reason::NotAnObject,
-            "the click is not a JSON object",
-        ));
-    }
-    serde_json::from_str(envelope.click).map_err(|error| {
-        let reason = if serde_json::from_str::<IgnoredAny>(envelope.click).is_err() {
-            Reason::NotAnEnvelope
-        } else if native::is_out_of_range(&error) {
-            Reason::OutOfRange
-        } else {
-            Reason::WrongType
-        };
-        Defect::new(reason, error.to_string())
     })
 }
 

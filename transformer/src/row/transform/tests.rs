@@ -279,3 +279,104 @@ fn fault_39_no_garbled_click_panics() {
     }
     assert!(tried > 1_000);
 }
+
+/// A record of an envelope with more fields, before and behind the user agent.
+fn enveloped(format: &str, flags: &str, shared: &str, click: &str) -> Record {
+    let value = format!(
+        r#"{{"v":1,"id":"m-1"{flags},"received_at":1795000000000000,"format":"{format}","source":"http"{shared},"click":{click}}}"#
+    );
+    Record {
+        value: Some(Bytes::from(value)),
+        ..record("{}", "m-1")
+    }
+}
+
+#[test]
+fn each_item_of_an_event_is_a_row_of_its_own() {
+    let click = r#"{"action":"buy","order_id":"o","price":99,"coupon":"c","items":[{"product_id":"a","price":1.5,"size":"L"},{"product_id":"b","quantity":2}]}"#;
+    let check = |item: &str, expect: (Option<i64>, &str, Option<f64>, Option<i64>, &str)| {
+        let record = enveloped("native", item, "", click);
+        let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
+        assert_eq!(row.event_id, event_id("m-1"), "{item}");
+        assert_eq!(row.order_id.as_deref(), Some("o"), "{item}");
+        let found = (
+            row.item,
+            row.product_id.as_deref().unwrap_or_default(),
+            row.price,
+            row.quantity,
+            row.properties.as_deref().unwrap_or_default(),
+        );
+        assert_eq!(found, expect, "{item}");
+    };
+    let id = r#","id":"m-1"}"#;
+    let with_id = |properties: &str| format!("{}{id}", properties.trim_end_matches('}'));
+    check(
+        r#","item":0"#,
+        (
+            Some(0),
+            "a",
+            Some(1.5),
+            None,
+            &with_id(r#"{"coupon":"c","size":"L"}"#),
+        ),
+    );
+    check(
+        r#","item":1"#,
+        (
+            Some(1),
+            "b",
+            Some(99.0),
+            Some(2),
+            &with_id(r#"{"coupon":"c"}"#),
+        ),
+    );
+    let whole = r#"{"coupon":"c","items":[{"product_id":"a","price":1.5,"size":"L"},{"product_id":"b","quantity":2}]}"#;
+    check("", (None, "", Some(99.0), None, &with_id(whole)));
+}
+
+#[test]
+fn a_retried_and_a_sampled_click_say_so() {
+    let flags = r#","retried":true,"sample_rate":0.25"#;
+    let record = enveloped("native", flags, "", "{}");
+    let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
+    assert!(row.retried);
+    assert_eq!(row.sample_rate, Some(0.25));
+}
+
+#[test]
+fn an_event_of_segment_becomes_a_row() {
+    let click = r#"{"type":"track","event":"Order Completed","messageId":"m-1","anonymousId":"an","userId":"u","timestamp":"2026-11-18T10:00:00.5Z","context":{"page":{"url":"https://shop.example/p?utm_source=x","referrer":"https://r.example/"}},"properties":{"order_id":"o","products":[{"product_id":"a","name":"Tea","price":"2.50","brand":"w"},{"sku":"b","quantity":3}]}}"#;
+    let read = |item: &str| {
+        let record = enveloped("segment", item, r#","shared":{"sentAt":"s"}"#, click);
+        let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
+        assert_eq!(row.action, "Order Completed");
+        assert_eq!(row.visitor_id.as_deref(), Some("an"));
+        assert_eq!(row.user_id.as_deref(), Some("u"));
+        assert_eq!(row.path.as_deref(), Some("/p"));
+        assert_eq!(row.utm_source.as_deref(), Some("x"));
+        assert_eq!(row.referrer.as_deref(), Some("https://r.example/"));
+        assert_eq!(
+            row.occurred_at,
+            Timestamp::parse_rfc3339("2026-11-18T10:00:00.5Z").unwrap()
+        );
+        let properties = row.properties.map(Cow::into_owned).unwrap();
+        let product = row.product_id.map(Cow::into_owned);
+        (product, row.price, row.quantity, properties)
+    };
+    let (product, price, quantity, properties) = read(r#","item":0"#);
+    assert_eq!(
+        (product.as_deref(), price, quantity),
+        (Some("a"), Some(2.5), None)
+    );
+    assert!(properties.contains(r#""order_id":"o""#), "{properties}");
+    assert!(properties.contains(r#""brand":"w""#), "{properties}");
+    assert!(!properties.contains("products"), "{properties}");
+    let (product, price, quantity, _) = read(r#","item":1"#);
+    assert_eq!(
+        (product.as_deref(), price, quantity),
+        (Some("b"), None, Some(3))
+    );
+    let (product, .., properties) = read("");
+    assert_eq!(product, None);
+    assert!(properties.contains("products"), "{properties}");
+}
