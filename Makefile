@@ -11,7 +11,7 @@ VISITORS ?= 200
 SEEDS ?= 1000
 MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test pictures sim soak siege lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test pictures sim soak siege measure lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ soak: test-setup build ## kills, freezes and cuts of real processes at half load
 
 siege: build ## statements that are made to harm, beside a load: every function and all of the list (some 20 minutes)
 	CLICKWEIR_SIEGE=all cargo test --locked --workspace --test all siege -- --nocapture
+
+measure: setup ## how much of what others call an attack the rules find, and what they take wrongly (two minutes)
+	CLICKWEIR_MEASURE=all cargo test --locked --workspace --lib input_28 -- --nocapture
 
 up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one dashboard
 	$(COMPOSE) up --detach --build --wait

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::Config;
 use crate::command::{Commands, Span, WatermarksFn};
 use crate::disk::{DiskUse, Disks};
+use crate::firewall::EdgeRules;
 use crate::http::body::BodyBudget;
 use crate::http::problem::Problem;
 use crate::http::streams::LiveStreams;
@@ -39,6 +40,8 @@ pub struct Sources {
     pub exposition: Exposition,
     /// Measures what the pipeline keeps on this machine's disks.
     pub disks: Disks,
+    /// What the rules of the edge did.
+    pub rules: EdgeRules,
 }
 
 impl std::fmt::Debug for Sources {

@@ -42,6 +42,8 @@ pub struct Config {
     /// The origins whose pages may send clicks: `*` for all; empty for the edge's own pages
     /// only. A click from any other page is refused.
     pub origins: Vec<String>,
+    /// A file of rules, or `starter` for those that come with the program; empty for none.
+    pub rules: String,
     /// The addresses or networks that may read `/metrics` here, besides this machine.
     pub metrics_from: Vec<Network>,
     /// Serves the demo shop at `/` if true.

@@ -20,7 +20,7 @@
 //! - A body is never parsed into a tree, and its nesting is checked before a parser
 //!   descends into it.
 //!
-//! Where to start: `accept/` is the way of a click, `http/` the routes, `server/` the
+//! Where to start: `accept/` is the way of a click, `http/` the routes, `rules/` the firewall, `server/` the
 //! stage's start and shutdown, `shop/`, `import/` and `visitors/` what their names say.
 
 mod accept;
@@ -29,6 +29,7 @@ mod config;
 mod http;
 pub mod import;
 mod metrics;
+mod rules;
 mod server;
 mod shop;
 #[cfg(test)]
@@ -40,4 +41,5 @@ pub use accept::rejection::Rejection;
 pub use address::{IpPolicy, Network};
 pub use config::Config;
 pub use metrics::{EdgeMetrics, Exposition, Monitor};
+pub use rules::{Firewall, FirewallReport, RuleError, RuleHit, RuleMetrics};
 pub use server::{Error, run};

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::accept::rejection::Rejection;
+use crate::rules::{Firewall, RuleMetrics};
 
 /// The upper bounds of the append latency's buckets, in seconds.
 const APPEND_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
@@ -31,12 +32,15 @@ pub struct Monitor {
     pub metrics: EdgeMetrics,
     /// The page of the process.
     pub exposition: Exposition,
+    /// The rules that every request has to pass; `None` if there are none.
+    pub firewall: Option<Arc<Firewall>>,
 }
 
 impl Debug for Monitor {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Monitor")
             .field("metrics", &self.metrics)
+            .field("firewall", &self.firewall)
             .finish_non_exhaustive()
     }
 }
@@ -49,6 +53,7 @@ pub struct EdgeMetrics {
     rejected: Family<RejectionLabels, Counter>,
     body_bytes: Counter,
     append_seconds: Histogram,
+    rules: RuleMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,14 +81,15 @@ impl EdgeMetrics {
     /// Makes the metrics and names them in `registry`.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
+        let registry = registry.sub_registry_with_prefix("clickweir_producer");
         let metrics = Self {
             requests: Family::default(),
             acknowledged: Counter::default(),
             rejected: rejected_for_each_reason(),
             body_bytes: Counter::default(),
             append_seconds: Histogram::new(APPEND_SECONDS),
+            rules: RuleMetrics::register(registry),
         };
-        let registry = registry.sub_registry_with_prefix("clickweir_producer");
         registry.register(
             "requests",
             "Requests by route and status",
@@ -110,6 +116,12 @@ impl EdgeMetrics {
             metrics.append_seconds.clone(),
         );
         metrics
+    }
+
+    /// What the rules count into.
+    #[must_use]
+    pub fn rules(&self) -> &RuleMetrics {
+        &self.rules
     }
 
     /// Counts a request to `path` that was answered with `status`.
@@ -153,13 +165,14 @@ impl EdgeMetrics {
 /// The label of a path: those that clients choose freely share one, so that no client makes
 /// the page grow.
 fn route(path: &str) -> &'static str {
-    const ROUTES: [&str; 6] = [
+    const ROUTES: [&str; 7] = [
         "/v1/events",
         "/pixel.gif",
         "/clickweir.js",
         "/healthz",
         "/readyz",
         "/metrics",
+        "/rules",
     ];
     let path = path.strip_suffix('/').unwrap_or(path);
     let known = ROUTES.into_iter().find(|route| *route == path);

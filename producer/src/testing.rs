@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use topic::{AppendError, Delivery, Draft, Offset, Partition, Placed, Writer, clock};
 
 use crate::metrics::{EdgeMetrics, Exposition, Monitor};
+use crate::rules::Firewall;
 
 /// The sender of a delivery that is not settled.
 type OpenDelivery = tokio::sync::oneshot::Sender<Result<Vec<Placed>, AppendError>>;
@@ -32,6 +33,7 @@ pub(crate) fn monitor() -> Monitor {
     Monitor {
         metrics,
         exposition,
+        firewall: None,
     }
 }
 
@@ -131,6 +133,7 @@ pub(crate) fn config() -> crate::Config {
         ip = "truncate"
         trusted_proxies = []
         origins = []
+        rules = ""
         metrics_from = []
         shop = false
         "#,
@@ -153,7 +156,10 @@ pub(crate) fn serve(config: crate::Config) -> (String, Arc<FakeWriter>) {
     let address = listener.local_addr().expect("it is bound");
     let (topic, stop) = (FakeWriter::new(), CancellationToken::new());
     let writer = topic.clone();
-    let stage = crate::run(config, listener, writer, clock::system(), monitor(), stop);
+    let mut monitor = monitor();
+    let firewall = Firewall::open(&config, monitor.metrics.rules(), clock::system());
+    monitor.firewall = firewall.expect("the test's rules are rules");
+    let stage = crate::run(config, listener, writer, clock::system(), monitor, stop);
     tokio::spawn(stage);
     (format!("http://{address}"), topic)
 }
@@ -176,4 +182,14 @@ pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
         return None;
     }
     Some(found)
+}
+
+/// Returns true if a measurement is to take everything and not a sample.
+pub(crate) fn measures_all() -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a person says whether a measurement may take its time"
+    )]
+    let asked = std::env::var("CLICKWEIR_MEASURE");
+    asked.is_ok_and(|asked| asked == "all")
 }

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use dashboard::{CommandError, Site, Sources, Span, WatermarksFn};
+use dashboard::{CommandError, EdgeRules, Site, Sources, Span, WatermarksFn};
 use topic::Topic;
 
 use super::listener::bind;
@@ -17,14 +17,15 @@ use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
 
-/// Starts the pages, which also serve the commands of a shell. `edge` is where clicks go.
+/// Starts the pages, which also serve the commands of a shell. `edge` is where clicks go, `rules`
+/// what the rules there did.
 ///
 /// The process owns the files until the answer is dropped.
 pub(super) async fn start(
     stages: &mut Stages,
     node: &Arc<Node>,
     listener: TcpListener,
-    edge: SocketAddr,
+    (edge, rules): (SocketAddr, EdgeRules),
 ) -> anyhow::Result<Ownership> {
     let address = listener.local_addr()?;
     let (topic, catalog) = (node.topic().await?, node.catalog().await?);
@@ -40,6 +41,7 @@ pub(super) async fn start(
             let watch = telemetry.disks();
             Arc::new(move || watch.measure())
         },
+        rules,
     };
     let serving = node.clone();
     stages.on_stop(move || serving.jobs.stop());
@@ -95,7 +97,8 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
         node.probe_catalog().await?;
         tail::start(&mut stages, &node).await?;
         crawl::start(&mut stages, &node, Arc::default()).await?;
-        start(&mut stages, &node, listener, sections.producer.listen).await
+        let edge = (sections.producer.listen, EdgeRules::Elsewhere);
+        start(&mut stages, &node, listener, edge).await
     });
     let _owned = starting.await?;
     print::line(&format!("dashboard on http://{address}"));

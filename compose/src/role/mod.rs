@@ -9,6 +9,7 @@ mod listener;
 pub(crate) mod log;
 pub(crate) mod prepare;
 pub(crate) mod producer;
+mod rules;
 mod signals;
 mod supervisor;
 mod tail;

@@ -2,8 +2,9 @@
 
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use ::producer::{EdgeMetrics, Monitor};
+use ::producer::{EdgeMetrics, Firewall, Monitor};
 
 use super::listener::bind;
 use super::supervisor::Stages;
@@ -11,25 +12,28 @@ use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
 
-/// Starts the edge: HTTP in, topic out.
+/// Starts the edge: HTTP in, topic out. Returns its firewall, if it has one.
 pub(super) async fn start(
     stages: &mut Stages,
     node: &Node,
     listener: TcpListener,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<Arc<Firewall>>> {
     let config = node.settings.sections.producer.clone();
     let (writer, clock) = (node.topic().await?.writer()?, node.clock.clone());
     let telemetry = stages.telemetry();
+    let metrics = telemetry.register(EdgeMetrics::register);
+    let firewall = Firewall::open(&config, metrics.rules(), clock.clone())?;
     let monitor = Monitor {
-        metrics: telemetry.register(EdgeMetrics::register),
+        metrics,
         exposition: telemetry.exposition(),
+        firewall: firewall.clone(),
     };
     let ready = writer.clone();
     telemetry.ready_if(move || std::future::ready(ready.ready().map_err(|e| e.to_string())));
     stages.start("edge", |stop| {
         producer::run(config, listener, writer, clock, monitor, stop)
     });
-    Ok(())
+    Ok(firewall)
 }
 
 /// Runs the edge until a signal comes.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ::dashboard::EdgeRules;
 use ::transformer::Status;
 use anyhow::bail;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::listener::bind_near;
 use super::log::ProcessLog;
 use super::supervisor::Stages;
-use super::{crawl, dashboard, demo, producer, tail, transformer};
+use super::{crawl, dashboard, demo, producer, rules, tail, transformer};
 use crate::command::claim::Ownership;
 use crate::node::Node;
 use crate::print;
@@ -69,11 +70,12 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
     Ownership::check(&node.settings, addresses.pages).await?;
 
     let status = Arc::<Status>::default();
-    producer::start(stages, node, edge_listener).await?;
+    let firewall = producer::start(stages, node, edge_listener).await?;
+    let rules = firewall.map_or(EdgeRules::Absent, rules::of);
     transformer::start(stages, node, status.clone()).await?;
     tail::start(stages, node).await?;
     crawl::start(stages, node, status.landed()).await?;
-    let owned = dashboard::start(stages, node, page_listener, addresses.edge).await?;
+    let owned = dashboard::start(stages, node, page_listener, (addresses.edge, rules)).await?;
     // Last: who reads these lines may type a command at once, which then finds the owner.
     let Addresses { edge, pages } = addresses;
     print::line(&format!("topic      {}", sections.topic.url));

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
+use crate::firewall::{EdgeRules, RuleActivity};
 use crate::http::format::TRUNCATED;
 use crate::http::params::{QueryParams, similar};
 use crate::http::problem::Problem;
@@ -98,7 +99,7 @@ macro_rules! panel {
 }
 
 /// Every panel.
-pub(crate) const PANELS: [Panel; 16] = [
+pub(crate) const PANELS: [Panel; 18] = [
     panel!(
         "totals",
         "clicks, visitors, orders and revenue of a range",
@@ -144,6 +145,16 @@ pub(crate) const PANELS: [Panel; 16] = [
         Some(DEFAULT_ROWS)
     ),
     panel!("disk", "what is kept on this machine's disks", disk),
+    panel!(
+        "rules",
+        "how often the rules of the edge meant a request",
+        rules
+    ),
+    panel!(
+        "rule_hits",
+        "the newest requests that a rule of the edge meant",
+        rule_hits
+    ),
     panel!(
         "datasets",
         "the data sets and their newest runs",
@@ -310,6 +321,22 @@ async fn crawls(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> 
 
 async fn disk(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
     Ok(panels::disk(&site.disks().await).into())
+}
+
+/// What the rules did. An edge that is another process shows it itself.
+fn activity(site: &Site) -> RuleActivity {
+    match &site.sources.rules {
+        EdgeRules::Here(activity) => activity(),
+        EdgeRules::Absent | EdgeRules::Elsewhere => RuleActivity::default(),
+    }
+}
+
+async fn rules(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
+    Ok(panels::rules(&activity(site).rules).into())
+}
+
+async fn rule_hits(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
+    Ok(panels::rule_hits(&activity(site).hits).into())
 }
 
 async fn dataset_states(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {

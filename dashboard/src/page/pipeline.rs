@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use askama::Template;
 use futures::try_join;
 
+use crate::firewall::{EdgeRules, RuleActivity};
 use crate::http::nav::Nav;
 use crate::http::problem::{PageProblem, Problem};
 use crate::http::reply;
@@ -43,6 +44,12 @@ struct PipelinePanels {
     objects: Grid,
     crawls: Grid,
     disk: Grid,
+    rules: Grid,
+    rule_hits: Grid,
+    /// Where the rules come from, or what there is instead.
+    rule_note: String,
+    /// Why older rules are in force; `None` if they are the newest.
+    rule_fault: Option<String>,
     /// What the rollups lack; `None` if they lack nothing.
     backlog: Option<String>,
 }
@@ -74,6 +81,7 @@ async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
         async { Ok(site.disks().await) },
     )?;
     let now = site.clock.now();
+    let (rule_note, activity) = activity(site);
     Ok(PipelinePanels {
         pace: rates::summary(&rates, &balance, now),
         averaged: rates::averaged_over(&rates, now),
@@ -86,8 +94,32 @@ async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
         objects: panels::objects(&objects),
         crawls: panels::crawls(&runs),
         disk: panels::disk(&disks),
+        rules: panels::rules(&activity.rules),
+        rule_hits: panels::rule_hits(&activity.hits),
+        rule_note,
+        rule_fault: activity.stale,
         backlog: (backlog > 0).then(|| backlog_note(backlog)),
     })
+}
+
+/// What the edge's rules did, and where they come from.
+fn activity(site: &Site) -> (String, RuleActivity) {
+    match &site.sources.rules {
+        EdgeRules::Here(activity) => {
+            let activity = activity();
+            (format!("From {}.", activity.source), activity)
+        }
+        EdgeRules::Absent => {
+            let note = "The edge has no rules. Set producer.rules to a file of rules, or to starter \
+                        for those that come with the program.";
+            (note.into(), RuleActivity::default())
+        }
+        EdgeRules::Elsewhere => {
+            let note = "The edge is another process. It answers what its rules did at /rules, to \
+                        its own machine and to producer.metrics_from.";
+            (note.into(), RuleActivity::default())
+        }
+    }
 }
 
 fn backlog_note(objects: u64) -> String {

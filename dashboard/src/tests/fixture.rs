@@ -21,7 +21,10 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{CommandError, Commands, Config, DiskUse, Error, Exposition, Site, Sources, Span};
+use crate::{
+    CommandError, Commands, Config, DiskUse, EdgeHit, EdgeRules, Error, Exposition, RuleActivity,
+    RuleCount, Site, Sources, Span,
+};
 
 /// The time of the fixture.
 pub(crate) const NOW: &str = "2026-11-22T21:30:00Z";
@@ -185,6 +188,7 @@ impl TestDashboard {
                     full_in: Some(Duration::from_secs(30 * 86_400)),
                 }]
             }),
+            rules: EdgeRules::Here(Arc::new(hostile_rules)),
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -271,6 +275,28 @@ impl Drop for TestDashboard {
 }
 
 /// The page of a registry, refreshed before each scrape.
+/// What rules would say of an attack on this page.
+fn hostile_rules() -> RuleActivity {
+    RuleActivity {
+        source: "rules.toml".into(),
+        stale: Some("rules.toml: line 3: unknown field `<b>`".into()),
+        rules: vec![RuleCount {
+            rule: "cross-site-scripting".into(),
+            action: "blocked",
+            requests: 7,
+        }],
+        hits: vec![EdgeHit {
+            at: at(NOW),
+            rule: "cross-site-scripting".into(),
+            action: "blocked",
+            method: "GET".into(),
+            path: "/pixel.gif".into(),
+            address: Some("192.0.2.0".into()),
+            reason: "xss: a tag in the query `q`: <script>alert(1)</script>".into(),
+        }],
+    }
+}
+
 fn exposition(registry: &Arc<Mutex<Registry>>, site: &Arc<OnceLock<Arc<Site>>>) -> Exposition {
     let (registry, site) = (registry.clone(), site.clone());
     Arc::new(move || {

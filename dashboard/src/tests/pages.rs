@@ -34,6 +34,25 @@ async fn the_page_shows_the_lake() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn input_11_and_29_what_rules_saw_is_text_on_the_page() {
+    let served = TestDashboard::full().await;
+    let (status, page) = served.read("/pipeline").await;
+    assert_eq!(status, 200, "{page}");
+    for expect in [
+        "<h2 id=\"rules-title\">Rules of the edge</h2>",
+        "From rules.toml.",
+        "Older rules are in force:</span> rules.toml: line 3: unknown field `&#60;b&#62;`",
+        "cross-site-scripting",
+        "&#60;script&#62;alert(1)&#60;/script&#62;",
+    ] {
+        assert!(page.contains(expect), "{expect:?} is not in {page}");
+    }
+    assert!(!page.contains("<script>alert"), "{page}");
+    let (_, csv) = served.read("/api/rule_hits.csv").await;
+    assert!(csv.contains("xss: a tag in the query"), "{csv}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_filter_is_a_chip_that_can_be_removed() {
     let served = TestDashboard::full().await;
     let (_, page) = served

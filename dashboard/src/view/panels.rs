@@ -5,6 +5,7 @@ use std::time::Duration;
 use catalog::{Breakdown, Freshness, Letters, Object, Run, Slice, Timestamp, Totals};
 
 use crate::disk::DiskUse;
+use crate::firewall::{EdgeHit, RuleCount};
 use crate::view::balance::Balance;
 use crate::view::grid::{Cell, Grid};
 
@@ -105,6 +106,38 @@ pub(crate) fn disk(places: &[DiskUse]) -> Grid {
     };
     let columns = ["place", "size", "growth_a_day", "free", "full_in"];
     Grid::new(columns, places.iter().map(row).collect())
+}
+
+/// One row for each rule of the edge.
+pub(crate) fn rules(rules: &[RuleCount]) -> Grid {
+    let row = |one: &RuleCount| {
+        vec![
+            Cell::Text(one.rule.clone()),
+            Cell::Text(one.action.into()),
+            Cell::Count(one.requests),
+        ]
+    };
+    let columns = ["rule", "action", "requests"];
+    Grid::new(columns, rules.iter().map(row).collect())
+}
+
+/// One row for each request that a rule of the edge meant.
+pub(crate) fn rule_hits(hits: &[EdgeHit]) -> Grid {
+    let row = |hit: &EdgeHit| {
+        vec![
+            Cell::Time(hit.at),
+            Cell::Text(hit.rule.clone()),
+            Cell::Text(hit.action.into()),
+            Cell::Text(hit.method.clone()),
+            Cell::Text(hit.path.clone()),
+            Cell::text(hit.address.clone()),
+            Cell::Text(hit.reason.clone()),
+        ]
+    };
+    let columns = [
+        "at", "rule", "action", "method", "path", "address", "reason",
+    ];
+    Grid::new(columns, hits.iter().map(row).collect())
 }
 
 /// Lag and freshness: one row for each partition in the lake.

@@ -26,7 +26,7 @@ enum ContentCoding {
 
 /// Returns the body as it was before its client compressed it, at most `limit` bytes.
 /// `encoding` is the request's `Content-Encoding`; if it is `None`, the first bytes decide.
-pub(super) fn inflate(
+pub(crate) fn inflate(
     body: Bytes,
     encoding: Option<&str>,
     limit: usize,

@@ -5,7 +5,7 @@
 //! string becomes a body first ([`pixel`]). Nothing here knows HTTP, except that a
 //! [`rejection`] names its status.
 
-mod body;
+pub(crate) mod body;
 pub(crate) mod edge;
 mod fault;
 pub(crate) mod format;

@@ -34,6 +34,21 @@ pub enum Rejection {
     /// The page that sent the request may not: its origin is not listed.
     #[error("the origin {0:?} may not send clicks: it is not listed")]
     ForeignOrigin(String),
+    /// A rule of the owner's refuses such requests.
+    #[error("the rule {0:?} refuses this request")]
+    Ruled(String),
+    /// The address sent more requests than a rule lets it.
+    #[error("this address sent more requests than the rule {rule:?} allows")]
+    Throttled {
+        /// The rule's name.
+        rule: String,
+        /// When the next request may come.
+        seconds: u64,
+    },
+    /// A rule keeps a share of such requests, and this one is not in it. It is answered as if it
+    /// were.
+    #[error("the rule {0:?} keeps a share of such requests, and not this one")]
+    LeftOut(String),
     /// The topic or the edge is full or unavailable; the same request may succeed later.
     #[error("{0}")]
     Unavailable(String),
@@ -53,22 +68,27 @@ impl Rejection {
     pub fn status(&self) -> u16 {
         match self {
             Self::Malformed { .. } | Self::Incomplete => 400,
-            Self::ForeignOrigin(_) => 403,
+            Self::LeftOut(_) => 204,
+            Self::ForeignOrigin(_) | Self::Ruled(_) => 403,
             Self::Slow => 408,
             Self::TooLarge { .. } => 413,
             Self::Unsupported(_) => 415,
+            Self::Throttled { .. } => 429,
             Self::Unavailable(_) => 503,
         }
     }
 
     /// Every reason that the metrics have.
-    pub const KINDS: [&str; 7] = [
+    pub const KINDS: [&str; 10] = [
         "malformed",
         "incomplete",
         "origin",
         "slow",
         "too_large",
         "unsupported",
+        "rule",
+        "rate",
+        "sample",
         "unavailable",
     ];
 
@@ -82,6 +102,9 @@ impl Rejection {
             Self::Slow => "slow",
             Self::TooLarge { .. } => "too_large",
             Self::Unsupported(_) => "unsupported",
+            Self::Ruled(_) => "rule",
+            Self::Throttled { .. } => "rate",
+            Self::LeftOut(_) => "sample",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -89,6 +112,7 @@ impl Rejection {
     /// Returns the answer's body: JSON with `error`, `remedy` and perhaps `position`.
     #[must_use]
     pub fn body(&self) -> String {
+        let wait;
         let (position, remedy) = match self {
             Self::Malformed { position, .. } => (
                 *position,
@@ -102,6 +126,15 @@ impl Rejection {
                 None,
                 "send UTF-8 JSON, plain or compressed once with gzip, deflate, br or zstd",
             ),
+            Self::Ruled(_) => (
+                None,
+                "if this is no attack, change the rule in the file that producer.rules names",
+            ),
+            Self::Throttled { seconds, .. } => {
+                wait = format!("send the same request again after {seconds} s, and then fewer");
+                (None, &*wait)
+            }
+            Self::LeftOut(_) => (None, "nothing: this is how the owner wants it"),
             Self::Unavailable(_) => (None, "send the same request again after a second"),
         };
         error_body(&self.to_string(), remedy, position)
@@ -154,6 +187,12 @@ mod tests {
                 limit: text(),
             },
             Rejection::Unsupported(text()),
+            Rejection::Ruled(text()),
+            Rejection::Throttled {
+                rule: text(),
+                seconds: 1,
+            },
+            Rejection::LeftOut(text()),
             Rejection::Unavailable(text()),
         ];
         assert_eq!(all.each_ref().map(Rejection::kind), Rejection::KINDS);

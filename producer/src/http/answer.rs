@@ -53,7 +53,10 @@ pub(crate) fn wrong_method(allowed: &'static str) -> HttpResponse {
 /// Answers a request that was refused.
 pub(crate) fn refusal(rejection: &Rejection) -> HttpResponse {
     let status = StatusCode::from_u16(rejection.status()).expect("the statuses are HTTP's");
-    let mut answer = json(status, rejection.body());
+    let mut answer = match rejection {
+        Rejection::LeftOut(_) => HttpResponse::NoContent().finish(),
+        _ => json(status, rejection.body()),
+    };
     match rejection {
         Rejection::Unavailable(_) => {
             let second = header::HeaderValue::from_static("1");
@@ -63,7 +66,13 @@ pub(crate) fn refusal(rejection: &Rejection) -> HttpResponse {
         Rejection::TooLarge { .. } | Rejection::Slow => {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
+        Rejection::Throttled { seconds, .. } => {
+            let wait = header::HeaderValue::from(*seconds);
+            answer.headers_mut().insert(header::RETRY_AFTER, wait);
+        }
         Rejection::Malformed { .. }
+        | Rejection::Ruled(_)
+        | Rejection::LeftOut(_)
         | Rejection::Incomplete
         | Rejection::ForeignOrigin(_)
         | Rejection::Unsupported(_) => {}

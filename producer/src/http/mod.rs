@@ -7,4 +7,5 @@ pub(crate) mod head;
 pub(crate) mod observe;
 pub(crate) mod origin;
 pub(crate) mod routes;
+pub(crate) mod rules;
 pub(crate) mod state;

@@ -12,13 +12,14 @@ use super::answer::json;
 use super::clients::is_clients_path;
 use super::head::AwaitedHead;
 use super::origin::PageOrigin;
+use super::rules;
 use super::state::EdgeState;
 use crate::accept::rejection::error_body;
 
-/// Counts the request, refuses a NUL in its URL, lets pages of listed origins read what became of
+/// Counts the request, refuses a NUL in its URL and what the rules refuse, lets pages of listed origins read what became of
 /// their clicks, and closes the connection while the edge is stopping.
 pub(crate) async fn observe<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request
@@ -41,6 +42,8 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
     let mut response = if has_nul {
         let body = error_body("the URL holds a NUL", "take %00 out of the URL", None);
         request.into_response(json(StatusCode::BAD_REQUEST, body))
+    } else if let Some(refused) = rules::refuse_head(&state, &mut request).await {
+        request.into_response(refused)
     } else {
         next.call(request).await?.map_into_boxed_body()
     };

@@ -50,6 +50,7 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
     }));
     app.service(only_get("/readyz", ready));
     app.service(only_get("/metrics", metrics));
+    app.service(only_get("/rules", rules));
     app.default_service(web::to(not_found));
 }
 
@@ -146,6 +147,23 @@ async fn metrics(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(CONTENT_TYPE)
         .body((state.monitor.exposition)().await)
+}
+
+/// What the rules did, and the newest hits.
+async fn rules(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
+    if !state.may_read_metrics(&request) {
+        let remedy = "ask from the edge's own machine, or add the address to producer.metrics_from";
+        let error = "what the rules did is not for this address";
+        return json(StatusCode::FORBIDDEN, error_body(error, remedy, None));
+    }
+    match &state.monitor.firewall {
+        Some(firewall) => HttpResponse::Ok().json(firewall.report()),
+        None => {
+            let remedy = "set producer.rules to a file of rules, or to starter";
+            let body = error_body("this edge has no rules", remedy, None);
+            json(StatusCode::NOT_FOUND, body)
+        }
+    }
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {

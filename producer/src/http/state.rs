@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::web::Payload;
+use actix_web::{HttpMessage, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use tokio::time::{Instant, timeout};
@@ -20,6 +20,8 @@ use crate::accept::rejection::Rejection;
 use crate::address;
 use crate::config::Config;
 use crate::metrics::{ITEM, Monitor};
+use crate::rules::firewall::JudgedHead;
+use crate::rules::request::RequestHead;
 
 /// How much of an origin a refusal repeats.
 const MAX_SHOWN_CHARS: usize = 200;
@@ -111,7 +113,21 @@ impl EdgeState {
             .await
             .map_err(|_| Rejection::Slow)??;
         self.monitor.metrics.body(body.len());
-        Ok((body.freeze(), held))
+        let body = body.freeze();
+        self.judge_body(request, &body)?;
+        Ok((body, held))
+    }
+
+    /// Lets the rules judge a body that was read.
+    fn judge_body(&self, request: &HttpRequest, body: &Bytes) -> Result<(), Rejection> {
+        let Some(firewall) = &self.monitor.firewall else {
+            return Ok(());
+        };
+        let extensions = request.extensions();
+        extensions.get::<JudgedHead>().map_or(Ok(()), |judged| {
+            let head = RequestHead::of(request, judged.client());
+            firewall.judge_body(judged, &head, body)
+        })
     }
 
     /// Returns what is known of the request's client, whose user agent is `agent`.

@@ -27,6 +27,7 @@ use crate::http::observe::observe;
 use crate::http::routes;
 use crate::http::state::EdgeState;
 use crate::metrics::Monitor;
+use crate::rules::watch::watch;
 use crate::shop::{self, Shop};
 use refusals::ParserRefusals;
 
@@ -73,6 +74,9 @@ pub async fn run(
     let state = Data::new(EdgeState::new(config, edge, monitor));
     let address = listener.local_addr()?;
     let closing = CancellationToken::new();
+    if let Some(firewall) = &state.monitor.firewall {
+        tokio::spawn(watch(firewall.clone(), closing.clone()));
+    }
     let server = serve(state.clone(), listener, &closing)?;
     tracing::info!(%address, "the edge listens");
     let handle = server.handle();

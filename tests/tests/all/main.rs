@@ -34,6 +34,7 @@ mod refusals;
 mod rehearsal;
 mod replay;
 mod retention;
+mod rules;
 mod s3;
 mod shore;
 mod siege;

@@ -1,0 +1,340 @@
+//! The firewall: the rules in force, what they did, and where they come from.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use topic::clock::SharedClock;
+
+use super::file::{self, STARTER};
+use super::hits::{HitRing, RuleHit};
+use super::metrics::RuleMetrics;
+use super::request::{self, RequestHead};
+use super::rule::RuleAction;
+use super::set::{BodyBytes, RuleFinding, RuleOutcome, RuleSet};
+use super::shown;
+use crate::accept::body;
+use crate::accept::rejection::Rejection;
+use crate::address::{self, IpPolicy};
+use crate::config::Config;
+
+/// The largest file of rules.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Why `producer.rules` cannot be used: what is wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("producer.rules: {0}")]
+pub struct RuleError(String);
+
+/// Where the rules come from.
+#[derive(Debug)]
+enum RuleSource {
+    Starter,
+    File(PathBuf),
+}
+
+impl RuleSource {
+    fn read(&self) -> Result<String, String> {
+        let path = match self {
+            Self::Starter => return Ok(STARTER.1.to_owned()),
+            Self::File(path) => path,
+        };
+        let shown = path.display();
+        let cannot = |error: std::io::Error| {
+            format!(
+                "{shown} cannot be read: {error}; write a file of rules, or \"{}\" for those that \
+                 come with the program",
+                STARTER.0
+            )
+        };
+        let size = std::fs::metadata(path).map_err(cannot)?.len();
+        if size > MAX_FILE_BYTES {
+            return Err(format!(
+                "{shown} has {size} bytes; write at most {MAX_FILE_BYTES}"
+            ));
+        }
+        std::fs::read_to_string(path).map_err(cannot)
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Starter => STARTER.0.to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Reads rules from their source, with a hash of what was read.
+fn read(source: &RuleSource) -> (Option<[u8; 32]>, Result<RuleSet, String>) {
+    match source.read() {
+        Err(why) => (None, Err(why)),
+        Ok(text) => {
+            let rules = file::read(&text).map_err(|why| {
+                format!(
+                    "{}: {why}; docs/rules.md lists what a rule may say",
+                    source.name()
+                )
+            });
+            let hash = Sha256::digest(text.as_bytes()).into();
+            (Some(hash), rules.map(RuleSet::new))
+        }
+    }
+}
+
+/// What was read of the source last.
+#[derive(Debug)]
+struct SourceState {
+    /// `None` if it could not be read.
+    hash: Option<[u8; 32]>,
+    /// Why older rules are in force; `None` if these are the newest.
+    stale: Option<String>,
+}
+
+/// The firewall of an edge.
+pub struct Firewall {
+    source: RuleSource,
+    rules: RwLock<Arc<RuleSet>>,
+    state: Mutex<SourceState>,
+    hits: HitRing,
+    metrics: RuleMetrics,
+    clock: SharedClock,
+    ip: IpPolicy,
+    max_inflated: usize,
+}
+
+impl std::fmt::Debug for Firewall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Firewall")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the rules did since the process started, for a page and for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FirewallReport {
+    /// The file of the rules, or `starter`.
+    pub source: String,
+    /// Why older rules are in force than those of the file; `None` if they are the file's.
+    pub stale: Option<String>,
+    /// Each rule and what becomes of a request that it means, with how often that happened.
+    pub rules: Vec<(String, &'static str, u64)>,
+    /// The newest hits, the newest first.
+    pub hits: Vec<RuleHit>,
+}
+
+/// A request whose head was judged. Its body is judged by the same rules.
+#[derive(Debug)]
+pub(crate) struct JudgedHead {
+    rules: Arc<RuleSet>,
+    /// The rules that meant the request already, by their place.
+    asked: Vec<usize>,
+    client: Option<IpAddr>,
+}
+
+impl JudgedHead {
+    /// The client's address.
+    pub(crate) fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+}
+
+impl Firewall {
+    /// Opens the firewall that `producer.rules` names; `None` if it is empty.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or holds what is no rule. The sentence says where.
+    pub fn open(
+        config: &Config,
+        metrics: &RuleMetrics,
+        clock: SharedClock,
+    ) -> Result<Option<Arc<Self>>, RuleError> {
+        let source = match config.rules.trim() {
+            "" => return Ok(None),
+            name if name == STARTER.0 => RuleSource::Starter,
+            path => RuleSource::File(path.into()),
+        };
+        let (hash, rules) = read(&source);
+        let rules = rules.map_err(RuleError)?;
+        let firewall = Self {
+            source,
+            rules: RwLock::new(Arc::new(rules)),
+            state: Mutex::new(SourceState { hash, stale: None }),
+            hits: HitRing::default(),
+            metrics: metrics.clone(),
+            clock,
+            ip: config.ip,
+            max_inflated: usize::try_from(config.max_inflated.as_u64()).unwrap_or(usize::MAX),
+        };
+        firewall.prepare();
+        Ok(Some(Arc::new(firewall)))
+    }
+
+    /// Makes a counter for all that the rules in force may do.
+    fn prepare(&self) {
+        let rules = self.rules.read().clone();
+        let named = rules
+            .rules
+            .iter()
+            .map(|rule| (&*rule.name, outcome_name(rule)));
+        self.metrics.prepare(named);
+        self.metrics.set_stale(self.state.lock().stale.is_some());
+    }
+
+    /// Reads the file if it changed. A file that cannot be read changes nothing, and the log, the
+    /// metrics and the health page say so once.
+    pub(super) fn reload(&self) {
+        if matches!(self.source, RuleSource::Starter) {
+            return;
+        }
+        let text = self.source.read();
+        let hash = text
+            .as_ref()
+            .ok()
+            .map(|text| Sha256::digest(text.as_bytes()).into());
+        let mut state = self.state.lock();
+        if hash == state.hash && !(hash.is_none() && state.stale.is_none()) {
+            return;
+        }
+        state.hash = hash;
+        let (_, rules) = read(&self.source);
+        match rules {
+            Ok(mut rules) => {
+                state.stale = None;
+                let mut in_force = self.rules.write();
+                rules.inherit(&in_force);
+                tracing::info!(file = %self.source.name(), rules = rules.rules.len(), "the rules changed");
+                *in_force = Arc::new(rules);
+            }
+            Err(why) => {
+                tracing::error!(
+                    "the changed rules are not taken, the older ones stay in force: {why}"
+                );
+                state.stale = Some(why);
+            }
+        }
+        drop(state);
+        self.prepare();
+    }
+
+    /// Judges what a request's head shows.
+    pub(crate) fn judge_head(&self, head: &RequestHead<'_>) -> Result<JudgedHead, Rejection> {
+        let mut judged = JudgedHead {
+            rules: self.rules.read().clone(),
+            asked: Vec::new(),
+            client: head.client,
+        };
+        if !request::is_exempt(head.path) {
+            let rules = judged.rules.clone();
+            let (found, is_cut) = rules.judge(head, None, &mut judged.asked);
+            self.settle(head, &found, is_cut)?;
+        }
+        Ok(judged)
+    }
+
+    /// Judges the body of a request whose head was judged.
+    pub(crate) fn judge_body(
+        &self,
+        judged: &JudgedHead,
+        head: &RequestHead<'_>,
+        body: &Bytes,
+    ) -> Result<(), Rejection> {
+        if request::is_exempt(head.path) || !judged.rules.reads_body_of(head.path) {
+            return Ok(());
+        }
+        let encoding = head.header(actix_web::http::header::CONTENT_ENCODING);
+        // What cannot be inflated is refused soon after this, with a better reason.
+        let inflated = body::inflate(body.clone(), encoding, self.max_inflated).unwrap_or_default();
+        let body = BodyBytes {
+            sent: body.len() as u64,
+            inflated: &inflated,
+        };
+        let mut asked = judged.asked.clone();
+        let (found, is_cut) = judged.rules.judge(head, Some(&body), &mut asked);
+        self.settle(head, &found, is_cut)
+    }
+
+    /// Counts and keeps what was found. Fails with the last one if it refuses the request.
+    fn settle(
+        &self,
+        head: &RequestHead<'_>,
+        found: &[RuleFinding<'_>],
+        is_cut: bool,
+    ) -> Result<(), Rejection> {
+        if is_cut {
+            self.metrics.cut();
+        }
+        for finding in found {
+            let action = finding.outcome.name();
+            self.metrics.hit(&finding.rule.name, action);
+            self.hits.push(RuleHit {
+                at: self.clock.now(),
+                rule: finding.rule.name.clone(),
+                action,
+                method: shown::path(head.method.as_str()),
+                path: shown::path(head.path),
+                address: head.client.and_then(|client| self.shown_address(client)),
+                reason: finding.reason.clone(),
+            });
+        }
+        let Some(last) = found.last() else {
+            return Ok(());
+        };
+        let rule = last.rule.name.clone();
+        match last.outcome {
+            RuleOutcome::Counted => Ok(()),
+            RuleOutcome::Blocked => Err(Rejection::Ruled(rule)),
+            RuleOutcome::Throttled(wait) => Err(Rejection::Throttled {
+                rule,
+                seconds: whole_seconds(wait),
+            }),
+            RuleOutcome::Sampled => Err(Rejection::LeftOut(rule)),
+        }
+    }
+
+    /// The network of an address, or nothing where no address is kept.
+    fn shown_address(&self, client: IpAddr) -> Option<String> {
+        match self.ip {
+            IpPolicy::None => None,
+            IpPolicy::Truncate | IpPolicy::Full => address::anonymize(client, IpPolicy::Truncate),
+        }
+    }
+
+    /// What the rules did, and the newest hits.
+    #[must_use]
+    pub fn report(&self) -> FirewallReport {
+        let rules = self.rules.read().clone();
+        let counted = rules.rules.iter().map(|rule| {
+            let action = outcome_name(rule);
+            let hits = self.metrics.hits_of(&rule.name, action);
+            (rule.name.clone(), action, hits)
+        });
+        FirewallReport {
+            source: self.source.name(),
+            stale: self.state.lock().stale.clone(),
+            rules: counted.collect(),
+            hits: self.hits.newest(),
+        }
+    }
+}
+
+/// What becomes of a request that a rule means.
+fn outcome_name(rule: &super::rule::FirewallRule) -> &'static str {
+    let outcome = match rule.action {
+        RuleAction::Count => RuleOutcome::Counted,
+        RuleAction::Block if rule.rate.is_some() => RuleOutcome::Throttled(Duration::ZERO),
+        RuleAction::Block => RuleOutcome::Blocked,
+        RuleAction::Sample { .. } => RuleOutcome::Sampled,
+    };
+    outcome.name()
+}
+
+/// A time in seconds, rounded up and at least one: who comes again sooner is refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
