@@ -11,7 +11,7 @@ VISITORS ?= 200
 SEEDS ?= 1000
 MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test pictures sim soak siege measure lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test tracker pictures sim soak siege measure lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,13 @@ demo: build ## everything in one process, with visitors who browse and buy (ONCE
 
 test: test-setup build ## every test, on a real Kafka, a real object store and a real browser
 	cargo test --locked --workspace
+
+# Its first line names the digest of its source; a test compares.
+TRACKER := producer/assets/clickweir
+tracker: ## make the tracker that the edge serves, clickweir.min.js, of its source
+	sum=$$(sha256sum $(TRACKER).js | cut -c -16); \
+	small=$$(npx --yes terser@5.51.4 --compress --mangle -- $(TRACKER).js); \
+	printf '%s\n' "// Clickweir's tracker, Apache-2.0, made of clickweir.js $$sum" "$$small" >$(TRACKER).min.js
 
 pictures: test-setup build ## take the README's pictures anew
 	CLICKWEIR_PICTURES=$(CURDIR)/tests/pictures cargo test --locked --workspace --test all the_walk_

@@ -340,7 +340,10 @@ impl Browser {
         let deadline = Instant::now() + PAGE_TIMEOUT;
         loop {
             let answer = ask(self.find(css).await?).await;
-            let gone = |error: &anyhow::Error| error.to_string().starts_with("stale element");
+            let gone = |error: &anyhow::Error| {
+                let said = error.to_string();
+                said.starts_with("stale element") || said.contains("not belong to the document")
+            };
             if !answer.as_ref().is_err_and(gone) || Instant::now() > deadline {
                 return answer;
             }

@@ -9,7 +9,7 @@ pub(crate) struct Good {
     pub(crate) id: &'static str,
     pub(crate) name: &'static str,
     pub(crate) category: &'static str,
-    cents: u32,
+    pub(super) cents: u32,
     pub(crate) blurb: &'static str,
     /// An inline SVG that is part of this crate.
     pub(crate) picture: &'static str,
@@ -23,8 +23,13 @@ impl Good {
 
     /// Returns the price as a page shows it.
     pub(crate) fn tag(&self) -> String {
-        format!("€ {}.{:02}", self.cents / 100, self.cents % 100)
+        tag(self.cents)
     }
+}
+
+/// Returns an amount as a page shows it.
+pub(super) fn tag(cents: u32) -> String {
+    format!("€ {}.{:02}", cents / 100, cents % 100)
 }
 
 /// Returns all goods, in the order of the page.

@@ -5,6 +5,7 @@ use actix_web::http::header;
 use askama::Template;
 use url::form_urlencoded;
 
+use super::basket::Basket;
 use super::click::ShopClick;
 use super::goods::Good;
 use super::session::ShopVisitor;
@@ -19,15 +20,21 @@ pub(super) struct Frame {
     pub(super) session: String,
     pub(super) user: String,
     pub(super) name: String,
-    pub(super) clicks: Vec<PageClick>,
-    /// The orders of this page's clicks: order, quantity, name.
-    pub(super) orders: Vec<(String, u32, String)>,
+    /// How many things are in the basket.
+    pub(super) basket: u32,
+    /// The page's clicks as data for its script.
+    pub(super) clicks: Vec<String>,
+    /// The same clicks for a browser without scripts.
+    pub(super) pixels: Vec<String>,
+    /// The orders of this page's clicks.
+    pub(super) orders: Vec<PlacedOrder>,
 }
 
-/// A click in its two forms.
-pub(super) struct PageClick {
-    pub(super) json: String,
-    pub(super) pixel: String,
+/// An order as the page after it shows it.
+pub(super) struct PlacedOrder {
+    pub(super) id: String,
+    /// Quantity and name.
+    pub(super) lines: Vec<(u32, &'static str)>,
 }
 
 impl Frame {
@@ -62,26 +69,25 @@ impl Frame {
             ),
         ];
         page.extend(utm.iter().map(|(name, value)| (&**name, &**value)));
-        let clicks: Vec<_> = visitor.pending.iter().cloned().chain(clicks).collect();
+        let clicks = visitor.pending.iter().cloned().chain(clicks);
+        let clicks: Vec<_> = clicks.map(|click| click.by(customer)).collect();
         let orders = clicks.iter().filter_map(|click| {
-            click
-                .order()
-                .map(|(order, quantity, name)| (order.into(), quantity, name.into()))
+            let (id, lines) = click.order()?;
+            let id = id.to_owned();
+            Some(PlacedOrder { id, lines })
         });
         Self {
             visitor: visitor.id.clone(),
             session: visitor.session.id.clone(),
             user: user.to_owned(),
             name: customer.map_or(String::new(), |customer| customer.name.clone()),
+            basket: visitor.session.basket.count(),
             orders: orders.collect(),
-            clicks: clicks
-                .into_iter()
-                .map(|click| click.by(customer))
-                .map(|click| PageClick {
-                    json: click.json(),
-                    pixel: click.pixel(&page),
-                })
+            pixels: clicks
+                .iter()
+                .flat_map(|click| click.pixels(&page))
                 .collect(),
+            clicks: clicks.iter().map(ShopClick::json).collect(),
         }
     }
 }
@@ -100,6 +106,22 @@ pub(super) struct ListPage {
 pub(super) struct ProductPage {
     pub(super) frame: Frame,
     pub(super) good: &'static Good,
+}
+
+/// The page of the basket.
+#[derive(Template)]
+#[template(path = "basket.html")]
+pub(super) struct BasketPage {
+    pub(super) frame: Frame,
+    pub(super) basket: Basket,
+}
+
+/// The page before a purchase.
+#[derive(Template)]
+#[template(path = "checkout.html")]
+pub(super) struct CheckoutPage {
+    pub(super) frame: Frame,
+    pub(super) basket: Basket,
 }
 
 /// The page after a purchase.

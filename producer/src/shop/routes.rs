@@ -1,20 +1,18 @@
 //! The shop's pages and forms, by their paths.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
-use askama::Template;
 
 use super::account::Customer;
+use super::checkout;
 use super::click::ShopClick;
 use super::form::FormFields;
 use super::goods;
-use super::page::{
-    AccountForm, AccountPage, Frame, ListPage, MissingPage, ProductPage, ThanksPage,
-};
+use super::page::{AccountForm, AccountPage, Frame, ListPage, ProductPage, ThanksPage};
+use super::reply::{answer, missing, redirect};
 use super::session::ShopVisitor;
 use super::state::Shop;
-use crate::accept::identity;
 use crate::http::answer::{get, only_get, resource, wrong_method};
 use crate::http::assets::{JAVASCRIPT, asset};
 use crate::http::state::EdgeState;
@@ -43,7 +41,18 @@ pub(crate) fn configure(app: &mut ServiceConfig, shop: Data<Shop>) {
         .service(only_get("/", browse))
         .service(only_get("/product/{id}", view))
         .service(only_get("/thanks", thanks))
-        .service(only_post("/buy", web::post().to(buy)))
+        .service(only_post("/buy", web::post().to(checkout::buy)))
+        .service(only_get("/basket", checkout::basket))
+        .service(only_post("/basket/add", web::post().to(checkout::add)))
+        .service(only_post(
+            "/basket/remove",
+            web::post().to(checkout::remove),
+        ))
+        .service(get_and_post(
+            "/checkout",
+            get(checkout::begin),
+            web::post().to(checkout::order),
+        ))
         .service(only_post("/log-out", web::post().to(log_out)))
         .service(get_and_post(
             "/sign-up",
@@ -96,32 +105,6 @@ async fn thanks(state: Data<EdgeState>, shop: Data<Shop>, request: HttpRequest) 
     let visitor = shop.visitor(&state, &request);
     let frame = Frame::new(&request, &visitor, Vec::new());
     answer(StatusCode::OK, &visitor, &ThanksPage { frame })
-}
-
-async fn buy(
-    state: Data<EdgeState>,
-    shop: Data<Shop>,
-    request: HttpRequest,
-    payload: Payload,
-) -> HttpResponse {
-    let fields = match FormFields::read(&state, &request, payload).await {
-        Ok(fields) => fields,
-        Err(answer) => return answer,
-    };
-    let visitor = shop.visitor(&state, &request);
-    let good = goods::find(fields.get("product_id"));
-    let quantity = fields.get("quantity").parse().ok();
-    let (Some(good), Some(quantity @ 1..=9)) = (good, quantity) else {
-        return missing(&request, &visitor);
-    };
-    let id = identity::generate_id(&**state.edge.clock());
-    let id = id.simple().to_string();
-    let order = format!("W-{}", id[id.len() - 12..].to_uppercase());
-    let click = ShopClick::new("buy", state.edge.clock())
-        .of(good)
-        .bought(quantity, order);
-    shop.change(&visitor, |session| session.show_next(click));
-    redirect(&visitor, "/thanks")
 }
 
 async fn sign_up_form(
@@ -224,11 +207,6 @@ async fn log_out(
     redirect(&visitor, "/")
 }
 
-fn missing(request: &HttpRequest, visitor: &ShopVisitor) -> HttpResponse {
-    let frame = Frame::new(request, visitor, Vec::new());
-    answer(StatusCode::NOT_FOUND, visitor, &MissingPage { frame })
-}
-
 fn account_form(
     request: &HttpRequest,
     visitor: &ShopVisitor,
@@ -246,32 +224,4 @@ fn account_form(
         complaint,
     };
     answer(status, visitor, &page)
-}
-
-fn answer(status: StatusCode, visitor: &ShopVisitor, page: &impl Template) -> HttpResponse {
-    let html = page.render().expect("the templates write text into memory");
-    let mut answer = HttpResponse::build(status);
-    for cookie in visitor.cookies() {
-        answer.append_header((header::SET_COOKIE, cookie));
-    }
-    answer
-        .content_type("text/html; charset=utf-8")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((header::REFERRER_POLICY, "strict-origin-when-cross-origin"))
-        .insert_header((
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-        ))
-        .body(html)
-}
-
-/// Answers 303: the browser gets the page that follows, and a reload does not send the
-/// form again.
-fn redirect(visitor: &ShopVisitor, to: &'static str) -> HttpResponse {
-    let mut answer = HttpResponse::SeeOther();
-    for cookie in visitor.cookies() {
-        answer.append_header((header::SET_COOKIE, cookie));
-    }
-    answer.insert_header((header::LOCATION, to)).finish()
 }

@@ -7,6 +7,7 @@ use topic::clock::Clock;
 use uuid::Uuid;
 
 use super::account::Customer;
+use super::basket::Basket;
 use super::click::ShopClick;
 use crate::accept::identity;
 
@@ -29,6 +30,7 @@ pub(super) struct ShopSession {
     pub(super) id: String,
     /// Who is logged in; `None` if it is a guest.
     pub(super) customer: Option<Customer>,
+    pub(super) basket: Basket,
     pending: Vec<ShopClick>,
 }
 
@@ -115,9 +117,13 @@ impl Sessions {
         }
     }
 
-    /// Changes a session, unless it has been dropped meanwhile.
-    pub(super) fn change(&mut self, token: &str, change: impl FnOnce(&mut ShopSession)) {
-        self.by_token.get_mut(token).map(change);
+    /// Changes a session; `None` if it has been dropped meanwhile.
+    pub(super) fn change<T>(
+        &mut self,
+        token: &str,
+        change: impl FnOnce(&mut ShopSession) -> T,
+    ) -> Option<T> {
+        self.by_token.get_mut(token).map(change)
     }
 
     /// Logs the session's visitor in. Returns the session's new token: the old one may be known

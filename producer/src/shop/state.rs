@@ -32,9 +32,13 @@ impl Shop {
         }
     }
 
-    /// Changes the visitor's session, unless it has been dropped meanwhile.
-    pub(super) fn change(&self, visitor: &ShopVisitor, change: impl FnOnce(&mut ShopSession)) {
-        self.sessions.lock().change(&visitor.token, change);
+    /// Changes the visitor's session; `None` if it has been dropped meanwhile.
+    pub(super) fn change<T>(
+        &self,
+        visitor: &ShopVisitor,
+        change: impl FnOnce(&mut ShopSession) -> T,
+    ) -> Option<T> {
+        self.sessions.lock().change(&visitor.token, change)
     }
 
     /// Logs the visitor in. `action` is the click that the next page shows.

@@ -170,6 +170,51 @@ async fn a_purchase_names_the_good_and_the_customer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_several_lines_is_one_order_without_scripts() {
+    let mut browser = ScriptlessBrowser::open();
+    let add = async |browser: &mut ScriptlessBrowser, good: &str, quantity: u32| {
+        let form = format!("product_id={good}&quantity={quantity}");
+        browser.actions("/basket/add", Some(&form)).await
+    };
+    assert_eq!(add(&mut browser, "tea", 2).await, ["add_to_cart"]);
+    assert_eq!(add(&mut browser, "mug", 1).await, ["add_to_cart"]);
+    assert_eq!(add(&mut browser, "hat", 9).await, ["add_to_cart"]);
+    assert!(add(&mut browser, "hat", 1).await.is_empty(), "nine at most");
+    let remove = "product_id=hat";
+    let removed = browser.actions("/basket/remove", Some(remove)).await;
+    assert_eq!(removed, ["remove_from_cart"]);
+    let removed = browser.actions("/basket/remove", Some(remove)).await;
+    assert!(removed.is_empty(), "it is out already");
+    // The basket is the session's, also after its customer logged in.
+    let account = "name=Ada&password=sluice-gate";
+    browser.actions("/sign-up", Some(account)).await;
+    let page = browser.fetch("/basket", None).await;
+    assert!(page.html.contains("€ 32.30"), "{}", page.html);
+    let begun = browser.actions("/checkout", None).await;
+    assert_eq!(begun, ["begin_checkout", "begin_checkout"], "a line each");
+
+    let page = browser.fetch("/checkout", Some("")).await;
+    let clicks = browser.load_pixels(&page).await;
+    let of = |field: &str| {
+        clicks
+            .iter()
+            .map(|click| click[field].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("action"), ["buy", "buy"]);
+    assert_eq!(of("product_id"), ["tea", "mug"]);
+    assert_eq!(of("quantity"), [2, 1]);
+    assert_eq!(of("price"), [8.9, 14.5]);
+    assert_eq!(of("order_id")[0], of("order_id")[1]);
+    assert_ne!(of("id")[0], of("id")[1]);
+    assert!(page.html.contains("2 × Towpath Tea") && page.html.contains("1 × Heron Blue Mug"));
+
+    assert!(browser.actions("/checkout", Some("")).await.is_empty());
+    let page = browser.fetch("/checkout", None).await;
+    assert!(page.html.contains("nothing in it yet"), "{}", page.html);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reload_is_a_new_click() {
     let mut browser = ScriptlessBrowser::open();
     for _ in 0..2 {
@@ -214,6 +259,14 @@ async fn what_the_shop_does_not_have_is_refused() {
             .status,
         404
     );
+    for form in ["product_id=tea&quantity=0", "product_id=none&quantity=1"] {
+        assert_eq!(browser.fetch("/basket/add", Some(form)).await.status, 404);
+    }
+    let form = "product_id=none";
+    assert_eq!(
+        browser.fetch("/basket/remove", Some(form)).await.status,
+        404
+    );
     assert_eq!(
         browser
             .fetch("/sign-up", Some("name=&password="))
@@ -247,7 +300,15 @@ async fn attack_16_a_planted_session_reads_nothing_and_forms_are_the_shops_own()
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-site", "same-site"),
     ] {
-        for path in ["/log-in", "/sign-up", "/log-out", "/buy"] {
+        for path in [
+            "/log-in",
+            "/sign-up",
+            "/log-out",
+            "/buy",
+            "/basket/add",
+            "/basket/remove",
+            "/checkout",
+        ] {
             let asked = browser.client.post(format!("{}{path}", browser.base));
             let asked = asked
                 .header(name, value)

@@ -205,10 +205,9 @@ impl OpenPage {
         self.attributes("<noscript><img src=\"").collect()
     }
 
-    /// Returns an id that `<body>` names: `visitor`, `session` or `user`; empty if it names
-    /// none.
-    pub(super) fn body_id(&self, what: &str) -> String {
-        self.attributes(&format!("data-{what}=\""))
+    /// Returns an id that the tracker's tag names, such as `visitor_id`; empty if it names none.
+    pub(super) fn tag_id(&self, name: &str) -> String {
+        self.attributes(&format!("data-{name}=\""))
             .next()
             .unwrap_or_default()
     }

@@ -21,7 +21,7 @@ async fn simulated(seed: u64, visitors: u64) -> (Summary, Arc<FakeWriter>) {
 async fn every_click_of_a_visitor_is_in_the_topic_once() {
     let (summary, topic) = simulated(7, 60).await;
     let drafts = topic.drafts();
-    let mut ids = BTreeSet::new();
+    let (mut ids, mut records) = (BTreeSet::new(), BTreeSet::new());
     let (mut formats, mut times, mut countries) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
     for draft in &drafts {
         let envelope = Envelope::decode(&draft.value).unwrap();
@@ -36,15 +36,28 @@ async fn every_click_of_a_visitor_is_in_the_topic_once() {
         countries.insert(click["country"].as_str().unwrap().to_owned());
         assert_eq!(draft.key, click["visitor_id"].as_str().unwrap());
         formats.insert(envelope.format.into_owned());
+        records.insert((envelope.id.clone().into_owned(), envelope.item));
         ids.insert(envelope.id.into_owned());
     }
     assert_eq!(
-        (ids.len(), drafts.len() as u64),
+        (records.len(), ids.len() as u64),
         (drafts.len(), summary.sent)
     );
+    // An order of several lines is one click and some records.
+    assert!(records.iter().any(|(_, item)| *item == Some(1)));
     let acknowledged: BTreeSet<_> = summary.acknowledged.iter().cloned().collect();
     assert_eq!(acknowledged, ids);
-    for action in ["browse", "view", "buy", "sign_up", "log_in", "log_out"] {
+    for action in [
+        "browse",
+        "view",
+        "add_to_cart",
+        "remove_from_cart",
+        "begin_checkout",
+        "buy",
+        "sign_up",
+        "log_in",
+        "log_out",
+    ] {
         assert!(
             summary.actions.get(action).is_some_and(|count| *count > 0),
             "{action}: {summary:?}"

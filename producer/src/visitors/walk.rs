@@ -144,20 +144,23 @@ impl Walk {
                 self.submit("/log-in", &account).await?;
             }
         }
+        let mut basket = Vec::new();
         for _ in 0..self.choices.random_range(1..=5) {
-            self.view().await?;
+            self.view(&mut basket).await?;
             if self.choices.random_bool(0.3) {
                 self.open("/").await?;
             }
         }
+        self.check_out(&basket).await?;
         if is_known && self.choices.random_bool(0.5) {
             self.submit("/log-out", &[]).await?;
         }
         Ok(self.summary)
     }
 
-    /// Opens the page of a good and sometimes buys it. The first goods are liked better.
-    async fn view(&mut self) -> Result<(), Error> {
+    /// Opens the page of a good. Sometimes buys it at once, more often puts it into the basket.
+    /// The first goods are liked better.
+    async fn view(&mut self, basket: &mut Vec<&'static str>) -> Result<(), Error> {
         let goods = goods::all();
         let liked = self.choices.random::<f64>().powf(1.7);
         #[expect(
@@ -167,10 +170,33 @@ impl Walk {
         )]
         let good = &goods[(liked * goods.len() as f64) as usize];
         self.open(&format!("/product/{}", good.id)).await?;
-        if self.choices.random_bool(0.22) {
-            let quantity = self.choices.random_range(1..=3).to_string();
-            self.submit("/buy", &[("product_id", good.id), ("quantity", &quantity)])
+        let path = match self.choices.random_range(0..100) {
+            0..8 => "/buy",
+            8..40 => "/basket/add",
+            _ => return Ok(()),
+        };
+        let quantity = self.choices.random_range(1..=3).to_string();
+        let fields = [("product_id", good.id), ("quantity", &quantity)];
+        self.submit(path, &fields).await?;
+        if path == "/basket/add" && !basket.contains(&good.id) {
+            basket.push(good.id);
+        }
+        Ok(())
+    }
+
+    /// Buys what is in the basket, unless the visitor thinks better of it on the way.
+    async fn check_out(&mut self, basket: &[&str]) -> Result<(), Error> {
+        let mut left = basket.len();
+        if left > 0 && self.choices.random_bool(0.15) {
+            self.submit("/basket/remove", &[("product_id", basket[0])])
                 .await?;
+            left -= 1;
+        }
+        if left > 0 && self.choices.random_bool(0.8) {
+            self.open("/checkout").await?;
+            if self.choices.random_bool(0.8) {
+                self.submit("/checkout", &[]).await?;
+            }
         }
         Ok(())
     }
@@ -187,35 +213,22 @@ impl Walk {
 
     /// Sends the clicks of a page, then lets some time pass.
     async fn send_clicks(&mut self, page: &OpenPage) -> Result<(), Error> {
-        let clicks: Vec<_> = page
-            .clicks()
-            .iter()
-            .map(|shown| self.click(page, shown))
-            .collect();
         match self.click_format {
-            _ if clicks.is_empty() => {}
             ClickFormat::Pixel => {
-                for (pixel, click) in page.pixels().iter().zip(&clicks) {
-                    let (path, id) = self.pixel(pixel);
+                for pixel in page.pixels() {
+                    let path = self.pixel(&pixel);
                     self.summary.sent += 1;
                     self.browser.load(&path).await?;
-                    self.acknowledged(id, click);
+                    self.acknowledged(&query_fields(&pixel));
                 }
             }
             ClickFormat::Batch | ClickFormat::Lines => {
-                let lines: Vec<_> = clicks
+                let clicks: Vec<_> = page
+                    .clicks()
                     .iter()
-                    .map(|click| Value::Object(click.clone()).to_string())
+                    .map(|shown| self.click(page, shown))
                     .collect();
-                let body = match self.click_format {
-                    ClickFormat::Lines => lines.join("\n"),
-                    ClickFormat::Batch | ClickFormat::Pixel => format!("[{}]", lines.join(",")),
-                };
-                self.summary.sent += clicks.len() as u64;
-                self.browser.post(&body).await?;
-                for click in &clicks {
-                    self.acknowledged(text(click, "id").to_owned(), click);
-                }
+                self.post(&clicks).await?;
             }
         }
         let pause = Duration::from_secs(self.choices.random_range(4..180));
@@ -223,6 +236,27 @@ impl Walk {
             self.at.micros() + i64::try_from(pause.as_micros()).unwrap_or(0),
         );
         self.at = next.min(self.now);
+        Ok(())
+    }
+
+    /// Posts the clicks of a page, if it has some, in one body.
+    async fn post(&mut self, clicks: &[Map<String, Value>]) -> Result<(), Error> {
+        if clicks.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<_> = clicks
+            .iter()
+            .map(|click| Value::Object(click.clone()).to_string())
+            .collect();
+        let body = match self.click_format {
+            ClickFormat::Lines => lines.join("\n"),
+            ClickFormat::Batch | ClickFormat::Pixel => format!("[{}]", lines.join(",")),
+        };
+        self.summary.sent += clicks.len() as u64;
+        self.browser.post(&body).await?;
+        for click in clicks {
+            self.acknowledged(click);
+        }
         Ok(())
     }
 
@@ -245,46 +279,42 @@ impl Walk {
         };
         add("id", &id.to_string());
         add("occurred_at", &self.at.to_string());
-        add("visitor_id", &page.body_id("visitor"));
-        add("session_id", &page.body_id("session"));
-        add("user_id", &page.body_id("user"));
+        add("visitor_id", &page.tag_id("visitor_id"));
+        add("session_id", &page.tag_id("session_id"));
+        add("user_id", &page.tag_id("user_id"));
         add("url", &page.url);
         add("referrer", referrer);
         add("country", self.place.0);
         add("city", self.place.1);
-        if let Some((_, query)) = page.url.split_once('?') {
-            for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-                add(&name, &value);
-            }
+        for (name, value) in query_fields(&page.url) {
+            add(&name, value.as_str().unwrap_or_default());
         }
         click
     }
 
-    /// Returns a pixel's path with the visitor's time and place, and the click's id.
-    fn pixel(&self, shown: &str) -> (String, String) {
-        let query = shown.split_once('?').map_or("", |(_, query)| query);
-        let id = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "id");
+    /// Returns a pixel's path with the visitor's time and place.
+    fn pixel(&self, shown: &str) -> String {
         let more = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("occurred_at", &self.at.millis().to_string())
             .append_pair("country", self.place.0)
             .append_pair("city", self.place.1)
             .finish();
-        (
-            format!("{shown}&{more}"),
-            id.map(|(_, id)| id.into_owned()).unwrap_or_default(),
-        )
+        format!("{shown}&{more}")
     }
 
-    fn acknowledged(&mut self, id: String, click: &Map<String, Value>) {
-        self.summary.acknowledged.push(id);
-        *self
-            .summary
-            .actions
-            .entry(text(click, "action").to_owned())
-            .or_default() += 1;
+    fn acknowledged(&mut self, click: &Map<String, Value>) {
+        let text = |field| click.get(field).and_then(Value::as_str).unwrap_or_default();
+        self.summary.acknowledged.push(text("id").to_owned());
+        let count = self.summary.actions.entry(text("action").to_owned());
+        *count.or_default() += 1;
     }
 }
 
-fn text<'c>(click: &'c Map<String, Value>, field: &str) -> &'c str {
-    click.get(field).and_then(Value::as_str).unwrap_or_default()
+/// The fields in the query of an address.
+fn query_fields(address: &str) -> Map<String, Value> {
+    let query = address.split_once('?').map_or("", |(_, query)| query);
+    let fields = url::form_urlencoded::parse(query.as_bytes());
+    fields
+        .map(|(name, value)| (name.into_owned(), Value::from(&*value)))
+        .collect()
 }

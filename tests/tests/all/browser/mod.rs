@@ -1,9 +1,13 @@
 //! The shop and the dashboard as people use them: in a real browser, with clicks and keys.
 
+mod consent;
 mod dashboard;
 mod hostile;
 mod origins;
 mod pages;
+mod stand;
+mod tracked;
+mod tracker;
 
 use std::time::Duration;
 
@@ -28,45 +32,83 @@ async fn until_lake_says(place: &Place, sql: &str, expect: &Value) {
     }
 }
 
-/// Does everything that the shop offers; returns the expected clicks.
-async fn shopping(browser: &Browser, shop: &str) -> Value {
-    browser.open(shop).await.unwrap();
-    browser.click("a[href='/product/kettle']").await.unwrap();
-    browser.reads("h1", "Mill Race Kettle").await.unwrap();
-    browser.click("a[href='/sign-up']").await.unwrap();
-    enter(browser, "correct horse").await;
-    browser.reads(".who", "Ada").await.unwrap();
-    browser
-        .click("form[action='/log-out'] button")
-        .await
-        .unwrap();
-    browser.click("a[href='/log-in']").await.unwrap();
-    enter(browser, "wrong horse").await;
-    browser.reads("[role=alert]", "No account").await.unwrap();
-    enter(browser, "correct horse").await;
-    browser.click("a[href='/product/mug']").await.unwrap();
-    browser.fill("input[name=quantity]", "2").await.unwrap();
-    browser.click("form.buy button").await.unwrap();
-    browser.reads("main", "2 × Heron Blue Mug").await.unwrap();
-    // Loading the page again is no second purchase.
-    browser.open(&format!("{shop}/thanks")).await.unwrap();
-    browser
-        .click("form[action='/log-out'] button")
-        .await
-        .unwrap();
-    browser.text("a[href='/log-in']").await.unwrap();
-    // The list is shown on arrival, after signing up, after logging in, and after each of two
-    // logouts.
-    json!("browse=5 buy=1 log_in=1 log_out=2 sign_up=1 view=2")
+/// A visitor of the shop.
+struct Shopper {
+    browser: Browser,
+    scripts: Scripts,
 }
 
-async fn enter(browser: &Browser, password: &str) {
-    browser.fill("input[name=name]", "Ada").await.unwrap();
-    browser
-        .fill("input[name=password]", password)
-        .await
-        .unwrap();
-    browser.click("main form button").await.unwrap();
+impl Shopper {
+    /// Presses what leads to another page, once the clicks of this one are acknowledged: what is on
+    /// its way when a page is left is sent again.
+    async fn press(&self, css: &str) {
+        if self.scripts == Scripts::Off {
+            return self.browser.click(css).await.unwrap();
+        }
+        let waiting = "return localStorage['clickweir.waiting'] === undefined";
+        let is_settled = |settled: &Value| *settled == true;
+        self.browser.until(waiting, is_settled).await.unwrap();
+        self.browser.follow(css).await.unwrap();
+    }
+
+    async fn reads(&self, css: &str, part: &str) {
+        self.browser.reads(css, part).await.unwrap();
+    }
+
+    async fn enter(&self, password: &str) {
+        let fill = async |css, text| self.browser.fill(css, text).await.unwrap();
+        fill("input[name=name]", "Ada").await;
+        fill("input[name=password]", password).await;
+        self.press("main form button").await;
+    }
+
+    async fn add_to_basket(&self, good: &str) {
+        self.press("main a[href='/']").await;
+        self.reads("h1", "For days by the water").await;
+        self.press(&format!("a[href='/product/{good}']")).await;
+        self.press("form.buy button[formaction]").await;
+        self.reads("h1", "Basket").await;
+    }
+
+    /// Does everything that the shop offers; returns the expected clicks.
+    async fn shop(&self, shop: &str) -> Value {
+        self.browser.open(shop).await.unwrap();
+        self.press("a[href='/product/kettle']").await;
+        self.reads("h1", "Mill Race Kettle").await;
+        self.press("a[href='/sign-up']").await;
+        self.enter("correct horse").await;
+        self.reads(".who", "Ada").await;
+        self.press("form[action='/log-out'] button").await;
+        self.press("a[href='/log-in']").await;
+        self.enter("wrong horse").await;
+        self.reads("[role=alert]", "No account").await;
+        self.enter("correct horse").await;
+        self.press("a[href='/product/mug']").await;
+        let quantity = "input[name=quantity]";
+        self.browser.fill(quantity, "2").await.unwrap();
+        self.press("form.buy button").await;
+        self.reads("main", "2 × Heron Blue Mug").await;
+        // Loading the page again is no second purchase.
+        self.browser.open(&format!("{shop}/thanks")).await.unwrap();
+        self.add_to_basket("tea").await;
+        self.add_to_basket("hat").await;
+        self.press("form[action='/basket/remove']:has([value=hat]) button")
+            .await;
+        self.add_to_basket("kettle").await;
+        self.reads(".total", "57.90").await;
+        self.press("a[href='/checkout']").await;
+        self.press("form.order button").await;
+        self.reads("main", "1 × Towpath Tea").await;
+        self.reads("main", "1 × Mill Race Kettle").await;
+        self.press("form[action='/log-out'] button").await;
+        self.browser.text("a[href='/log-in']").await.unwrap();
+        // The list is shown on arrival, after signing up, after logging in, after each of two
+        // logouts, and on the way to each good of the basket. A checkout and an order have a row
+        // for each line.
+        json!(
+            "add_to_cart=3 begin_checkout=2 browse=8 buy=3 log_in=1 log_out=2 remove_from_cart=1 sign_up=1 view=5"
+        )
+    }
 }
 
 /// Shops, and finds each action in the lake once; all clicks are sent one way and none the other.
@@ -74,9 +116,16 @@ async fn shops(scripts: Scripts, way: &str, not: &str) {
     let Some(browser) = browser::start(scripts).await else {
         return;
     };
+    // The lines of a checkout and of an order are items of one click, and pixels of their own.
+    let requested = match scripts {
+        Scripts::On => 24,
+        Scripts::Off => 26,
+    };
     let place = Place::new().unwrap();
     let up = place.up(&[]).unwrap();
-    let expect = shopping(&browser, &up.shop).await;
+    let shopper = Shopper { browser, scripts };
+    let expect = shopper.shop(&up.shop).await;
+    let browser = shopper.browser;
     let actions = "SELECT string_agg(action || '=' || n, ' ' ORDER BY action)
         FROM (SELECT action, count(*) AS n FROM clicks GROUP BY action)";
     until_lake_says(&place, actions, &expect).await;
@@ -89,19 +138,21 @@ async fn shops(scripts: Scripts, way: &str, not: &str) {
             count("dead_letters"),
             count("lost")
         ],
-        [12, 0, 0, 0],
+        [26, 0, 0, 0],
         "{verdict}"
     );
     let requests = browser.requests().await.unwrap();
     let sent = |path: &str| requests.iter().filter(|url| url.contains(path)).count();
-    assert_eq!((sent(way), sent(not)), (12, 0), "{requests:#?}");
+    assert_eq!((sent(way), sent(not)), (requested, 0), "{requests:#?}");
     let facts = "SELECT concat_ws(' ', count(DISTINCT visitor_id), count(DISTINCT user_id),
         count(*) FILTER (action NOT IN ('browse', 'view') AND user_id IS NULL),
         count(*) FILTER (session_id IS NULL OR url IS NULL),
         string_agg(DISTINCT browser || os || is_bot),
-        string_agg(product_id || quantity || currency) FILTER (action = 'buy')) FROM clicks";
+        count(DISTINCT order_id) FILTER (action = 'buy'), round(sum(price * quantity) FILTER (action = 'buy'), 2),
+        string_agg(product_id || quantity || currency, ' ' ORDER BY product_id) FILTER (action = 'buy')) FROM clicks";
     let found = place.ask(facts).unwrap();
-    assert_eq!(found, json!("1 1 0 0 ChromeLinuxfalse mug2EUR"));
+    let expect = "1 1 0 0 ChromeLinuxfalse 2 86.9 kettle1EUR mug2EUR tea1EUR";
+    assert_eq!(found, json!(expect));
     // The only complaint is the browser's own about the wrong password.
     let complaints = browser.complaints().await.unwrap();
     assert!(
