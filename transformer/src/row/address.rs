@@ -45,7 +45,7 @@ impl<'r> Address<'r> {
                 campaign: campaign(query, fragment),
             };
         }
-        let Some(mut url) = Url::parse(&raw).ok().filter(Url::has_host) else {
+        let Some(mut url) = parsed(&raw).filter(Url::has_host) else {
             properties.insert_text("url_defect", "not an address");
             return Self {
                 text: Some(raw),
@@ -65,6 +65,15 @@ impl<'r> Address<'r> {
             path: Some(Cow::Owned(url.path().to_owned())),
             campaign: campaign(query, fragment).map(|value| value.map(owned)),
         }
+    }
+}
+
+/// The address by the URL standard. One that begins with its path, as a server's log has it, gets a
+/// host that nobody sees.
+fn parsed(raw: &str) -> Option<Url> {
+    match raw.starts_with('/') && !raw.starts_with("//") && !raw.starts_with("/\\") {
+        true => Url::parse("http://host.invalid").ok()?.join(raw).ok(),
+        false => Url::parse(raw).ok(),
     }
 }
 
@@ -182,7 +191,11 @@ mod tests {
         check("https:///a", Some("/"), None);
         check("https://shop.example/#?utm_source=x", Some("/"), Some("x"));
         check("javascript:alert(1)", None, None);
-        check("/a/b", None, None);
+        check("/a/b", Some("/a/b"), None);
+        check("/a/../b c?utm_source=x", Some("/b%20c"), Some("x"));
+        check("//shop.example/a", None, None);
+        check("/\\shop.example/a", None, None);
+        check("a/b", None, None);
         check("", None, None);
     }
 
