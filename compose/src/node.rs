@@ -9,6 +9,7 @@ use sink::Lake;
 use tokio::sync::OnceCell;
 use topic::clock::{self, SharedClock};
 use topic::{Open, Topic};
+use transformer::{PlainRule, PlainTopic};
 
 use crate::command::job::Jobs;
 use crate::settings::Settings;
@@ -46,9 +47,13 @@ impl Node {
                 create: true,
             };
             let config = &self.settings.sections.topic;
-            topic::open(config, with)
+            let topic = topic::open(config, with)
                 .await
-                .with_context(|| format!("the topic at {} cannot be opened", config.url))
+                .with_context(|| format!("the topic at {} cannot be opened", config.url))?;
+            Ok::<_, anyhow::Error>(match PlainRule::of(config) {
+                Some(rule) => PlainTopic::new(topic, rule),
+                None => topic,
+            })
         };
         self.topic.get_or_try_init(open).await.cloned()
     }

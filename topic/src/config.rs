@@ -15,6 +15,15 @@ use crate::clock::SharedClock;
 pub struct Config {
     /// `file:FOLDER` (embedded) or `kafka://HOST:PORT[,HOST:PORT…]/TOPIC`.
     pub url: String,
+    /// How its records are written.
+    #[serde(default)]
+    pub format: RecordFormat,
+    /// Of plain JSON: the field that is the id, or `key` for the record's key; empty for `id`.
+    #[serde(default)]
+    pub json_id: String,
+    /// Of plain JSON: the field that is the visitor, or `key`; empty for `visitor_id`.
+    #[serde(default)]
+    pub json_visitor: String,
     /// How many partitions a topic gets that is made here.
     pub partitions: u32,
     /// How long records are kept.
@@ -45,6 +54,28 @@ pub struct Config {
     pub sasl_password: SecretString,
     /// Kafka: a PEM file of the authorities to trust; empty for the system's.
     pub ca: PathBuf,
+}
+
+impl Config {
+    /// What decides how records are read, if they are no envelopes; else nothing.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        match self.format {
+            RecordFormat::Envelope => String::new(),
+            RecordFormat::Json => format!("json id={} visitor={}", self.json_id, self.json_visitor),
+        }
+    }
+}
+
+/// How the records of a topic are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordFormat {
+    /// By an edge: an envelope around the click.
+    #[default]
+    Envelope,
+    /// By others: a JSON object by itself.
+    Json,
 }
 
 /// What a topic is opened with besides its configuration.

@@ -33,7 +33,7 @@ mod positions;
 pub mod record;
 
 pub use backoff::Backoff;
-pub use config::{Config, Open};
+pub use config::{Config, Open, RecordFormat};
 pub use envelope::Envelope;
 pub use log::{
     AppendError, Delivery, Event, Identity, Placed, ReadError, Reader, Revocation, Topic,
@@ -41,4 +41,4 @@ pub use log::{
 };
 pub use open::open;
 pub use positions::ReadPositions;
-pub use record::{Draft, Offset, Partition, Record, Timestamp, Unit};
+pub use record::{Draft, Offset, Partition, Record, RecordHeader, Timestamp, Unit};

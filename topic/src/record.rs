@@ -187,6 +187,17 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// The value; a foreign producer may leave it out.
     pub value: Option<Bytes>,
+    /// The headers that a foreign producer added; none unless the topic is read as plain JSON.
+    pub headers: Vec<RecordHeader>,
+}
+
+/// A header of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordHeader {
+    /// Its name, which several may have.
+    pub name: String,
+    /// Its value; a producer may leave it out.
+    pub value: Option<Bytes>,
 }
 
 impl Record {
@@ -195,7 +206,11 @@ impl Record {
     pub fn size(&self) -> usize {
         let payload =
             self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len);
-        payload + size_of::<Self>()
+        let header = |header: &RecordHeader| {
+            let value = header.value.as_ref().map_or(0, Bytes::len);
+            header.name.len() + value + size_of::<RecordHeader>()
+        };
+        payload + self.headers.iter().map(header).sum::<usize>() + size_of::<Self>()
     }
 }
 

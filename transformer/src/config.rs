@@ -20,19 +20,25 @@ pub struct Config {
     pub window: Duration,
     /// … and within this many offsets.
     pub window_records: u64,
+    /// What `[topic]` says of the records, where they are no envelopes.
+    #[serde(skip)]
+    pub plain: String,
 }
 
 impl Config {
     /// The hash of all that decides rows, as in an object's footer.
     #[must_use]
     pub fn configuration(&self) -> String {
-        let text = format!(
+        let mut text = format!(
             "{} crawlers={} window={} window_records={}",
             env!("CARGO_PKG_VERSION"),
             crawlers::version(),
             self.window.as_micros(),
             self.window_records
         );
+        if !self.plain.is_empty() {
+            text.push_str(&format!(" {}", self.plain));
+        }
         format!("{:x}", Sha256::digest(text))[..16].to_owned()
     }
 

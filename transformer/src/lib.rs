@@ -12,6 +12,9 @@
 //! The files, from the ground up: `row/` makes rows; `window` finds duplicates; `partition` is one
 //! partition up to the sealed batch, for worker, tail and replay alike; `resume` finds positions.
 //!
+//! `plain/` reads a topic that others write: its records become envelopes before anything else sees
+//! them.
+//!
 //! This crate knows nothing of Parquet, of the store's API or of serving HTTP: those are `sink`'s
 //! and `compose`'s.
 //!
@@ -26,6 +29,7 @@ mod config;
 pub mod deep;
 mod error;
 mod partition;
+mod plain;
 pub mod replay;
 mod resume;
 mod row;
@@ -36,6 +40,7 @@ mod worker;
 
 pub use config::Config;
 pub use error::Error;
+pub use plain::{PlainRule, PlainTopic};
 pub use row::defect::Defect;
 pub use row::native::FIELDS;
 pub use row::transform::{Enrichment, event_id, transform};

@@ -224,6 +224,7 @@ mod tests {
             appended_at,
             key: None,
             value: Some(Bytes::from(value)),
+            headers: Vec::new(),
         }
     }
 

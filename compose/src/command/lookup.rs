@@ -105,6 +105,7 @@ impl Judge for Foresight {
             appended_at: Timestamp::from_micros(0),
             key: None,
             value: Some(draft.value.clone()),
+            headers: Vec::new(),
         };
         let defect = transform(Partition(0), &record, &self.enrichment).err()?;
         Some(LineDefect {

@@ -63,7 +63,8 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
         pages: page_listener.local_addr()?,
     };
     node.settings.make_folder()?;
-    node.topic().await?;
+    // Refused early if others write the topic.
+    node.topic().await?.writer()?;
     let lake = node.lake().await?;
     node.probe().await?;
     node.probe_catalog().await?;

@@ -116,6 +116,7 @@ impl Settings {
                 .map(|every| bounds::check_every("dataset", &dataset.name, every));
             every.transpose()?;
         }
+        sections.transformer.plain = sections.topic.plain();
         sections.catalog.externals = std::mem::take(&mut sections.external);
         sections.catalog.datasets = std::mem::take(&mut sections.dataset);
         Ok(Self { sections, figment })

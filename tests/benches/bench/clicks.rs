@@ -101,6 +101,7 @@ impl Clicks {
             appended_at,
             key: None,
             value: Some(envelope.encode()),
+            headers: Vec::new(),
         }
     }
 

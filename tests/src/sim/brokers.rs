@@ -111,6 +111,7 @@ impl Brokers {
                 appended_at: self.clock.now(),
                 key: None,
                 value: None,
+                headers: Vec::new(),
             };
             log.records.insert(log.high, record);
             log.high += 1;
@@ -161,6 +162,7 @@ impl Brokers {
                 appended_at: self.clock.now(),
                 key: (!key.is_empty()).then_some(key),
                 value: Some(value),
+                headers: Vec::new(),
             };
             log.records.insert(offset.0, record);
             log.high += 1;

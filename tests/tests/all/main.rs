@@ -29,6 +29,7 @@ mod limits;
 mod live;
 mod members;
 mod notebook;
+mod plain_topic;
 mod readers;
 mod refusals;
 mod rehearsal;

@@ -123,6 +123,7 @@ impl Stored {
                     appended_at: self.header.appended_at,
                     key: (!key.is_empty()).then_some(key),
                     value: Some(value),
+                    headers: Vec::new(),
                 });
             }
         }

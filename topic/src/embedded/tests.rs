@@ -33,6 +33,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) fn config(partitions: u32) -> Config {
     Config {
         url: "file:unused".into(),
+        format: crate::RecordFormat::Envelope,
+        json_id: String::new(),
+        json_visitor: String::new(),
         partitions,
         retention: Duration::from_secs(7 * 86_400),
         retention_size: ByteSize(0),

@@ -252,6 +252,9 @@ pub(super) mod tests {
     pub(in crate::kafka) fn settings(brokers: &str) -> KafkaSettings {
         let config = Config {
             url: String::new(),
+            format: crate::RecordFormat::Envelope,
+            json_id: String::new(),
+            json_visitor: String::new(),
             partitions: 1,
             retention: Duration::from_secs(60),
             retention_size: ByteSize(0),

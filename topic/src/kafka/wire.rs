@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use rdkafka::Timestamp as KafkaTimestamp;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::settings::KafkaSettings;
-use crate::{Offset, Partition, ReadError, Record, Timestamp};
+use crate::{Offset, Partition, ReadError, Record, RecordFormat, RecordHeader, Timestamp};
 
 /// A list of partitions with offsets, as librdkafka wants it.
 pub(super) fn list(
@@ -57,5 +57,20 @@ pub(super) fn record(
         appended_at: Timestamp::from_millis(millis),
         key: key.map(|_| bytes.slice(..split)),
         value: value.map(|_| bytes.slice(split..)),
+        headers: match settings.config().format {
+            RecordFormat::Json => headers(message),
+            // An edge writes none.
+            RecordFormat::Envelope => Vec::new(),
+        },
     })
+}
+
+/// The headers of a message, in their order.
+fn headers(message: &BorrowedMessage<'_>) -> Vec<RecordHeader> {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let headers = headers.map(|header| RecordHeader {
+        name: header.key.to_owned(),
+        value: header.value.map(Bytes::copy_from_slice),
+    });
+    headers.collect()
 }

@@ -22,6 +22,7 @@ fn record(offset: u64, id: u64) -> Record {
         appended_at: Timestamp::from_micros(1_795_000_000_000_000 + i64::try_from(offset).unwrap()),
         key: None,
         value: Some(Bytes::from(value)),
+        headers: Vec::new(),
     }
 }
 
@@ -183,6 +184,7 @@ async fn run_over(
         group: String::new(),
         window: Duration::from_secs(60),
         window_records: 3,
+        plain: String::new(),
     };
     let stop = CancellationToken::new();
     let running = run(config, components, stop.clone());

@@ -1,8 +1,10 @@
 //! A record becomes a row, or it has a defect. Pure: no clock, no chance, no state.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use sink::{Reason, Row, row_identity};
 use topic::{Envelope, Partition, Record, Timestamp, Unit};
@@ -122,8 +124,8 @@ fn open<'r>(record: &'r Record, decode: Decode<'r>) -> Result<Opened<'r>, Defect
         .value
         .as_deref()
         .ok_or_else(|| Defect::new(Reason::NoValue, "the record has no value"))?;
-    let envelope =
-        decode(value).map_err(|error| Defect::new(Reason::NotAnEnvelope, error.to_string()))?;
+    let envelope = decode(value)
+        .map_err(|error| Defect::new(Reason::NotAnEnvelope, foreign(value, &error)))?;
     let (event_id, is_uuid) = id_bytes(&envelope.id);
     if envelope.v > topic::envelope::VERSION {
         let detail = format!("envelope version {}", envelope.v);
@@ -137,6 +139,17 @@ fn open<'r>(record: &'r Record, decode: Decode<'r>) -> Result<Opened<'r>, Defect
         event_id,
         is_uuid,
     })
+}
+
+/// Says what a value is that is no envelope, and what to do if others write the topic.
+fn foreign(value: &[u8], error: &serde_json::Error) -> String {
+    let is_object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(value).is_ok();
+    match is_object {
+        true => format!(
+            "{error}; if others write this topic, topic.format = \"json\" reads plain objects"
+        ),
+        false => format!("the value is not a JSON object: {error}"),
+    }
 }
 
 /// Makes a row of an open envelope.

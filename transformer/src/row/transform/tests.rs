@@ -13,6 +13,7 @@ fn record(click: &str, id: &str) -> Record {
         appended_at: Timestamp::from_micros(1_795_000_000_500_000),
         key: None,
         value: Some(Bytes::from(value)),
+        headers: Vec::new(),
     }
 }
 
@@ -223,6 +224,7 @@ fn input_32_foreign_envelopes_that_begin_as_ours_do() {
                 appended_at: Timestamp::from_micros(1_795_000_000_500_000),
                 key: None,
                 value: Some(Bytes::from(value.clone())),
+                headers: Vec::new(),
             };
             let read = read(Partition(3), &record, &Enrichment::default());
             let is_known = !matches!(expect, Err(Reason::NotAnEnvelope));
