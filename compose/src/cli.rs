@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
+use crate::command::follow::FollowArgs;
 use crate::command::import::ImportArgs;
 use crate::role::Role;
 
@@ -88,6 +89,9 @@ pub(crate) enum Task {
     /// Sends each line of a file as a click; importing it again sends nothing twice. The exit code is
     /// 1 if no line became a row
     Import(ImportArgs),
+    /// Sends each line of a log as a click as soon as it is written, like `tail -F`, until Ctrl-C;
+    /// continues where it stopped
+    Follow(FollowArgs),
     /// Runs one statement of SQL that reads: `clicks`, `clicks_live`, `dead_letters` and others
     Query {
         /// One SELECT, or `FROM clicks LIMIT 5`

@@ -28,7 +28,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use cli::{Cli, ConfigTask, Invocation, Task};
-use command::{audit, gap, import, promote, publish, query, replay, topic};
+use command::{audit, follow, gap, import, promote, publish, query, replay, topic};
 use role::log::{ProcessLog, Verbosity};
 use role::{crawl, dashboard, health, prepare, producer, transformer, up};
 use settings::Settings;
@@ -114,6 +114,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         Task::Crawl { watch } => crawl::crawl(settings, watch).await,
         Task::Dashboard => dashboard::dashboard(settings).await,
         Task::Import(args) => import::import(settings, args).await,
+        Task::Follow(args) => follow::follow(settings, args).await,
         Task::Query { sql, format } => query::query(settings, sql, format).await,
         Task::Audit {
             json,

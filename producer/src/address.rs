@@ -122,7 +122,7 @@ fn is_named(hop: &str) -> bool {
 
 /// Parses an address as proxies write it: bare, with a port, or in brackets; a zone (`%eth0`)
 /// means something on the proxy only.
-fn parse(text: &str) -> Option<IpAddr> {
+pub(crate) fn parse(text: &str) -> Option<IpAddr> {
     let unzoned = text.split_once('%').map(|(head, zone)| {
         let rest = zone.find(']').map_or("", |end| &zone[end..]);
         format!("{head}{rest}")

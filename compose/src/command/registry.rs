@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::Command;
 use super::audit::AuditLake;
+use super::follow::FollowFiles;
 use super::gap::AcceptGap;
 use super::import::ImportFile;
 use super::owner::Ping;
@@ -36,6 +37,7 @@ pub(crate) fn commands(node: &Arc<Node>, token: &str) -> Commands {
         .with::<PromoteReplay>()
         .with::<RollbackReplay>()
         .with::<JobRequest<AuditLake>>()
+        .with::<JobRequest<FollowFiles>>()
         .with::<JobRequest<ImportFile>>()
         .with::<JobRequest<ReplayRange>>()
         .commands

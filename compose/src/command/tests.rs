@@ -9,7 +9,7 @@ use topic::{Offset, Partition};
 
 use super::audit::{AuditLake, AuditProgress};
 use super::gap::{AcceptGap, AcceptedGap};
-use super::import::{FileFormat, ImportFile};
+use super::import::ImportFile;
 use super::job::JobState;
 use super::promote::{DiffReplay, PromoteReplay, PromotedRanges, RollbackReplay, RolledBack};
 use super::publish::{PublishCatalog, PublishedCatalog};
@@ -22,6 +22,7 @@ use super::verdict::{AuditVerdict, DeepAudit, ListedIds};
 use super::work::{JobAnswer, JobRequest, Work};
 use super::{Command, registry};
 use crate::cli::{RowFormat, TopicRange};
+use crate::settings::FileFormat;
 use crate::settings::Settings;
 
 /// Checks that a value arrives as it was sent, and that every object of ours in it refuses a

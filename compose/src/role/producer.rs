@@ -8,6 +8,7 @@ use ::producer::{EdgeMetrics, Firewall, Monitor};
 
 use super::listener::bind;
 use super::supervisor::Stages;
+use crate::command::follow::follow_file;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
@@ -15,7 +16,7 @@ use crate::settings::Settings;
 /// Starts the edge: HTTP in, topic out. Returns its firewall, if it has one.
 pub(super) async fn start(
     stages: &mut Stages,
-    node: &Node,
+    node: &Arc<Node>,
     listener: TcpListener,
 ) -> anyhow::Result<Option<Arc<Firewall>>> {
     let config = node.settings.sections.producer.clone();
@@ -33,6 +34,10 @@ pub(super) async fn start(
     stages.start("edge", |stop| {
         producer::run(config, listener, writer, clock, monitor, stop)
     });
+    for log in node.settings.sections.follow.clone() {
+        let node = node.clone();
+        stages.start("follower", |stop| follow_file(log, node, stop, |_| ()));
+    }
     Ok(firewall)
 }
 

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod environment;
+mod file_format;
 mod misread;
 mod shown;
 
@@ -13,13 +14,15 @@ use anyhow::{Context, bail};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::Value;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::role::log::LogConfig;
 
+pub(crate) use file_format::FileFormat;
 use shown::{SECRETS, shown, source};
 
-/// Every section. Each belongs to a crate; `metrics`, `log` and `shutdown` are this one's.
+/// Every section. Each belongs to a crate; `import`, `metrics`, `log` and `shutdown` are this
+/// one's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sections {
@@ -28,11 +31,14 @@ pub(crate) struct Sections {
     pub(crate) sink: sink::Config,
     pub(crate) transformer: transformer::Config,
     pub(crate) producer: producer::Config,
+    pub(crate) import: ImportConfig,
     pub(crate) catalog: catalog::Config,
     pub(crate) dashboard: dashboard::Config,
     pub(crate) metrics: MetricsConfig,
     pub(crate) log: LogConfig,
     pub(crate) shutdown: ShutdownConfig,
+    #[serde(default)]
+    pub(crate) follow: Vec<FollowFile>,
     #[serde(default)]
     external: Vec<catalog::External>,
     #[serde(default)]
@@ -45,6 +51,22 @@ pub(crate) struct Sections {
 pub(crate) struct MetricsConfig {
     /// The address of `/metrics`, `/healthz` and `/readyz`.
     pub(crate) listen: SocketAddr,
+}
+
+/// What files that are imported look like.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImportConfig {
+    /// The fields of CloudFront's real-time logs, in their order.
+    pub(crate) realtime_fields: Vec<String>,
+}
+
+/// A log that is followed, and its format. The path is absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FollowFile {
+    pub(crate) file: PathBuf,
+    pub(crate) format: FileFormat,
 }
 
 /// How a process ends.
@@ -99,6 +121,11 @@ impl Settings {
         })?;
         bounds::check(&figment)?;
         check_origins(&sections.producer.origins)?;
+        for follow in &mut sections.follow {
+            follow.file = std::path::absolute(&follow.file)
+                .with_context(|| format!("follow.file is {:?}", follow.file))?;
+            follow.format.check(&sections.import.realtime_fields)?;
+        }
         for external in &mut sections.external {
             let is_file = !external.path.is_empty() && !external.path.starts_with("s3://");
             if is_file {

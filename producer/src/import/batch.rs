@@ -1,6 +1,7 @@
 //! Lines that are sent together.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -15,6 +16,7 @@ use super::report::{LetterCount, LineLetter};
 use super::source::SourceFile;
 use crate::accept::edge::{ClickParts, Edge, EdgeFacts};
 use crate::accept::split;
+use crate::address::IpPolicy;
 
 /// The most lines in a batch.
 pub(super) const BATCH_LINES: usize = 1_000;
@@ -28,8 +30,28 @@ pub(super) struct LineClick {
     pub(super) json: Box<RawValue>,
     /// `None` if the line names no visitor.
     pub(super) visitor: Option<String>,
+    /// The client's address, if the line is of an access log.
+    pub(super) address: Option<IpAddr>,
+    /// The client's user agent, likewise.
+    pub(super) user_agent: Option<String>,
+    /// True if what was not Unicode became U+FFFD.
+    pub(super) replaced: bool,
     /// The texts that are not of the type that the mapping names.
     pub(super) misfits: Vec<Misfit>,
+}
+
+impl LineClick {
+    /// A click of which a line says nothing else.
+    pub(super) fn of(json: Box<RawValue>) -> Self {
+        Self {
+            json,
+            visitor: None,
+            address: None,
+            user_agent: None,
+            replaced: false,
+            misfits: Vec::new(),
+        }
+    }
 }
 
 /// A line as a draft.
@@ -82,14 +104,105 @@ impl DraftBatch {
     }
 }
 
+/// Makes a draft of each line of a file.
+#[derive(Clone, Copy)]
+pub(super) struct LineDrafter<'d> {
+    pub(super) ids: LineIds,
+    /// The `source` of the envelopes.
+    pub(super) origin: &'d str,
+    pub(super) edge: &'d Edge,
+    /// The largest draft that the topic takes, in bytes.
+    pub(super) max_record: usize,
+}
+
+impl LineDrafter<'_> {
+    /// Makes the draft of a line, which `judge` looks at.
+    fn draft_line(
+        &self,
+        line: u64,
+        click: Result<LineClick, Torn>,
+        judge: &dyn Judge,
+    ) -> DraftLine {
+        let id = self.ids.id(line, LineTry::FIRST);
+        let (draft, letter) = match self.fitting(id, click) {
+            Ok((draft, misfits)) => {
+                let defect = judge.defect(&draft);
+                let letter = defect.map(|defect| explained(defect, &misfits, &draft));
+                (draft, letter)
+            }
+            Err(torn) => {
+                let draft = self.letter_draft(id, &torn.raw);
+                let defect = judge.defect(&draft);
+                let reason = defect.map_or_else(|| "not_an_object".into(), |defect| defect.reason);
+                let detail = without_position(torn.reason);
+                let letter = LineLetter::new(LineDefect { reason, detail }, &torn.raw);
+                (draft, Some(letter))
+            }
+        };
+        DraftLine {
+            line,
+            id,
+            draft,
+            letter,
+        }
+    }
+
+    /// Makes the draft of a line, whatever will become of it.
+    pub(super) fn draft_of(&self, line: u64, click: Result<LineClick, Torn>) -> Draft {
+        let id = self.ids.id(line, LineTry::FIRST);
+        match self.fitting(id, click) {
+            Ok((draft, _)) => draft,
+            Err(torn) => self.letter_draft(id, &torn.raw),
+        }
+    }
+
+    /// The draft of a click that fits a record.
+    fn fitting(
+        &self,
+        id: Uuid,
+        click: Result<LineClick, Torn>,
+    ) -> Result<(Draft, Vec<Misfit>), Torn> {
+        let click = click?;
+        let draft = self.draft(id, &click);
+        let (size, limit) = (draft.size(), self.max_record);
+        if size <= limit {
+            return Ok((draft, click.misfits));
+        }
+        let reason =
+            format!("the line makes a record of {size} bytes, topic.max_record is {limit}");
+        Err(Torn::new(reason, click.json.get().as_bytes()))
+    }
+
+    fn draft(&self, id: Uuid, click: &LineClick) -> Draft {
+        let facts = EdgeFacts {
+            format: "native",
+            source: self.origin,
+            ip: click.address,
+            user_agent: click.user_agent.as_deref(),
+            content_encoding: None,
+            request: None,
+            sample_rate: None,
+        };
+        let parts = ClickParts {
+            replaced: click.replaced,
+            visitor: click.visitor.as_deref().map(Cow::Borrowed),
+            ..ClickParts::new(id.to_string(), &click.json)
+        };
+        self.edge.draft(&facts, self.edge.clock().now(), parts)
+    }
+
+    /// The draft of a text that is no click, cut to what fits a record.
+    fn letter_draft(&self, id: Uuid, raw: &str) -> Draft {
+        let draft = |raw: &str| self.draft(id, &LineClick::of(split::as_json_string(raw)));
+        let room = self.max_record.saturating_sub(draft("").size());
+        draft(&cut(raw, room))
+    }
+}
+
 /// Collects drafts until there are enough for a batch, and sends it.
 pub(super) struct BatchBuilder<'b> {
-    ids: LineIds,
-    file: &'b SourceFile,
-    edge: &'b Edge,
+    drafter: LineDrafter<'b>,
     judge: &'b dyn Judge,
-    /// The largest draft that the topic takes, in bytes.
-    max_record: usize,
     batches: &'b mpsc::Sender<DraftBatch>,
     batch: DraftBatch,
 }
@@ -103,52 +216,29 @@ impl<'b> BatchBuilder<'b> {
         batches: &'b mpsc::Sender<DraftBatch>,
     ) -> Self {
         Self {
-            ids: file.ids(),
-            file,
-            edge,
+            drafter: LineDrafter {
+                ids: file.ids(),
+                origin: file.origin(),
+                edge,
+                max_record,
+            },
             judge,
-            max_record,
             batches,
             batch: DraftBatch::default(),
         }
     }
 
+    /// What is kept of a client's address.
+    pub(super) fn ip_policy(&self) -> IpPolicy {
+        self.drafter.edge.ip_policy()
+    }
+
     /// Adds a line that ends at byte `end`. Returns false if batches are no longer
     /// received.
     pub(super) fn push(&mut self, line: u64, end: u64, click: Result<LineClick, Torn>) -> bool {
-        let id = self.ids.id(line, LineTry::FIRST);
-        let fitting = click.and_then(|click| {
-            let draft = self.draft(id, click.visitor.as_deref(), &click.json);
-            let (size, limit) = (draft.size(), self.max_record);
-            if size <= limit {
-                return Ok((draft, click.misfits));
-            }
-            let reason =
-                format!("the line makes a record of {size} bytes, topic.max_record is {limit}");
-            Err(Torn::new(reason, click.json.get().as_bytes()))
-        });
-        let (draft, letter) = match fitting {
-            Ok((draft, misfits)) => {
-                let defect = self.judge.defect(&draft);
-                let letter = defect.map(|defect| explained(defect, &misfits, &draft));
-                (draft, letter)
-            }
-            Err(torn) => {
-                let draft = self.letter_draft(id, &torn.raw);
-                let defect = self.judge.defect(&draft);
-                let reason = defect.map_or_else(|| "not_an_object".into(), |defect| defect.reason);
-                let detail = without_position(torn.reason);
-                let letter = LineLetter::new(LineDefect { reason, detail }, &torn.raw);
-                (draft, Some(letter))
-            }
-        };
-        self.batch.bytes += draft.size();
-        self.batch.lines.push(DraftLine {
-            line,
-            id,
-            draft,
-            letter,
-        });
+        let drafted = self.drafter.draft_line(line, click, self.judge);
+        self.batch.bytes += drafted.draft.size();
+        self.batch.lines.push(drafted);
         (self.batch.last, self.batch.end) = (line, end);
         let is_full = self.batch.lines.len() >= BATCH_LINES || self.batch.bytes >= BATCH_BYTES;
         !is_full || self.flush()
@@ -158,30 +248,6 @@ impl<'b> BatchBuilder<'b> {
     pub(super) fn flush(&mut self) -> bool {
         let batch = std::mem::take(&mut self.batch);
         batch.lines.is_empty() || self.batches.blocking_send(batch).is_ok()
-    }
-
-    fn draft(&self, id: Uuid, visitor: Option<&str>, click: &RawValue) -> Draft {
-        let facts = EdgeFacts {
-            format: "native",
-            source: self.file.origin(),
-            ip: None,
-            user_agent: None,
-            content_encoding: None,
-            request: None,
-            sample_rate: None,
-        };
-        let parts = ClickParts {
-            visitor: visitor.map(Cow::Borrowed),
-            ..ClickParts::new(id.to_string(), click)
-        };
-        self.edge.draft(&facts, self.edge.clock().now(), parts)
-    }
-
-    /// The draft of a text that is no click, cut to what fits a record.
-    fn letter_draft(&self, id: Uuid, raw: &str) -> Draft {
-        let empty = self.draft(id, None, &split::as_json_string(""));
-        let room = self.max_record.saturating_sub(empty.size());
-        self.draft(id, None, &split::as_json_string(&cut(raw, room)))
     }
 }
 

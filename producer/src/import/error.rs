@@ -1,5 +1,7 @@
 //! Why an import stopped.
 
+use std::path::PathBuf;
+
 use super::lookup::LookupError;
 use super::map::MapError;
 
@@ -25,6 +27,9 @@ pub enum Error {
         /// Why.
         error: std::io::Error,
     },
+    /// A log has one follower, which knows how far it is.
+    #[error("{} is followed already: end the other follower, or let it go on", .0.display())]
+    Followed(PathBuf),
     /// The lake or the topic does not say which lines it has.
     #[error("the lake and the topic do not say which lines they have: {0}")]
     Lookup(LookupError),

@@ -16,12 +16,15 @@ mod checkpoint;
 mod csv;
 mod decoded;
 mod error;
+pub mod follow;
+mod guess;
 mod id;
 mod items;
 mod job;
 mod judge;
 mod known;
 mod lines;
+mod log;
 mod lookup;
 mod map;
 mod reading;
@@ -36,8 +39,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use check::check;
 pub use error::Error;
+pub use guess::guess;
 pub use job::{Import, ImportFormat};
 pub use judge::{Judge, LineDefect};
+pub use log::AccessLog;
 pub use lookup::{HeldAs, Lookup, LookupError};
 pub use map::{ColumnMap, MapError};
 pub use report::{ImportProgress, ImportReport, LetterCount, LetterReason};
@@ -62,7 +67,7 @@ pub async fn run(
     progress: &mut (dyn FnMut(ImportProgress) + Send),
 ) -> Result<ImportReport, Error> {
     let file = source::open(&import).await?;
-    let mapping = import.map.as_ref().map_or([0; 32], ColumnMap::digest);
+    let mapping = import.digest();
     let named: String = mapping.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut checkpoint = Checkpoint::load(&import.state, &file.digest(), named.clone())?;
     if !checkpoint.is_confirmed(lookup, &file).await? {

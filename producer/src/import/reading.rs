@@ -15,6 +15,7 @@ use super::records::{RecordReader, RecordText};
 use super::source::SourceFile;
 use crate::accept::identity::{self, ClickIdentity};
 use crate::accept::scan::{self, MAX_DEPTH};
+use crate::address::IpPolicy;
 
 /// How many batches are read before they are sent.
 pub(super) const AHEAD_BATCHES: usize = 4;
@@ -37,9 +38,9 @@ pub(super) fn read(
     from: u64,
     mut builder: BatchBuilder<'_>,
 ) -> Result<ReadFile, Error> {
-    check_map(file, import)?;
+    check_map(file, import, builder.ip_policy())?;
     let map = import.map.as_ref();
-    let mut records = RecordReader::open(file, import)?;
+    let mut records = RecordReader::open(file, import, builder.ip_policy())?;
     let columns = match &records {
         RecordReader::Csv { header, .. } => distinct(header),
         _ => Vec::new(),
@@ -57,6 +58,7 @@ pub(super) fn read(
             (RecordText::Fields(fields), Some(map)) => Ok(map_fields(map, &columns, &fields)),
             (RecordText::Fields(_), None) => Err(Torn::new("a CSV file needs a mapping", b"")),
             (RecordText::Json(text), map) => parse_object(map, &text),
+            (RecordText::Click(click), _) => Ok(*click),
         });
         if !builder.push(line, records.consumed(), click) {
             return Ok(done);
@@ -68,11 +70,11 @@ pub(super) fn read(
 
 /// Checks that the file has the columns that the mapping needs: in its header, or in one of its
 /// first objects.
-fn check_map(file: &SourceFile, import: &Import) -> Result<(), Error> {
+fn check_map(file: &SourceFile, import: &Import, ip: IpPolicy) -> Result<(), Error> {
     let Some(map) = &import.map else {
         return Ok(());
     };
-    let mut records = RecordReader::open(file, import)?;
+    let mut records = RecordReader::open(file, import, ip)?;
     if let RecordReader::Csv { header, .. } = &records {
         return match header.is_empty() {
             true => Ok(()),
@@ -129,14 +131,16 @@ fn map_fields(map: &ColumnMap, columns: &[String], fields: &[String]) -> LineCli
 }
 
 fn line_click(mapped: MappedClick) -> LineClick {
+    let json = RawValue::from_string(mapped.json).expect("the mapping writes JSON");
     LineClick {
-        json: RawValue::from_string(mapped.json).expect("the mapping writes JSON"),
         visitor: mapped.visitor,
         misfits: mapped.misfits,
+        ..LineClick::of(json)
     }
 }
 
-fn parse_object(map: Option<&ColumnMap>, text: &str) -> Result<LineClick, Torn> {
+/// Makes the click of an object.
+pub(super) fn parse_object(map: Option<&ColumnMap>, text: &str) -> Result<LineClick, Torn> {
     let torn = |reason: String| Torn::new(reason, text.as_bytes());
     if !text.starts_with('{') {
         return Err(torn("the line is not an object".into()));
@@ -150,9 +154,8 @@ fn parse_object(map: Option<&ColumnMap>, text: &str) -> Result<LineClick, Torn> 
             .visitor
             .map(Cow::into_owned);
         return Ok(LineClick {
-            json: click.to_owned(),
             visitor,
-            misfits: Vec::new(),
+            ..LineClick::of(click.to_owned())
         });
     };
     let fields: BTreeMap<String, &RawValue> =

@@ -103,22 +103,7 @@ impl SourceFile {
 
     /// Opens the inflated bytes from the beginning.
     fn inflated(&self) -> Result<Box<dyn BufRead + '_>, Error> {
-        let open = || -> io::Result<Box<dyn BufRead + '_>> {
-            let mut handle = &self.handle;
-            handle.rewind()?;
-            let mut raw = BufReader::with_capacity(BUFFER_BYTES, handle);
-            Ok(match raw.fill_buf()? {
-                [0x1f, 0x8b, ..] => {
-                    Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(raw)))
-                }
-                [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(BufReader::with_capacity(
-                    BUFFER_BYTES,
-                    zstd::Decoder::with_buffer(raw)?,
-                )),
-                _ => Box::new(raw),
-            })
-        };
-        open().map_err(|error| self.unreadable(error))
+        inflated(&self.handle).map_err(|error| self.unreadable(error))
     }
 
     /// Names the file in an error of reading it.
@@ -130,8 +115,22 @@ impl SourceFile {
     }
 }
 
+/// Opens a file's bytes from the beginning, inflated if they are compressed.
+pub(super) fn inflated(mut handle: &fs::File) -> io::Result<Box<dyn BufRead + '_>> {
+    handle.rewind()?;
+    let mut raw = BufReader::with_capacity(BUFFER_BYTES, handle);
+    Ok(match raw.fill_buf()? {
+        [0x1f, 0x8b, ..] => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(raw))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(BufReader::with_capacity(
+            BUFFER_BYTES,
+            zstd::Decoder::with_buffer(raw)?,
+        )),
+        _ => Box::new(raw),
+    })
+}
+
 /// Opens what can be read twice. Anything else would block, or be consumed by the first reading.
-fn open_regular(path: &Path) -> io::Result<fs::File> {
+pub(super) fn open_regular(path: &Path) -> io::Result<fs::File> {
     let kind = fs::metadata(path)?.file_type();
     let why = match kind {
         _ if kind.is_file() => return fs::File::open(path),

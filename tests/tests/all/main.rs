@@ -7,6 +7,7 @@
     reason = "a failing test panics on the spot; its measurements are printed for people"
 )]
 
+mod access_logs;
 mod asking;
 mod attacks;
 mod audit;

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use producer::Edge;
-use producer::import::{ColumnMap, Import, ImportFormat, ImportProgress, ImportReport};
+use producer::import::{ColumnMap, Import, ImportProgress, ImportReport};
 use serde::{Deserialize, Serialize};
 use topic::clock;
 
@@ -23,30 +23,23 @@ use super::owner::Target;
 use super::work::{JobOf, Work, watch};
 use crate::node::Node;
 use crate::print;
-use crate::settings::Settings;
+use crate::settings::{FileFormat, Settings};
 
 /// What is imported, as the command line says it.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The file or a pipe (plain, gzip or zstd), or - for standard input
     file: PathBuf,
-    /// The format of the file; ndjson is also a JSON array, or objects over several lines
+    /// The format of the file [default: what its beginning shows]; ndjson is also a JSON array, or
+    /// objects over several lines; the last five are access logs
     #[arg(long)]
-    format: FileFormat,
+    format: Option<FileFormat>,
     /// A mapping from the file's columns to fields of a click
     #[arg(long, value_name = "FILE.toml")]
     map: Option<PathBuf>,
     /// Says what the lines would become, and sends nothing
     #[arg(long)]
     check: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FileFormat {
-    Csv,
-    #[value(alias = "json", alias = "jsonl")]
-    Ndjson,
 }
 
 /// Sends each line of a file as a click. Both paths are absolute.
@@ -64,14 +57,14 @@ pub(crate) struct ImportFile {
 impl ImportFile {
     fn read(self, settings: &Settings) -> anyhow::Result<Import> {
         let max_record = settings.sections.topic.max_record.as_u64();
+        let realtime_fields = settings.sections.import.realtime_fields.clone();
+        self.format.check(&realtime_fields)?;
         Ok(Import {
             file: self.file,
             name: self.name,
-            format: match self.format {
-                FileFormat::Csv => ImportFormat::Csv,
-                FileFormat::Ndjson => ImportFormat::Ndjson,
-            },
+            format: self.format.into(),
             map: self.map.as_deref().map(read_map).transpose()?,
+            realtime_fields,
             max_record: usize::try_from(max_record).unwrap_or(usize::MAX),
             state: settings.folder().join("imports"),
         })
@@ -108,10 +101,14 @@ fn read_map(file: &Path) -> anyhow::Result<ColumnMap> {
 pub(crate) async fn import(settings: Settings, args: ImportArgs) -> anyhow::Result<ExitCode> {
     let input = ReadableInput::open(&args.file)?;
     let map = args.map.as_deref().map(ReadableInput::open).transpose()?;
+    let format = match args.format {
+        Some(format) => format,
+        None => FileFormat::guess(&input.path, &args.file)?,
+    };
     let work = ImportFile {
         file: input.path,
         name: input.name,
-        format: args.format,
+        format,
         map: map.as_ref().map(|map| map.path.clone()),
     };
     let bar = ProgressBar::new(0);

@@ -327,6 +327,11 @@ impl Edge {
         &*self.writer
     }
 
+    /// What this edge keeps of a client's address.
+    pub(crate) fn ip_policy(&self) -> IpPolicy {
+        self.ip
+    }
+
     /// The wall clock of this edge.
     pub(crate) fn clock(&self) -> &SharedClock {
         &self.clock

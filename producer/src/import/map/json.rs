@@ -1,7 +1,7 @@
 //! Pieces of the JSON that a mapping writes.
 
 /// Writes a member's name into an object that is begun.
-pub(super) fn push_name(json: &mut String, name: &str) {
+pub(in crate::import) fn push_name(json: &mut String, name: &str) {
     if !json.ends_with('{') {
         json.push(',');
     }
@@ -10,6 +10,6 @@ pub(super) fn push_name(json: &mut String, name: &str) {
 }
 
 /// Writes a text.
-pub(super) fn push_quoted(json: &mut String, text: &str) {
+pub(in crate::import) fn push_quoted(json: &mut String, text: &str) {
     json.push_str(&serde_json::to_string(text).expect("text is always a JSON string"));
 }

@@ -39,7 +39,7 @@
 //! An empty text is an absent field. A text that is not of its type is sent as it is: the
 //! transformer decides whether it can be a row, and its dead letter names the field.
 
-mod json;
+pub(super) mod json;
 mod number;
 mod row;
 mod rule;
@@ -99,6 +99,16 @@ impl MapError {
     /// Returns the error of a layout that needs a mapping.
     pub(super) fn needed() -> Self {
         Self("a CSV file needs a mapping: give one with --map".into())
+    }
+
+    /// Returns the error of a layout that cannot be followed.
+    pub(super) fn unfollowed() -> Self {
+        Self("a CSV file cannot be followed: import it".into())
+    }
+
+    /// Returns the error of a layout that has no columns to map.
+    pub(super) fn unwanted() -> Self {
+        Self("the fields of an access log are known and not mapped: leave --map out".into())
     }
 }
 

@@ -90,6 +90,7 @@ fn import(file: &Path, format: ImportFormat, map: Option<&str>, state: &Path) ->
         name: None,
         format,
         map: map.map(|map| ColumnMap::parse(map).unwrap()),
+        realtime_fields: Vec::new(),
         max_record: 1 << 20,
         state: state.to_owned(),
     }

@@ -1,0 +1,38 @@
+//! Which lines the topic has.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use topic::{Envelope, ReadError, Timestamp, Topic};
+use uuid::Uuid;
+
+/// How many records are read at a time.
+const FETCH_RECORDS: usize = 10_000;
+/// How far the brokers' clocks may be from this machine's.
+const CLOCK_SKEW: Duration = Duration::from_secs(600);
+
+/// Returns the ids within `ranges` that the topic has since a moment.
+pub(super) async fn sent(
+    topic: &dyn Topic,
+    since: Timestamp,
+    ranges: &[RangeInclusive<[u8; 16]>],
+) -> Result<HashSet<[u8; 16]>, ReadError> {
+    let mut found = HashSet::new();
+    for (partition, marks) in topic.watermarks().await? {
+        let first = topic.offset_at(partition, since.minus(CLOCK_SKEW)).await?;
+        let mut at = first.max(marks.low);
+        while at < marks.high {
+            let records = topic.fetch(partition, at, FETCH_RECORDS).await?;
+            let Some(last) = records.last() else { break };
+            at = last.offset.next();
+            let values = records.iter().filter_map(|record| record.value.as_deref());
+            let ids = values.filter_map(|value| {
+                let envelope = Envelope::decode(value).ok()?;
+                Some(Uuid::try_parse(&envelope.id).ok()?.into_bytes())
+            });
+            found.extend(ids.filter(|id| ranges.iter().any(|range| range.contains(id))));
+        }
+    }
+    Ok(found)
+}
