@@ -92,6 +92,31 @@ mod tests {
         );
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_tracker_is_served_compressed_and_plain() {
+        let (base, _) = crate::testing::serve(crate::testing::config());
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        for (encodings, expect) in [("br, gzip", Some("gzip")), ("br", None)] {
+            let asked = client.get(format!("{base}/clickweir.js"));
+            let answer = asked.header("accept-encoding", encodings).send().await;
+            let answer = answer.unwrap();
+            let head = |name: &str| {
+                answer
+                    .headers()
+                    .get(name)
+                    .map(|text| text.to_str().unwrap())
+            };
+            assert_eq!(head("content-encoding"), expect);
+            assert_eq!(head("vary"), Some("Accept-Encoding"));
+            assert_eq!(head("content-type"), Some(JAVASCRIPT));
+            let body = answer.bytes().await.unwrap();
+            match expect {
+                Some(_) => assert_eq!(body, *TRACKER_GZIP),
+                None => assert_eq!(body, TRACKER),
+            }
+        }
+    }
+
     #[test]
     fn a_browser_gets_gzip_if_it_takes_it() {
         let check = |encodings: &str, expect: bool| {

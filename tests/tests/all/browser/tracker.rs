@@ -163,6 +163,29 @@ async fn what_leaves_a_page_is_sent_and_a_visit_ends_after_half_an_hour() {
 }
 
 #[tokio::test]
+async fn a_page_is_viewed_once_it_is_seen_and_again_when_it_comes_back() {
+    let Some(browser) = browser::start(Scripts::On).await else {
+        return;
+    };
+    let stand = Stand::open();
+    let rendered_early = "<script>let early = true;
+        Object.defineProperty(document, 'prerendering', { get: () => early });
+        function show() { early = false; document.dispatchEvent(new Event('prerenderingchange')) }</script>";
+    let tag = page("", "");
+    stand.show(&format!("{rendered_early}{tag}{tag}"), "");
+    browser.open(&stand.origin).await.unwrap();
+    let stored = "clickweir('early'); return localStorage.length + document.cookie";
+    assert_eq!(browser.run(stored).await.unwrap(), "0");
+    browser.run("show()").await.unwrap();
+    // The page has the tag twice, which changes nothing.
+    let clicks = stand.clicks(2).await;
+    assert_eq!(each(&clicks, "action"), ["early", "page_view"]);
+    let back = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))";
+    browser.run(back).await.unwrap();
+    assert_eq!(each(&stand.clicks(1).await, "action"), ["page_view"]);
+}
+
+#[tokio::test]
 async fn an_unanswered_click_is_sent_again_for_a_day() {
     let Some(browser) = browser::start(Scripts::On).await else {
         return;
