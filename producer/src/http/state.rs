@@ -123,11 +123,17 @@ impl EdgeState {
         let Some(firewall) = &self.monitor.firewall else {
             return Ok(());
         };
-        let extensions = request.extensions();
-        extensions.get::<JudgedHead>().map_or(Ok(()), |judged| {
+        let mut extensions = request.extensions_mut();
+        extensions.get_mut::<JudgedHead>().map_or(Ok(()), |judged| {
             let head = RequestHead::of(request, judged.client());
             firewall.judge_body(judged, &head, body)
         })
+    }
+
+    /// The share of visitors that the rules keep, if this is one of them.
+    fn sample_rate(&self, request: &HttpRequest) -> Option<f64> {
+        self.monitor.firewall.as_ref()?;
+        request.extensions().get::<JudgedHead>()?.share()
     }
 
     /// Returns what is known of the request's client, whose user agent is `agent`.
@@ -144,7 +150,7 @@ impl EdgeState {
             user_agent: agent,
             content_encoding: None,
             request: None,
-            sample_rate: None,
+            sample_rate: self.sample_rate(request),
         }
     }
 

@@ -79,6 +79,7 @@ struct RuleFields {
     rate: Option<RateFields>,
     share: Option<f64>,
     by: Option<SampleKey>,
+    orders: Option<bool>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -221,10 +222,11 @@ fn action(fields: &RuleFields) -> Result<RuleAction, String> {
         (ActionWord::Sample, Some(share)) => Ok(RuleAction::Sample {
             share,
             by: fields.by.unwrap_or(SampleKey::Visitor),
+            orders: fields.orders.unwrap_or(false),
         }),
         (_, Some(_)) => Err("only sample has a share; take it out, or set action to sample".into()),
-        _ if fields.by.is_some() => {
-            Err("only sample has by; take it out, or set action to sample".into())
+        _ if fields.by.is_some() || fields.orders.is_some() => {
+            Err("only sample has by and orders; take them out, or set action to sample".into())
         }
         (ActionWord::Count, None) => Ok(RuleAction::Count),
         (ActionWord::Block, None) => Ok(RuleAction::Block),
@@ -370,7 +372,7 @@ mod tests {
         );
         check(
             &rule("by = \"address\"\npath = \"/\""),
-            "only sample has by",
+            "only sample has by and orders",
         );
         check(
             &rule("headers = [{ name = \"a b\", present = true }]"),

@@ -15,8 +15,8 @@ use super::file::{self, STARTER};
 use super::hits::{HitRing, RuleHit};
 use super::metrics::RuleMetrics;
 use super::request::{self, RequestHead};
-use super::rule::RuleAction;
-use super::set::{BodyBytes, RuleFinding, RuleOutcome, RuleSet};
+use super::rule::{FirewallRule, RuleAction};
+use super::set::{BodyBytes, Judgement, RuleOutcome, RuleSet};
 use super::shown;
 use crate::accept::body;
 use crate::accept::rejection::Rejection;
@@ -135,9 +135,15 @@ pub(crate) struct JudgedHead {
     /// The rules that meant the request already, by their place.
     asked: Vec<usize>,
     client: Option<IpAddr>,
+    share: Option<f64>,
 }
 
 impl JudgedHead {
+    /// The share of such requests that is kept; `None` if all are.
+    pub(crate) fn share(&self) -> Option<f64> {
+        self.share
+    }
+
     /// The client's address.
     pub(crate) fn client(&self) -> Option<IpAddr> {
         self.client
@@ -228,11 +234,13 @@ impl Firewall {
             rules: self.rules.read().clone(),
             asked: Vec::new(),
             client: head.client,
+            share: None,
         };
         if !request::is_exempt(head.path) {
             let rules = judged.rules.clone();
-            let (found, is_cut) = rules.judge(head, None, &mut judged.asked);
-            self.settle(head, &found, is_cut)?;
+            let judgement = rules.judge(head, None, &mut judged.asked);
+            judged.share = judgement.share;
+            self.settle(head, &judgement)?;
         }
         Ok(judged)
     }
@@ -240,7 +248,7 @@ impl Firewall {
     /// Judges the body of a request whose head was judged.
     pub(crate) fn judge_body(
         &self,
-        judged: &JudgedHead,
+        judged: &mut JudgedHead,
         head: &RequestHead<'_>,
         body: &Bytes,
     ) -> Result<(), Rejection> {
@@ -254,22 +262,18 @@ impl Firewall {
             sent: body.len() as u64,
             inflated: &inflated,
         };
-        let mut asked = judged.asked.clone();
-        let (found, is_cut) = judged.rules.judge(head, Some(&body), &mut asked);
-        self.settle(head, &found, is_cut)
+        let judgement = judged.rules.judge(head, Some(&body), &mut judged.asked);
+        let shares = [judged.share, judgement.share].into_iter().flatten();
+        judged.share = shares.reduce(|one, other| one * other);
+        self.settle(head, &judgement)
     }
 
     /// Counts and keeps what was found. Fails with the last one if it refuses the request.
-    fn settle(
-        &self,
-        head: &RequestHead<'_>,
-        found: &[RuleFinding<'_>],
-        is_cut: bool,
-    ) -> Result<(), Rejection> {
-        if is_cut {
+    fn settle(&self, head: &RequestHead<'_>, judgement: &Judgement<'_>) -> Result<(), Rejection> {
+        if judgement.is_cut {
             self.metrics.cut();
         }
-        for finding in found {
+        for finding in &judgement.found {
             let action = finding.outcome.name();
             self.metrics.hit(&finding.rule.name, action);
             self.hits.push(RuleHit {
@@ -282,12 +286,12 @@ impl Firewall {
                 reason: finding.reason.clone(),
             });
         }
-        let Some(last) = found.last() else {
+        let Some(last) = judgement.found.last() else {
             return Ok(());
         };
         let rule = last.rule.name.clone();
         match last.outcome {
-            RuleOutcome::Counted => Ok(()),
+            RuleOutcome::Counted | RuleOutcome::Kept(_) => Ok(()),
             RuleOutcome::Blocked => Err(Rejection::Ruled(rule)),
             RuleOutcome::Throttled(wait) => Err(Rejection::Throttled {
                 rule,
@@ -324,7 +328,7 @@ impl Firewall {
 }
 
 /// What becomes of a request that a rule means.
-fn outcome_name(rule: &super::rule::FirewallRule) -> &'static str {
+fn outcome_name(rule: &FirewallRule) -> &'static str {
     let outcome = match rule.action {
         RuleAction::Count => RuleOutcome::Counted,
         RuleAction::Block if rule.rate.is_some() => RuleOutcome::Throttled(Duration::ZERO),

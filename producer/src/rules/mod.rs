@@ -23,6 +23,7 @@ mod sample;
 mod set;
 mod shown;
 mod texts;
+mod time;
 pub(crate) mod watch;
 
 pub use firewall::{Firewall, FirewallReport, RuleError};

@@ -22,7 +22,12 @@ pub(super) enum RuleAction {
     /// It is refused, and no further rule is asked.
     Block,
     /// It goes on for a share of the visitors or addresses. The rest is answered and not kept.
-    Sample { share: f64, by: SampleKey },
+    Sample {
+        share: f64,
+        by: SampleKey,
+        /// True if orders are left out too.
+        orders: bool,
+    },
 }
 
 /// What a share is a share of.
@@ -100,15 +105,8 @@ pub(super) struct FirewallRule {
 impl FirewallRule {
     /// Returns true if the rule may mean a request for its body's sake.
     pub(super) fn reads_bodies(&self) -> bool {
-        let by_visitor = matches!(
-            self.action,
-            RuleAction::Sample {
-                by: SampleKey::Visitor,
-                ..
-            }
-        );
         let patterns = self.patterns.as_ref();
-        by_visitor
+        matches!(self.action, RuleAction::Sample { .. })
             || self.max_body.is_some()
             || patterns.is_some_and(|test| test.parts.contains(&TextPart::Body))
     }

@@ -22,6 +22,40 @@ const VISITOR_NAMES: [&str; 10] = [
     "uid",
 ];
 
+/// The names by which trackers say what was done.
+const ACTION_NAMES: [&str; 6] = ["action", "event", "event_name", "en", "name", "e"];
+/// What was done when somebody buys, in the words of several trackers, in lower case.
+const ORDERS: [&str; 10] = [
+    "buy",
+    "cancel",
+    "begin_checkout",
+    "purchase",
+    "refund",
+    "order completed",
+    "order cancelled",
+    "order refunded",
+    "checkout started",
+    "transaction",
+];
+
+/// Returns true if a request says that somebody bought something, or begins to.
+pub(super) fn holds_order(head: &RequestHead<'_>, body: &[u8]) -> bool {
+    let is_order = |name: &str, text: &str| {
+        let mut orders = ORDERS.iter();
+        ACTION_NAMES.contains(&name) && orders.any(|order| text.eq_ignore_ascii_case(order))
+    };
+    let mut pairs = head
+        .query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
+    if pairs.any(|(name, value)| is_order(name, value)) {
+        return true;
+    }
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let mut strings = JsonStrings::of(text);
+    strings.any(|string| !string.is_key && is_order(string.key, &string.text))
+}
+
 /// Returns true if the share, from 0 to 1, has the visitor or the address.
 pub(super) fn is_kept(key: &str, share: f64) -> bool {
     let digest = Sha256::digest(key.as_bytes());
@@ -76,6 +110,11 @@ mod tests {
             );
         }
         // Written down, so that no version of this program chooses others.
-        assert!(is_kept("visitor-1", 0.9) || !is_kept("visitor-1", 0.1));
+        let all = (0..20).map(|n| format!("v{n}"));
+        let kept: Vec<_> = all.filter(|visitor| is_kept(visitor, 0.3)).collect();
+        assert_eq!(
+            kept,
+            ["v0", "v1", "v6", "v7", "v8", "v9", "v11", "v12", "v16"]
+        );
     }
 }

@@ -10,9 +10,10 @@ use super::rule::{FirewallRule, PatternTest, RuleAction, SampleKey};
 use super::sample;
 use super::shown;
 use super::texts::{self, RequestText, TextBudget, TextPart};
+use super::time::{LookTime, windows};
 
 /// What became of a request that a rule meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum RuleOutcome {
     Counted,
     Blocked,
@@ -20,6 +21,8 @@ pub(super) enum RuleOutcome {
     Throttled(Duration),
     /// It is not in the share that is kept.
     Sampled,
+    /// It is in the share that is kept.
+    Kept(f64),
 }
 
 impl RuleOutcome {
@@ -30,6 +33,7 @@ impl RuleOutcome {
             Self::Blocked => "blocked",
             Self::Throttled(_) => "throttled",
             Self::Sampled => "sampled",
+            Self::Kept(_) => "kept",
         }
     }
 }
@@ -39,6 +43,16 @@ pub(super) struct RuleFinding<'s> {
     pub(super) rule: &'s FirewallRule,
     pub(super) outcome: RuleOutcome,
     pub(super) reason: String,
+}
+
+/// What the rules say of a request.
+pub(super) struct Judgement<'s> {
+    /// The rules that meant it, up to the one that refused it.
+    pub(super) found: Vec<RuleFinding<'s>>,
+    /// True if there was more text than is looked at.
+    pub(super) is_cut: bool,
+    /// The share of such requests that is kept; `None` if all are.
+    pub(super) share: Option<f64>,
 }
 
 /// A body that came.
@@ -87,14 +101,12 @@ impl RuleSet {
 
     /// Asks the rules that `asked` does not hold: without a body about the head, with a body about
     /// that. Those that meant the request are added to `asked`, so that none means it twice.
-    /// Returns them up to the one that refused it, and whether there was more text than is looked
-    /// at.
     pub(super) fn judge(
         &self,
         head: &RequestHead<'_>,
         body: Option<&BodyBytes<'_>>,
         asked: &mut Vec<usize>,
-    ) -> (Vec<RuleFinding<'_>>, bool) {
+    ) -> Judgement<'_> {
         let mut reasons = Vec::new();
         let open: Vec<usize> = (0..self.rules.len())
             .filter(|at| !asked.contains(at))
@@ -103,7 +115,7 @@ impl RuleSet {
             .filter(|at| holds_size(&self.rules[*at], head, body))
             .collect();
         let is_cut = self.look(head, body, &open, &mut reasons);
-        let mut found = Vec::new();
+        let (mut found, mut share) = (Vec::new(), None);
         for at in open {
             let rule = &self.rules[at];
             let reason = reasons
@@ -117,6 +129,10 @@ impl RuleSet {
                 continue;
             };
             asked.push(at);
+            if let RuleOutcome::Kept(kept) = outcome {
+                share = Some(share.unwrap_or(1.0) * kept);
+                continue;
+            }
             let reason = reason.cloned().unwrap_or_else(|| rule.reason(head));
             let ends = outcome != RuleOutcome::Counted;
             found.push(RuleFinding {
@@ -128,7 +144,11 @@ impl RuleSet {
                 break;
             }
         }
-        (found, is_cut)
+        Judgement {
+            found,
+            is_cut,
+            share,
+        }
     }
 
     /// Looks at each text once for all rules, and notes the reason of each rule whose patterns are
@@ -147,17 +167,22 @@ impl RuleSet {
         if tests.is_empty() {
             return false;
         }
-        let mut budget = TextBudget::new(self.inspect);
+        let (mut budget, mut time) = (TextBudget::new(self.inspect), LookTime::start());
         let mut look = |text: RequestText<'_>| {
-            let looked = OnceCell::new();
-            for (at, test) in &tests {
-                let is_known = reasons.iter().any(|(of, _)| of == at);
-                if is_known || !test.means(&text) {
-                    continue;
+            for window in windows(&text.text) {
+                if time.is_over(window.len()) {
+                    return true;
                 }
-                let looked = looked.get_or_init(|| LookedText::of(&text.text));
-                if let Some(reason) = reason(looked, &test.families, &text) {
-                    reasons.push((*at, reason));
+                let looked = OnceCell::new();
+                for (at, test) in &tests {
+                    let is_known = reasons.iter().any(|(of, _)| of == at);
+                    if is_known || !test.means(&text) {
+                        continue;
+                    }
+                    let looked = looked.get_or_init(|| LookedText::of(window));
+                    if let Some(reason) = reason(looked, &test.families, &text) {
+                        reasons.push((*at, reason));
+                    }
                 }
             }
             reasons.len() == tests.len()
@@ -173,7 +198,7 @@ impl RuleSet {
                 texts::of_body(body.inflated, &mut budget, &mut look);
             }
         }
-        budget.is_cut
+        budget.is_cut || time.is_over
     }
 }
 
@@ -217,20 +242,24 @@ fn outcome(
     match rule.action {
         RuleAction::Count => Some(RuleOutcome::Counted),
         RuleAction::Block => Some(wait.map_or(RuleOutcome::Blocked, RuleOutcome::Throttled)),
-        RuleAction::Sample { share, by } => {
+        RuleAction::Sample { share, by, orders } => {
+            // What is done, and by whom, is often in the body only.
+            if body.is_none() && !head.has_no_body() {
+                return None;
+            }
+            let text = body.map_or(&[][..], |body| body.inflated);
+            if !orders && sample::holds_order(head, text) {
+                return None;
+            }
             let visitor = match by {
                 SampleKey::Address => None,
-                SampleKey::Visitor => {
-                    let text = body.map_or(&[][..], |body| body.inflated);
-                    let visitor = sample::visitor(head, text);
-                    if visitor.is_none() && body.is_none() && !head.has_no_body() {
-                        return None;
-                    }
-                    visitor
-                }
+                SampleKey::Visitor => sample::visitor(head, text),
             };
             let key = visitor.unwrap_or_else(|| sample::address(head.client));
-            (!sample::is_kept(&key, share)).then_some(RuleOutcome::Sampled)
+            Some(match sample::is_kept(&key, share) {
+                true => RuleOutcome::Kept(share),
+                false => RuleOutcome::Sampled,
+            })
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The rules over HTTP.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
@@ -10,11 +11,12 @@ use topic::clock;
 
 use super::Firewall;
 use crate::Config;
-use crate::testing;
+use crate::testing::{self, FakeWriter};
 
 /// An edge with rules, for as long as the test runs.
 struct RuledEdge {
     base: String,
+    topic: Arc<FakeWriter>,
     file: NamedTempFile,
     client: Client,
 }
@@ -27,12 +29,13 @@ impl RuledEdge {
     fn configured(rules: &str, config: Config) -> Self {
         let mut file = NamedTempFile::new().unwrap();
         file.write_all(rules.as_bytes()).unwrap();
-        let (base, _topic) = testing::serve(Config {
+        let (base, topic) = testing::serve(Config {
             rules: file.path().to_string_lossy().into_owned(),
             ..config
         });
         Self {
             base,
+            topic,
             file,
             client: Client::new(),
         }
@@ -308,7 +311,7 @@ fn post_with(client: &Client, base: &str, name: &str, value: &str) -> reqwest::R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sample_keeps_whole_visitors_and_answers_all() {
+async fn a_sample_keeps_whole_visitors_and_says_its_share() {
     let edge = RuledEdge::with(
         "[[rule]]\nname = \"some\"\naction = \"sample\"\nshare = 0.5\npath = \"/*\"",
     );
@@ -330,6 +333,44 @@ async fn a_sample_keeps_whole_visitors_and_answers_all() {
         kept += usize::from(answers[0] == 202);
     }
     assert!((10..=30).contains(&kept), "{kept} of 40");
+    let envelopes = edge.topic.envelopes();
+    assert_eq!(envelopes.len(), kept * 4);
+    let says = |envelope: &String| envelope.contains("\"sample_rate\":0.5");
+    assert!(envelopes.iter().all(says), "{envelopes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_keeps_every_order_unless_the_rule_says_so() {
+    let rule = |more: &str| {
+        format!(
+            "[[rule]]\nname = \"few\"\naction = \"sample\"\nshare = 0.0001\nbots = true\n{more}"
+        )
+    };
+    for (more, by_name) in [
+        ("", true),
+        ("by = \"address\"", true),
+        ("orders = true", false),
+    ] {
+        let edge = RuledEdge::with(&rule(more));
+        for (action, is_order) in [("buy", true), ("begin_checkout", true), ("view", false)] {
+            let expect = if is_order && by_name { 202 } else { 204 };
+            let click = json!({"action": action, "visitor_id": "v1"}).to_string();
+            assert_eq!(
+                edge.post(&click).await.status().as_u16(),
+                expect,
+                "{more} {action}"
+            );
+            let pixel = format!("/pixel.gif?action={action}&visitor_id=v1");
+            let expect = if expect == 202 { 200 } else { 204 };
+            assert_eq!(
+                edge.get(&pixel).await.status().as_u16(),
+                expect,
+                "{more} {action}"
+            );
+        }
+        let says = |envelope: &String| envelope.contains("sample_rate");
+        assert!(!edge.topic.envelopes().iter().any(says));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

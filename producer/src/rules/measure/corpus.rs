@@ -33,6 +33,11 @@ impl PlannedRequest {
         }
     }
 
+    /// A body of clicks.
+    pub(super) fn body(name: &str, body: String) -> Self {
+        Self::new(name.into(), "POST", "/v1/events", body.into_bytes())
+    }
+
     /// Adds a header, unless HTTP knows none like it.
     fn with(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (

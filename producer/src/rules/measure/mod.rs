@@ -5,6 +5,9 @@
 mod corpus;
 
 use std::fmt::Write;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use self::corpus::PlannedRequest;
 use super::file;
@@ -39,15 +42,19 @@ fn judge(rules: &RuleSet, request: &PlannedRequest) -> Vec<String> {
         client: None,
     };
     let mut asked = Vec::new();
-    let (found, _) = rules.judge(&head, None, &mut asked);
-    let mut reasons: Vec<_> = found.into_iter().map(|finding| finding.reason).collect();
+    let judgement = rules.judge(&head, None, &mut asked);
+    let mut reasons: Vec<_> = judgement
+        .found
+        .into_iter()
+        .map(|finding| finding.reason)
+        .collect();
     let body = BodyBytes {
         sent: request.body.len() as u64,
         inflated: &request.body,
     };
     if !request.body.is_empty() {
-        let (found, _) = rules.judge(&head, Some(&body), &mut asked);
-        reasons.extend(found.into_iter().map(|finding| finding.reason));
+        let judgement = rules.judge(&head, Some(&body), &mut asked);
+        reasons.extend(judgement.found.into_iter().map(|finding| finding.reason));
     }
     reasons
 }
@@ -191,4 +198,67 @@ fn input_28_plain_language_is_no_attack() {
         }
     }
     assert_eq!(taken, [""; 0]);
+}
+
+/// How long a text of this size may take on a loaded machine that was built to be debugged.
+const HOSTILE_BYTES: usize = 64 << 10;
+const MAX_HOSTILE_TIME: Duration = Duration::from_secs(5);
+
+#[test]
+fn input_28_no_text_takes_long_however_it_is_made() {
+    let rules = families(&PatternFamily::ALL);
+    let mut seed = 7_u64;
+    let mut words = |pieces: &[&str]| {
+        let mut text = String::new();
+        while text.len() < HOSTILE_BYTES {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            text += pieces[usize::try_from(seed >> 33).unwrap() % pieces.len()];
+        }
+        text
+    };
+    let texts = [
+        ("tags", words(&["<a "])),
+        ("open tags", words(&["<a", " b", "=c", "\"", "/"])),
+        (
+            "quotes",
+            words(&["'", "\"", " or ", "and ", "1", "=", "(", ")"]),
+        ),
+        (
+            "selects",
+            words(&["select ", "a,", "b ", "from", "(", " union"]),
+        ),
+        (
+            "signs",
+            words(&["{{", "$(", "`", "${", "[", "]", "/", "*", "?"]),
+        ),
+        (
+            "percent",
+            words(&["%2525", "%27", "&#39;", "\\u0027", "&lt", "%"]),
+        ),
+        ("comments", words(&["/*", "*/", "/*!", "-- "])),
+        ("letters", words(&["aé", "ß", "日本", " ", "x"])),
+        ("styles", words(&["style=\"", "a:b;", "case ", "when "])),
+        (
+            "code",
+            words(&["eval(", "aaaaaaa", "process", "{", "include("]),
+        ),
+        (
+            "noise",
+            words(&[
+                "<", ">", "'", "\"", ";", "a", "s", "o", "n", "=", " ", "(", "|", "-",
+            ]),
+        ),
+    ];
+    for (name, text) in &texts {
+        let click = serde_json::json!({"visitor_id": "v", "q": text}).to_string();
+        let request = PlannedRequest::body(name, click);
+        let since = Instant::now();
+        let _ = judge(&rules, &request);
+        let took = since.elapsed();
+        say(&format!(
+            "{name}: {} ns a byte",
+            took.as_nanos() / HOSTILE_BYTES as u128
+        ));
+        assert!(took < MAX_HOSTILE_TIME, "{name} took {took:?}");
+    }
 }
