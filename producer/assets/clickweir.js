@@ -31,7 +31,7 @@
   let pausedUntil = 0, failures = 0, timer;
   let page = '', referrer = '';
 
-  const now = () => Date.now();
+  const now = () => (Date.now ? Date.now() : +new Date());
   const safe = (work) => (a, b, c) => { try { return work(a, b, c); } catch (_) { /* the page goes on */ } };
   const on = safe((target, kind, work) => target.addEventListener(kind, safe(work), true));
   const option = (name) => tag && tag.getAttribute('data-' + name);

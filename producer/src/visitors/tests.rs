@@ -23,6 +23,7 @@ async fn every_click_of_a_visitor_is_in_the_topic_once() {
     let drafts = topic.drafts();
     let (mut ids, mut records) = (BTreeSet::new(), BTreeSet::new());
     let (mut formats, mut times, mut countries) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    let mut campaigns = BTreeSet::new();
     for draft in &drafts {
         let envelope = Envelope::decode(&draft.value).unwrap();
         assert!(!envelope.id_generated && !envelope.user_agent.unwrap().is_empty());
@@ -33,6 +34,9 @@ async fn every_click_of_a_visitor_is_in_the_topic_once() {
                 .map(Timestamp::from_millis)
                 .unwrap_or_else(|| Timestamp::parse_rfc3339(at.as_str().unwrap()).unwrap()),
         );
+        if click["action"] == "buy" {
+            campaigns.insert(click["utm_campaign"].as_str().map(str::to_owned));
+        }
         countries.insert(click["country"].as_str().unwrap().to_owned());
         assert_eq!(draft.key, click["visitor_id"].as_str().unwrap());
         formats.insert(envelope.format.into_owned());
@@ -65,6 +69,11 @@ async fn every_click_of_a_visitor_is_in_the_topic_once() {
     }
     assert_eq!(formats.into_iter().collect::<Vec<_>>(), ["native", "pixel"]);
     assert!(countries.len() > 4);
+    assert_eq!(
+        campaigns.len(),
+        3,
+        "an order knows its campaign, or that there is none"
+    );
     let now = clock::system().now();
     let oldest = now.since(*times.iter().min().unwrap());
     assert!(

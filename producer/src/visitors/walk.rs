@@ -87,6 +87,8 @@ pub(super) struct Walk {
     click_format: ClickFormat,
     place: (&'static str, &'static str),
     referrer: &'static str,
+    /// The query of the campaign that brought the visitor, which the script keeps for the visit.
+    campaign: &'static str,
     summary: WalkSummary,
 }
 
@@ -120,6 +122,7 @@ impl Walk {
             click_format,
             place: (place.0, place.1),
             referrer: "",
+            campaign: "",
             summary: WalkSummary::default(),
             choices,
         }
@@ -130,7 +133,7 @@ impl Walk {
         let (referrer, campaign) = *REFERRERS
             .choose(&mut self.choices)
             .expect("there are referrers");
-        self.referrer = referrer;
+        (self.referrer, self.campaign) = (referrer, campaign);
         let page = self.browser.enter(campaign).await?;
         self.send_clicks(&page).await?;
         self.referrer = "";
@@ -286,7 +289,7 @@ impl Walk {
         add("referrer", referrer);
         add("country", self.place.0);
         add("city", self.place.1);
-        for (name, value) in query_fields(&page.url) {
+        for (name, value) in query_fields(self.campaign) {
             add(&name, value.as_str().unwrap_or_default());
         }
         click

@@ -322,7 +322,7 @@ const HOSTILE: &[(&str, bool)] = &[
         "document.write('<img name=currentScript><img name=cookie><img name=referrer><a id=clickweir></a>')",
         true,
     ),
-    ("Date.now = undefined", false),
+    ("Date.now = undefined", true),
     (
         "window.setTimeout = window.clearTimeout = () => { throw new Error('mine') }",
         true,
