@@ -197,7 +197,7 @@ pub(crate) enum GapTask {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigTask {
-    /// Prints the keys, their values and their sources, without external tables and data sets
+    /// Prints the keys, their values and their sources, without external tables, data sets and logs
     Show,
 }
 

@@ -170,7 +170,10 @@ async fn begun(place: &Place) {
     let folder = place.path().join("data/imports");
     let is_known = || {
         let files = fs::read_dir(&folder).into_iter().flatten().flatten();
-        let mut texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+        let paths = files.map(|file| file.path());
+        // Not one that is being written under another name.
+        let stored = paths.filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let mut texts = stored.filter_map(|path| fs::read_to_string(path).ok());
         texts.any(|text| text.contains("\"position\""))
     };
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);

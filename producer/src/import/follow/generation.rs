@@ -74,6 +74,8 @@ pub(super) struct Generation {
     pub(super) inode: u64,
     pub(super) position: u64,
     pub(super) fingerprint: Fingerprint,
+    /// How far the chunk goes that is sent, and the file's fingerprint there.
+    read: (u64, Fingerprint),
     pub(super) layout: LineLayout,
     /// The lines after the position that the topic has.
     pub(super) known: HashSet<u64>,
@@ -100,6 +102,7 @@ impl Generation {
             file,
             position: 0,
             fingerprint: Fingerprint::default(),
+            read: (0, Fingerprint::default()),
             layout,
             known: HashSet::new(),
             quiet_since: None,
@@ -111,6 +114,7 @@ impl Generation {
     pub(super) fn go_on(&mut self, stored: &StoredGeneration) -> io::Result<()> {
         self.position = stored.position;
         self.fingerprint = stored.fingerprint.clone();
+        self.read = (self.position, self.fingerprint.clone());
         self.read_head()
     }
 
@@ -121,6 +125,8 @@ impl Generation {
             inode: self.inode,
             position: self.position,
             fingerprint: self.fingerprint.clone(),
+            read: self.read.0,
+            read_fingerprint: self.read.1.clone(),
         }
     }
 
@@ -187,6 +193,7 @@ impl Generation {
             return Ok(None);
         }
         chunk.fingerprint = Fingerprint::of(&self.file, chunk.end)?;
+        self.read = (chunk.end, chunk.fingerprint.clone());
         if self.quiet_since.is_some() && !self.is_finished() {
             self.quiet_since = Some(Instant::now());
         }

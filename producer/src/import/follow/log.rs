@@ -46,16 +46,16 @@ impl FollowedLog {
         Ok(log)
     }
 
-    /// When the positions were stored, and which ids lines after them can have; `None` if nothing
-    /// was sent before.
+    /// Since when lines after the positions may have been sent, and which ids they can have; `None`
+    /// if none was.
     pub(super) fn unsettled(&self) -> Option<(Timestamp, Vec<RangeInclusive<[u8; 16]>>)> {
         let ranges: Vec<_> = self
             .generations
             .iter()
             .map(|generation| generation.ids.range(generation.position, u64::MAX))
             .collect();
-        let is_new = ranges.is_empty() || self.stored.at == 0;
-        (!is_new).then(|| (Timestamp::from_micros(self.stored.at), ranges))
+        let is_open = self.stored.is_sending && !ranges.is_empty();
+        is_open.then(|| (Timestamp::from_micros(self.stored.at), ranges))
     }
 
     /// Takes the ids of lines after the positions that the topic has.
@@ -94,12 +94,13 @@ impl FollowedLog {
         self.must_store
     }
 
-    /// Stores the positions.
-    pub(super) fn store(&mut self, now: Timestamp) -> Result<(), Error> {
+    /// Stores the positions, and whether lines after them are about to be sent.
+    pub(super) fn store(&mut self, now: Timestamp, is_sending: bool) -> Result<(), Error> {
         let is_settled = |generation: &Generation| generation.known.is_empty();
         // Lines that are known were sent after the moment that is stored.
         if self.generations.iter().all(is_settled) {
             self.stored.at = now.micros();
+            self.stored.is_sending = is_sending;
         }
         self.stored.generations = self.generations.iter().map(Generation::stored).collect();
         self.must_store = false;
@@ -194,7 +195,7 @@ impl FollowedLog {
             let Ok(file) = rotated::open(&candidate) else {
                 continue;
             };
-            if stored.fingerprint.matches(&file, stored.position)? {
+            if stored.is_in(&file)? {
                 return Ok(Some((file, candidate)));
             }
         }
@@ -262,7 +263,7 @@ impl FollowedLog {
                 continue;
             }
             let file = File::open(&candidate.path)?;
-            if stored.fingerprint.matches(&file, stored.position)? {
+            if stored.is_in(&file)? {
                 return Ok(Some((file, candidate)));
             }
         }
@@ -271,7 +272,7 @@ impl FollowedLog {
             return Ok(None);
         };
         let is_other = place.inode != stored.inode && stored.position > 0;
-        let is_same = is_other && stored.fingerprint.matches(&file, stored.position)?;
+        let is_same = is_other && stored.is_in(&file)?;
         Ok(is_same.then_some((file, place)))
     }
 }

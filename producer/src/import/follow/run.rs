@@ -154,7 +154,7 @@ impl LineSender {
             };
             let Some(mut chunk) = chunk else {
                 if !is_stored {
-                    log.store(self.now())?;
+                    log.store(self.now(), false)?;
                     is_stored = true;
                 }
                 progress(FollowProgress { behind: 0, ..done });
@@ -166,7 +166,7 @@ impl LineSender {
             };
             // Before anything is sent: what is sent was appended after what is stored.
             if is_stored || log.must_store() || stored.elapsed() >= STORE_EVERY {
-                log.store(self.now())?;
+                log.store(self.now(), true)?;
                 (stored, is_stored) = (Instant::now(), false);
             }
             let lines = chunk.lines.len() as u64;
@@ -179,7 +179,7 @@ impl LineSender {
             done.behind = log.behind();
             progress(done);
         }
-        log.store(self.now())
+        log.store(self.now(), false)
     }
 
     fn now(&self) -> Timestamp {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// How many records are read at a time.
 const FETCH_RECORDS: usize = 10_000;
 /// How far the brokers' clocks may be from this machine's.
-const CLOCK_SKEW: Duration = Duration::from_secs(600);
+const CLOCK_SKEW: Duration = Duration::from_secs(120);
 
 /// Returns the ids within `ranges` that the topic has since a moment.
 pub(super) async fn sent(

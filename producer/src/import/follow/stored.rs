@@ -23,6 +23,8 @@ pub(super) struct StoredLog {
     pub(super) next: u64,
     /// When this was stored, in microseconds of UTC: later lines were sent after it.
     pub(super) at: i64,
+    /// True if lines after the positions may have been sent since then.
+    pub(super) is_sending: bool,
     pub(super) generations: Vec<StoredGeneration>,
 }
 
@@ -36,6 +38,18 @@ pub(super) struct StoredGeneration {
     /// All bytes before this one are acknowledged.
     pub(super) position: u64,
     pub(super) fingerprint: Fingerprint,
+    /// How far it was read when this was stored, and its fingerprint there: what is sent beyond
+    /// the position belongs to a file with this content.
+    pub(super) read: u64,
+    pub(super) read_fingerprint: Fingerprint,
+}
+
+impl StoredGeneration {
+    /// Returns true if the file has the content of this generation.
+    pub(super) fn is_in(&self, file: &File) -> io::Result<bool> {
+        Ok(self.fingerprint.matches(file, self.position)?
+            && self.read_fingerprint.matches(file, self.read)?)
+    }
 }
 
 impl StoredLog {
@@ -83,6 +97,7 @@ impl PositionFile {
             nonce: format!("{:032x}", rand::random::<u128>()),
             next: 0,
             at: 0,
+            is_sending: false,
             generations: Vec::new(),
         }
     }

@@ -26,9 +26,24 @@ pub(super) fn entry(line: &str) -> Result<LogEntry, String> {
     let referrer = fields.bytes()?.map(|raw| url_text(&raw));
     entry.referrer = present_owned(referrer);
     entry.user_agent = present_owned(fields.text()?);
-    // What a log adds to the format.
-    entry.put("extra", present(fields.rest()).map(str::to_owned));
+    set_extra(&mut entry, &mut fields)?;
     Ok(entry)
+}
+
+/// Reads what a site adds to the format. A list of addresses is mostly what a proxy forwarded.
+fn set_extra(entry: &mut LogEntry, fields: &mut FieldReader<'_>) -> Result<(), String> {
+    let mut extra = Vec::new();
+    while let Some(field) = fields.text()? {
+        match field.split(',').all(|hop| is_address(hop.trim())) {
+            true if entry.forwarded.is_none() => entry.forwarded = Some(field),
+            // It obeys no policy there, so it is not kept.
+            true => {}
+            false if present(&field).is_some() => extra.push(field),
+            false => {}
+        }
+    }
+    entry.put("extra", present_owned(Some(extra.join(" "))));
+    Ok(())
 }
 
 /// Reads what is before the time: client, identity and user, after a virtual host in some logs.
@@ -38,7 +53,6 @@ fn set_head(entry: &mut LogEntry, head: &str) -> Result<(), String> {
     let (Some(mut rest), false) = (words.next(), first.is_empty()) else {
         return Err("the line has not three fields before its time".into());
     };
-    let is_address = |word: &str| address::parse(word).is_some();
     let mut client = first;
     let mut identity = second;
     if !is_address(first)
@@ -56,6 +70,10 @@ fn set_head(entry: &mut LogEntry, head: &str) -> Result<(), String> {
     entry.put("identity", present(identity).map(str::to_owned));
     entry.user = present(rest.trim()).map(str::to_owned);
     Ok(())
+}
+
+fn is_address(word: &str) -> bool {
+    address::parse(word).is_some()
 }
 
 fn set_host(entry: &mut LogEntry, scheme: &str, host: &str) {

@@ -211,6 +211,8 @@ pub(super) fn present_owned(text: Option<String>) -> Option<String> {
 /// Reads a time as Apache writes it.
 pub(super) fn clf_time(text: &str) -> Result<DateTime<Utc>, String> {
     let time = DateTime::<FixedOffset>::parse_from_str(text, CLF_TIME);
+    // As nginx's $time_iso8601.
+    let time = time.or_else(|_| DateTime::parse_from_rfc3339(text));
     time.map(|time| time.to_utc())
         .map_err(|_| "the time is not written as 17/May/2015:10:05:03 +0000".into())
 }

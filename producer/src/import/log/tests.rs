@@ -62,11 +62,20 @@ fn combined_lines_are_read_as_apache_and_nginx_write_them() {
     );
     // Escapes; a host's name, which the policy does not keep; what a site adds to the format.
     combined(
-        r#"host.example - - [17/May/2015:10:05:03 +0000] "GET /\xe4\"b HTTP/1.1" 200 5 "http://\xe4\xe5.example/" "a \"b\" \x22c\x22" "rt=0.1" 7"#,
+        r#"host.example - - [17/May/2015:10:05:03 +0000] "GET /\xe4\"b HTTP/1.1" 200 5 "http://\xe4\xe5.example/" "a \"b\" \x22c\x22" "rt=0.1" 7 - "198.51.100.7, 2001:db8:1:2::3" "198.51.100.8""#,
         [
-            r#"{"action":"request","occurred_at":"2015-05-17T10:05:03Z","url":"/%E4\"b","referrer":"http://%E4%E5.example/","properties":{"method":"GET","status":200,"protocol":"HTTP/1.1","bytes":5,"extra":"\"rt=0.1\" 7"}}"#,
+            r#"{"action":"request","occurred_at":"2015-05-17T10:05:03Z","url":"/%E4\"b","referrer":"http://%E4%E5.example/","properties":{"method":"GET","status":200,"protocol":"HTTP/1.1","bytes":5,"extra":"rt=0.1 7","forwarded_for":"198.51.100.0, 2001:db8:1::"}}"#,
             "",
             "a \"b\" \"c\"",
+        ],
+    );
+    // Another way to write the time.
+    combined(
+        r#"203.0.113.9 - - [2015-05-17T12:05:03.250+02:00] "GET / HTTP/2.0" 200 5 "-" "-""#,
+        [
+            r#"{"action":"request","occurred_at":"2015-05-17T10:05:03.250Z","url":"/","properties":{"method":"GET","status":200,"protocol":"HTTP/2.0","bytes":5}}"#,
+            "203.0.113.9",
+            "",
         ],
     );
     // No HTTP, and nothing at all.
@@ -277,4 +286,75 @@ fn b64_bytes_that_are_not_utf_8_are_kept_in_addresses_and_replaced_elsewhere() {
         click.json
     );
     assert_eq!(click.user_agent.as_deref(), Some("a\u{fffd}b"));
+}
+
+#[test]
+fn no_line_ends_a_parser_and_every_click_is_json() {
+    let logs = [
+        (
+            AccessLog::Combined,
+            r#"shop.example:443 203.0.113.9 - - [17/May/2015:10:05:03 +0000] "GET /a?b=%2520 HTTP/1.1" 200 5 "http://x.example/" "a \"b\" \x22" "198.51.100.7""#,
+        ),
+        (
+            AccessLog::CloudFront,
+            "2019-12-04\t21:02:31\tLAX1\t392\t192.0.2.100\tGET\td1.example\t/pixel.gif\t200\thttps://x.example/\tM%2520é\taction=view&price=1\t-",
+        ),
+        (
+            AccessLog::CloudFrontRealtime,
+            "1576195696.123\t2001:db8::1\t200\tGET\thttps\tshop.example\t/a?b=%2520",
+        ),
+        (
+            AccessLog::Alb,
+            r#"h2 2018-07-02T22:23:00.186641Z lb 10.0.1.252:48160 10.0.0.66:9000 0.000 0.002 -1 200 201 5 257 "GET https://10.0.2.105:443/a?b=c HTTP/2.0" "curl \x22/7" - - arn "Root=1""#,
+        ),
+        (
+            AccessLog::S3,
+            r#"79a5 b [06/Feb/2019:00:01:57 +0000] 192.0.2.3 - ID OP a%20b "GET /b/a?x=1 HTTP/1.1" 200 - 2662 346 70 10 "https://x.example/" "S3 "0.4"" -"#,
+        ),
+    ];
+    let fields = [
+        "timestamp",
+        "c-ip",
+        "sc-status",
+        "cs-method",
+        "cs-protocol",
+        "cs-host",
+        "cs-uri-stem",
+    ];
+    let fields = fields.map(str::to_owned);
+    let signs = "\"\\[]% \t-%2525#?\x1e\0\u{e4}\u{2028}9.:,{}".as_bytes();
+    // A generator of its own, so that each run is the same.
+    let mut state = 1_u64;
+    let mut below = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    let mut clicks = 0;
+    for (log, line) in logs {
+        let mut parser = LogParser::new(log, &fields, IpPolicy::Full);
+        for _ in 0..3_000 {
+            let mut bytes = line.as_bytes().to_vec();
+            for _ in 0..below(5) {
+                if bytes.len() < 2 {
+                    break;
+                }
+                let at = below(bytes.len());
+                match below(4) {
+                    0 => bytes[at] = u8::try_from(below(256)).unwrap(),
+                    1 => bytes.insert(at, signs[below(signs.len())]),
+                    2 => drop(bytes.remove(at)),
+                    _ if below(10) == 0 => bytes.truncate(at.max(1)),
+                    _ => {}
+                }
+            }
+            if let Ok(Some(click)) = parser.line(&bytes) {
+                let read = serde_json::from_str::<serde_json::Value>(click.json.get());
+                assert!(read.is_ok_and(|click| click.is_object()), "{}", click.json);
+                clicks += 1;
+            }
+        }
+    }
+    assert!(clicks > 5_000, "{clicks}");
 }
