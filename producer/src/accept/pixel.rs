@@ -79,7 +79,7 @@ fn as_json<'v>(name: &[u8], value: &'v [u8]) -> Option<&'v RawValue> {
 }
 
 /// Writes bytes as a string of JSON.
-fn write_text(json: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn write_text(json: &mut Vec<u8>, text: &[u8]) {
     json.push(b'"');
     for byte in text {
         match byte {
@@ -92,7 +92,7 @@ fn write_text(json: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Decodes a name or a value as HTML forms encode it.
-fn decode(text: &str) -> Vec<u8> {
+pub(super) fn decode(text: &str) -> Vec<u8> {
     let spaced = match text.contains('+') {
         true => Cow::Owned(text.replace('+', " ")),
         false => Cow::Borrowed(text),

@@ -2,13 +2,11 @@
 //! decide which it is; the content type is ignored.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fault::JsonFault;
-use super::format::SplitBody;
+use super::fields::ObjectFields;
 use super::rejection::Rejection;
 use super::scan::{self, MAX_DEPTH};
 use super::text::BodyText;
@@ -23,6 +21,28 @@ pub(crate) enum BodyItem<'b> {
     Click(Cow<'b, RawValue>),
     /// Something else, as JSON, and why it is not a click.
     Bad(Cow<'b, RawValue>, Rejection),
+}
+
+/// A body as its clicks.
+#[derive(Debug)]
+pub(crate) struct SplitBody<'b> {
+    /// At least one of them is a click.
+    pub(crate) items: Vec<BodyItem<'b>>,
+    /// What the body says once for all its clicks, as an object; `None` if it says nothing.
+    pub(crate) shared: Option<Box<RawValue>>,
+    /// The visitor of the clicks that name none; `None` if it is not known.
+    pub(crate) visitor: Option<String>,
+}
+
+impl<'b> SplitBody<'b> {
+    /// Clicks that share nothing.
+    pub(crate) fn of(items: Vec<BodyItem<'b>>) -> Self {
+        Self {
+            items,
+            shared: None,
+            visitor: None,
+        }
+    }
 }
 
 /// Splits a body into at most `limit` items, of which at least one is a click. An item that is
@@ -67,7 +87,7 @@ pub(super) fn split_list<'b>(
     if !text.starts_with('{') || scan::end(text, MAX_DEPTH + LIST_DEPTH).is_err() {
         return Ok(None);
     }
-    let Ok(fields) = serde_json::from_str::<Fields<'_>>(text) else {
+    let Ok(fields) = ObjectFields::read(text) else {
         return Ok(None);
     };
     let mut found = None;
@@ -82,41 +102,9 @@ pub(super) fn split_list<'b>(
     let refused = |fault: JsonFault| fault.of("the body", body.place(found, fault.position));
     let items = array(body, found, limit, refused)?;
     Ok(Some(SplitBody {
-        items: with_a_click(items)?,
-        shared: (!shared.is_empty()).then(|| as_object(&shared)),
+        shared: (!shared.is_empty()).then(|| ObjectFields(shared).to_object()),
+        ..SplitBody::of(with_a_click(items)?)
     }))
-}
-
-/// An object's fields, in their order, with values as they were written.
-struct Fields<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
-
-impl<'de: 'b, 'b> Deserialize<'de> for Fields<'b> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldVisitor;
-        impl<'de> Visitor<'de> for FieldVisitor {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(fields)
-            }
-        }
-        deserializer.deserialize_map(FieldVisitor).map(Self)
-    }
-}
-
-fn as_object(fields: &[(Cow<'_, str>, &RawValue)]) -> Box<RawValue> {
-    let written = fields.iter().map(|(name, value)| {
-        let name = serde_json::to_string(name).expect("text is JSON");
-        format!("{name}:{}", value.get())
-    });
-    let object = format!("{{{}}}", written.collect::<Vec<_>>().join(","));
-    RawValue::from_string(object).expect("the fields are JSON")
 }
 
 /// Reads the text as one object with nothing after it.

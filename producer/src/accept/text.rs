@@ -57,10 +57,14 @@ impl<'b> BodyText<'b> {
         &self.text
     }
 
-    /// Returns true if U+FFFD took the place of something in a part of [`BodyText::as_str`].
+    /// Returns true if U+FFFD took the place of something in a part of [`BodyText::as_str`], or in
+    /// what an adapter made of one.
     pub(super) fn is_replaced(&self, part: &str) -> bool {
         if self.replaced.is_empty() {
             return false;
+        }
+        if !self.text.as_bytes().as_ptr_range().contains(&part.as_ptr()) {
+            return part.contains(char::REPLACEMENT_CHARACTER) || part.contains(REPLACEMENT_ESCAPE);
         }
         let range = self.range(part);
         let first = self.replaced.partition_point(|at| *at < range.start);
@@ -203,5 +207,7 @@ mod tests {
         let is_replaced = [0..1, 0..4, 4..5, 5..9];
         let is_replaced = is_replaced.map(|range| read.is_replaced(&read.as_str()[range]));
         assert_eq!(is_replaced, [false, true, false, true]);
+        let made = ["a", "a\u{fffd}", r"\ufffd"].map(|made| read.is_replaced(made));
+        assert_eq!(made, [false, true, true]);
     }
 }

@@ -2,58 +2,43 @@
 
 use actix_web::http::{Method, header};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, guard};
 
 use super::answer::{header_lossy, header_text, wrong_method};
+use super::client::{
+    ANONYMOUS, Client, TakenBody, cloudevents, documents, google, matomo, posthog, segment,
+    snowplow,
+};
 use super::routes::{preflight, refuse};
 use super::state::EdgeState;
 use crate::accept::edge::EdgeFacts;
-use crate::accept::format::{Segment, WireFormat};
+use crate::accept::rejection::Rejection;
 
-/// A kind of client.
-struct Client {
-    /// The name of its format in the envelope.
-    name: &'static str,
-    format: &'static dyn WireFormat,
-    /// The answer to a body whose clicks were acknowledged.
-    accepted: fn() -> HttpResponse,
-}
-
-/// Segment's and RudderStack's libraries, which read no more than the status.
-const SEGMENT: Client = Client {
-    name: "segment",
-    format: &Segment,
-    accepted: || HttpResponse::Ok().json(serde_json::json!({ "success": true })),
-};
-/// One path for each call, in full and as the browser's library shortens it, and those of batches.
-const SEGMENT_PATHS: [&str; 15] = [
-    "/v1/alias",
-    "/v1/a",
-    "/v1/batch",
-    "/v1/b",
-    "/v1/group",
-    "/v1/g",
-    "/v1/identify",
-    "/v1/i",
-    "/v1/import",
-    "/v1/page",
-    "/v1/p",
-    "/v1/screen",
-    "/v1/s",
-    "/v1/track",
-    "/v1/t",
+const CLIENTS: [&Client; 8] = [
+    &segment::SEGMENT,
+    &snowplow::EVENTS,
+    &snowplow::EVENT,
+    &posthog::POSTHOG,
+    &google::MEASUREMENT_PROTOCOL,
+    &google::TAG,
+    &matomo::MATOMO,
+    &cloudevents::CLOUDEVENTS,
 ];
 
 /// Adds the routes.
 pub(super) fn configure(app: &mut ServiceConfig) {
-    for path in SEGMENT_PATHS {
-        take_at(app, path, &SEGMENT);
+    for client in CLIENTS {
+        for path in client.paths {
+            take_at(app, path, client);
+        }
     }
+    documents::configure(app);
 }
 
-/// Returns true for a path to which a client sends clicks.
+/// Returns true for a path on which a client sends clicks or asks for its settings.
 pub(super) fn is_clients_path(path: &str) -> bool {
-    SEGMENT_PATHS.contains(&path)
+    let is_clients = |client: &&Client| client.paths.contains(&path);
+    CLIENTS.iter().any(is_clients) || documents::is_documents_path(path)
 }
 
 fn take_at(app: &mut ServiceConfig, path: &str, client: &'static Client) {
@@ -61,16 +46,17 @@ fn take_at(app: &mut ServiceConfig, path: &str, client: &'static Client) {
         let take = move |state: Data<EdgeState>, request: HttpRequest, payload: Payload| async move {
             take(&state, &request, payload, client).await
         };
+        let methods = guard::fn_guard(|context| client.methods.0.contains(&context.head().method));
         app.service(
             web::resource(path)
-                .route(web::post().to(take))
+                .route(web::route().guard(methods).to(take))
                 .route(web::method(Method::OPTIONS).to(preflight))
-                .default_service(web::to(|| async { wrong_method("POST, OPTIONS") })),
+                .default_service(web::to(|| async { wrong_method(client.methods.1) })),
         );
     }
 }
 
-/// Takes a body of clicks in the client's own format.
+/// Takes a body of clicks in the client's own format. HEAD asks about the answer and is no click.
 async fn take(
     state: &EdgeState,
     request: &HttpRequest,
@@ -80,15 +66,34 @@ async fn take(
     let appended = async {
         let (body, _held) = state.read_body(request, payload, state.max_body()).await?;
         state.check_origin(request)?;
+        if request.method() == Method::HEAD {
+            return Ok(TakenBody::default());
+        }
         let agent = header_lossy(request, header::USER_AGENT);
-        let facts = EdgeFacts {
+        let mut facts = EdgeFacts {
             content_encoding: header_text(request, header::CONTENT_ENCODING),
             ..state.facts(request, client.name, agent.as_deref())
         };
-        state.append(client.format, &facts, body).await
+        if request.headers().contains_key(ANONYMOUS) {
+            facts.ip = None;
+        }
+        let format = (client.format)(request);
+        let (clicks, rejected) = state.append(&*format, &facts, body.clone()).await?;
+        Ok(TakenBody {
+            clicks,
+            rejected,
+            body,
+        })
     };
     match appended.await {
-        Ok(_) => (client.accepted)(),
-        Err(rejection) => refuse(state, &rejection),
+        Ok(taken) => (client.answer)(request, &taken),
+        Err(rejection) => {
+            let refused = refuse(state, &rejection);
+            match rejection {
+                // The client reads what it would read if its clicks were kept.
+                Rejection::LeftOut(_) => (client.answer)(request, &TakenBody::default()),
+                _ => refused,
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod assets;
+mod client;
 mod clients;
 pub(crate) mod head;
 pub(crate) mod observe;

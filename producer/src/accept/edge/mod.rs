@@ -100,8 +100,8 @@ struct BodyFacts<'a> {
     shared: Option<&'a RawValue>,
 }
 
-/// How many bytes the items of a body's clicks have become: each item is a record with the whole
-/// click.
+/// How many bytes the parts of a body have become that are in several records: each item's record
+/// holds the whole click, and each click's what all of them share.
 struct Expansion {
     bytes: usize,
     limit: usize,
@@ -112,13 +112,20 @@ impl Expansion {
         Self { bytes: 0, limit }
     }
 
-    fn add(&mut self, items: usize, click_bytes: usize) -> Result<(), Rejection> {
-        if items > 1 {
-            self.bytes = self.bytes.saturating_add(items.saturating_mul(click_bytes));
-        }
+    fn add(
+        &mut self,
+        items: usize,
+        click_bytes: usize,
+        shared: Option<&RawValue>,
+    ) -> Result<(), Rejection> {
+        let repeated = if items > 1 { click_bytes } else { 0 };
+        let bytes = repeated + shared.map_or(0, |shared| shared.get().len());
+        self.bytes = self
+            .bytes
+            .saturating_add(bytes.saturating_mul(items.max(1)));
         match self.bytes > self.limit {
             true => Err(Rejection::TooLarge {
-                what: "the number of items times the size of their event",
+                what: "the number of records times the size of what they share",
                 limit: format!("{} bytes", self.limit),
             }),
             false => Ok(()),
@@ -170,6 +177,7 @@ impl Edge {
         body: Bytes,
     ) -> Result<PendingAppend, Rejection> {
         let plain = body::inflate(body, facts.content_encoding, self.max_inflated)?;
+        let plain = format.to_json(plain, self.max_inflated)?;
         let text = BodyText::read(&plain)?;
         let split = format.split(&text, self.max_clicks)?;
         let (mut drafts, mut rejected) = (Vec::with_capacity(split.items.len()), Vec::new());
@@ -189,8 +197,10 @@ impl Edge {
                 BodyItem::Bad(_, rejection) => Err(rejection.clone()),
             };
             match click {
-                Ok((found, click)) => {
-                    expansion.add(found.items, click.get().len())?;
+                Ok((mut found, click)) => {
+                    expansion.add(found.items, click.get().len(), body.shared)?;
+                    let named = || split.visitor.as_deref().map(Cow::Borrowed);
+                    found.visitor = found.visitor.or_else(named);
                     let replaced = text.is_replaced(click.get());
                     self.click_drafts(&body, found, (click, replaced), &mut drafts);
                 }

@@ -2,10 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use super::{SplitBody, WireFormat};
+use super::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
-use crate::accept::split::split;
+use crate::accept::split::{SplitBody, split};
 use crate::accept::text::BodyText;
 
 /// One object, an array of objects, or one object per line.
@@ -13,10 +13,7 @@ pub(crate) struct Native;
 
 impl WireFormat for Native {
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
-        Ok(SplitBody {
-            items: split(body, limit)?,
-            shared: None,
-        })
+        Ok(SplitBody::of(split(body, limit)?))
     }
 
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {

@@ -1,3 +1,5 @@
+mod captured;
+mod clients;
 mod pages;
 
 use std::net::SocketAddr;

@@ -1,7 +1,13 @@
 //! The wire formats: how the fields of each client's click become those of a native one.
 
+mod cloudevents;
+mod epoch;
 mod foreign;
+mod google;
+mod matomo;
+mod posthog;
 mod segment;
+mod snowplow;
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -17,6 +23,12 @@ pub(super) fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defe
     let mapping = match &*envelope.format {
         "native" | "pixel" | "import" => None,
         "segment" => Some(&segment::MAPPING),
+        "snowplow" => Some(&snowplow::MAPPING),
+        "posthog" => Some(&posthog::MAPPING),
+        "ga4" => Some(&google::MEASUREMENT_PROTOCOL),
+        "gtag" => Some(&google::TAG),
+        "matomo" => Some(&matomo::MAPPING),
+        "cloudevents" => Some(&cloudevents::MAPPING),
         other => {
             let detail = format!("wire format {other:?}");
             return Err(Defect::new(Reason::UnknownVersion, detail));
@@ -67,3 +79,6 @@ fn nth(array: &RawValue, place: u32) -> Option<&RawValue> {
     let items: Vec<&RawValue> = serde_json::from_str(array.get()).ok()?;
     items.get(usize::try_from(place).ok()?).copied()
 }
+
+#[cfg(test)]
+mod tests;

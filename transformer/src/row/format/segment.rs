@@ -1,6 +1,6 @@
 //! Segment's events, which RudderStack's are too.
 
-use super::foreign::Mapping;
+use super::foreign::{Mapping, UNMAPPED};
 
 /// The calls `track`, `page`, `screen`, `identify`, `group` and `alias`.
 pub(super) const MAPPING: Mapping = Mapping {
@@ -12,10 +12,23 @@ pub(super) const MAPPING: Mapping = Mapping {
         ("type", "action"),
         ("anonymousId", "visitor_id"),
         ("userId", "user_id"),
+        ("context.sessionId", "session_id"),
         ("context.page.url", "url"),
         ("properties.url", "url"),
         ("context.page.referrer", "referrer"),
+        ("properties.referrer", "referrer"),
         ("context.userAgent", "user_agent"),
+        ("context.campaign.source", "utm_source"),
+        ("context.campaign.medium", "utm_medium"),
+        ("context.campaign.name", "utm_campaign"),
+        ("context.campaign.term", "utm_term"),
+        ("context.campaign.content", "utm_content"),
+        ("properties.order_id", "order_id"),
+        ("properties.product_id", "product_id"),
+        ("properties.sku", "product_id"),
+        ("properties.quantity", "quantity"),
+        ("properties.price", "price"),
+        ("properties.currency", "currency"),
     ],
     properties: "properties",
     items: "properties.products",
@@ -28,4 +41,5 @@ pub(super) const MAPPING: Mapping = Mapping {
         ("price", "price"),
         ("currency", "currency"),
     ],
+    ..UNMAPPED
 };

@@ -1,0 +1,44 @@
+//! The Measurement Protocol of Google Analytics 4: `{"client_id": …, "events": [event, …], …}`.
+//! An event has no id.
+
+use serde_json::value::RawValue;
+
+use super::WireFormat;
+use super::paths::{EventPaths, split_listed, text};
+use crate::accept::fields::ObjectFields;
+use crate::accept::identity::ClickIdentity;
+use crate::accept::rejection::Rejection;
+use crate::accept::split::SplitBody;
+use crate::accept::text::BodyText;
+
+const PATHS: EventPaths = EventPaths {
+    id: &[],
+    visitor: &[],
+    items: "params.items",
+    required: &["name"],
+};
+/// A key, and a whole address that any client may claim.
+const LEFT_OUT: [&str; 2] = ["api_secret", "ip_override"];
+/// Who sent the events, in a page or in an app.
+const VISITOR: [&str; 3] = ["client_id", "app_instance_id", "user_id"];
+
+/// Events of a server.
+#[derive(Debug)]
+pub(crate) struct MeasurementProtocol;
+
+impl WireFormat for MeasurementProtocol {
+    fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
+        let mut found = split_listed(body, "events", &LEFT_OUT, limit)?;
+        if let Some(shared) = &found.shared
+            && let Ok(fields) = ObjectFields::read(shared.get())
+        {
+            let visitor = text(&fields, &VISITOR).map_err(Rejection::malformed)?;
+            found.visitor = visitor.map(std::borrow::Cow::into_owned);
+        }
+        Ok(found)
+    }
+
+    fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {
+        PATHS.read(click)
+    }
+}

@@ -1,0 +1,110 @@
+//! Where a format's event says which one it is, and how its bodies are lists of events.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::accept::fault::parse_reason;
+use crate::accept::fields::{ObjectFields, without};
+use crate::accept::identity::{ClickIdentity, as_text, count_items};
+use crate::accept::rejection::Rejection;
+use crate::accept::split::{BodyItem, SplitBody, split, split_list};
+use crate::accept::text::BodyText;
+
+/// The paths of what the edge reads of an event: the keys from the event down, with a dot between
+/// them. Of several paths the first that has a value counts.
+pub(super) struct EventPaths {
+    pub(super) id: &'static [&'static str],
+    pub(super) visitor: &'static [&'static str],
+    /// Empty if an event of this format is one record.
+    pub(super) items: &'static str,
+    /// What no event of this format lacks.
+    pub(super) required: &'static [&'static str],
+}
+
+impl EventPaths {
+    /// Reads an event's identity.
+    pub(super) fn read<'c>(&self, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {
+        let unreadable = |reason| format!("the event's identity cannot be read: {reason}");
+        let fields =
+            ObjectFields::read(click.get()).map_err(|error| unreadable(parse_reason(&error)))?;
+        for path in self.required {
+            if text(&fields, &[path]).map_err(unreadable)?.is_none() {
+                return Err(format!("the event has no `{path}`"));
+            }
+        }
+        let items = match self.items.is_empty() {
+            true => None,
+            false => fields.find(self.items).map_err(unreadable)?,
+        };
+        Ok(ClickIdentity {
+            id: text(&fields, self.id).map_err(unreadable)?,
+            visitor: text(&fields, self.visitor).map_err(unreadable)?,
+            items: items.map_or(0, count_items),
+            retried: false,
+        })
+    }
+}
+
+/// The first of some paths that has a value, as text.
+pub(super) fn text<'c>(
+    fields: &ObjectFields<'c>,
+    paths: &[&str],
+) -> Result<Option<Cow<'c, str>>, String> {
+    for path in paths {
+        if let Some(text) = fields.find(path)?.and_then(as_text) {
+            return Ok(Some(text));
+        }
+    }
+    Ok(None)
+}
+
+/// Splits a body that is events as native clicks are, or an object with a list of them. What is at
+/// the paths `left_out` reaches no topic.
+pub(super) fn split_events<'b>(
+    body: &'b BodyText<'_>,
+    list: &str,
+    left_out: &[&str],
+    limit: usize,
+) -> Result<SplitBody<'b>, Rejection> {
+    let found = match split_list(body, list, limit)? {
+        Some(found) => found,
+        None => SplitBody::of(split(body, limit)?),
+    };
+    Ok(leave_out(found, left_out))
+}
+
+/// The same for a format whose bodies are always an object with a list.
+pub(super) fn split_listed<'b>(
+    body: &'b BodyText<'_>,
+    list: &str,
+    left_out: &[&str],
+    limit: usize,
+) -> Result<SplitBody<'b>, Rejection> {
+    match split_list(body, list, limit)? {
+        Some(found) => Ok(leave_out(found, left_out)),
+        None => {
+            // What is not even an object has a sentence of its own.
+            split(body, limit)?;
+            Err(Rejection::malformed(format!(
+                "the body is no object with a list `{list}`"
+            )))
+        }
+    }
+}
+
+/// Takes the values at some paths out of the clicks and out of what they share.
+fn leave_out<'b>(mut found: SplitBody<'b>, paths: &[&str]) -> SplitBody<'b> {
+    for item in &mut found.items {
+        if let BodyItem::Click(click) = item
+            && let Cow::Borrowed(whole) = *click
+        {
+            *click = without(whole, paths);
+        }
+    }
+    let shared = found
+        .shared
+        .map(|shared| without(&shared, paths).into_owned());
+    found.shared = shared.filter(|shared| shared.get() != "{}");
+    found
+}

@@ -1,0 +1,42 @@
+//! The capture API of PostHog: one event, an array of them, or `{"batch": [event, …], …}`, plain
+//! or in a form's `data`. The public reference is PostHog's "Capture API".
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::paths::{EventPaths, split_events};
+use super::{WireFormat, form};
+use crate::accept::identity::ClickIdentity;
+use crate::accept::rejection::Rejection;
+use crate::accept::split::SplitBody;
+use crate::accept::text::BodyText;
+
+const PATHS: EventPaths = EventPaths {
+    id: &["uuid", "properties.$insert_id"],
+    visitor: &["distinct_id", "properties.distinct_id", "$distinct_id"],
+    items: "",
+    required: &["event"],
+};
+/// The key of the project, which is for the edge only, wherever the libraries write it, and a whole
+/// address that any client may claim.
+const LEFT_OUT: [&str; 4] = ["api_key", "token", "properties.token", "properties.$ip"];
+
+/// Events of the libraries of PostHog.
+#[derive(Debug)]
+pub(crate) struct PostHogEvents<'r> {
+    pub(crate) query: &'r str,
+}
+
+impl WireFormat for PostHogEvents<'_> {
+    fn to_json(&self, body: Bytes, limit: usize) -> Result<Bytes, Rejection> {
+        form::unwrap(body, self.query, limit)
+    }
+
+    fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
+        split_events(body, "batch", &LEFT_OUT, limit)
+    }
+
+    fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {
+        PATHS.read(click)
+    }
+}

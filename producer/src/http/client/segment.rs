@@ -1,0 +1,49 @@
+//! Segment's and RudderStack's libraries, which read no more than the status.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::HeaderName;
+
+use super::{Client, POST};
+use crate::accept::format::SegmentEvents;
+use crate::http::answer::header_text;
+
+/// One path for each call, in full and as the browser's library shortens it, and those of batches.
+pub(in crate::http) const SEGMENT: Client = Client {
+    name: "segment",
+    paths: &[
+        "/v1/alias",
+        "/v1/a",
+        "/v1/batch",
+        "/v1/b",
+        "/v1/group",
+        "/v1/g",
+        "/v1/identify",
+        "/v1/i",
+        "/v1/import",
+        "/v1/page",
+        "/v1/p",
+        "/v1/screen",
+        "/v1/s",
+        "/v1/track",
+        "/v1/t",
+        "/beacon/v1/batch",
+    ],
+    methods: POST,
+    format: |request| {
+        let retries = header_text(request, HeaderName::from_static("x-retry-count"));
+        Box::new(SegmentEvents {
+            call: call(request.path()),
+            query: request.query_string(),
+            retried: retries.is_some_and(|retries| !matches!(retries.trim(), "" | "0")),
+        })
+    },
+    answer: |_, _| HttpResponse::Ok().json(serde_json::json!({ "success": true })),
+};
+
+/// The call that a path names.
+fn call(path: &str) -> Option<&'static str> {
+    let name = path.strip_prefix("/v1/")?.trim_end_matches('/');
+    let calls = ["alias", "group", "identify", "page", "screen", "track"];
+    let is_call = |call: &&str| name == *call || name == &call[..1];
+    calls.into_iter().find(is_call)
+}
