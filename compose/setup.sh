@@ -5,6 +5,7 @@
 #   setup.sh tests     the real programs that the tests start: a browser, Kafka, object stores
 #   setup.sh notebook  a Python environment for catalog/notebook
 #   setup.sh readers   a Python environment that reads the lake, for the tests
+#   setup.sh clients   the published client libraries of other trackers, for the tests
 #   setup.sh bench     the load generator and the peers of the benches
 #
 # A second run finds everything in place and prints nothing. A part of the tests that cannot
@@ -240,6 +241,20 @@ readers() {
     "a Python environment with pyarrow and polars, 130 MB, about a minute"
 }
 
+# The published libraries of other trackers, for the tests.
+clients() {
+  local from=tests/clients to=vendor/client_modules
+  python_packages clients $from/requirements.txt \
+    "a Python environment with client libraries, 60 MB, about half a minute"
+  if current client_modules $from/package-lock.json; then return; fi
+  say "setup: fetching client libraries of Node, 41 MB, some seconds"
+  rm -rf $to
+  mkdir -p $to
+  cp $from/package.json $from/package-lock.json $to/
+  (cd $to && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null)
+  stamp client_modules $from/package-lock.json
+}
+
 # Nginx from its Debian package, which is unpacked and not installed: that would start it.
 web_server() {
   local folder
@@ -321,13 +336,15 @@ case "${1:-}" in
     optional minio
     optional notebook
     optional readers
+    optional clients
     ;;
   notebook) notebook ;;
   readers) readers ;;
+  clients) clients ;;
   bench) bench ;;
   part) "$2" ;;
   *)
-    say "usage: $0 build|tests|notebook|readers|bench"
+    say "usage: $0 build|tests|notebook|readers|clients|bench"
     exit 2
     ;;
 esac
