@@ -86,6 +86,11 @@ pub(crate) enum Task {
     },
     /// Runs the dashboard, with a crawler, a tail and a catalog of its own
     Dashboard,
+    /// Makes a key that a source of clicks may use, and what a file of keys says of it
+    Key {
+        /// What the source is called: the column `properties` and the file say it
+        name: String,
+    },
     /// Sends each line of a file as a click; importing it again sends nothing twice. The exit code is
     /// 1 if no line became a row
     Import(ImportArgs),

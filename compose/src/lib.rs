@@ -28,7 +28,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use cli::{Cli, ConfigTask, Invocation, Task};
-use command::{audit, follow, gap, import, promote, publish, query, replay, topic};
+use command::{audit, follow, gap, import, key, promote, publish, query, replay, topic};
 use role::log::{ProcessLog, Verbosity};
 use role::{crawl, dashboard, health, prepare, producer, transformer, up};
 use settings::Settings;
@@ -109,6 +109,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
             up::up(settings, demo, log).await
         }
         Task::Prepare => prepare::prepare(settings).await,
+        Task::Key { name } => key::key(&name),
         Task::Producer => producer::producer(settings).await,
         Task::Transformer => transformer::transformer(settings).await,
         Task::Crawl { watch } => crawl::crawl(settings, watch).await,

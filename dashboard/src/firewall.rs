@@ -15,6 +15,9 @@ pub enum EdgeRules {
     Here(Arc<dyn Fn() -> RuleActivity + Send + Sync>),
 }
 
+/// Says what is wrong with an edge; `None` if nothing is.
+pub type EdgeWarningFn = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// What the rules did since the edge was started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleActivity {

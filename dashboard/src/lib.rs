@@ -40,7 +40,7 @@ mod view;
 pub use command::{CommandError, CommandFn, Commands, Span, WatermarksFn};
 pub use config::Config;
 pub use disk::{DiskUse, Disks};
-pub use firewall::{EdgeHit, EdgeRules, RuleActivity, RuleCount};
+pub use firewall::{EdgeHit, EdgeRules, EdgeWarningFn, RuleActivity, RuleCount};
 pub use metrics::Exposition;
 pub use server::{Error, run};
 pub use site::{Site, Sources};

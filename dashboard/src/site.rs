@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::Config;
 use crate::command::{Commands, Span, WatermarksFn};
 use crate::disk::{DiskUse, Disks};
-use crate::firewall::EdgeRules;
+use crate::firewall::{EdgeRules, EdgeWarningFn};
 use crate::http::body::BodyBudget;
 use crate::http::problem::Problem;
 use crate::http::streams::LiveStreams;
@@ -42,6 +42,8 @@ pub struct Sources {
     pub disks: Disks,
     /// What the rules of the edge did.
     pub rules: EdgeRules,
+    /// Says what is wrong with the edge of this process; `None` if nothing is.
+    pub edge_warning: EdgeWarningFn,
 }
 
 impl std::fmt::Debug for Sources {

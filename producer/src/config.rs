@@ -44,6 +44,10 @@ pub struct Config {
     pub origins: Vec<String>,
     /// A file of rules, or `starter` for those that come with the program; empty for none.
     pub rules: String,
+    /// The file of keys of those who may send clicks; empty for everybody.
+    pub keys: String,
+    /// Listens beyond this machine without any key if true.
+    pub open: bool,
     /// The addresses or networks that may read `/metrics` here, besides this machine.
     pub metrics_from: Vec<Network>,
     /// Serves the demo shop at `/` if true.

@@ -12,6 +12,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::accept::rejection::Rejection;
+use crate::keys::KeyStore;
+use crate::proxies::ProxyWatch;
 use crate::rules::{Firewall, RuleMetrics};
 
 /// The upper bounds of the append latency's buckets, in seconds.
@@ -34,6 +36,10 @@ pub struct Monitor {
     pub exposition: Exposition,
     /// The rules that every request has to pass; `None` if there are none.
     pub firewall: Option<Arc<Firewall>>,
+    /// The keys of those who may send clicks; `None` if everybody may.
+    pub keys: Option<Arc<KeyStore>>,
+    /// Notices a proxy that hides everybody.
+    pub proxies: Arc<ProxyWatch>,
 }
 
 impl Debug for Monitor {

@@ -34,6 +34,8 @@ pub(crate) fn monitor() -> Monitor {
         metrics,
         exposition,
         firewall: None,
+        keys: None,
+        proxies: Arc::default(),
     }
 }
 
@@ -134,6 +136,8 @@ pub(crate) fn config() -> crate::Config {
         trusted_proxies = []
         origins = []
         rules = ""
+        keys = ""
+        open = false
         metrics_from = []
         shop = false
         "#,

@@ -3,7 +3,7 @@
 //! A command is its request. It runs in the process that received it, or travels as JSON to the
 //! process that owns the files; both ends use the same type, so the compiler checks both.
 //!
-//! - `query`, `topic`, `gap`, `publish`: the commands of these names.
+//! - `query`, `topic`, `gap`, `key`, `publish`: the commands of these names.
 //! - `promote`: `diff`, `promote` and `rollback` of a replay.
 //! - `audit`, `follow`, `import`, `replay`: commands that take long and run as jobs.
 //! - `verdict`: what an audit came to; `lookup`: which ids have arrived, and what records become.
@@ -17,6 +17,7 @@ pub(crate) mod follow;
 pub(crate) mod gap;
 pub(crate) mod import;
 pub(crate) mod job;
+pub(crate) mod key;
 mod lookup;
 pub(crate) mod owner;
 pub(crate) mod promote;

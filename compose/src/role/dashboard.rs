@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use dashboard::{CommandError, EdgeRules, Site, Sources, Span, WatermarksFn};
+use dashboard::{CommandError, EdgeRules, EdgeWarningFn, Site, Sources, Span, WatermarksFn};
 use topic::Topic;
 
 use super::listener::bind;
@@ -17,15 +17,24 @@ use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
 
-/// Starts the pages, which also serve the commands of a shell. `edge` is where clicks go, `rules`
-/// what the rules there did.
+/// What the pages show of the edge.
+pub(super) struct EdgePanel {
+    /// Where clicks go.
+    pub(super) address: SocketAddr,
+    /// What the rules there did.
+    pub(super) rules: EdgeRules,
+    /// What the operator should know of it; `None` if there is nothing.
+    pub(super) warning: EdgeWarningFn,
+}
+
+/// Starts the pages, which also serve the commands of a shell.
 ///
 /// The process owns the files until the answer is dropped.
 pub(super) async fn start(
     stages: &mut Stages,
     node: &Arc<Node>,
     listener: TcpListener,
-    (edge, rules): (SocketAddr, EdgeRules),
+    edge: EdgePanel,
 ) -> anyhow::Result<Ownership> {
     let address = listener.local_addr()?;
     let (topic, catalog) = (node.topic().await?, node.catalog().await?);
@@ -35,13 +44,14 @@ pub(super) async fn start(
     let sources = Sources {
         watermarks: Some(watermarks(topic)),
         commands: registry::commands(node, &token),
-        edge: format!("http://{edge}"),
+        edge: format!("http://{}", edge.address),
         exposition: telemetry.exposition(),
         disks: {
             let watch = telemetry.disks();
             Arc::new(move || watch.measure())
         },
-        rules,
+        rules: edge.rules,
+        edge_warning: edge.warning,
     };
     let serving = node.clone();
     stages.on_stop(move || serving.jobs.stop());
@@ -97,7 +107,11 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
         node.probe_catalog().await?;
         tail::start(&mut stages, &node).await?;
         crawl::start(&mut stages, &node, Arc::default()).await?;
-        let edge = (sections.producer.listen, EdgeRules::Elsewhere);
+        let edge = EdgePanel {
+            address: sections.producer.listen,
+            rules: EdgeRules::Elsewhere,
+            warning: Arc::new(|| None),
+        };
         start(&mut stages, &node, listener, edge).await
     });
     let _owned = starting.await?;

@@ -1,10 +1,10 @@
 //! `clickweir producer`: the edge alone.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ::producer::{EdgeMetrics, Firewall, Monitor};
+use ::producer::{Config, EdgeMetrics, Firewall, KeyStore, Monitor, ProxyWatch};
 
 use super::listener::bind;
 use super::supervisor::Stages;
@@ -13,14 +13,23 @@ use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
 
-/// Starts the edge: HTTP in, topic out. Returns its firewall, if it has one.
+/// What the pages show of the edge of their own process.
+pub(super) struct EdgeWatch {
+    /// `None` if the edge has no rules.
+    pub(super) firewall: Option<Arc<Firewall>>,
+    pub(super) proxies: Arc<ProxyWatch>,
+}
+
+/// Starts the edge: HTTP in, topic out.
 pub(super) async fn start(
     stages: &mut Stages,
     node: &Arc<Node>,
     listener: TcpListener,
-) -> anyhow::Result<Option<Arc<Firewall>>> {
+) -> anyhow::Result<EdgeWatch> {
     let config = node.settings.sections.producer.clone();
     let (writer, clock) = (node.topic().await?.writer()?, node.clock.clone());
+    let (keys, proxies) = (KeyStore::open(&config)?, Arc::<ProxyWatch>::default());
+    check_open(keys.is_some(), &config, listener.local_addr()?)?;
     let telemetry = stages.telemetry();
     let metrics = telemetry.register(EdgeMetrics::register);
     let firewall = Firewall::open(&config, metrics.rules(), clock.clone())?;
@@ -28,6 +37,8 @@ pub(super) async fn start(
         metrics,
         exposition: telemetry.exposition(),
         firewall: firewall.clone(),
+        keys,
+        proxies: proxies.clone(),
     };
     let ready = writer.clone();
     telemetry.ready_if(move || std::future::ready(ready.ready().map_err(|e| e.to_string())));
@@ -38,7 +49,28 @@ pub(super) async fn start(
         let node = node.clone();
         stages.start("follower", |stop| follow_file(log, node, stop, |_| ()));
     }
-    Ok(firewall)
+    Ok(EdgeWatch { firewall, proxies })
+}
+
+/// Refuses to let everybody on a network send clicks, unless the owner says so.
+fn check_open(has_keys: bool, config: &Config, address: SocketAddr) -> anyhow::Result<()> {
+    if has_keys && config.shop {
+        anyhow::bail!(
+            "producer.keys and producer.shop are both set, and the demo shop has no key: set one of them"
+        );
+    }
+    if has_keys {
+        return Ok(());
+    }
+    if !address.ip().is_loopback() && !config.open {
+        anyhow::bail!(
+            "producer.listen is {address}, which other machines reach, and anybody could send clicks: \
+             name a file of keys in producer.keys (`clickweir key` makes one), or set producer.open \
+             to true"
+        );
+    }
+    tracing::info!(%address, "the edge is open: producer.keys is empty, so clicks need no key");
+    Ok(())
 }
 
 /// Runs the edge until a signal comes.

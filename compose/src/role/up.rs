@@ -9,6 +9,7 @@ use ::transformer::Status;
 use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
+use super::dashboard::EdgePanel;
 use super::listener::bind_near;
 use super::log::ProcessLog;
 use super::supervisor::Stages;
@@ -71,12 +72,16 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
     Ownership::check(&node.settings, addresses.pages).await?;
 
     let status = Arc::<Status>::default();
-    let firewall = producer::start(stages, node, edge_listener).await?;
-    let rules = firewall.map_or(EdgeRules::Absent, rules::of);
+    let watch = producer::start(stages, node, edge_listener).await?;
+    let edge = EdgePanel {
+        address: addresses.edge,
+        rules: watch.firewall.map_or(EdgeRules::Absent, rules::of),
+        warning: Arc::new(move || watch.proxies.warning()),
+    };
     transformer::start(stages, node, status.clone()).await?;
     tail::start(stages, node).await?;
     crawl::start(stages, node, status.landed()).await?;
-    let owned = dashboard::start(stages, node, page_listener, (addresses.edge, rules)).await?;
+    let owned = dashboard::start(stages, node, page_listener, edge).await?;
     // Last: who reads these lines may type a command at once, which then finds the owner.
     let Addresses { edge, pages } = addresses;
     print::line(&format!("topic      {}", sections.topic.url));

@@ -48,6 +48,8 @@ struct PipelinePanels {
     rule_hits: Grid,
     /// Where the rules come from, or what there is instead.
     rule_note: String,
+    /// What is wrong with the edge; `None` if nothing is.
+    edge_warning: Option<String>,
     /// Why older rules are in force; `None` if they are the newest.
     rule_fault: Option<String>,
     /// What the rollups lack; `None` if they lack nothing.
@@ -97,6 +99,7 @@ async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
         rules: panels::rules(&activity.rules),
         rule_hits: panels::rule_hits(&activity.hits),
         rule_note,
+        edge_warning: (site.sources.edge_warning)(),
         rule_fault: activity.stale,
         backlog: (backlog > 0).then(|| backlog_note(backlog)),
     })

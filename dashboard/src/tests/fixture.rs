@@ -189,6 +189,7 @@ impl TestDashboard {
                 }]
             }),
             rules: EdgeRules::Here(Arc::new(hostile_rules)),
+            edge_warning: Arc::new(|| Some("all came from 10.0.0.3<script>".into())),
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),

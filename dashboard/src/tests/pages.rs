@@ -41,6 +41,7 @@ async fn input_11_and_29_what_rules_saw_is_text_on_the_page() {
     for expect in [
         "<h2 id=\"rules-title\">Rules of the edge</h2>",
         "From rules.toml.",
+        "Every visitor looks the same:</span> all came from 10.0.0.3&#60;script&#62;",
         "Older rules are in force:</span> rules.toml: line 3: unknown field `&#60;b&#62;`",
         "cross-site-scripting",
         "&#60;script&#62;alert(1)&#60;/script&#62;",

@@ -24,7 +24,8 @@ pub(crate) fn click(query: &str) -> Result<Vec<u8>, Rejection> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (field_name(name), decode(value));
-        if value.is_empty() {
+        // A key is for the edge alone.
+        if value.is_empty() || name == b"key" {
             continue;
         }
         if json.len() > 1 {

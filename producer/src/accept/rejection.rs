@@ -49,6 +49,15 @@ pub enum Rejection {
     /// were.
     #[error("the rule {0:?} keeps a share of such requests, and not this one")]
     LeftOut(String),
+    /// The edge takes clicks with a key only, and the request has none.
+    #[error("this edge takes clicks with a key only")]
+    NoKey,
+    /// The request's key is not one of the edge's, or not any more.
+    #[error("the key is not one of this edge's")]
+    UnknownKey,
+    /// The request's key is for other clients.
+    #[error("the key is not for clicks of the format {0:?}")]
+    ForeignFormat(&'static str),
     /// The topic or the edge is full or unavailable; the same request may succeed later.
     #[error("{0}")]
     Unavailable(String),
@@ -69,7 +78,10 @@ impl Rejection {
         match self {
             Self::Malformed { .. } | Self::Incomplete => 400,
             Self::LeftOut(_) => 204,
-            Self::ForeignOrigin(_) | Self::Ruled(_) => 403,
+            Self::NoKey => 401,
+            Self::ForeignOrigin(_) | Self::UnknownKey | Self::ForeignFormat(_) | Self::Ruled(_) => {
+                403
+            }
             Self::Slow => 408,
             Self::TooLarge { .. } => 413,
             Self::Unsupported(_) => 415,
@@ -79,7 +91,7 @@ impl Rejection {
     }
 
     /// Every reason that the metrics have.
-    pub const KINDS: [&str; 10] = [
+    pub const KINDS: [&str; 13] = [
         "malformed",
         "incomplete",
         "origin",
@@ -89,6 +101,9 @@ impl Rejection {
         "rule",
         "rate",
         "sample",
+        "no_key",
+        "unknown_key",
+        "key_format",
         "unavailable",
     ];
 
@@ -105,6 +120,9 @@ impl Rejection {
             Self::Ruled(_) => "rule",
             Self::Throttled { .. } => "rate",
             Self::LeftOut(_) => "sample",
+            Self::NoKey => "no_key",
+            Self::UnknownKey => "unknown_key",
+            Self::ForeignFormat(_) => "key_format",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -120,6 +138,12 @@ impl Rejection {
             ),
             Self::Incomplete => (None, "send the whole body, as long as Content-Length says"),
             Self::ForeignOrigin(_) => (None, "add the page's origin to producer.origins"),
+            Self::NoKey => (
+                None,
+                "send it as Authorization: Bearer KEY, as X-Api-Key, or as ?key=KEY",
+            ),
+            Self::UnknownKey => (None, "use a key of the file that producer.keys names"),
+            Self::ForeignFormat(_) => (None, "add the format to the key's formats in that file"),
             Self::Slow => (None, "send the body faster, or send less at once"),
             Self::TooLarge { .. } => (None, "send smaller bodies, with fewer clicks in each"),
             Self::Unsupported(_) => (
@@ -193,6 +217,9 @@ mod tests {
                 seconds: 1,
             },
             Rejection::LeftOut(text()),
+            Rejection::NoKey,
+            Rejection::UnknownKey,
+            Rejection::ForeignFormat(""),
             Rejection::Unavailable(text()),
         ];
         assert_eq!(all.each_ref().map(Rejection::kind), Rejection::KINDS);

@@ -70,9 +70,17 @@ pub(crate) fn refusal(rejection: &Rejection) -> HttpResponse {
             let wait = header::HeaderValue::from(*seconds);
             answer.headers_mut().insert(header::RETRY_AFTER, wait);
         }
+        Rejection::NoKey => {
+            let scheme = header::HeaderValue::from_static("Bearer");
+            answer
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
         Rejection::Malformed { .. }
         | Rejection::Ruled(_)
         | Rejection::LeftOut(_)
+        | Rejection::UnknownKey
+        | Rejection::ForeignFormat(_)
         | Rejection::Incomplete
         | Rejection::ForeignOrigin(_)
         | Rejection::Unsupported(_) => {}

@@ -9,7 +9,7 @@ use super::client::{
     ANONYMOUS, Client, TakenBody, cloudevents, documents, google, matomo, posthog, segment,
     snowplow,
 };
-use super::routes::{preflight, refuse};
+use super::intake::{preflight, refuse, source_name};
 use super::state::EdgeState;
 use crate::accept::edge::EdgeFacts;
 use crate::accept::rejection::Rejection;
@@ -69,8 +69,10 @@ async fn take(
         if request.method() == Method::HEAD {
             return Ok(TakenBody::default());
         }
+        let key = state.authorize(request, client.name)?;
         let agent = header_lossy(request, header::USER_AGENT);
         let mut facts = EdgeFacts {
+            source: source_name(key.as_deref()),
             content_encoding: header_text(request, header::CONTENT_ENCODING),
             ..state.facts(request, client.name, agent.as_deref())
         };

@@ -2,9 +2,12 @@
 
 pub(crate) mod answer;
 pub(crate) mod assets;
+mod aws;
 mod client;
 mod clients;
+mod credentials;
 pub(crate) mod head;
+mod intake;
 pub(crate) mod observe;
 pub(crate) mod origin;
 pub(crate) mod routes;

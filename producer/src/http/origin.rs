@@ -43,7 +43,7 @@ impl PageOrigin {
 }
 
 /// `producer.origins`, as browsers write them, and the proxies whose word counts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct OriginList {
     is_any: bool,
     listed: Vec<String>,
@@ -52,10 +52,20 @@ pub(crate) struct OriginList {
 
 impl OriginList {
     pub(super) fn of(config: &Config) -> Self {
-        Self {
-            is_any: config.origins.iter().any(|origin| origin == "*"),
-            listed: config.origins.iter().map(|origin| plain(origin)).collect(),
+        let none = Self {
+            is_any: false,
+            listed: Vec::new(),
             trusted_proxies: config.trusted_proxies.clone(),
+        };
+        none.only(&config.origins)
+    }
+
+    /// The same with other origins.
+    pub(super) fn only(&self, origins: &[String]) -> Self {
+        Self {
+            is_any: origins.iter().any(|origin| origin == "*"),
+            listed: origins.iter().map(|origin| plain(origin)).collect(),
+            trusted_proxies: self.trusted_proxies.clone(),
         }
     }
 

@@ -11,17 +11,14 @@ use serde::Serialize;
 
 use super::answer::{header_lossy, header_text, json, only_get, refusal, wrong_method};
 use super::assets;
+use super::aws;
 use super::clients;
+use super::intake::{preflight, refuse, source_name};
 use super::state::EdgeState;
 use crate::accept::edge::{EdgeFacts, RejectedItem};
 use crate::accept::format::Native;
 use crate::accept::pixel;
 use crate::accept::rejection::{Rejection, error_body};
-
-/// The headers that a page may add in any case.
-const ALLOWED_HEADERS: &str = "authorization, content-encoding, content-type, x-retry-count";
-const PRIVATE_NETWORK_ASKED: &str = "access-control-request-private-network";
-const PRIVATE_NETWORK_ALLOWED: &str = "access-control-allow-private-network";
 
 /// The answer to a body of which at least one click was acknowledged.
 #[derive(Serialize)]
@@ -42,6 +39,7 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
                 .default_service(web::to(|| async { wrong_method("POST, OPTIONS") })),
         );
     }
+    aws::configure(app);
     clients::configure(app);
     app.service(assets::tracker());
     app.service(only_get("/pixel.gif", pixel));
@@ -58,10 +56,12 @@ async fn events(state: Data<EdgeState>, request: HttpRequest, payload: Payload) 
     let appended = async {
         let (body, _held) = state.read_body(&request, payload, state.max_body()).await?;
         state.check_origin(&request)?;
+        let key = state.authorize(&request, "native")?;
         let agent = header_lossy(&request, header::USER_AGENT);
         let content_encoding = header_text(&request, header::CONTENT_ENCODING);
         let facts = EdgeFacts {
             content_encoding,
+            source: source_name(key.as_deref()),
             ..state.facts(&request, "native", agent.as_deref())
         };
         state.append(&Native, &facts, body).await
@@ -82,9 +82,13 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
         if request.method() == Method::HEAD {
             return Ok(());
         }
+        let key = state.authorize(&request, "pixel")?;
         let body = Bytes::from(pixel::click(request.query_string())?);
         let agent = header_lossy(&request, header::USER_AGENT);
-        let facts = state.facts(&request, "pixel", agent.as_deref());
+        let facts = EdgeFacts {
+            source: source_name(key.as_deref()),
+            ..state.facts(&request, "pixel", agent.as_deref())
+        };
         state.append(&Native, &facts, body).await.map(|_| ())
     };
     match appended.await {
@@ -95,36 +99,6 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
             .body(pixel::GIF),
         Err(rejection) => refuse(&state, &rejection),
     }
-}
-
-pub(super) fn refuse(state: &EdgeState, rejection: &Rejection) -> HttpResponse {
-    state.monitor.metrics.rejected(rejection.kind(), 1);
-    refusal(rejection)
-}
-
-pub(super) async fn preflight(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
-    if let Err(rejection) = state.check_origin(&request) {
-        return refuse(&state, &rejection);
-    }
-    if header_text(&request, header::ORIGIN).is_none() {
-        return HttpResponse::NoContent()
-            .insert_header((header::ALLOW, "POST, OPTIONS"))
-            .finish();
-    }
-    // What a page adds to its request changes nothing here, so it may add what it asks for.
-    let asked = header_text(&request, header::ACCESS_CONTROL_REQUEST_HEADERS);
-    let allowed = [Some(ALLOWED_HEADERS), asked].into_iter().flatten();
-    let allowed = allowed.collect::<Vec<_>>().join(", ");
-    let mut answer = HttpResponse::NoContent();
-    answer
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST, OPTIONS"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, allowed))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"));
-    // A page from the internet may ask whether an edge in its own network takes its clicks.
-    if request.headers().contains_key(PRIVATE_NETWORK_ASKED) {
-        answer.insert_header((PRIVATE_NETWORK_ALLOWED, "true"));
-    }
-    answer.finish()
 }
 
 async fn ready(state: Data<EdgeState>) -> HttpResponse {

@@ -1,10 +1,11 @@
 //! What all requests share: the edge, its limits, and how many bytes of bodies it holds.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_web::error::PayloadError;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Payload;
 use actix_web::{HttpMessage, HttpRequest};
 use bytes::{Bytes, BytesMut};
@@ -13,12 +14,14 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::answer::header_text;
+use super::credentials::key_of;
 use super::origin::{OriginList, PageOrigin};
 use crate::accept::edge::{Edge, EdgeFacts, RejectedItem};
 use crate::accept::format::WireFormat;
 use crate::accept::rejection::Rejection;
 use crate::address;
 use crate::config::Config;
+use crate::keys::SourceKey;
 use crate::metrics::{ITEM, Monitor};
 use crate::rules::firewall::JudgedHead;
 use crate::rules::request::RequestHead;
@@ -143,6 +146,7 @@ impl EdgeState {
         format: &'r str,
         agent: Option<&'r str>,
     ) -> EdgeFacts<'r> {
+        self.watch_proxy(request);
         EdgeFacts {
             format,
             source: "http",
@@ -151,6 +155,19 @@ impl EdgeState {
             content_encoding: None,
             request: None,
             sample_rate: self.sample_rate(request),
+        }
+    }
+
+    /// Notes whether a proxy that is not trusted passed the request on.
+    fn watch_proxy(&self, request: &HttpRequest) {
+        let Some(peer) = request.peer_addr().map(|peer| peer.ip()) else {
+            return;
+        };
+        let proxies = &self.monitor.proxies;
+        let is_passed_on = request.headers().contains_key(header::X_FORWARDED_FOR);
+        match is_passed_on && !address::is_within(peer, &self.config.trusted_proxies) {
+            true => proxies.passed_on(peer),
+            false => proxies.came_directly(),
         }
     }
 
@@ -169,18 +186,48 @@ impl EdgeState {
     /// Returns where the page is from that made the request.
     pub(crate) fn page_origin(&self, request: &HttpRequest) -> PageOrigin {
         let peer = request.peer_addr().map(|peer| peer.ip());
-        self.origins.page(request.headers(), peer)
+        let page = self.origins.page(request.headers(), peer);
+        match (&page, &self.monitor.keys) {
+            (PageOrigin::Foreign(_), Some(keys)) => {
+                let ring = keys.ring();
+                let of_keys: Vec<_> = ring.origins().map(str::to_owned).collect();
+                self.origins.only(&of_keys).page(request.headers(), peer)
+            }
+            _ => page,
+        }
     }
 
-    /// Refuses a request that a page of an origin made which is not listed.
+    /// Refuses a request that a page of an origin made which is not listed, neither for all nor for
+    /// any key.
     pub(super) fn check_origin(&self, request: &HttpRequest) -> Result<(), Rejection> {
         match self.page_origin(request) {
             PageOrigin::Own | PageOrigin::Listed(_) => Ok(()),
-            PageOrigin::Foreign(origin) => {
-                let shown = String::from_utf8_lossy(origin.as_bytes());
-                let shown = shown.chars().take(MAX_SHOWN_CHARS).collect();
-                Err(Rejection::ForeignOrigin(shown))
-            }
+            PageOrigin::Foreign(origin) => Err(foreign(&origin)),
+        }
+    }
+
+    /// Refuses a request without a key, or with one that is not for this page or format. Returns
+    /// the key's source; `None` if the edge is open. A page must have passed `check_origin`.
+    pub(super) fn authorize(
+        &self,
+        request: &HttpRequest,
+        format: &'static str,
+    ) -> Result<Option<Arc<SourceKey>>, Rejection> {
+        let Some(keys) = &self.monitor.keys else {
+            return Ok(None);
+        };
+        let sent = key_of(request).ok_or(Rejection::NoKey)?;
+        let key = keys.ring().find(&sent).ok_or(Rejection::UnknownKey)?;
+        if !key.is_for(format) {
+            return Err(Rejection::ForeignFormat(format));
+        }
+        let list = match key.origins.is_empty() {
+            true => self.origins.clone(),
+            false => self.origins.only(&key.origins),
+        };
+        match list.page(request.headers(), request.peer_addr().map(|peer| peer.ip())) {
+            PageOrigin::Foreign(origin) => Err(foreign(&origin)),
+            PageOrigin::Own | PageOrigin::Listed(_) => Ok(Some(key)),
         }
     }
 
@@ -194,6 +241,12 @@ impl EdgeState {
         let is_direct = !FORWARDING.iter().any(|name| headers.contains_key(*name));
         client.is_loopback() && is_direct || address::is_within(client, &self.config.metrics_from)
     }
+}
+
+/// Why a page of an origin may not send.
+fn foreign(origin: &HeaderValue) -> Rejection {
+    let shown = String::from_utf8_lossy(origin.as_bytes());
+    Rejection::ForeignOrigin(shown.chars().take(MAX_SHOWN_CHARS).collect())
 }
 
 /// Why a body could not be read.

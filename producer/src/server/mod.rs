@@ -77,6 +77,9 @@ pub async fn run(
     if let Some(firewall) = &state.monitor.firewall {
         tokio::spawn(watch(firewall.clone(), closing.clone()));
     }
+    if let Some(keys) = &state.monitor.keys {
+        tokio::spawn(keys.clone().watch(closing.clone()));
+    }
     let server = serve(state.clone(), listener, &closing)?;
     tracing::info!(%address, "the edge listens");
     let handle = server.handle();

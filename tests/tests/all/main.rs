@@ -26,6 +26,7 @@ mod kafka_conformance;
 mod kafka_faults;
 mod kafka_records;
 mod kills;
+mod kinesis;
 mod libraries;
 mod limits;
 mod live;

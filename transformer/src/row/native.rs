@@ -174,6 +174,12 @@ impl<'de> Deserialize<'de> for NativeClick<'de> {
                 while let Some(Key(key)) = map.next_key()? {
                     if let Some(field) = click.field(&key) {
                         *field = map.next_value()?;
+                    } else if key == "retry" {
+                        // The column `retried` says it, from the envelope.
+                        let retry: &RawValue = map.next_value()?;
+                        if retry.get() != "true" {
+                            click.properties.insert(key, retry);
+                        }
                     } else if key == "items" {
                         click.items = Some(map.next_value()?);
                     } else if key == "properties" {

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
+use super::form;
 use super::object::ObjectText;
 use super::paths::EventPaths;
-use super::{WireFormat, form};
+use super::wire::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
 use crate::accept::split::{SplitBody, split};

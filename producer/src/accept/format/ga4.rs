@@ -3,8 +3,8 @@
 
 use serde_json::value::RawValue;
 
-use super::WireFormat;
 use super::paths::{EventPaths, split_listed, text};
+use super::wire::WireFormat;
 use crate::accept::fields::ObjectFields;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;

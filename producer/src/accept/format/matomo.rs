@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::form;
 use super::object::{ObjectText, array};
 use super::paths::EventPaths;
-use super::{WireFormat, form};
+use super::wire::WireFormat;
 use crate::accept::fields::{ObjectFields, without};
 use crate::accept::identity::{ClickIdentity, as_text};
 use crate::accept::rejection::Rejection;

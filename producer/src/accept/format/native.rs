@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::WireFormat;
+use super::wire::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
 use crate::accept::split::{SplitBody, split};

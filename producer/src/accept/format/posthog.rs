@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::form;
 use super::paths::{EventPaths, split_events};
-use super::{WireFormat, form};
+use super::wire::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
 use crate::accept::split::SplitBody;

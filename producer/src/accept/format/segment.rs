@@ -5,9 +5,10 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::form;
 use super::object::ObjectText;
 use super::paths::{EventPaths, split_events};
-use super::{WireFormat, form};
+use super::wire::WireFormat;
 use crate::accept::fields::ObjectFields;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;

@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::*;
+use crate::accept::rejection::Rejection;
 use crate::accept::split::BodyItem;
+use crate::accept::text::BodyText;
 
 /// A click's id, visitor and number of items, and its JSON.
 type Found = (String, String);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{GET, GET_AND_POST, POST};
 use crate::http::answer::{get, header_text, resource, wrong_method};
-use crate::http::routes::preflight;
+use crate::http::intake::preflight;
 
 /// A path and what it answers.
 type FixedDocument = (&'static str, fn() -> Value);

@@ -1,5 +1,7 @@
+mod aws;
 mod captured;
 mod clients;
+mod keys;
 mod pages;
 
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use tokio::task::JoinHandle;
 use topic::{AppendError, clock};
 
 use super::*;
+use crate::keys::KeyStore;
 use crate::testing::{self, FakeWriter};
 
 /// An edge that serves on a free port over a topic in memory.
@@ -31,12 +34,16 @@ impl ServedEdge {
         let listener = TcpListener::bind(config.listen).unwrap();
         let address = listener.local_addr().unwrap();
         let (topic, shutdown) = (FakeWriter::new(), CancellationToken::new());
+        let monitor = Monitor {
+            keys: KeyStore::open(&config).unwrap(),
+            ..testing::monitor()
+        };
         let stage = run(
             config,
             listener,
             topic.clone(),
             clock::system(),
-            testing::monitor(),
+            monitor,
             shutdown.clone(),
         );
         let running = tokio::spawn(stage);

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use topic::Envelope;
 
 use super::epoch::{EpochUnit, moment};
-use super::nth;
+use super::items::nth;
 use crate::row::native::{NativeClick, Scalar};
 use crate::row::properties::entries;
 use crate::row::value::{number, whole};

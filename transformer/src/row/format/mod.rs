@@ -4,45 +4,64 @@ mod cloudevents;
 mod epoch;
 mod foreign;
 mod google;
+mod items;
+mod kinesis;
 mod matomo;
 mod posthog;
 mod segment;
 mod snowplow;
 
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 use sink::Reason;
 use topic::Envelope;
 
 use super::defect::Defect;
 use super::native::{self, NativeClick};
+use foreign::Mapping;
+use items::native_click;
 
-/// Reads the click in its wire format. Import and pixel clicks are native ones that came
-/// another way.
-pub(super) fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
-    let mapping = match &*envelope.format {
-        "native" | "pixel" | "import" => None,
-        "segment" => Some(&segment::MAPPING),
-        "snowplow" => Some(&snowplow::MAPPING),
-        "posthog" => Some(&posthog::MAPPING),
-        "ga4" => Some(&google::MEASUREMENT_PROTOCOL),
-        "gtag" => Some(&google::TAG),
-        "matomo" => Some(&matomo::MAPPING),
-        "cloudevents" => Some(&cloudevents::MAPPING),
-        other => {
-            let detail = format!("wire format {other:?}");
-            return Err(Defect::new(Reason::UnknownVersion, detail));
+/// How the clicks of a wire format are read.
+enum FormatReader {
+    Native,
+    Kinesis,
+    Mapped(&'static Mapping),
+}
+
+impl FormatReader {
+    /// The reader of a format; `None` if it is not known. Import and pixel clicks are native ones
+    /// that came another way.
+    fn of(format: &str) -> Option<Self> {
+        match format {
+            "native" | "pixel" | "import" => Some(Self::Native),
+            "kinesis" => Some(Self::Kinesis),
+            "segment" => Some(Self::Mapped(&segment::MAPPING)),
+            "snowplow" => Some(Self::Mapped(&snowplow::MAPPING)),
+            "posthog" => Some(Self::Mapped(&posthog::MAPPING)),
+            "ga4" => Some(Self::Mapped(&google::MEASUREMENT_PROTOCOL)),
+            "gtag" => Some(Self::Mapped(&google::TAG)),
+            "matomo" => Some(Self::Mapped(&matomo::MAPPING)),
+            "cloudevents" => Some(Self::Mapped(&cloudevents::MAPPING)),
+            _ => None,
         }
-    };
+    }
+}
+
+/// Reads the click in its wire format.
+pub(super) fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defect> {
+    let reader = FormatReader::of(&envelope.format).ok_or_else(|| {
+        let detail = format!("wire format {:?}", envelope.format);
+        Defect::new(Reason::UnknownVersion, detail)
+    })?;
     if !envelope.click.starts_with('{') {
         return Err(Defect::new(
             Reason::NotAnObject,
             "the click is not a JSON object",
         ));
     }
-    let read = match mapping {
-        None => native_click(envelope),
-        Some(mapping) => foreign::read(mapping, envelope),
+    let read = match reader {
+        FormatReader::Native => native_click(envelope.click, envelope.item),
+        FormatReader::Kinesis => kinesis::read(envelope),
+        FormatReader::Mapped(mapping) => foreign::read(mapping, envelope),
     };
     read.map_err(|error| {
         let reason = if serde_json::from_str::<IgnoredAny>(envelope.click).is_err() {
@@ -54,30 +73,6 @@ pub(super) fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defe
         };
         Defect::new(reason, error.to_string())
     })
-}
-
-/// Reads a native click. Of one that holds several items, the fields of the envelope's item are
-/// those of the click.
-fn native_click<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, serde_json::Error> {
-    let mut click: NativeClick<'r> = serde_json::from_str(envelope.click)?;
-    let Some(items) = click.items.take() else {
-        return Ok(click);
-    };
-    match envelope.item {
-        None => click.properties.insert("items".into(), items),
-        Some(item) => {
-            if let Some(item) = nth(items, item) {
-                click.overlay(serde_json::from_str(item.get())?);
-            }
-        }
-    }
-    Ok(click)
-}
-
-/// Returns an array's element; `None` if there is none.
-fn nth(array: &RawValue, place: u32) -> Option<&RawValue> {
-    let items: Vec<&RawValue> = serde_json::from_str(array.get()).ok()?;
-    items.get(usize::try_from(place).ok()?).copied()
 }
 
 #[cfg(test)]

@@ -383,3 +383,31 @@ fn an_event_of_segment_becomes_a_row() {
     assert_eq!(product, None);
     assert!(properties.contains("products"), "{properties}");
 }
+
+#[test]
+fn a_record_of_kinesis_becomes_a_row() {
+    let read = |click: &str| {
+        let shared = r#","shared":{"stream":"s"}"#;
+        let record = enveloped("kinesis", "", shared, click);
+        let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
+        let action = row.action.into_owned();
+        (action, row.properties.map(Cow::into_owned).unwrap())
+    };
+    let id = r#","id":"m-1"}"#;
+    let (action, properties) =
+        read(r#"{"partition_key":"k","data":{"id":17,"action":"view","x":1.50}}"#);
+    assert_eq!(action, "view");
+    // The row's id is no UUID here, so its text takes the place of the data's.
+    assert_eq!(
+        properties,
+        r#"{"x":1.50,"id":"m-1","partition_key":"k","stream":"s"}"#
+    );
+    let (action, properties) = read(r#"{"data":"a\tb"}"#);
+    assert_eq!(action, "unknown");
+    assert_eq!(properties, format!(r#"{{"data":"a\tb","stream":"s"{id}"#));
+    let (_, properties) = read(r#"{"data_base64":"/w=="}"#);
+    assert_eq!(
+        properties,
+        format!(r#"{{"data_base64":"/w==","stream":"s"{id}"#)
+    );
+}

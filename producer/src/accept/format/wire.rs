@@ -1,0 +1,25 @@
+//! What every wire format does.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::accept::identity::ClickIdentity;
+use crate::accept::rejection::Rejection;
+use crate::accept::split::SplitBody;
+use crate::accept::text::BodyText;
+
+/// The form in which a kind of client sends its clicks.
+pub(crate) trait WireFormat: Sync {
+    /// Makes JSON of a body that is something else, such as a form. What is compressed in it is
+    /// inflated up to `limit` bytes.
+    fn to_json(&self, body: Bytes, limit: usize) -> Result<Bytes, Rejection> {
+        let _ = limit;
+        Ok(body)
+    }
+
+    /// Splits a body into at most `limit` items, of which at least one is a click.
+    fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection>;
+
+    /// Reads which click the item at `index` is. Fails with a sentence if that is not known.
+    fn identify<'c>(&self, index: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String>;
+}
