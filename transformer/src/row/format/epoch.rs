@@ -56,7 +56,7 @@ mod tests {
             let micros = text
                 .as_deref()
                 .and_then(parse)
-                .map(|moment| moment.micros());
+                .map(topic::Timestamp::micros);
             assert_eq!(micros, expect, "{written}: {text:?}");
         };
         let at = 1_795_383_123_043_217;
