@@ -33,6 +33,7 @@ async fn input_18_signed_records_of_awss_own_client_are_rows_once() {
     let place = Place::new().unwrap().with("PRODUCER__LISTEN", &address);
     std::fs::write(place.path().join("keys.toml"), KEYS).unwrap();
     let place = place.with("PRODUCER__KEYS", "keys.toml");
+    let place = place.with("PRODUCER__SHOP", "false");
     let mut up = place.up(&[]).unwrap();
     let mut command = Command::new("timeout");
     command

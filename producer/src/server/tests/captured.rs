@@ -71,7 +71,7 @@ fn events(request: &Captured) -> Vec<(String, Option<String>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_captured_request_of_a_library_is_taken_whole() {
     let Some(requests) = captured() else { return };
-    assert_eq!(requests.len(), 20);
+    assert_eq!(requests.len(), 19);
     let edge = ServedEdge::start(|_| ());
     for request in &requests {
         let before = edge.topic.drafts().len();
