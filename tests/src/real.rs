@@ -1,6 +1,8 @@
 //! Real parts (Kafka, an object store, a browser) that a machine may lack.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Returns true if a test can use a real part. If `why_not` says what is missing, prints it in one
 /// line; under CI that is a failure.
@@ -13,6 +15,26 @@ pub fn have(part: &str, why_not: Option<String>) -> bool {
     assert!(env("CI").as_deref() != Some("true"), "no {part}: {why_not}");
     left_out(part, &why_not);
     false
+}
+
+/// The project's folder, if `compose/setup.sh SET` made what these tests need, which is called
+/// `part`.
+///
+/// # Panics
+/// As [`have`].
+#[must_use]
+pub fn fetched(set: &str, part: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let made = Command::new("bash")
+        .args(["compose/setup.sh", set])
+        .current_dir(&root)
+        .output();
+    let why_not = match made {
+        Ok(made) if made.status.success() => None,
+        Ok(made) => Some(String::from_utf8_lossy(&made.stderr).into_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    have(part, why_not).then(|| root.canonicalize().expect("the folder is there"))
 }
 
 /// Prints one line: this test runs without a part.

@@ -1,7 +1,6 @@
 //! AWS's own client for Python puts records to an edge that is killed in mid-run: each of them is
 //! one row.
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -18,17 +17,9 @@ const KEYS: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn input_18_signed_records_of_awss_own_client_are_rows_once() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let made = Command::new("bash")
-        .args(["compose/setup.sh", "clients"])
-        .current_dir(&root)
-        .output()
-        .unwrap();
-    let why_not =
-        (!made.status.success()).then(|| String::from_utf8_lossy(&made.stderr).into_owned());
-    if !real::have("client libraries", why_not) {
+    let Some(root) = real::fetched("clients", "client libraries") else {
         return;
-    }
+    };
     let address = format!("127.0.0.1:{}", ports::free_port().unwrap());
     let place = Place::new().unwrap().with("PRODUCER__LISTEN", &address);
     std::fs::write(place.path().join("keys.toml"), KEYS).unwrap();

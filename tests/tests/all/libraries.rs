@@ -160,25 +160,11 @@ impl Library {
     }
 }
 
-/// The folder of the project, if the libraries could be fetched.
-fn fetched() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let root = root.canonicalize().unwrap();
-    let made = Command::new("bash")
-        .args(["compose/setup.sh", "clients"])
-        .current_dir(&root)
-        .output();
-    let why_not = match made {
-        Ok(made) if made.status.success() => None,
-        Ok(made) => Some(String::from_utf8_lossy(&made.stderr).into_owned()),
-        Err(error) => Some(error.to_string()),
-    };
-    real::have("client libraries", why_not).then_some(root)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_library_s_events_are_rows_once_though_the_edge_is_killed_in_mid_run() {
-    let Some(root) = fetched() else { return };
+    let Some(root) = real::fetched("clients", "client libraries") else {
+        return;
+    };
     let address = format!("127.0.0.1:{}", ports::free_port().unwrap());
     let place = Place::new().unwrap().with("PRODUCER__LISTEN", &address);
     let mut up = place.up(&[]).unwrap();
@@ -209,7 +195,9 @@ const PAGE: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn analytics_js_in_the_shop_asks_and_tells_the_edge_alone() {
-    let Some(root) = fetched() else { return };
+    let Some(root) = real::fetched("clients", "client libraries") else {
+        return;
+    };
     let Some(browser) = browser::start(Scripts::On).await else {
         return;
     };

@@ -22,16 +22,8 @@ fn root() -> PathBuf {
 
 /// The environment of catalog/notebook/requirements.txt, made if it is missing.
 fn jupyter() -> Option<PathBuf> {
-    let made = Command::new("bash")
-        .args(["compose/setup.sh", "notebook"])
-        .current_dir(root())
-        .output();
-    let why_not = match made {
-        Ok(made) if made.status.success() => None,
-        Ok(made) => Some(String::from_utf8_lossy(&made.stderr).into_owned()),
-        Err(error) => Some(error.to_string()),
-    };
-    real::have("notebook", why_not).then(|| root().join("vendor/notebook/bin/jupyter"))
+    let root = real::fetched("notebook", "notebook")?;
+    Some(root.join("vendor/notebook/bin/jupyter"))
 }
 
 /// A cell's printed texts, and the types of its outputs.

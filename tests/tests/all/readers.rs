@@ -42,17 +42,8 @@ impl Clock for Behind {
 
 /// The Python environment of `make test-setup`.
 fn python() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let made = Command::new("bash")
-        .args(["compose/setup.sh", "readers"])
-        .current_dir(&root)
-        .output();
-    let why_not = match made {
-        Ok(made) if made.status.success() => None,
-        Ok(made) => Some(String::from_utf8_lossy(&made.stderr).into_owned()),
-        Err(error) => Some(error.to_string()),
-    };
-    real::have("pyarrow and polars", why_not).then(|| root.join("vendor/readers/bin/python"))
+    let root = real::fetched("readers", "pyarrow and polars")?;
+    Some(root.join("vendor/readers/bin/python"))
 }
 
 /// An engine's results, by partition path.
