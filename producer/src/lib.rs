@@ -37,6 +37,7 @@ mod shop;
 #[cfg(test)]
 mod testing;
 pub mod visitors;
+mod watched;
 
 pub use accept::edge::{Edge, EdgeFacts, PendingAppend, RejectedItem};
 pub use accept::rejection::Rejection;

@@ -38,12 +38,10 @@ struct AwsEntry {
     secret: String,
 }
 
-/// Reads a file of keys. The error says what is wrong with it, and never repeats a secret.
-pub(super) fn read(path: &Path) -> Result<(String, KeyRing), String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let ring = parse(&text).map_err(|why| format!("{}: {why}", path.display()))?;
-    Ok((text, ring))
+/// Reads the text of a file of keys. The error says what is wrong with it, and never repeats a
+/// secret.
+pub(super) fn read(path: &Path, text: &str) -> Result<KeyRing, String> {
+    parse(text).map_err(|why| format!("{}: {why}", path.display()))
 }
 
 fn parse(text: &str) -> Result<KeyRing, String> {

@@ -5,23 +5,17 @@
 mod file;
 mod ring;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use rand::distr::{Alphanumeric, SampleString};
 use sha2::{Digest, Sha256};
-use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::watched::WatchedFile;
 
 pub(crate) use ring::{KeyRing, SourceKey};
 
-/// How often the file is read. It is small; its content is compared and not its time, which a copy
-/// or a mounted volume may leave as it was.
-const READ_PERIOD: Duration = Duration::from_secs(2);
 /// How many letters and digits a new key has: 190 bits.
 const KEY_CHARS: usize = 32;
 
@@ -30,12 +24,10 @@ const KEY_CHARS: usize = 32;
 #[error("producer.keys: {0}")]
 pub struct KeyError(String);
 
-/// The file of keys, and what it last held.
+/// The file of keys, and those in force.
 #[derive(Debug)]
 pub struct KeyStore {
-    path: PathBuf,
-    /// SHA-256 of what it last held; of nothing if it could not be read.
-    digest: Mutex<[u8; 32]>,
+    file: WatchedFile,
     ring: RwLock<Arc<KeyRing>>,
 }
 
@@ -49,12 +41,11 @@ impl KeyStore {
         if path.is_empty() {
             return Ok(None);
         }
-        let path = PathBuf::from(path);
-        let (text, ring) = file::read(&path).map_err(KeyError)?;
-        tracing::info!(file = %path.display(), sources = ring.len(), "clicks need a key");
+        let (file, text) = WatchedFile::open(path.into()).map_err(KeyError)?;
+        let ring = file::read(file.path(), &text).map_err(KeyError)?;
+        tracing::info!(file = %file.path().display(), sources = ring.len(), "clicks need a key");
         Ok(Some(Arc::new(Self {
-            path,
-            digest: Mutex::new(digest(&text)),
+            file,
             ring: RwLock::new(Arc::new(ring)),
         })))
     }
@@ -64,31 +55,13 @@ impl KeyStore {
         self.ring.read().clone()
     }
 
-    /// Takes changed keys until `shutdown`.
-    pub(crate) async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut ticks = interval(READ_PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            let store = self.clone();
-            if tokio::task::spawn_blocking(move || store.reload())
-                .await
-                .is_err()
-            {
-                return;
-            }
-        }
-    }
-
     /// Reads the file if it changed. One that is broken changes nothing, and the log says so once.
-    fn reload(&self) {
-        let mut known = self.digest.lock();
-        let read = digest(&std::fs::read_to_string(&self.path).unwrap_or_default());
-        if read == *known {
+    pub(crate) fn reload(&self) {
+        let Some(read) = self.file.changed() else {
             return;
-        }
-        *known = read;
-        match file::read(&self.path) {
-            Ok((_, ring)) => {
+        };
+        match read.and_then(|text| file::read(self.file.path(), &text)) {
+            Ok(ring) => {
                 tracing::info!(sources = ring.len(), "the keys changed");
                 *self.ring.write() = Arc::new(ring);
             }
@@ -99,10 +72,6 @@ impl KeyStore {
             }
         }
     }
-}
-
-fn digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text.as_bytes()).into()
 }
 
 /// Makes a new key at random. Returns it with its hash as a file of keys has it.

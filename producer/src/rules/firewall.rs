@@ -1,14 +1,12 @@
 //! The firewall: the rules in force, what they did, and where they come from.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use topic::clock::SharedClock;
 
 use super::file::{self, STARTER};
@@ -22,9 +20,7 @@ use crate::accept::body;
 use crate::accept::rejection::Rejection;
 use crate::address::{self, IpPolicy};
 use crate::config::Config;
-
-/// The largest file of rules.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+use crate::watched::WatchedFile;
 
 /// Why `producer.rules` cannot be used: what is wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -35,71 +31,39 @@ pub struct RuleError(String);
 #[derive(Debug)]
 enum RuleSource {
     Starter,
-    File(PathBuf),
+    File(WatchedFile),
 }
 
 impl RuleSource {
-    fn read(&self) -> Result<String, String> {
-        let path = match self {
-            Self::Starter => return Ok(STARTER.1.to_owned()),
-            Self::File(path) => path,
-        };
-        let shown = path.display();
-        let cannot = |error: std::io::Error| {
-            format!(
-                "{shown} cannot be read: {error}; write a file of rules, or \"{}\" for those that \
-                 come with the program",
-                STARTER.0
-            )
-        };
-        let size = std::fs::metadata(path).map_err(cannot)?.len();
-        if size > MAX_FILE_BYTES {
-            return Err(format!(
-                "{shown} has {size} bytes; write at most {MAX_FILE_BYTES}"
-            ));
-        }
-        std::fs::read_to_string(path).map_err(cannot)
-    }
-
     fn name(&self) -> String {
         match self {
             Self::Starter => STARTER.0.to_owned(),
-            Self::File(path) => path.display().to_string(),
+            Self::File(file) => file.path().display().to_string(),
         }
     }
 }
 
-/// Reads rules from their source, with a hash of what was read.
-fn read(source: &RuleSource) -> (Option<[u8; 32]>, Result<RuleSet, String>) {
-    match source.read() {
-        Err(why) => (None, Err(why)),
-        Ok(text) => {
-            let rules = file::read(&text).map_err(|why| {
-                format!(
-                    "{}: {why}; docs/rules.md lists what a rule may say",
-                    source.name()
-                )
-            });
-            let hash = Sha256::digest(text.as_bytes()).into();
-            (Some(hash), rules.map(RuleSet::new))
-        }
-    }
+/// Reads the rules of a source from its text.
+fn parse(source: &RuleSource, text: &str) -> Result<RuleSet, String> {
+    let rules = file::read(text).map_err(|why| {
+        let name = source.name();
+        format!("{name}: {why}; docs/rules.md lists what a rule may say")
+    });
+    rules.map(RuleSet::new)
 }
 
-/// What was read of the source last.
-#[derive(Debug)]
-struct SourceState {
-    /// `None` if it could not be read.
-    hash: Option<[u8; 32]>,
-    /// Why older rules are in force; `None` if these are the newest.
-    stale: Option<String>,
+/// Why there is no text of rules, and what else the configuration may name.
+fn unread(why: &str) -> String {
+    let starter = STARTER.0;
+    format!("{why} (\"{starter}\" names the rules that come with the program)")
 }
 
 /// The firewall of an edge.
 pub struct Firewall {
     source: RuleSource,
     rules: RwLock<Arc<RuleSet>>,
-    state: Mutex<SourceState>,
+    /// Why older rules are in force; `None` if these are the newest.
+    stale: Mutex<Option<String>>,
     hits: HitRing,
     metrics: RuleMetrics,
     clock: SharedClock,
@@ -160,17 +124,20 @@ impl Firewall {
         metrics: &RuleMetrics,
         clock: SharedClock,
     ) -> Result<Option<Arc<Self>>, RuleError> {
-        let source = match config.rules.trim() {
+        let (source, text) = match config.rules.trim() {
             "" => return Ok(None),
-            name if name == STARTER.0 => RuleSource::Starter,
-            path => RuleSource::File(path.into()),
+            name if name == STARTER.0 => (RuleSource::Starter, STARTER.1.to_owned()),
+            path => {
+                let opened = WatchedFile::open(path.into());
+                let (file, text) = opened.map_err(|why| RuleError(unread(&why)))?;
+                (RuleSource::File(file), text)
+            }
         };
-        let (hash, rules) = read(&source);
-        let rules = rules.map_err(RuleError)?;
+        let rules = parse(&source, &text).map_err(RuleError)?;
         let firewall = Self {
             source,
             rules: RwLock::new(Arc::new(rules)),
-            state: Mutex::new(SourceState { hash, stale: None }),
+            stale: Mutex::default(),
             hits: HitRing::default(),
             metrics: metrics.clone(),
             clock,
@@ -189,42 +156,36 @@ impl Firewall {
             .iter()
             .map(|rule| (&*rule.name, outcome_name(rule)));
         self.metrics.prepare(named);
-        self.metrics.set_stale(self.state.lock().stale.is_some());
+        self.metrics.set_stale(self.stale.lock().is_some());
     }
 
     /// Reads the file if it changed. A file that cannot be read changes nothing, and the log, the
     /// metrics and the health page say so once.
-    pub(super) fn reload(&self) {
-        if matches!(self.source, RuleSource::Starter) {
+    pub(crate) fn reload(&self) {
+        let RuleSource::File(file) = &self.source else {
             return;
-        }
-        let text = self.source.read();
-        let hash = text
-            .as_ref()
-            .ok()
-            .map(|text| Sha256::digest(text.as_bytes()).into());
-        let mut state = self.state.lock();
-        if hash == state.hash && !(hash.is_none() && state.stale.is_none()) {
+        };
+        let Some(read) = file.changed() else {
             return;
-        }
-        state.hash = hash;
-        let (_, rules) = read(&self.source);
-        match rules {
+        };
+        let rules = read
+            .map_err(|why| unread(&why))
+            .and_then(|text| parse(&self.source, &text));
+        *self.stale.lock() = match rules {
             Ok(mut rules) => {
-                state.stale = None;
                 let mut in_force = self.rules.write();
                 rules.inherit(&in_force);
                 tracing::info!(file = %self.source.name(), rules = rules.rules.len(), "the rules changed");
                 *in_force = Arc::new(rules);
+                None
             }
             Err(why) => {
                 tracing::error!(
                     "the changed rules are not taken, the older ones stay in force: {why}"
                 );
-                state.stale = Some(why);
+                Some(why)
             }
-        }
-        drop(state);
+        };
         self.prepare();
     }
 
@@ -320,7 +281,7 @@ impl Firewall {
         });
         FirewallReport {
             source: self.source.name(),
-            stale: self.state.lock().stale.clone(),
+            stale: self.stale.lock().clone(),
             rules: counted.collect(),
             hits: self.hits.newest(),
         }

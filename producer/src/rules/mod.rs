@@ -3,9 +3,8 @@
 //!
 //! `file.rs` reads the owner's file into a `set.rs`, whose `rule.rs` are asked in order: first with
 //! what a request's head shows, then with its body. `firewall.rs` holds the set that is in force,
-//! counts what it does, and keeps the newest hits for the health page; `watch.rs` takes a file that
-//! changed. `patterns/` knows attacks by what they look like, `texts.rs` finds the texts of a
-//! request that they are looked for in.
+//! counts what it does, and keeps the newest hits for the health page. `patterns/` knows attacks by
+//! what they look like, `texts.rs` finds the texts of a request that they are looked for in.
 //!
 //! Without `producer.rules` there is no firewall, and a request costs one branch more.
 
@@ -24,7 +23,6 @@ mod set;
 mod shown;
 mod texts;
 mod time;
-pub(crate) mod watch;
 
 pub use firewall::{Firewall, FirewallReport, RuleError};
 pub use hits::RuleHit;

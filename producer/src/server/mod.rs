@@ -27,8 +27,8 @@ use crate::http::observe::observe;
 use crate::http::routes;
 use crate::http::state::EdgeState;
 use crate::metrics::Monitor;
-use crate::rules::watch::watch;
 use crate::shop::{self, Shop};
+use crate::watched::watch;
 use refusals::ParserRefusals;
 
 /// How long a connection may idle between two requests.
@@ -75,10 +75,12 @@ pub async fn run(
     let address = listener.local_addr()?;
     let closing = CancellationToken::new();
     if let Some(firewall) = &state.monitor.firewall {
-        tokio::spawn(watch(firewall.clone(), closing.clone()));
+        let firewall = firewall.clone();
+        tokio::spawn(watch(move || firewall.reload(), closing.clone()));
     }
     if let Some(keys) = &state.monitor.keys {
-        tokio::spawn(keys.clone().watch(closing.clone()));
+        let keys = keys.clone();
+        tokio::spawn(watch(move || keys.reload(), closing.clone()));
     }
     let server = serve(state.clone(), listener, &closing)?;
     tracing::info!(%address, "the edge listens");
