@@ -1,9 +1,8 @@
 //! The pixel: a click in a query string, for pages without scripts.
 
-use std::borrow::Cow;
 use std::io::Write;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use serde_json::value::RawValue;
 
 use super::rejection::Rejection;
@@ -23,7 +22,7 @@ pub(crate) fn click(query: &str) -> Result<Vec<u8>, Rejection> {
     json.push(b'{');
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (field_name(name), decode(value));
+        let (name, value) = (field_name(name), decode(value.as_bytes()));
         // A key is for the edge alone.
         if value.is_empty() || name == b"key" {
             continue;
@@ -54,7 +53,7 @@ fn field_name(text: &str) -> Vec<u8> {
     while let Some(rest) = name.strip_prefix("amp;") {
         name = rest;
     }
-    let mut name = decode(name);
+    let mut name = decode(name.as_bytes());
     let head = name.get(..4);
     if head.is_some_and(|head| head.eq_ignore_ascii_case(b"utm_")) {
         name.make_ascii_lowercase();
@@ -93,12 +92,9 @@ pub(super) fn write_text(json: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Decodes a name or a value as HTML forms encode it.
-pub(super) fn decode(text: &str) -> Vec<u8> {
-    let spaced = match text.contains('+') {
-        true => Cow::Owned(text.replace('+', " ")),
-        false => Cow::Borrowed(text),
-    };
-    percent_decode_str(&spaced).collect()
+pub(super) fn decode(text: &[u8]) -> Vec<u8> {
+    let spaced = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+    percent_decode(&text.iter().map(spaced).collect::<Vec<_>>()).collect()
 }
 
 #[cfg(test)]

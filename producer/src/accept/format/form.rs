@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use percent_encoding::percent_decode;
 
 use crate::accept::body::inflate;
+use crate::accept::pixel::decode;
 use crate::accept::rejection::Rejection;
 
 /// Clients pad their base64 or not.
@@ -30,11 +30,6 @@ pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '
         let value = decode(parts.next()?);
         (!name.is_empty() && !value.is_empty()).then_some((name, value))
     })
-}
-
-fn decode(text: &[u8]) -> Vec<u8> {
-    let spaced = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
-    percent_decode(&text.iter().map(spaced).collect::<Vec<_>>()).collect()
 }
 
 /// The JSON that a form holds in its field `data`, as it is or in base64, and perhaps compressed.

@@ -3,9 +3,8 @@
 
 use serde_json::value::RawValue;
 
-use super::paths::{EventPaths, split_listed, text};
+use super::paths::{EventPaths, split_listed, with_visitor};
 use super::wire::WireFormat;
-use crate::accept::fields::ObjectFields;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
 use crate::accept::split::SplitBody;
@@ -28,14 +27,7 @@ pub(crate) struct MeasurementProtocol;
 
 impl WireFormat for MeasurementProtocol {
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
-        let mut found = split_listed(body, "events", &LEFT_OUT, limit)?;
-        if let Some(shared) = &found.shared
-            && let Ok(fields) = ObjectFields::read(shared.get())
-        {
-            let visitor = text(&fields, &VISITOR).map_err(Rejection::malformed)?;
-            found.visitor = visitor.map(std::borrow::Cow::into_owned);
-        }
-        Ok(found)
+        with_visitor(split_listed(body, "events", &LEFT_OUT, limit)?, &VISITOR)
     }
 
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {

@@ -6,9 +6,8 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::object::{ObjectText, array};
-use super::paths::{EventPaths, split_listed, text};
+use super::paths::{EventPaths, split_listed, with_visitor};
 use super::wire::WireFormat;
-use crate::accept::fields::ObjectFields;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
 use crate::accept::split::SplitBody;
@@ -47,14 +46,7 @@ impl WireFormat for GoogleTag<'_> {
     }
 
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
-        let mut found = split_listed(body, "hits", &[], limit)?;
-        if let Some(shared) = &found.shared
-            && let Ok(fields) = ObjectFields::read(shared.get())
-        {
-            let visitor = text(&fields, PATHS.visitor).map_err(Rejection::malformed)?;
-            found.visitor = visitor.map(std::borrow::Cow::into_owned);
-        }
-        Ok(found)
+        with_visitor(split_listed(body, "hits", &[], limit)?, PATHS.visitor)
     }
 
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {

@@ -47,10 +47,7 @@ impl EventPaths {
 }
 
 /// The first of some paths that has a value, as text.
-pub(super) fn text<'c>(
-    fields: &ObjectFields<'c>,
-    paths: &[&str],
-) -> Result<Option<Cow<'c, str>>, String> {
+fn text<'c>(fields: &ObjectFields<'c>, paths: &[&str]) -> Result<Option<Cow<'c, str>>, String> {
     for path in paths {
         if let Some(text) = fields.find(path)?.and_then(as_text) {
             return Ok(Some(text));
@@ -91,6 +88,21 @@ pub(super) fn split_listed<'b>(
             )))
         }
     }
+}
+
+/// Adds the visitor that the body names once for all its events, at the first of these paths that
+/// holds one.
+pub(super) fn with_visitor<'b>(
+    mut found: SplitBody<'b>,
+    paths: &[&str],
+) -> Result<SplitBody<'b>, Rejection> {
+    if let Some(shared) = &found.shared
+        && let Ok(fields) = ObjectFields::read(shared.get())
+    {
+        let visitor = text(&fields, paths).map_err(Rejection::malformed)?;
+        found.visitor = visitor.map(Cow::into_owned);
+    }
+    Ok(found)
 }
 
 /// Takes the values at some paths out of the clicks and out of what they share.
