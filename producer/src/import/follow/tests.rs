@@ -69,7 +69,7 @@ impl Topic for FakeTopic {
 }
 
 /// A folder with a log, and what came of it.
-struct Scene {
+struct FollowedFolder {
     folder: TempDir,
     topic: Arc<FakeWriter>,
     format: ImportFormat,
@@ -88,7 +88,7 @@ impl Running {
     }
 }
 
-impl Scene {
+impl FollowedFolder {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -195,7 +195,7 @@ fn append(path: &Path, text: &str) {
 
 #[tokio::test]
 async fn a_log_is_waited_for_and_a_line_too() {
-    let scene = Scene::new();
+    let scene = FollowedFolder::new();
     let running = scene.follow();
     scene.write("log", "{\"n\":1}\n{\"n\":");
     scene.has(&[r#"{"n":1}"#]).await;
@@ -207,7 +207,7 @@ async fn a_log_is_waited_for_and_a_line_too() {
 
 #[tokio::test]
 async fn a_follower_goes_on_where_it_was_and_only_one_follows() {
-    let scene = Scene::new();
+    let scene = FollowedFolder::new();
     scene.write("log", "{\"n\":1}\n");
     let running = scene.follow();
     scene.has(&[r#"{"n":1}"#]).await;
@@ -224,7 +224,7 @@ async fn a_follower_goes_on_where_it_was_and_only_one_follows() {
 
 #[tokio::test]
 async fn what_was_sent_and_not_stored_is_not_sent_again() {
-    let scene = Scene::new();
+    let scene = FollowedFolder::new();
     scene.write("log", "{\"n\":1}\n");
     let running = scene.follow();
     scene.stored_up_to(8).await;
@@ -247,7 +247,7 @@ async fn what_was_sent_and_not_stored_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_log_that_is_renamed_is_read_to_its_end() {
-    let scene = Scene::new();
+    let scene = FollowedFolder::new();
     scene.write("log", "{\"n\":1}\n");
     let running = scene.follow();
     scene.has(&[r#"{"n":1}"#]).await;
@@ -266,7 +266,7 @@ async fn a_log_that_is_renamed_is_read_to_its_end() {
 
 #[tokio::test]
 async fn a_log_that_is_emptied_is_begun_again_and_its_copy_is_read_to_its_end() {
-    let scene = Scene::new();
+    let scene = FollowedFolder::new();
     scene.write("log", "{\"n\":1}\n{\"n\":2}\n");
     let running = scene.follow();
     scene.has(&[r#"{"n":1}"#, r#"{"n":2}"#]).await;
@@ -298,7 +298,7 @@ async fn a_log_that_is_emptied_is_begun_again_and_its_copy_is_read_to_its_end() 
 
 #[tokio::test]
 async fn rotations_while_nobody_follows_lose_nothing() {
-    let scene = Scene::new();
+    let scene = FollowedFolder::new();
     scene.write("log", "{\"n\":1}\n");
     let running = scene.follow();
     scene.has(&[r#"{"n":1}"#]).await;
@@ -330,7 +330,7 @@ async fn rotations_while_nobody_follows_lose_nothing() {
 
 #[tokio::test]
 async fn a_full_edge_is_waited_for_and_what_it_took_is_not_sent_twice() {
-    let scene = Scene::new();
+    let scene = FollowedFolder::new();
     scene.topic.fail(Some(AppendError::Full));
     let running = scene.follow();
     scene.write("log", "{\"n\":1}\n");
@@ -343,7 +343,7 @@ async fn a_full_edge_is_waited_for_and_what_it_took_is_not_sent_twice() {
 
 #[tokio::test]
 async fn broken_lines_of_a_log_are_letters_and_its_own_lines_are_none() {
-    let mut scene = Scene::new();
+    let mut scene = FollowedFolder::new();
     scene.format = ImportFormat::Log(AccessLog::CloudFront);
     let running = scene.follow();
     scene.write(
@@ -363,7 +363,7 @@ async fn broken_lines_of_a_log_are_letters_and_its_own_lines_are_none() {
 
 #[tokio::test]
 async fn a_csv_file_is_not_followed() {
-    let mut scene = Scene::new();
+    let mut scene = FollowedFolder::new();
     scene.format = ImportFormat::Csv;
     let refused = scene.follow().task.await.unwrap().unwrap_err().to_string();
     assert!(refused.contains("import it"), "{refused}");

@@ -343,6 +343,11 @@ fn a_retried_and_a_sampled_click_say_so() {
     let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
     assert!(row.retried);
     assert_eq!(row.sample_rate, Some(0.25));
+    // The column says it; anything but true is the client's own.
+    check(r#"{"retry":true}"#, |row| assert_eq!(row.properties, None));
+    check(r#"{"retry":"later"}"#, |row| {
+        assert_eq!(row.properties.as_deref(), Some(r#"{"retry":"later"}"#));
+    });
 }
 
 #[test]
