@@ -26,6 +26,7 @@
 mod accept;
 mod address;
 mod config;
+mod hex;
 mod http;
 pub mod import;
 mod keys;

@@ -4,14 +4,13 @@ use actix_web::http::{Method, header};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
 
-use super::answer::{header_lossy, header_text, wrong_method};
+use super::answer::{header_lossy, wrong_method};
 use super::client::{
     ANONYMOUS, Client, TakenBody, cloudevents, documents, google, matomo, posthog, segment,
     snowplow,
 };
-use super::intake::{preflight, refuse, source_name};
+use super::intake::{preflight, refuse};
 use super::state::EdgeState;
-use crate::accept::edge::EdgeFacts;
 use crate::accept::rejection::Rejection;
 
 const CLIENTS: [&Client; 8] = [
@@ -71,11 +70,7 @@ async fn take(
         }
         let key = state.authorize(request, client.name)?;
         let agent = header_lossy(request, header::USER_AGENT);
-        let mut facts = EdgeFacts {
-            source: source_name(key.as_deref()),
-            content_encoding: header_text(request, header::CONTENT_ENCODING),
-            ..state.facts(request, client.name, agent.as_deref())
-        };
+        let mut facts = state.facts(request, client.name, agent.as_deref(), key.as_deref());
         if request.headers().contains_key(ANONYMOUS) {
             facts.ip = None;
         }
@@ -96,6 +91,19 @@ async fn take(
                 Rejection::LeftOut(_) => (client.answer)(request, &TakenBody::default()),
                 _ => refused,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::FORMATS;
+
+    #[test]
+    fn a_key_may_be_for_each_client() {
+        for client in CLIENTS {
+            assert!(FORMATS.contains(&client.name), "{}", client.name);
         }
     }
 }

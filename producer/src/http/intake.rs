@@ -7,17 +7,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::answer::{header_text, refusal};
 use super::state::EdgeState;
 use crate::accept::rejection::Rejection;
-use crate::keys::SourceKey;
 
 /// The headers that a page may add in any case.
 const ALLOWED_HEADERS: &str = "authorization, content-encoding, content-type, x-retry-count";
 const PRIVATE_NETWORK_ASKED: &str = "access-control-request-private-network";
 const PRIVATE_NETWORK_ALLOWED: &str = "access-control-allow-private-network";
-
-/// What the envelope says of where a click came from: the key's source.
-pub(super) fn source_name(key: Option<&SourceKey>) -> &str {
-    key.map_or("http", |key| &key.name)
-}
 
 /// Counts a refusal and answers it.
 pub(super) fn refuse(state: &EdgeState, rejection: &Rejection) -> HttpResponse {

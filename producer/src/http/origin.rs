@@ -6,7 +6,6 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::address::{self, Network};
-use crate::config::Config;
 
 /// Where the page is from that made a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,51 +41,63 @@ impl PageOrigin {
     }
 }
 
-/// `producer.origins`, as browsers write them, and the proxies whose word counts.
-#[derive(Debug, Clone)]
+/// Origins whose pages may send, as browsers write them.
+#[derive(Debug, Default)]
 pub(crate) struct OriginList {
     is_any: bool,
     listed: Vec<String>,
-    trusted_proxies: Vec<Network>,
 }
 
 impl OriginList {
-    pub(super) fn of(config: &Config) -> Self {
-        let none = Self {
-            is_any: false,
-            listed: Vec::new(),
-            trusted_proxies: config.trusted_proxies.clone(),
-        };
-        none.only(&config.origins)
-    }
-
-    /// The same with other origins.
-    pub(super) fn only(&self, origins: &[String]) -> Self {
+    /// Makes a list of origins as people write them; `*` is any.
+    pub(crate) fn of<'o>(origins: impl IntoIterator<Item = &'o String>) -> Self {
+        let listed: Vec<_> = origins.into_iter().map(|origin| plain(origin)).collect();
         Self {
-            is_any: origins.iter().any(|origin| origin == "*"),
-            listed: origins.iter().map(|origin| plain(origin)).collect(),
-            trusted_proxies: self.trusted_proxies.clone(),
+            is_any: listed.iter().any(|origin| origin == "*"),
+            listed,
         }
     }
 
-    /// Returns where the page of a request is from.
-    pub(crate) fn page(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> PageOrigin {
+    /// Returns true if it lists nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    fn has(&self, origin: &str) -> bool {
+        self.is_any || self.listed.contains(&plain(origin))
+    }
+}
+
+impl PageOrigin {
+    /// Where the page of a request is from, by these lists. The forwarded host counts if the
+    /// peer is one of the `trusted` proxies.
+    pub(crate) fn of(
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+        trusted: &[Network],
+        lists: &[&OriginList],
+    ) -> Self {
         let Some(origin) = headers.get(header::ORIGIN) else {
-            return PageOrigin::Own;
+            return Self::Own;
         };
         let text = origin.to_str().unwrap_or_default();
-        if self.is_own(text, headers, peer) {
-            PageOrigin::Own
-        } else if self.is_any || self.listed.contains(&plain(text)) {
-            PageOrigin::Listed(origin.clone())
+        if Self::is_own(text, headers, peer, trusted) {
+            Self::Own
+        } else if lists.iter().any(|list| list.has(text)) {
+            Self::Listed(origin.clone())
         } else {
-            PageOrigin::Foreign(origin.clone())
+            Self::Foreign(origin.clone())
         }
     }
 
     /// Returns true if the page came from the host that the request went to. A browser that says
     /// so is believed, since no script can; else host and port decide.
-    fn is_own(&self, origin: &str, headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
+    fn is_own(
+        origin: &str,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+        trusted: &[Network],
+    ) -> bool {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         if text(header::HeaderName::from_static("sec-fetch-site")) == Some("same-origin") {
             return true;
@@ -95,7 +106,7 @@ impl OriginList {
         let Some((scheme, own)) = origin.split_once("://") else {
             return false;
         };
-        let is_proxied = peer.is_some_and(|peer| address::is_within(peer, &self.trusted_proxies));
+        let is_proxied = peer.is_some_and(|peer| address::is_within(peer, trusted));
         let forwarded = is_proxied.then(|| text(header::X_FORWARDED_HOST)).flatten();
         let mut hosts = [text(header::HOST), forwarded].into_iter().flatten();
         hosts.any(|host| plain(&format!("{scheme}://{host}")) == format!("{scheme}://{own}"))
@@ -118,19 +129,14 @@ fn plain(origin: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing;
 
     #[test]
     fn input_20_an_origin_is_own_listed_or_foreign() {
-        let config = Config {
-            origins: vec![
-                "https://Shop.example:443/".into(),
-                "http://a.example:81".into(),
-            ],
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-            ..testing::config()
-        };
-        let list = OriginList::of(&config);
+        let list = OriginList::of(&[
+            "https://Shop.example:443/".into(),
+            "http://a.example:81".into(),
+        ]);
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
         let check = |fields: &[(&'static str, &'static str)], peer: &str, expect: &str| {
             let mut headers = HeaderMap::new();
             for (name, value) in fields {
@@ -139,7 +145,7 @@ mod tests {
                     HeaderValue::from_static(value),
                 );
             }
-            let found = match list.page(&headers, peer.parse().ok()) {
+            let found = match PageOrigin::of(&headers, peer.parse().ok(), &trusted, &[&list]) {
                 PageOrigin::Own => "own",
                 PageOrigin::Listed(_) => "listed",
                 PageOrigin::Foreign(_) => "foreign",

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use serde::Serialize;
 
-use super::answer::{header_lossy, header_text, json, only_get, refusal, wrong_method};
+use super::answer::{header_lossy, json, only_get, refusal, wrong_method};
 use super::assets;
 use super::aws;
 use super::clients;
-use super::intake::{preflight, refuse, source_name};
+use super::intake::{preflight, refuse};
 use super::state::EdgeState;
 use crate::accept::edge::{EdgeFacts, RejectedItem};
 use crate::accept::format::Native;
@@ -58,12 +58,7 @@ async fn events(state: Data<EdgeState>, request: HttpRequest, payload: Payload) 
         state.check_origin(&request)?;
         let key = state.authorize(&request, "native")?;
         let agent = header_lossy(&request, header::USER_AGENT);
-        let content_encoding = header_text(&request, header::CONTENT_ENCODING);
-        let facts = EdgeFacts {
-            content_encoding,
-            source: source_name(key.as_deref()),
-            ..state.facts(&request, "native", agent.as_deref())
-        };
+        let facts = state.facts(&request, "native", agent.as_deref(), key.as_deref());
         state.append(&Native, &facts, body).await
     };
     match appended.await {
@@ -86,8 +81,9 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
         let body = Bytes::from(pixel::click(request.query_string())?);
         let agent = header_lossy(&request, header::USER_AGENT);
         let facts = EdgeFacts {
-            source: source_name(key.as_deref()),
-            ..state.facts(&request, "pixel", agent.as_deref())
+            // The body is the edge's own.
+            content_encoding: None,
+            ..state.facts(&request, "pixel", agent.as_deref(), key.as_deref())
         };
         state.append(&Native, &facts, body).await.map(|_| ())
     };

@@ -1,11 +1,12 @@
 //! What all requests share: the edge, its limits, and how many bytes of bodies it holds.
 
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_web::error::PayloadError;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header;
 use actix_web::web::Payload;
 use actix_web::{HttpMessage, HttpRequest};
 use bytes::{Bytes, BytesMut};
@@ -46,7 +47,7 @@ pub(crate) struct EdgeState {
 
 impl EdgeState {
     pub(crate) fn new(config: Config, edge: Edge, monitor: Monitor) -> Self {
-        let origins = OriginList::of(&config);
+        let origins = OriginList::of(&config.origins);
         Self {
             edge,
             config,
@@ -139,20 +140,22 @@ impl EdgeState {
         request.extensions().get::<JudgedHead>()?.share()
     }
 
-    /// Returns what is known of the request's client, whose user agent is `agent`.
+    /// Returns what is known of a request whose body is in a wire `format`: its client, whose user
+    /// agent is `agent`, and the source of its `key`.
     pub(super) fn facts<'r>(
         &self,
-        request: &HttpRequest,
+        request: &'r HttpRequest,
         format: &'r str,
         agent: Option<&'r str>,
+        key: Option<&'r SourceKey>,
     ) -> EdgeFacts<'r> {
         self.watch_proxy(request);
         EdgeFacts {
             format,
-            source: "http",
+            source: key.map_or("http", |key| &key.name),
             ip: self.client(request),
             user_agent: agent,
-            content_encoding: None,
+            content_encoding: header_text(request, header::CONTENT_ENCODING),
             request: None,
             sample_rate: self.sample_rate(request),
         }
@@ -185,25 +188,21 @@ impl EdgeState {
 
     /// Returns where the page is from that made the request.
     pub(crate) fn page_origin(&self, request: &HttpRequest) -> PageOrigin {
+        let ring = self.monitor.keys.as_ref().map(|keys| keys.ring());
+        let of_keys = ring.iter().flat_map(|ring| ring.origins());
+        let lists: Vec<_> = iter::once(&self.origins).chain(of_keys).collect();
+        self.page_by(request, &lists)
+    }
+
+    fn page_by(&self, request: &HttpRequest, lists: &[&OriginList]) -> PageOrigin {
         let peer = request.peer_addr().map(|peer| peer.ip());
-        let page = self.origins.page(request.headers(), peer);
-        match (&page, &self.monitor.keys) {
-            (PageOrigin::Foreign(_), Some(keys)) => {
-                let ring = keys.ring();
-                let of_keys: Vec<_> = ring.origins().map(str::to_owned).collect();
-                self.origins.only(&of_keys).page(request.headers(), peer)
-            }
-            _ => page,
-        }
+        PageOrigin::of(request.headers(), peer, &self.config.trusted_proxies, lists)
     }
 
     /// Refuses a request that a page of an origin made which is not listed, neither for all nor for
     /// any key.
     pub(super) fn check_origin(&self, request: &HttpRequest) -> Result<(), Rejection> {
-        match self.page_origin(request) {
-            PageOrigin::Own | PageOrigin::Listed(_) => Ok(()),
-            PageOrigin::Foreign(origin) => Err(foreign(&origin)),
-        }
+        refuse_foreign(self.page_origin(request))
     }
 
     /// Refuses a request without a key, or with one that is not for this page or format. Returns
@@ -222,13 +221,11 @@ impl EdgeState {
             return Err(Rejection::ForeignFormat(format));
         }
         let list = match key.origins.is_empty() {
-            true => self.origins.clone(),
-            false => self.origins.only(&key.origins),
+            true => &self.origins,
+            false => &key.origins,
         };
-        match list.page(request.headers(), request.peer_addr().map(|peer| peer.ip())) {
-            PageOrigin::Foreign(origin) => Err(foreign(&origin)),
-            PageOrigin::Own | PageOrigin::Listed(_) => Ok(Some(key)),
-        }
+        refuse_foreign(self.page_by(request, &[list]))?;
+        Ok(Some(key))
     }
 
     /// Returns true if the request comes from this machine itself, or from an address of
@@ -243,10 +240,13 @@ impl EdgeState {
     }
 }
 
-/// Why a page of an origin may not send.
-fn foreign(origin: &HeaderValue) -> Rejection {
+fn refuse_foreign(page: PageOrigin) -> Result<(), Rejection> {
+    let PageOrigin::Foreign(origin) = page else {
+        return Ok(());
+    };
     let shown = String::from_utf8_lossy(origin.as_bytes());
-    Rejection::ForeignOrigin(shown.chars().take(MAX_SHOWN_CHARS).collect())
+    let shown = shown.chars().take(MAX_SHOWN_CHARS).collect();
+    Err(Rejection::ForeignOrigin(shown))
 }
 
 /// Why a body could not be read.

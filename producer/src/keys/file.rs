@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::ring::{AwsKey, KeyRing, SourceKey};
+use crate::hex::bytes_of;
+use crate::http::origin::OriginList;
 
 /// The prefix of a key's hash.
 const HASH_PREFIX: &str = "sha256:";
@@ -88,8 +90,9 @@ fn key(entry: KeyEntry) -> Result<SourceKey, String> {
         return Err(format!("{unknown:?} is not a format; those are {known}"));
     }
     let hashes = entry.hashes.iter().map(|hash| {
-        let digits = hash.strip_prefix(HASH_PREFIX).and_then(digest);
-        digits.ok_or_else(|| {
+        let digits = hash.strip_prefix(HASH_PREFIX).and_then(bytes_of);
+        let digest = digits.and_then(|bytes| bytes.try_into().ok());
+        digest.ok_or_else(|| {
             format!("a hash is {HASH_PREFIX} and 64 hexadecimal digits; `clickweir key` makes one")
         })
     });
@@ -101,13 +104,13 @@ fn key(entry: KeyEntry) -> Result<SourceKey, String> {
             .map(|AwsEntry { id, secret }| AwsKey { id, secret })
             .collect(),
         name: entry.name,
-        origins: entry.origins,
+        origins: OriginList::of(&entry.origins),
         formats: entry.formats,
     })
 }
 
 /// The wire formats that a key may be limited to.
-const FORMATS: [&str; 10] = [
+pub(crate) const FORMATS: [&str; 10] = [
     "native",
     "pixel",
     "segment",
@@ -122,19 +125,6 @@ const FORMATS: [&str; 10] = [
 
 fn is_format(name: &str) -> bool {
     FORMATS.contains(&name)
-}
-
-/// The bytes of 64 hexadecimal digits.
-fn digest(digits: &str) -> Option<[u8; 32]> {
-    let is_hex = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_hex {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (place, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).ok()?;
-    }
-    Some(digest)
 }
 
 #[cfg(test)]

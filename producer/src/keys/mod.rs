@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::watched::WatchedFile;
 
+#[cfg(test)]
+pub(crate) use file::FORMATS;
 pub(crate) use ring::{KeyRing, SourceKey};
 
 /// How many letters and digits a new key has: 190 bits.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::http::origin::OriginList;
+
 /// The key of one source of clicks.
 pub(crate) struct SourceKey {
     /// What the clicks' `source` says.
@@ -15,7 +17,7 @@ pub(crate) struct SourceKey {
     /// Key pairs of AWS's signatures, which need the secret itself.
     pub(super) aws: Vec<AwsKey>,
     /// The pages that may use it; those of `producer.origins` if there are none.
-    pub(crate) origins: Vec<String>,
+    pub(crate) origins: OriginList,
     /// The wire formats that it is for; all if there are none.
     pub(super) formats: Vec<String>,
 }
@@ -57,10 +59,9 @@ impl KeyRing {
         self.keys.len()
     }
 
-    /// The pages that may use one of them.
-    pub(crate) fn origins(&self) -> impl Iterator<Item = &str> {
-        let origins = self.keys.iter().flat_map(|key| &key.origins);
-        origins.map(String::as_str)
+    /// The pages that may use one of them, key by key.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = &OriginList> {
+        self.keys.iter().map(|key| &key.origins)
     }
 
     /// Returns the source of a key that a client sent; `None` if it is none. It takes as long

@@ -13,9 +13,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::answer::{header_lossy, header_text};
-use super::intake::source_name;
 use super::state::EdgeState;
-use crate::accept::edge::EdgeFacts;
 use crate::accept::format::Kinesis;
 use crate::accept::rejection::Rejection;
 use crate::keys::SourceKey;
@@ -47,11 +45,7 @@ async fn take(state: Data<EdgeState>, request: HttpRequest, payload: Payload) ->
         let key = authorize(&state, &request, &body)?;
         let agent = header_lossy(&request, header::USER_AGENT);
         let invocation = header_text(&request, header::HeaderName::from_static(INVOCATION_ID));
-        let facts = EdgeFacts {
-            content_encoding: header_text(&request, header::CONTENT_ENCODING),
-            source: source_name(key.as_deref()),
-            ..state.facts(&request, FORMAT, agent.as_deref())
-        };
+        let facts = state.facts(&request, FORMAT, agent.as_deref(), key.as_deref());
         let format = Kinesis { invocation };
         let (accepted, rejected) = state.append(&format, &facts, body).await?;
         Ok(put(operation, invocation, accepted, &rejected))

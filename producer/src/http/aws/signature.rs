@@ -8,6 +8,8 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use topic::Timestamp;
 
+use crate::hex::bytes_of;
+
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far the client's clock may be off: 15 minutes, as AWS allows.
 const MAX_SKEW_MICROS: u64 = 15 * 60 * 1_000_000;
@@ -106,7 +108,7 @@ impl<'h> Authorization<'h> {
                 .into_bytes()
                 .to_vec();
         }
-        let sent = hex(self.signature).unwrap_or_default();
+        let sent = bytes_of(self.signature).unwrap_or_default();
         // In constant time.
         let verified = keyed(&key, to_sign.as_bytes()).verify_slice(&sent);
         verified.map_err(|_| {
@@ -180,14 +182,6 @@ fn keyed(key: &[u8], message: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
     mac.update(message);
     mac
-}
-
-/// The bytes of hexadecimal digits; `None` if they are none.
-fn hex(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }
 
 #[cfg(test)]
