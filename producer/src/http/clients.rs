@@ -9,6 +9,7 @@ use super::client::{
     ANONYMOUS, Client, TakenBody, cloudevents, documents, google, matomo, posthog, segment,
     snowplow,
 };
+use super::credentials::kept_query;
 use super::intake::{preflight, refuse};
 use super::state::EdgeState;
 use crate::accept::rejection::Rejection;
@@ -74,7 +75,8 @@ async fn take(
         if request.headers().contains_key(ANONYMOUS) {
             facts.ip = None;
         }
-        let format = (client.format)(request);
+        let query = kept_query(request, key.as_deref());
+        let format = (client.format)(request, &query);
         let (clicks, rejected) = state.append(&*format, &facts, body.clone()).await?;
         Ok(TakenBody {
             clicks,

@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
 use super::answer::header_text;
+use crate::keys::SourceKey;
 
 const API_KEY_HEADER: &str = "x-api-key";
 /// The parameters of a query that hold a key: ours, and those of other trackers.
@@ -33,6 +34,25 @@ pub(super) fn key_of(request: &HttpRequest) -> Option<Cow<'_, str>> {
         })
         .or_else(|| in_query(request.query_string()))
         .filter(|key| !key.is_empty())
+}
+
+/// Returns the request's query as it may be kept: if it came with a key, without the parameters
+/// in which that may be.
+pub(super) fn kept_query<'r>(request: &'r HttpRequest, key: Option<&SourceKey>) -> Cow<'r, str> {
+    let query = request.query_string();
+    match key {
+        Some(_) => Cow::Owned(without_keys(query)),
+        None => Cow::Borrowed(query),
+    }
+}
+
+fn without_keys(query: &str) -> String {
+    let is_key = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        QUERY_NAMES.contains(&name)
+    };
+    let kept = query.split('&').filter(|pair| !is_key(pair));
+    kept.collect::<Vec<_>>().join("&")
 }
 
 fn authorized(header: &str) -> Option<Cow<'_, str>> {
@@ -82,5 +102,13 @@ mod tests {
         check("/?writeKey=w", none.0, none.1, Some("w"));
         check("/?key=", none.0, none.1, None);
         check("/?monkey=x", none.0, none.1, None);
+    }
+
+    #[test]
+    fn input_18_a_query_without_keys_keeps_the_rest() {
+        let check = |query: &str, expect: &str| assert_eq!(without_keys(query), expect, "{query}");
+        check("", "");
+        check("a=1&b", "a=1&b");
+        check("token=t&a=1&api_key&key=k&monkey=x", "a=1&monkey=x");
     }
 }

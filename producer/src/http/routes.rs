@@ -13,6 +13,7 @@ use super::answer::{header_lossy, json, only_get, refusal, wrong_method};
 use super::assets;
 use super::aws;
 use super::clients;
+use super::credentials::kept_query;
 use super::intake::{preflight, refuse};
 use super::state::EdgeState;
 use crate::accept::edge::{EdgeFacts, RejectedItem};
@@ -78,7 +79,8 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
             return Ok(());
         }
         let key = state.authorize(&request, "pixel")?;
-        let body = Bytes::from(pixel::click(request.query_string())?);
+        let query = kept_query(&request, key.as_deref());
+        let body = Bytes::from(pixel::click(&query)?);
         let agent = header_lossy(&request, header::USER_AGENT);
         let facts = EdgeFacts {
             // The body is the edge's own.

@@ -15,7 +15,7 @@ pub(in crate::http) const CLOUDEVENTS: Client = Client {
     name: "cloudevents",
     paths: &["/v1/cloudevents"],
     methods: POST,
-    format: |request| Box::new(format(request)),
+    format: |request, _| Box::new(format(request)),
     answer: |_, taken| {
         HttpResponse::Accepted().json(serde_json::json!({
             "accepted": taken.clicks,

@@ -10,7 +10,7 @@ pub(in crate::http) const MEASUREMENT_PROTOCOL: Client = Client {
     name: "ga4",
     paths: &["/mp/collect"],
     methods: POST,
-    format: |_| Box::new(MeasurementProtocol),
+    format: |_, _| Box::new(MeasurementProtocol),
     answer: |_, _| HttpResponse::NoContent().finish(),
 };
 
@@ -19,10 +19,6 @@ pub(in crate::http) const TAG: Client = Client {
     name: "gtag",
     paths: &["/g/collect"],
     methods: GET_AND_POST,
-    format: |request| {
-        Box::new(GoogleTag {
-            query: request.query_string(),
-        })
-    },
+    format: |_, query| Box::new(GoogleTag { query }),
     answer: |_, _| HttpResponse::NoContent().finish(),
 };

@@ -13,11 +13,7 @@ pub(in crate::http) const MATOMO: Client = Client {
     name: "matomo",
     paths: &["/matomo.php", "/piwik.php"],
     methods: GET_AND_POST,
-    format: |request| {
-        Box::new(MatomoHits {
-            query: request.query_string(),
-        })
-    },
+    format: |_, query| Box::new(MatomoHits { query }),
     answer: |request, taken| {
         if is_json(&taken.body) {
             return HttpResponse::Ok().json(serde_json::json!({

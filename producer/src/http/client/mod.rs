@@ -36,8 +36,8 @@ pub(super) struct Client {
     pub(super) paths: &'static [&'static str],
     /// The methods by which it sends, and the header `Allow` that says so.
     pub(super) methods: (&'static [Method], &'static str),
-    /// The format of a request, with what the request says besides its body.
-    pub(super) format: for<'r> fn(&'r HttpRequest) -> Box<dyn WireFormat + 'r>,
+    /// The format of a request and its query, with what they say besides the body.
+    pub(super) format: for<'r> fn(&'r HttpRequest, &'r str) -> Box<dyn WireFormat + 'r>,
     /// The answer to a body whose clicks were acknowledged.
     pub(super) answer: fn(&HttpRequest, &TakenBody) -> HttpResponse,
 }

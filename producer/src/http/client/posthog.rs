@@ -10,10 +10,6 @@ pub(in crate::http) const POSTHOG: Client = Client {
     name: "posthog",
     paths: &["/batch", "/e", "/i/v0/e", "/capture"],
     methods: GET_AND_POST,
-    format: |request| {
-        Box::new(PostHogEvents {
-            query: request.query_string(),
-        })
-    },
+    format: |_, query| Box::new(PostHogEvents { query }),
     answer: |_, _| HttpResponse::Ok().json(serde_json::json!({ "status": "Ok" })),
 };

@@ -29,11 +29,11 @@ pub(in crate::http) const SEGMENT: Client = Client {
         "/beacon/v1/batch",
     ],
     methods: POST,
-    format: |request| {
+    format: |request, query| {
         let retries = header_text(request, HeaderName::from_static("x-retry-count"));
         Box::new(SegmentEvents {
             call: call(request.path()),
-            query: request.query_string(),
+            query,
             retried: retries.is_some_and(|retries| !matches!(retries.trim(), "" | "0")),
         })
     },

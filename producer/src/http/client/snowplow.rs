@@ -10,7 +10,7 @@ pub(in crate::http) const EVENTS: Client = Client {
     name: "snowplow",
     paths: &["/com.snowplowanalytics.snowplow/tp2"],
     methods: POST,
-    format: |request| {
+    format: |request, _| {
         Box::new(SnowplowEvents {
             query: None,
             network_user: network_user(request),
@@ -24,9 +24,9 @@ pub(in crate::http) const EVENT: Client = Client {
     name: "snowplow",
     paths: &["/i"],
     methods: GET,
-    format: |request| {
+    format: |request, query| {
         Box::new(SnowplowEvents {
-            query: Some(request.query_string()),
+            query: Some(query),
             network_user: network_user(request),
         })
     },

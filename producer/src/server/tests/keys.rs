@@ -68,6 +68,12 @@ async fn input_18_clicks_need_a_key_that_is_in_force_and_for_them() {
         .get(&format!("/pixel.gif?action=view&key={page}"))
         .await;
     assert_eq!(pixel.status(), 200);
+    let pixel = edge
+        .get(&format!("/pixel.gif?action=view&token={page}"))
+        .await;
+    assert_eq!(pixel.status(), 200);
+    let event = edge.get(&format!("/i?e=pv&eid=i&token={page}")).await;
+    assert_eq!(event.status(), 200);
     let envelopes = edge.topic.envelopes();
     assert!(
         envelopes.iter().all(|envelope| !envelope.contains(&page)),
@@ -82,7 +88,10 @@ async fn input_18_clicks_need_a_key_that_is_in_force_and_for_them() {
                 .into_owned()
         })
         .collect();
-    assert_eq!(sources, ["app", "app", "page", "app", "page", "page"]);
+    assert_eq!(
+        sources,
+        ["app", "app", "page", "app", "page", "page", "page", "page"]
+    );
     let metrics = edge.get("/metrics").await.text().await.unwrap();
     for line in [
         "clickweir_producer_rejected_total{reason=\"no_key\"} 2",
