@@ -33,6 +33,7 @@ mod keys;
 mod metrics;
 mod proxies;
 mod rules;
+mod sample;
 mod server;
 mod shop;
 #[cfg(test)]
@@ -48,4 +49,5 @@ pub use keys::{KeyError, KeyStore, generate_key};
 pub use metrics::{EdgeMetrics, Exposition, Monitor};
 pub use proxies::ProxyWatch;
 pub use rules::{Firewall, FirewallReport, RuleError, RuleHit, RuleMetrics};
+pub use sample::ClickShare;
 pub use server::{Error, run};

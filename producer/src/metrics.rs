@@ -21,6 +21,8 @@ const APPEND_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 
 /// The reason of an item that was refused while the rest of its body was taken.
 pub(crate) const ITEM: &str = "item";
+/// The reason of a click that is not in the share that is kept.
+pub(crate) const SAMPLE: &str = "sample";
 /// The reason of what was no HTTP request.
 pub(crate) const NO_REQUEST: &str = "http";
 
@@ -77,7 +79,10 @@ struct RejectionLabels {
 /// refusal from `rate` and `increase`.
 fn rejected_for_each_reason() -> Family<RejectionLabels, Counter> {
     let rejected = Family::default();
-    for reason in Rejection::KINDS.into_iter().chain([ITEM, NO_REQUEST]) {
+    for reason in Rejection::KINDS
+        .into_iter()
+        .chain([ITEM, SAMPLE, NO_REQUEST])
+    {
         let _: Counter = rejected.get_or_create_owned(&RejectionLabels { reason });
     }
     rejected

@@ -15,4 +15,5 @@ pub(crate) mod pixel;
 pub(crate) mod rejection;
 pub(crate) mod scan;
 pub(crate) mod split;
+pub(crate) mod strings;
 mod text;

@@ -45,10 +45,6 @@ pub enum Rejection {
         /// When the next request may come.
         seconds: u64,
     },
-    /// A rule keeps a share of such requests, and this one is not in it. It is answered as if it
-    /// were.
-    #[error("the rule {0:?} keeps a share of such requests, and not this one")]
-    LeftOut(String),
     /// The edge takes clicks with a key only, and the request has none.
     #[error("this edge takes clicks with a key only")]
     NoKey,
@@ -77,7 +73,6 @@ impl Rejection {
     pub fn status(&self) -> u16 {
         match self {
             Self::Malformed { .. } | Self::Incomplete => 400,
-            Self::LeftOut(_) => 204,
             Self::NoKey => 401,
             Self::ForeignOrigin(_) | Self::UnknownKey | Self::ForeignFormat(_) | Self::Ruled(_) => {
                 403
@@ -91,7 +86,7 @@ impl Rejection {
     }
 
     /// Every reason that the metrics have.
-    pub const KINDS: [&str; 13] = [
+    pub const KINDS: [&str; 12] = [
         "malformed",
         "incomplete",
         "origin",
@@ -100,7 +95,6 @@ impl Rejection {
         "unsupported",
         "rule",
         "rate",
-        "sample",
         "no_key",
         "unknown_key",
         "key_format",
@@ -119,7 +113,6 @@ impl Rejection {
             Self::Unsupported(_) => "unsupported",
             Self::Ruled(_) => "rule",
             Self::Throttled { .. } => "rate",
-            Self::LeftOut(_) => "sample",
             Self::NoKey => "no_key",
             Self::UnknownKey => "unknown_key",
             Self::ForeignFormat(_) => "key_format",
@@ -158,7 +151,6 @@ impl Rejection {
                 wait = format!("send the same request again after {seconds} s, and then fewer");
                 (None, &*wait)
             }
-            Self::LeftOut(_) => (None, "nothing: this is how the owner wants it"),
             Self::Unavailable(_) => (None, "send the same request again after a second"),
         };
         error_body(&self.to_string(), remedy, position)
@@ -216,7 +208,6 @@ mod tests {
                 rule: text(),
                 seconds: 1,
             },
-            Rejection::LeftOut(text()),
             Rejection::NoKey,
             Rejection::UnknownKey,
             Rejection::ForeignFormat(""),

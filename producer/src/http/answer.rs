@@ -53,10 +53,7 @@ pub(crate) fn wrong_method(allowed: &'static str) -> HttpResponse {
 /// Answers a request that was refused.
 pub(crate) fn refusal(rejection: &Rejection) -> HttpResponse {
     let status = StatusCode::from_u16(rejection.status()).expect("the statuses are HTTP's");
-    let mut answer = match rejection {
-        Rejection::LeftOut(_) => HttpResponse::NoContent().finish(),
-        _ => json(status, rejection.body()),
-    };
+    let mut answer = json(status, rejection.body());
     match rejection {
         Rejection::Unavailable(_) => {
             let second = header::HeaderValue::from_static("1");
@@ -78,7 +75,6 @@ pub(crate) fn refusal(rejection: &Rejection) -> HttpResponse {
         }
         Rejection::Malformed { .. }
         | Rejection::Ruled(_)
-        | Rejection::LeftOut(_)
         | Rejection::UnknownKey
         | Rejection::ForeignFormat(_)
         | Rejection::Incomplete

@@ -12,7 +12,6 @@ use super::client::{
 use super::credentials::kept_query;
 use super::intake::{preflight, refuse};
 use super::state::EdgeState;
-use crate::accept::rejection::Rejection;
 
 const CLIENTS: [&Client; 8] = [
     &segment::SEGMENT,
@@ -77,23 +76,12 @@ async fn take(
         }
         let query = kept_query(request, key.as_deref());
         let format = (client.format)(request, &query);
-        let (clicks, rejected) = state.append(&*format, &facts, body.clone()).await?;
-        Ok(TakenBody {
-            clicks,
-            rejected,
-            body,
-        })
+        let appended = state.append(&*format, &facts, body.clone()).await?;
+        Ok(TakenBody { appended, body })
     };
     match appended.await {
         Ok(taken) => (client.answer)(request, &taken),
-        Err(rejection) => {
-            let refused = refuse(state, &rejection);
-            match rejection {
-                // The client reads what it would read if its clicks were kept.
-                Rejection::LeftOut(_) => (client.answer)(request, &TakenBody::default()),
-                _ => refused,
-            }
-        }
+        Err(rejection) => refuse(state, &rejection),
     }
 }
 

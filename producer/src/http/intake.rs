@@ -3,9 +3,11 @@
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
 
 use super::answer::{header_text, refusal};
-use super::state::EdgeState;
+use super::state::{AppendedBody, EdgeState};
+use crate::accept::edge::RejectedItem;
 use crate::accept::rejection::Rejection;
 
 /// The headers that a page may add in any case.
@@ -17,6 +19,29 @@ const PRIVATE_NETWORK_ALLOWED: &str = "access-control-allow-private-network";
 pub(super) fn refuse(state: &EdgeState, rejection: &Rejection) -> HttpResponse {
     state.monitor.metrics.rejected(rejection.kind(), 1);
     refusal(rejection)
+}
+
+/// The answer to a body of which at least one click was acknowledged or left out.
+#[derive(Serialize)]
+struct EventsAnswer<'a> {
+    accepted: usize,
+    rejected: &'a [RejectedItem],
+    /// Absent if it is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<usize>,
+}
+
+/// Answers a sender of native clicks: 204 if nothing of the body is kept.
+pub(super) fn accepted(appended: &AppendedBody) -> HttpResponse {
+    let left_out = (appended.left_out > 0).then_some(appended.left_out);
+    if left_out.is_some() && appended.clicks == 0 && appended.rejected.is_empty() {
+        return HttpResponse::NoContent().finish();
+    }
+    HttpResponse::Accepted().json(EventsAnswer {
+        accepted: appended.clicks,
+        rejected: &appended.rejected,
+        left_out,
+    })
 }
 
 /// Answers a browser that asks whether a page may send.

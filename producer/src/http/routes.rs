@@ -7,26 +7,18 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
-use serde::Serialize;
 
 use super::answer::{header_lossy, json, only_get, refusal, wrong_method};
 use super::assets;
 use super::aws;
 use super::clients;
 use super::credentials::kept_query;
-use super::intake::{preflight, refuse};
-use super::state::EdgeState;
-use crate::accept::edge::{EdgeFacts, RejectedItem};
+use super::intake::{accepted, preflight, refuse};
+use super::state::{AppendedBody, EdgeState};
+use crate::accept::edge::EdgeFacts;
 use crate::accept::format::Native;
 use crate::accept::pixel;
 use crate::accept::rejection::{Rejection, error_body};
-
-/// The answer to a body of which at least one click was acknowledged.
-#[derive(Serialize)]
-struct EventsAnswer<'a> {
-    accepted: usize,
-    rejected: &'a [RejectedItem],
-}
 
 /// Adds the edge's routes, and an answer to every path that is not served.
 pub(crate) fn configure(app: &mut ServiceConfig) {
@@ -63,10 +55,7 @@ async fn events(state: Data<EdgeState>, request: HttpRequest, payload: Payload) 
         state.append(&Native, &facts, body).await
     };
     match appended.await {
-        Ok((accepted, rejected)) => HttpResponse::Accepted().json(EventsAnswer {
-            accepted,
-            rejected: &rejected,
-        }),
+        Ok(appended) => accepted(&appended),
         Err(rejection) => refuse(&state, &rejection),
     }
 }
@@ -76,7 +65,7 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
     let appended = async {
         state.check_origin(&request)?;
         if request.method() == Method::HEAD {
-            return Ok(());
+            return Ok(AppendedBody::default());
         }
         let key = state.authorize(&request, "pixel")?;
         let query = kept_query(&request, key.as_deref());
@@ -87,10 +76,13 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
             content_encoding: None,
             ..state.facts(&request, "pixel", agent.as_deref(), key.as_deref())
         };
-        state.append(&Native, &facts, body).await.map(|_| ())
+        state.append(&Native, &facts, body).await
     };
     match appended.await {
-        Ok(()) => HttpResponse::Ok()
+        Ok(appended) if appended.left_out > 0 => HttpResponse::NoContent()
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .finish(),
+        Ok(_) => HttpResponse::Ok()
             .content_type("image/gif")
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .insert_header((header::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"))

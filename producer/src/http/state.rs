@@ -17,20 +17,31 @@ use tokio_util::task::TaskTracker;
 use super::answer::header_text;
 use super::credentials::key_of;
 use super::origin::{OriginList, PageOrigin};
-use crate::accept::edge::{Edge, EdgeFacts, RejectedItem};
+use crate::accept::edge::{Edge, EdgeFacts, LeftOutClicks, RejectedItem};
 use crate::accept::format::WireFormat;
 use crate::accept::rejection::Rejection;
 use crate::address;
 use crate::config::Config;
 use crate::keys::SourceKey;
-use crate::metrics::{ITEM, Monitor};
+use crate::metrics::{ITEM, Monitor, SAMPLE};
 use crate::rules::firewall::JudgedHead;
 use crate::rules::request::RequestHead;
+use crate::sample::ClickShare;
 
 /// How much of an origin a refusal repeats.
 const MAX_SHOWN_CHARS: usize = 200;
 /// The headers by which proxies say that they pass a request on.
 const FORWARDING: [&str; 4] = ["x-forwarded-for", "forwarded", "via", "x-real-ip"];
+
+/// A body whose clicks were acknowledged.
+#[derive(Debug, Default)]
+pub(super) struct AppendedBody {
+    /// How many clicks are in the topic.
+    pub(super) clicks: usize,
+    /// How many are not, because the owner does not want to keep them.
+    pub(super) left_out: usize,
+    pub(super) rejected: Vec<RejectedItem>,
+}
 
 /// The state that the requests of all workers share.
 pub(crate) struct EdgeState {
@@ -60,20 +71,36 @@ impl EdgeState {
     }
 
     /// Appends the clicks of a body and waits until the topic has acknowledged them.
-    /// Returns their number, and the items that are not clicks.
     pub(super) async fn append(
         &self,
         format: &dyn WireFormat,
         facts: &EdgeFacts<'_>,
         body: Bytes,
-    ) -> Result<(usize, Vec<RejectedItem>), Rejection> {
+    ) -> Result<AppendedBody, Rejection> {
         let pending = self.edge.accept_as(format, facts, body)?;
         let since = Instant::now();
         pending.delivery.await?;
         let metrics = &self.monitor.metrics;
         metrics.acknowledged(pending.clicks, since.elapsed());
         metrics.rejected(ITEM, pending.rejected.len());
-        Ok((pending.clicks, pending.rejected))
+        let left_out = pending.left_out.count();
+        if left_out > 0 {
+            self.count_left_out(&facts.shares, &pending.left_out);
+        }
+        Ok(AppendedBody {
+            clicks: pending.clicks,
+            rejected: pending.rejected,
+            left_out,
+        })
+    }
+
+    fn count_left_out(&self, shares: &[ClickShare], left_out: &LeftOutClicks) {
+        for (share, &clicks) in shares.iter().zip(&left_out.by_shares) {
+            self.monitor.metrics.rejected(SAMPLE, clicks);
+            if let (Some(firewall), Some(rule)) = (&self.monitor.firewall, &share.rule) {
+                firewall.left_out(rule, clicks);
+            }
+        }
     }
 
     /// The largest body of clicks, in bytes.
@@ -134,10 +161,16 @@ impl EdgeState {
         })
     }
 
-    /// The share of visitors that the rules keep, if this is one of them.
-    fn sample_rate(&self, request: &HttpRequest) -> Option<f64> {
-        self.monitor.firewall.as_ref()?;
-        request.extensions().get::<JudgedHead>()?.share()
+    /// The shares of a request's clicks that the rules and its key keep.
+    fn shares(&self, request: &HttpRequest, key: Option<&SourceKey>) -> Vec<ClickShare> {
+        let mut shares = Vec::new();
+        if self.monitor.firewall.is_some()
+            && let Some(judged) = request.extensions().get::<JudgedHead>()
+        {
+            shares.extend_from_slice(judged.shares());
+        }
+        shares.extend(key.and_then(|key| key.share.clone()));
+        shares
     }
 
     /// Returns what is known of a request whose body is in a wire `format`: its client, whose user
@@ -157,7 +190,7 @@ impl EdgeState {
             user_agent: agent,
             content_encoding: header_text(request, header::CONTENT_ENCODING),
             request: None,
-            sample_rate: self.sample_rate(request),
+            shares: self.shares(request, key),
         }
     }
 

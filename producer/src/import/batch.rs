@@ -181,7 +181,7 @@ impl LineDrafter<'_> {
             user_agent: click.user_agent.as_deref(),
             content_encoding: None,
             request: None,
-            sample_rate: None,
+            shares: Vec::new(),
         };
         let parts = ClickParts {
             replaced: click.replaced,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::ring::{AwsKey, KeyRing, SourceKey};
 use crate::hex::bytes_of;
 use crate::http::origin::OriginList;
+use crate::sample::{ClickShare, SampleKey};
 
 /// The prefix of a key's hash.
 const HASH_PREFIX: &str = "sha256:";
@@ -31,6 +32,9 @@ struct KeyEntry {
     formats: Vec<String>,
     #[serde(default)]
     aws: Vec<AwsEntry>,
+    share: Option<f64>,
+    by: Option<SampleKey>,
+    orders: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +100,18 @@ fn key(entry: KeyEntry) -> Result<SourceKey, String> {
             format!("a hash is {HASH_PREFIX} and 64 hexadecimal digits; `clickweir key` makes one")
         })
     });
+    let share = match (entry.share, entry.by, entry.orders) {
+        (Some(share), by, orders) => {
+            let by = by.unwrap_or(SampleKey::Visitor);
+            Some(ClickShare::new(share, by, orders.unwrap_or(false))?)
+        }
+        (None, None, None) => None,
+        (None, ..) => {
+            return Err("by and orders are of a share; add share, or take them out".into());
+        }
+    };
     Ok(SourceKey {
+        share,
         hashes: hashes.collect::<Result<_, _>>()?,
         aws: entry
             .aws
@@ -153,6 +168,12 @@ mod tests {
             "[[key]]\nname = \"a\"\naws = [{ id = \"i\", secret = \"s\" }]",
             Ok(1),
         );
+        check(
+            &format!("{one}share = 0.1\nby = \"address\"\norders = true"),
+            Ok(1),
+        );
+        check(&format!("{one}share = 0"), Err("share is 0, which is out"));
+        check(&format!("{one}orders = true"), Err("add share"));
         check("", Err("holds no [[key]]"));
         check("[[key]]\nname = \"a\"", Err("neither hashes nor aws"));
         check(&format!("{one}{one}"), Err("two keys have the name"));

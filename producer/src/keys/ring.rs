@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::http::origin::OriginList;
+use crate::sample::ClickShare;
 
 /// The key of one source of clicks.
 pub(crate) struct SourceKey {
@@ -18,6 +19,8 @@ pub(crate) struct SourceKey {
     pub(super) aws: Vec<AwsKey>,
     /// The pages that may use it; those of `producer.origins` if there are none.
     pub(crate) origins: OriginList,
+    /// The share of its clicks that is kept; `None` if all are.
+    pub(crate) share: Option<ClickShare>,
     /// The wire formats that it is for; all if there are none.
     pub(super) formats: Vec<String>,
 }

@@ -15,11 +15,10 @@ use serde::Deserialize;
 
 use super::patterns::PatternFamily;
 use super::rate::AddressRate;
-use super::rule::{
-    FirewallRule, HeaderTest, HeaderWish, PatternTest, RuleAction, RulePath, SampleKey,
-};
+use super::rule::{FirewallRule, HeaderTest, HeaderWish, PatternTest, RuleAction, RulePath};
 use super::texts::TextPart;
 use crate::address::Network;
+use crate::sample::{ClickShare, MIN_SHARE, SampleKey};
 
 /// The rules that come with the program, by the word that producer.rules names them with.
 pub(super) const STARTER: (&str, &str) = ("starter", include_str!("../../rules/starter.toml"));
@@ -213,17 +212,17 @@ fn check_name(name: &str) -> Result<(), String> {
 
 fn action(fields: &RuleFields) -> Result<RuleAction, String> {
     match (fields.action, fields.share) {
-        (ActionWord::Sample, None) => {
-            Err("sample needs a share: how much is kept, from 0.0001 to 1".into())
-        }
-        (ActionWord::Sample, Some(share)) if !(0.0001..=1.0).contains(&share) => Err(format!(
-            "share is {share}, which is out of bounds; write 0.0001 to 1"
+        (ActionWord::Sample, None) => Err(format!(
+            "sample needs a share: how much is kept, from {MIN_SHARE} to 1"
         )),
-        (ActionWord::Sample, Some(share)) => Ok(RuleAction::Sample {
-            share,
-            by: fields.by.unwrap_or(SampleKey::Visitor),
-            orders: fields.orders.unwrap_or(false),
-        }),
+        (ActionWord::Sample, Some(share)) => {
+            let by = fields.by.unwrap_or(SampleKey::Visitor);
+            let share = ClickShare::new(share, by, fields.orders.unwrap_or(false))?;
+            Ok(RuleAction::Sample(ClickShare {
+                rule: Some(fields.name.clone()),
+                ..share
+            }))
+        }
         (_, Some(_)) => Err("only sample has a share; take it out, or set action to sample".into()),
         _ if fields.by.is_some() || fields.orders.is_some() => {
             Err("only sample has by and orders; take them out, or set action to sample".into())

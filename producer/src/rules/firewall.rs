@@ -20,6 +20,7 @@ use crate::accept::body;
 use crate::accept::rejection::Rejection;
 use crate::address::{self, IpPolicy};
 use crate::config::Config;
+use crate::sample::ClickShare;
 use crate::watched::WatchedFile;
 
 /// Why `producer.rules` cannot be used: what is wrong, where, and what to do.
@@ -99,13 +100,13 @@ pub(crate) struct JudgedHead {
     /// The rules that meant the request already, by their place.
     asked: Vec<usize>,
     client: Option<IpAddr>,
-    share: Option<f64>,
+    shares: Vec<ClickShare>,
 }
 
 impl JudgedHead {
-    /// The share of such requests that is kept; `None` if all are.
-    pub(crate) fn share(&self) -> Option<f64> {
-        self.share
+    /// The shares of the request's clicks that are kept.
+    pub(crate) fn shares(&self) -> &[ClickShare] {
+        &self.shares
     }
 
     /// The client's address.
@@ -195,13 +196,13 @@ impl Firewall {
             rules: self.rules.read().clone(),
             asked: Vec::new(),
             client: head.client,
-            share: None,
+            shares: Vec::new(),
         };
         if !request::is_exempt(head.path) {
             let rules = judged.rules.clone();
             let judgement = rules.judge(head, None, &mut judged.asked);
-            judged.share = judgement.share;
             self.settle(head, &judgement)?;
+            judged.shares = judgement.shares;
         }
         Ok(judged)
     }
@@ -224,9 +225,9 @@ impl Firewall {
             inflated: &inflated,
         };
         let judgement = judged.rules.judge(head, Some(&body), &mut judged.asked);
-        let shares = [judged.share, judgement.share].into_iter().flatten();
-        judged.share = shares.reduce(|one, other| one * other);
-        self.settle(head, &judgement)
+        self.settle(head, &judgement)?;
+        judged.shares.extend(judgement.shares);
+        Ok(())
     }
 
     /// Counts and keeps what was found. Fails with the last one if it refuses the request.
@@ -236,7 +237,7 @@ impl Firewall {
         }
         for finding in &judgement.found {
             let action = finding.outcome.name();
-            self.metrics.hit(&finding.rule.name, action);
+            self.metrics.hits(&finding.rule.name, action, 1);
             self.hits.push(RuleHit {
                 at: self.clock.now(),
                 rule: finding.rule.name.clone(),
@@ -252,14 +253,19 @@ impl Firewall {
         };
         let rule = last.rule.name.clone();
         match last.outcome {
-            RuleOutcome::Counted | RuleOutcome::Kept(_) => Ok(()),
+            RuleOutcome::Counted | RuleOutcome::Sampled => Ok(()),
             RuleOutcome::Blocked => Err(Rejection::Ruled(rule)),
             RuleOutcome::Throttled(wait) => Err(Rejection::Throttled {
                 rule,
                 seconds: whole_seconds(wait),
             }),
-            RuleOutcome::Sampled => Err(Rejection::LeftOut(rule)),
         }
+    }
+
+    /// Counts clicks that a rule's share left out.
+    pub(crate) fn left_out(&self, rule: &str, clicks: usize) {
+        let action = RuleOutcome::Sampled.name();
+        self.metrics.hits(rule, action, clicks as u64);
     }
 
     /// The network of an address, or nothing where no address is kept.
@@ -294,7 +300,7 @@ fn outcome_name(rule: &FirewallRule) -> &'static str {
         RuleAction::Count => RuleOutcome::Counted,
         RuleAction::Block if rule.rate.is_some() => RuleOutcome::Throttled(Duration::ZERO),
         RuleAction::Block => RuleOutcome::Blocked,
-        RuleAction::Sample { .. } => RuleOutcome::Sampled,
+        RuleAction::Sample(_) => RuleOutcome::Sampled,
     };
     outcome.name()
 }

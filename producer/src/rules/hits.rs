@@ -18,7 +18,7 @@ pub struct RuleHit {
     pub at: Timestamp,
     /// The rule's name.
     pub rule: String,
-    /// What became of the request: `counted`, `blocked`, `throttled` or `sampled`.
+    /// What became of the request: `counted`, `blocked` or `throttled`.
     pub action: &'static str,
     /// Its method.
     pub method: String,

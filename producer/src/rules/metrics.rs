@@ -30,7 +30,7 @@ impl RuleMetrics {
         let hits = metrics.hits.clone();
         registry.register(
             "rule_hits",
-            "Requests that a rule meant, by what became of them",
+            "Requests that a rule meant, by what became of them; clicks that it left out if sampled",
             hits,
         );
         let in_force = metrics.in_force.clone();
@@ -62,9 +62,10 @@ impl RuleMetrics {
         self.in_force.set(count);
     }
 
-    pub(super) fn hit(&self, rule: &str, action: &'static str) {
+    pub(super) fn hits(&self, rule: &str, action: &'static str, count: u64) {
         let rule = rule.to_owned();
-        self.hits.get_or_create(&RuleLabels { rule, action }).inc();
+        let hits = self.hits.get_or_create(&RuleLabels { rule, action });
+        hits.inc_by(count);
     }
 
     pub(super) fn cut(&self) {

@@ -39,12 +39,6 @@ impl<'r> RequestHead<'r> {
         self.header(header::CONTENT_LENGTH)?.parse().ok()
     }
 
-    /// Returns true if no body can follow.
-    pub(super) fn has_no_body(&self) -> bool {
-        let is_chunked = self.headers.contains_key(header::TRANSFER_ENCODING);
-        !is_chunked && matches!(self.body_bytes(), None | Some(0))
-    }
-
     /// A header as text; `None` if it is absent or not ASCII.
     pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -13,30 +13,17 @@ use super::request::RequestHead;
 use super::shown;
 use super::texts::{RequestText, TextPart};
 use crate::address::{self, Network};
+use crate::sample::ClickShare;
 
 /// What becomes of a request that a rule means.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum RuleAction {
     /// It is counted and goes on.
     Count,
     /// It is refused, and no further rule is asked.
     Block,
-    /// It goes on for a share of the visitors or addresses. The rest is answered and not kept.
-    Sample {
-        share: f64,
-        by: SampleKey,
-        /// True if orders are left out too.
-        orders: bool,
-    },
-}
-
-/// What a share is a share of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum SampleKey {
-    Address,
-    /// The address if the request names no visitor.
-    Visitor,
+    /// It goes on, and a share of its clicks is kept.
+    Sample(ClickShare),
 }
 
 /// Where a rule applies.
@@ -106,9 +93,7 @@ impl FirewallRule {
     /// Returns true if the rule may mean a request for its body's sake.
     pub(super) fn reads_bodies(&self) -> bool {
         let patterns = self.patterns.as_ref();
-        matches!(self.action, RuleAction::Sample { .. })
-            || self.max_body.is_some()
-            || patterns.is_some_and(|test| test.parts.contains(&TextPart::Body))
+        self.max_body.is_some() || patterns.is_some_and(|test| test.parts.contains(&TextPart::Body))
     }
 
     /// Returns true if everything holds that is known before the texts are looked at.

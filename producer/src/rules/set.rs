@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::file::RuleList;
 use super::patterns::{self, LookedText, PatternFamily};
 use super::request::RequestHead;
-use super::rule::{FirewallRule, PatternTest, RuleAction, SampleKey};
-use super::sample;
+use super::rule::{FirewallRule, PatternTest, RuleAction};
 use super::shown;
 use super::texts::{self, RequestText, TextBudget, TextPart};
 use super::time::{LookTime, windows};
+use crate::sample::ClickShare;
 
 /// What became of a request that a rule meant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,10 +19,8 @@ pub(super) enum RuleOutcome {
     Blocked,
     /// It may come again after so long.
     Throttled(Duration),
-    /// It is not in the share that is kept.
+    /// A share of its clicks is kept.
     Sampled,
-    /// It is in the share that is kept.
-    Kept(f64),
 }
 
 impl RuleOutcome {
@@ -33,7 +31,6 @@ impl RuleOutcome {
             Self::Blocked => "blocked",
             Self::Throttled(_) => "throttled",
             Self::Sampled => "sampled",
-            Self::Kept(_) => "kept",
         }
     }
 }
@@ -51,8 +48,8 @@ pub(super) struct Judgement<'s> {
     pub(super) found: Vec<RuleFinding<'s>>,
     /// True if there was more text than is looked at.
     pub(super) is_cut: bool,
-    /// The share of such requests that is kept; `None` if all are.
-    pub(super) share: Option<f64>,
+    /// The shares of its clicks that are kept.
+    pub(super) shares: Vec<ClickShare>,
 }
 
 /// A body that came.
@@ -115,7 +112,7 @@ impl RuleSet {
             .filter(|at| holds_size(&self.rules[*at], head, body))
             .collect();
         let is_cut = self.look(head, body, &open, &mut reasons);
-        let (mut found, mut share) = (Vec::new(), None);
+        let (mut found, mut shares) = (Vec::new(), Vec::new());
         for at in open {
             let rule = &self.rules[at];
             let reason = reasons
@@ -125,12 +122,12 @@ impl RuleSet {
             if rule.patterns.is_some() && reason.is_none() {
                 continue;
             }
-            let Some(outcome) = outcome(rule, head, body) else {
+            let Some(outcome) = outcome(rule, head) else {
                 continue;
             };
             asked.push(at);
-            if let RuleOutcome::Kept(kept) = outcome {
-                share = Some(share.unwrap_or(1.0) * kept);
+            if let RuleAction::Sample(share) = &rule.action {
+                shares.push(share.clone());
                 continue;
             }
             let reason = reason.cloned().unwrap_or_else(|| rule.reason(head));
@@ -147,7 +144,7 @@ impl RuleSet {
         Judgement {
             found,
             is_cut,
-            share,
+            shares,
         }
     }
 
@@ -226,11 +223,7 @@ fn reason(
 }
 
 /// What becomes of a request that a rule means; `None` if it goes on as if there were no rule.
-fn outcome(
-    rule: &FirewallRule,
-    head: &RequestHead<'_>,
-    body: Option<&BodyBytes<'_>>,
-) -> Option<RuleOutcome> {
+fn outcome(rule: &FirewallRule, head: &RequestHead<'_>) -> Option<RuleOutcome> {
     let mut wait = None;
     if let Some(rate) = &rule.rate {
         // A browser asks once for many clicks, and a page can do nothing about a refusal.
@@ -239,27 +232,9 @@ fn outcome(
         }
         wait = Some(rate.take(head.client?).err()?);
     }
-    match rule.action {
-        RuleAction::Count => Some(RuleOutcome::Counted),
-        RuleAction::Block => Some(wait.map_or(RuleOutcome::Blocked, RuleOutcome::Throttled)),
-        RuleAction::Sample { share, by, orders } => {
-            // What is done, and by whom, is often in the body only.
-            if body.is_none() && !head.has_no_body() {
-                return None;
-            }
-            let text = body.map_or(&[][..], |body| body.inflated);
-            if !orders && sample::holds_order(head, text) {
-                return None;
-            }
-            let visitor = match by {
-                SampleKey::Address => None,
-                SampleKey::Visitor => sample::visitor(head, text),
-            };
-            let key = visitor.unwrap_or_else(|| sample::address(head.client));
-            Some(match sample::is_kept(&key, share) {
-                true => RuleOutcome::Kept(share),
-                false => RuleOutcome::Sampled,
-            })
-        }
-    }
+    Some(match rule.action {
+        RuleAction::Count => RuleOutcome::Counted,
+        RuleAction::Block => wait.map_or(RuleOutcome::Blocked, RuleOutcome::Throttled),
+        RuleAction::Sample(_) => RuleOutcome::Sampled,
+    })
 }

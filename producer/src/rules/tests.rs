@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
-use topic::clock;
+use topic::{Envelope, clock};
 
 use super::Firewall;
 use crate::Config;
@@ -337,6 +337,44 @@ async fn a_sample_keeps_whole_visitors_and_says_its_share() {
     assert_eq!(envelopes.len(), kept * 4);
     let says = |envelope: &String| envelope.contains("\"sample_rate\":0.5");
     assert!(envelopes.iter().all(says), "{envelopes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_several_visitors_is_sampled_click_by_click() {
+    let edge = RuledEdge::with(
+        "[[rule]]\nname = \"some\"\naction = \"sample\"\nshare = 0.3\npath = \"/*\"",
+    );
+    // Of these v0, v1 and v6 are among the 0.3.
+    let click = |n| json!({"action": "view", "visitor_id": format!("v{n}")});
+    let mut clicks: Vec<_> = (0..7).map(click).collect();
+    clicks.push(json!({"action": "buy", "visitor_id": "v2"}));
+    clicks.push(json!(17));
+    let answer = edge.post(&json!(clicks).to_string()).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&answer["accepted"], &answer["left_out"]),
+        (&json!(4), &json!(4))
+    );
+    assert_eq!(answer["rejected"][0]["index"], 8);
+    let envelopes = edge.topic.envelopes();
+    let kept = envelopes.iter().map(|envelope| {
+        let envelope = Envelope::decode(envelope.as_bytes()).unwrap();
+        let click: Value = serde_json::from_str(envelope.click).unwrap();
+        (click["visitor_id"].clone(), envelope.sample_rate)
+    });
+    let expect = [
+        (json!("v0"), Some(0.3)),
+        (json!("v1"), Some(0.3)),
+        (json!("v6"), Some(0.3)),
+        (json!("v2"), None),
+        (Value::Null, None),
+    ];
+    assert_eq!(kept.collect::<Vec<_>>(), expect);
+    let report = edge.report().await;
+    assert_eq!(report["rules"][0], json!(["some", "sampled", 4]));
+    assert_eq!(edge.get("/readyz").await.status(), StatusCode::OK);
+    assert_eq!(edge.get("/nothing").await.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test(flavor = "multi_thread")]

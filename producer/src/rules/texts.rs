@@ -9,8 +9,8 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::json::JsonStrings;
 use super::request::RequestHead;
+use crate::accept::strings::JsonStrings;
 
 /// A part of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

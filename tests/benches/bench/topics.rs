@@ -57,7 +57,7 @@ pub(crate) async fn fill(topic: &dyn Topic, rows: u64, file: &Path) -> Result<()
             user_agent: None,
             content_encoding: None,
             request: None,
-            sample_rate: None,
+            shares: Vec::new(),
         };
         waiting.push_back(edge.accept(&facts, Bytes::from(click.json))?.delivery);
         if waiting.len() == AHEAD {

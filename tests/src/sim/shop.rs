@@ -26,7 +26,7 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
     user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0"),
     content_encoding: None,
     request: None,
-    sample_rate: None,
+    shares: Vec::new(),
 };
 
 /// An edge in a process of its own.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use topic::clock::SharedClock;
-use topic::{Delivery, Draft, Envelope, Timestamp, Writer};
+use topic::{AppendError, Delivery, Draft, Envelope, Timestamp, Writer};
 
 use super::body;
 use super::format::{Native, WireFormat};
@@ -18,12 +18,13 @@ use super::split::{self, BodyItem};
 use super::text::BodyText;
 use crate::address::{self, IpPolicy};
 use crate::config::Config;
+use crate::sample::{self, ClickShare};
 
 /// How much of a user agent is kept: a batch repeats it in every envelope.
 const MAX_USER_AGENT_BYTES: usize = 1_024;
 
 /// What is known of a body besides its bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EdgeFacts<'a> {
     /// The wire format of the clicks: `native`, `pixel`, …
     pub format: &'a str,
@@ -37,8 +38,8 @@ pub struct EdgeFacts<'a> {
     pub content_encoding: Option<&'a str>,
     /// What is captured of the request, as a JSON object of texts; `None` if nothing is.
     pub request: Option<&'a str>,
-    /// The share of visitors whose clicks are kept; `None` if all are.
-    pub sample_rate: Option<f64>,
+    /// The shares of such clicks that are kept; all are if there is none.
+    pub shares: Vec<ClickShare>,
 }
 
 /// A body on its way into the topic. Its clicks are acknowledged once `delivery` resolves
@@ -51,6 +52,30 @@ pub struct PendingAppend {
     pub clicks: usize,
     /// The other items of the body. They go to the topic too and become dead letters.
     pub rejected: Vec<RejectedItem>,
+    /// The clicks that the owner does not want to keep. They are not in the topic.
+    pub left_out: LeftOutClicks,
+}
+
+/// How many clicks of a body are not kept, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOutClicks {
+    /// By each of [`EdgeFacts::shares`], in their order; empty if none left anything out.
+    pub by_shares: Vec<usize>,
+}
+
+impl LeftOutClicks {
+    /// How many clicks are not kept.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.by_shares.iter().sum()
+    }
+
+    fn add(&mut self, share: usize) {
+        if self.by_shares.len() <= share {
+            self.by_shares.resize(share + 1, 0);
+        }
+        self.by_shares[share] += 1;
+    }
 }
 
 /// An item of a batch that is not a click.
@@ -71,6 +96,7 @@ pub(crate) struct ClickParts<'a> {
     pub(crate) retried: bool,
     /// True if what is not Unicode became U+FFFD.
     pub(crate) replaced: bool,
+    pub(crate) sample_rate: Option<f64>,
     pub(crate) visitor: Option<Cow<'a, str>>,
     /// What the body said once for all its clicks.
     pub(crate) shared: Option<&'a RawValue>,
@@ -86,6 +112,7 @@ impl<'a> ClickParts<'a> {
             item: None,
             retried: false,
             replaced: false,
+            sample_rate: None,
             visitor: None,
             shared: None,
             click,
@@ -181,7 +208,7 @@ impl Edge {
         let text = BodyText::read(&plain)?;
         let split = format.split(&text, self.max_clicks)?;
         let (mut drafts, mut rejected) = (Vec::with_capacity(split.items.len()), Vec::new());
-        let mut first_rejection = None;
+        let (mut first_rejection, mut left_out) = (None, LeftOutClicks::default());
         let mut expansion = Expansion::up_to(self.max_inflated);
         let body = BodyFacts {
             facts,
@@ -202,7 +229,18 @@ impl Edge {
                     let named = || split.visitor.as_deref().map(Cow::Borrowed);
                     found.visitor = found.visitor.or_else(named);
                     let replaced = text.is_replaced(click.get());
-                    self.click_drafts(&body, found, (click, replaced), &mut drafts);
+                    let visitor = found.visitor.as_deref();
+                    match sample::draw(&facts.shares, click, visitor, facts.ip) {
+                        Ok(sample_rate) => {
+                            let parts = ClickParts {
+                                replaced,
+                                sample_rate,
+                                ..ClickParts::new("", click)
+                            };
+                            self.click_drafts(&body, found, &parts, &mut drafts);
+                        }
+                        Err(share) => left_out.add(share),
+                    }
                 }
                 Err(rejection) => {
                     let reason = rejection.to_string();
@@ -212,15 +250,25 @@ impl Edge {
                 }
             }
         }
-        let clicks = split.items.len() - rejected.len();
         match first_rejection {
-            Some(rejection) if clicks == 0 => Err(rejection),
+            Some(rejection) if rejected.len() == split.items.len() => Err(rejection),
             _ => Ok(PendingAppend {
-                delivery: self.writer.append(drafts)?,
-                clicks,
+                clicks: split.items.len() - rejected.len() - left_out.count(),
+                delivery: self.append(drafts)?,
                 rejected,
+                left_out,
             }),
         }
+    }
+
+    fn append(&self, drafts: Vec<Draft>) -> Result<Delivery, AppendError> {
+        if !drafts.is_empty() {
+            return self.writer.append(drafts);
+        }
+        let (settle, delivery) = Delivery::channel();
+        // The delivery itself is the receiver.
+        let _ = settle.send(Ok(Vec::new()));
+        Ok(delivery)
     }
 
     /// Finds out which click it is, and whose.
@@ -260,7 +308,7 @@ impl Edge {
         &self,
         body: &BodyFacts<'_>,
         found: ClickIdentity<'_>,
-        (click, replaced): (&RawValue, bool),
+        click: &ClickParts<'_>,
         drafts: &mut Vec<Draft>,
     ) {
         let id_generated = found.id.is_none();
@@ -273,10 +321,11 @@ impl Edge {
                 id_generated,
                 item,
                 retried: found.retried,
-                replaced,
+                replaced: click.replaced,
+                sample_rate: click.sample_rate,
                 visitor: visitor.map(Cow::Borrowed),
                 shared: body.shared,
-                ..ClickParts::new(&*id, click)
+                ..ClickParts::new(&*id, click.click)
             };
             drafts.push(self.draft(body.facts, body.received_at, parts));
         };
@@ -313,7 +362,7 @@ impl Edge {
             retried: parts.retried,
             replaced: parts.replaced || facts.user_agent.is_some_and(is_replaced),
             redacted: false,
-            sample_rate: facts.sample_rate,
+            sample_rate: parts.sample_rate,
             received_at: received_at.micros(),
             format: facts.format.into(),
             source: facts.source.into(),

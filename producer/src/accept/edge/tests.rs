@@ -10,7 +10,7 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
     user_agent: None,
     content_encoding: None,
     request: None,
-    sample_rate: None,
+    shares: Vec::new(),
 };
 
 fn edge() -> (Edge, Arc<FakeWriter>) {

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::signature::SignatureFault;
-use crate::accept::edge::RejectedItem;
 use crate::accept::format::record_id;
 use crate::accept::rejection::Rejection;
+use crate::http::state::AppendedBody;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 /// The code of a record that was not taken, of those that the services have.
@@ -111,18 +111,20 @@ impl AwsFault {
     }
 }
 
-/// The answer to a call whose records are durable, but for those that were rejected.
+/// The answer to a call whose records are durable, but for those that were rejected. One that the
+/// owner does not want to keep is answered like those that are.
 pub(super) fn put(
     operation: &Operation,
     invocation: Option<&str>,
-    accepted: usize,
-    rejected: &[RejectedItem],
+    appended: &AppendedBody,
 ) -> HttpResponse {
+    let rejected = &appended.rejected;
+    let records = appended.clicks + appended.left_out + rejected.len();
     let id = |index: usize| match invocation {
         Some(invocation) => record_id(invocation, index),
         None => Uuid::from_u128(rand::random()),
     };
-    let results = (0..accepted + rejected.len()).map(|index| {
+    let results = (0..records).map(|index| {
         let failed = rejected.iter().find(|failed| failed.index == index);
         match (failed, operation.service) {
             (Some(failed), _) => {

@@ -47,8 +47,8 @@ async fn take(state: Data<EdgeState>, request: HttpRequest, payload: Payload) ->
         let invocation = header_text(&request, header::HeaderName::from_static(INVOCATION_ID));
         let facts = state.facts(&request, FORMAT, agent.as_deref(), key.as_deref());
         let format = Kinesis { invocation };
-        let (accepted, rejected) = state.append(&format, &facts, body).await?;
-        Ok(put(operation, invocation, accepted, &rejected))
+        let appended = state.append(&format, &facts, body).await?;
+        Ok(put(operation, invocation, &appended))
     };
     answered.await.unwrap_or_else(|fault: AwsFault| {
         let service = operation.map(|operation| operation.service);

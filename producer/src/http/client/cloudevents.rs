@@ -1,11 +1,12 @@
 //! Whatever sends `CloudEvents`: it is answered as a sender of native clicks is.
 
+use actix_web::HttpRequest;
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse};
 
 use super::{Client, POST};
 use crate::accept::format::CloudEvents;
 use crate::http::answer::header_text;
+use crate::http::intake::accepted;
 
 /// What the names of an event's attributes begin with in headers.
 const PREFIX: &str = "ce-";
@@ -16,12 +17,7 @@ pub(in crate::http) const CLOUDEVENTS: Client = Client {
     paths: &["/v1/cloudevents"],
     methods: POST,
     format: |request, _| Box::new(format(request)),
-    answer: |_, taken| {
-        HttpResponse::Accepted().json(serde_json::json!({
-            "accepted": taken.clicks,
-            "rejected": taken.rejected,
-        }))
-    },
+    answer: |_, taken| accepted(&taken.appended),
 };
 
 fn format(request: &HttpRequest) -> CloudEvents<'_> {

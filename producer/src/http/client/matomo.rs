@@ -18,8 +18,8 @@ pub(in crate::http) const MATOMO: Client = Client {
         if is_json(&taken.body) {
             return HttpResponse::Ok().json(serde_json::json!({
                 "status": "success",
-                "tracked": taken.clicks,
-                "invalid": taken.rejected.len(),
+                "tracked": taken.appended.clicks + taken.appended.left_out,
+                "invalid": taken.appended.rejected.len(),
             }));
         }
         let is_in_form = taken

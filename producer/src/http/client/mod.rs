@@ -12,9 +12,9 @@ use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use crate::accept::edge::RejectedItem;
 use crate::accept::format::WireFormat;
 use crate::accept::pixel::GIF;
+use crate::http::state::AppendedBody;
 
 /// By this header a client asks that nobody learns who sent its events.
 pub(super) const ANONYMOUS: &str = "sp-anonymous";
@@ -45,8 +45,7 @@ pub(super) struct Client {
 /// A body whose clicks were acknowledged.
 #[derive(Debug, Default)]
 pub(super) struct TakenBody {
-    pub(super) clicks: usize,
-    pub(super) rejected: Vec<RejectedItem>,
+    pub(super) appended: AppendedBody,
     /// As it came; empty if there was none.
     pub(super) body: Bytes,
 }

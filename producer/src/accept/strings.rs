@@ -4,23 +4,23 @@
 use std::borrow::Cow;
 
 /// A string of JSON, and the key that it is the value of.
-pub(super) struct JsonString<'j> {
+pub(crate) struct JsonString<'j> {
     /// The nearest key before it; empty if there is none. As it is written.
-    pub(super) key: &'j str,
-    pub(super) text: Cow<'j, str>,
+    pub(crate) key: &'j str,
+    pub(crate) text: Cow<'j, str>,
     /// True if it is a key itself.
-    pub(super) is_key: bool,
+    pub(crate) is_key: bool,
 }
 
 /// Goes over the strings of a text of JSON.
-pub(super) struct JsonStrings<'j> {
+pub(crate) struct JsonStrings<'j> {
     text: &'j str,
     at: usize,
     key: &'j str,
 }
 
 impl<'j> JsonStrings<'j> {
-    pub(super) fn of(text: &'j str) -> Self {
+    pub(crate) fn of(text: &'j str) -> Self {
         Self {
             text,
             at: 0,
