@@ -1,12 +1,14 @@
 //! The configuration of the edge.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::Deserialize;
 
 use crate::address::{IpPolicy, Network};
+use crate::privacy::policy::PrivacyPolicy;
 
 /// The section `[producer]`. `compose/default.toml` holds each default and its reason.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +39,14 @@ pub struct Config {
     pub drain: Duration,
     /// How much of a client's address is kept.
     pub ip: IpPolicy,
+    /// What becomes of a click that says its visitor refused to be counted.
+    pub consent: PrivacyPolicy,
+    /// What becomes of the clicks of a browser that says `DNT: 1`.
+    pub dnt: PrivacyPolicy,
+    /// What becomes of the clicks of a browser that says `Sec-GPC: 1`.
+    pub gpc: PrivacyPolicy,
+    /// The file of the salts of cookieless visitors, which all edges share.
+    pub salts: PathBuf,
     /// The proxies whose `X-Forwarded-For` is trusted: addresses or CIDR networks.
     pub trusted_proxies: Vec<Network>,
     /// The origins whose pages may send clicks: `*` for all; empty for the edge's own pages

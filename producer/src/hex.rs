@@ -1,5 +1,10 @@
 //! Bytes written as hexadecimal digits.
 
+/// Returns two digits for each byte.
+pub(crate) fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Returns the bytes that the digits are, two of them each; `None` if they are anything else.
 pub(crate) fn bytes_of(digits: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
@@ -22,6 +27,7 @@ mod tests {
         };
         check("", Some(b""));
         check("00fFa0", Some(b"\x00\xff\xa0"));
+        assert_eq!(hex_of(b"\x00\xff\xa0"), "00ffa0");
         check("0", None);
         check("+f", None);
         check("0g", None);

@@ -23,6 +23,8 @@ const APPEND_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 pub(crate) const ITEM: &str = "item";
 /// The reason of a click that is not in the share that is kept.
 pub(crate) const SAMPLE: &str = "sample";
+/// The reason of a click that a policy of privacy does not let the edge keep.
+pub(crate) const PRIVACY: &str = "privacy";
 /// The reason of what was no HTTP request.
 pub(crate) const NO_REQUEST: &str = "http";
 
@@ -81,7 +83,7 @@ fn rejected_for_each_reason() -> Family<RejectionLabels, Counter> {
     let rejected = Family::default();
     for reason in Rejection::KINDS
         .into_iter()
-        .chain([ITEM, SAMPLE, NO_REQUEST])
+        .chain([ITEM, SAMPLE, PRIVACY, NO_REQUEST])
     {
         let _: Counter = rejected.get_or_create_owned(&RejectionLabels { reason });
     }

@@ -133,6 +133,10 @@ pub(crate) fn config() -> crate::Config {
         body_timeout = "10s"
         drain = "5s"
         ip = "truncate"
+        consent = "anonymous"
+        dnt = "ignore"
+        gpc = "ignore"
+        salts = "/nonexistent/salts"
         trusted_proxies = []
         origins = []
         rules = ""

@@ -1,7 +1,8 @@
 //! The envelope: what the edge adds around the client's own JSON.
 //!
 //! `{"v":1,"id":…,"id_generated":…,"item":…,"retried":…,"replaced":…,"redacted":…,"sample_rate":…,`
-//! `"received_at":…,"format":…,"source":…,"ip":…,"user_agent":…,"request":…,"shared":…,"click":…}`,
+//! `"received_at":…,"format":…,"source":…,"ip":…,"user_agent":…,"visitor":…,"request":…,"shared":…,`
+//! `"click":…}`,
 //! spliced around the click's bytes, which are never serialised again. A flag that is false and a
 //! value that is `None` are left out. `click` is the last field.
 
@@ -46,6 +47,9 @@ pub struct Envelope<'a> {
     pub ip: Option<Cow<'a, str>>,
     /// The client's user agent.
     pub user_agent: Option<Cow<'a, str>>,
+    /// The visitor whom the edge made of the address and a salt of the day; `None` if the click
+    /// itself says whose it is, or nobody is to know.
+    pub visitor: Option<Cow<'a, str>>,
     /// What the edge captured of the request, as a JSON object whose values are texts.
     pub request: Option<&'a str>,
     /// What the body said once for all its clicks, as a JSON object.
@@ -91,6 +95,7 @@ impl<'a> Envelope<'a> {
             ("source", Some(&self.source)),
             ("ip", self.ip.as_ref()),
             ("user_agent", self.user_agent.as_ref()),
+            ("visitor", self.visitor.as_ref()),
         ];
         for (name, text) in texts {
             if let Some(text) = text {
@@ -155,6 +160,7 @@ fn cut(text: &str) -> Option<Envelope<'_>> {
     let (source, rest) = quoted(rest.strip_prefix(r#","source":"#)?)?;
     let (ip, rest) = optional(rest, r#","ip":"#)?;
     let (user_agent, rest) = optional(rest, r#","user_agent":"#)?;
+    let (visitor, rest) = optional(rest, r#","visitor":"#)?;
     let (request, rest) = match rest.strip_prefix(REQUEST) {
         Some(rest) => flat_object(rest).map(|(object, rest)| (Some(object), rest))?,
         None => (None, rest),
@@ -179,6 +185,7 @@ fn cut(text: &str) -> Option<Envelope<'_>> {
         source: source.into(),
         ip: ip.map(Cow::Borrowed),
         user_agent: user_agent.map(Cow::Borrowed),
+        visitor: visitor.map(Cow::Borrowed),
         request,
         shared: None,
         click,
@@ -265,6 +272,8 @@ struct Wire<'a> {
     ip: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "borrowed")]
     user_agent: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "borrowed")]
+    visitor: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     request: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -289,6 +298,7 @@ impl<'a> Wire<'a> {
             source: self.source,
             ip: self.ip,
             user_agent: self.user_agent,
+            visitor: self.visitor,
             request: self.request.map(RawValue::get),
             shared: self.shared.map(RawValue::get),
             click: self.click.get(),
@@ -334,6 +344,7 @@ mod tests {
             source: "http".into(),
             ip: None,
             user_agent: Some("ägent/1".into()),
+            visitor: None,
             request: None,
             shared: None,
             click: r#"{ "a" : 1.50, "a":2,"ü":"\u0041" }"#,
@@ -401,6 +412,7 @@ mod tests {
                 retried: true,
                 redacted: true,
                 sample_rate: Some(0.0001),
+                visitor: Some("00ffa0".into()),
                 request: Some(request),
                 ..known.clone()
             };

@@ -7,17 +7,17 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// An object's fields, in their order, with values as they were written.
-pub(super) struct ObjectFields<'b>(pub(super) Vec<(Cow<'b, str>, &'b RawValue)>);
+pub(crate) struct ObjectFields<'b>(pub(crate) Vec<(Cow<'b, str>, &'b RawValue)>);
 
 impl<'b> ObjectFields<'b> {
     /// Reads an object of JSON without reading its values.
-    pub(super) fn read(object: &'b str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn read(object: &'b str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(object)
     }
 
     /// The value at a path: the keys from here down, with a dot between them. Fails if the key
     /// occurs twice in the object, because then it is not known which one counts.
-    pub(super) fn find(&self, path: &str) -> Result<Option<&'b RawValue>, String> {
+    pub(crate) fn find(&self, path: &str) -> Result<Option<&'b RawValue>, String> {
         let (key, rest) = match path.split_once('.') {
             Some((key, rest)) => (key, Some(rest)),
             None => (path, None),
@@ -40,7 +40,7 @@ impl<'b> ObjectFields<'b> {
     }
 
     /// The fields as an object.
-    pub(super) fn to_object(&self) -> Box<RawValue> {
+    pub(crate) fn to_object(&self) -> Box<RawValue> {
         let written = self.0.iter().map(|(name, value)| {
             let name = serde_json::to_string(name).expect("text is JSON");
             format!("{name}:{}", value.get())
@@ -71,7 +71,7 @@ impl<'de: 'b, 'b> Deserialize<'de> for ObjectFields<'b> {
 }
 
 /// The object without the values at some paths; borrowed if it has none of them.
-pub(super) fn without<'b>(object: &'b RawValue, paths: &[&str]) -> Cow<'b, RawValue> {
+pub(crate) fn without<'b>(object: &'b RawValue, paths: &[&str]) -> Cow<'b, RawValue> {
     let text = object.get();
     let may_have = |path: &&str| text.contains(path.rsplit('.').next().unwrap_or(path));
     if !text.contains('\\') && !paths.iter().any(may_have) {
@@ -106,6 +106,23 @@ fn stripped(object: &str, paths: &[&str]) -> Option<Box<RawValue>> {
     }
     let kept = kept.iter().map(|(name, value)| (name.clone(), &**value));
     is_changed.then(|| ObjectFields(kept.collect()).to_object())
+}
+
+/// A field as text: the content of a string, the digits of a number, anything else as it
+/// was written. `None` if it is null or blank.
+pub(crate) fn as_text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let written = raw.get();
+    let Some(quoted) = written
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    else {
+        return (written != "null").then_some(Cow::Borrowed(written));
+    };
+    let text = match quoted.contains('\\') {
+        true => Cow::Owned(serde_json::from_str(written).ok()?),
+        false => Cow::Borrowed(quoted),
+    };
+    (!text.trim().is_empty()).then_some(text)
 }
 
 #[cfg(test)]

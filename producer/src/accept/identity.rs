@@ -8,6 +8,8 @@ use topic::clock::Clock;
 use uuid::Uuid;
 
 use super::fault::parse_reason;
+use super::fields::as_text;
+use crate::privacy::consent;
 
 /// What the edge reads of a click, as its client wrote it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub(crate) struct ClickIdentity<'c> {
     pub(crate) items: usize,
     /// True if the client says that it sends the click again.
     pub(crate) retried: bool,
+    /// True if the visitor refused to be counted.
+    pub(crate) is_refused: bool,
+    /// True if the client sent no ids on purpose, so that the edge makes a visitor.
+    pub(crate) is_cookieless: bool,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +38,10 @@ struct IdFields<'c> {
     items: Option<&'c RawValue>,
     #[serde(borrow, default)]
     retry: Option<&'c RawValue>,
+    #[serde(borrow, default)]
+    consent: Option<&'c RawValue>,
+    #[serde(borrow, default)]
+    cookieless: Option<&'c RawValue>,
 }
 
 impl<'c> ClickIdentity<'c> {
@@ -47,8 +57,15 @@ impl<'c> ClickIdentity<'c> {
             visitor: fields.visitor_id.and_then(as_text),
             items: fields.items.map_or(0, count_items),
             retried: fields.retry.is_some_and(|retry| retry.get() == "true"),
+            is_refused: fields.consent.is_some_and(consent::refuses),
+            is_cookieless: fields.cookieless.is_some_and(is_true),
         })
     }
+}
+
+/// Returns true for yes as JSON has it, or as a query does.
+pub(crate) fn is_true(value: &RawValue) -> bool {
+    matches!(value.get(), "true" | "1" | r#""true""# | r#""1""#)
 }
 
 /// Returns how many objects an array holds; 0 if anything else is in it, or if it is no array.
@@ -61,23 +78,6 @@ pub(crate) fn count_items(array: &RawValue) -> usize {
         true => items.len(),
         false => 0,
     }
-}
-
-/// A field as text: the content of a string, the digits of a number, anything else as it
-/// was written. `None` if it is null or blank.
-pub(crate) fn as_text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let written = raw.get();
-    let Some(quoted) = written
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    else {
-        return (written != "null").then_some(Cow::Borrowed(written));
-    };
-    let text = match quoted.contains('\\') {
-        true => Cow::Owned(serde_json::from_str(written).ok()?),
-        false => Cow::Borrowed(quoted),
-    };
-    (!text.trim().is_empty()).then_some(text)
 }
 
 /// Generates a UUIDv7 from the clock's time and fresh randomness.

@@ -8,7 +8,7 @@
 pub(crate) mod body;
 pub(crate) mod edge;
 mod fault;
-mod fields;
+pub(crate) mod fields;
 pub(crate) mod format;
 pub(crate) mod identity;
 pub(crate) mod pixel;

@@ -72,6 +72,7 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
+    use crate::hex::hex_of;
 
     /// The largest tracker, compressed.
     const MAX_TRACKER_BYTES: usize = 4_000;
@@ -81,10 +82,7 @@ mod tests {
         let size = TRACKER_GZIP.len();
         assert!(size <= MAX_TRACKER_BYTES, "{size} bytes");
         let digest = Sha256::digest(include_bytes!("../../assets/clickweir.js"));
-        let digest: String = digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex_of(&digest[..8]);
         let first = TRACKER.lines().next().unwrap();
         assert!(
             first.ends_with(&format!("clickweir.js {digest}")),

@@ -23,7 +23,8 @@ use crate::accept::rejection::Rejection;
 use crate::address;
 use crate::config::Config;
 use crate::keys::SourceKey;
-use crate::metrics::{ITEM, Monitor, SAMPLE};
+use crate::metrics::{ITEM, Monitor, PRIVACY, SAMPLE};
+use crate::privacy::policy;
 use crate::rules::firewall::JudgedHead;
 use crate::rules::request::RequestHead;
 use crate::sample::ClickShare;
@@ -95,6 +96,7 @@ impl EdgeState {
     }
 
     fn count_left_out(&self, shares: &[ClickShare], left_out: &LeftOutClicks) {
+        self.monitor.metrics.rejected(PRIVACY, left_out.by_policy);
         for (share, &clicks) in shares.iter().zip(&left_out.by_shares) {
             self.monitor.metrics.rejected(SAMPLE, clicks);
             if let (Some(firewall), Some(rule)) = (&self.monitor.firewall, &share.rule) {
@@ -191,6 +193,7 @@ impl EdgeState {
             content_encoding: header_text(request, header::CONTENT_ENCODING),
             request: None,
             shares: self.shares(request, key),
+            privacy: policy::by_signals(request.headers(), self.config.dnt, self.config.gpc),
         }
     }
 

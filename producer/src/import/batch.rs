@@ -17,6 +17,7 @@ use super::source::SourceFile;
 use crate::accept::edge::{ClickParts, Edge, EdgeFacts};
 use crate::accept::split;
 use crate::address::IpPolicy;
+use crate::privacy::policy::PrivacyPolicy;
 
 /// The most lines in a batch.
 pub(super) const BATCH_LINES: usize = 1_000;
@@ -182,6 +183,7 @@ impl LineDrafter<'_> {
             content_encoding: None,
             request: None,
             shares: Vec::new(),
+            privacy: PrivacyPolicy::Ignore,
         };
         let parts = ClickParts {
             replaced: click.replaced,

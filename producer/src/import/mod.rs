@@ -48,6 +48,7 @@ pub use map::{ColumnMap, MapError};
 pub use report::{ImportProgress, ImportReport, LetterCount, LetterReason};
 
 use crate::accept::edge::Edge;
+use crate::hex::hex_of;
 use batch::BatchBuilder;
 use checkpoint::Checkpoint;
 use id::LineTry;
@@ -68,7 +69,7 @@ pub async fn run(
 ) -> Result<ImportReport, Error> {
     let file = source::open(&import).await?;
     let mapping = import.digest();
-    let named: String = mapping.iter().map(|byte| format!("{byte:02x}")).collect();
+    let named = hex_of(&mapping);
     let mut checkpoint = Checkpoint::load(&import.state, &file.digest(), named.clone())?;
     if !checkpoint.is_confirmed(lookup, &file).await? {
         checkpoint = Checkpoint::begin(&import.state, &file.digest(), named);

@@ -13,7 +13,8 @@ use super::lines::Torn;
 use super::map::{ColumnMap, MappedClick, SourceRow};
 use super::records::{RecordReader, RecordText};
 use super::source::SourceFile;
-use crate::accept::identity::{self, ClickIdentity};
+use crate::accept::fields;
+use crate::accept::identity::ClickIdentity;
 use crate::accept::scan::{self, MAX_DEPTH};
 use crate::address::IpPolicy;
 
@@ -163,7 +164,7 @@ pub(super) fn parse_object(map: Option<&ColumnMap>, text: &str) -> Result<LineCl
     let cells = fields.iter().map(|(name, raw)| {
         (
             name.as_str(),
-            identity::as_text(raw).unwrap_or_default(),
+            fields::as_text(raw).unwrap_or_default(),
             Some(*raw),
         )
     });

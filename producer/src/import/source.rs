@@ -12,6 +12,7 @@ use super::decoded::decoded;
 use super::error::Error;
 use super::id::LineIds;
 use super::job::Import;
+use crate::hex::hex_of;
 
 /// The buffer between the file and its decoder.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -66,10 +67,7 @@ impl SourceFile {
 
     /// Returns the SHA-256 of the inflated file, in hexadecimal digits.
     pub(super) fn digest(&self) -> String {
-        self.digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex_of(&self.digest)
     }
 
     /// Returns the ids of the file's lines.

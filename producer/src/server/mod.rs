@@ -82,6 +82,9 @@ pub async fn run(
         let keys = keys.clone();
         tokio::spawn(watch(move || keys.reload(), closing.clone()));
     }
+    let sweeping = state.clone();
+    let sweep = move || sweeping.edge.sweep_salts();
+    tokio::spawn(watch(sweep, closing.clone()));
     let server = serve(state.clone(), listener, &closing)?;
     tracing::info!(%address, "the edge listens");
     let handle = server.handle();

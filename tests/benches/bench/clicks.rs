@@ -92,6 +92,7 @@ impl Clicks {
             source: "http".into(),
             ip: Some("192.0.2.0".into()),
             user_agent: None,
+            visitor: None,
             request: None,
             shared: None,
             click: &click.json,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use producer::{Edge, EdgeFacts};
+use producer::{Edge, EdgeFacts, PrivacyPolicy};
 use tests::defaults::section;
 use topic::{Open, Topic, clock};
 
@@ -58,6 +58,7 @@ pub(crate) async fn fill(topic: &dyn Topic, rows: u64, file: &Path) -> Result<()
             content_encoding: None,
             request: None,
             shares: Vec::new(),
+            privacy: PrivacyPolicy::Ignore,
         };
         waiting.push_back(edge.accept(&facts, Bytes::from(click.json))?.delivery);
         if waiting.len() == AHEAD {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use producer::{Edge, EdgeFacts};
+use producer::{Edge, EdgeFacts, PrivacyPolicy};
 use tokio::time::{sleep, timeout};
 use topic::Topic;
 
@@ -27,6 +27,7 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
     content_encoding: None,
     request: None,
     shares: Vec::new(),
+    privacy: PrivacyPolicy::Ignore,
 };
 
 /// An edge in a process of its own.

@@ -120,6 +120,7 @@ impl PlainRule {
             source: "topic".into(),
             ip: None,
             user_agent: None,
+            visitor: None,
             request: None,
             shared: None,
             click: &click,

@@ -1,7 +1,9 @@
 //! The edge itself: from a body to records of the topic, by whichever way the body came.
 
+mod facts;
+mod kept;
+
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,29 +20,14 @@ use super::split::{self, BodyItem};
 use super::text::BodyText;
 use crate::address::{self, IpPolicy};
 use crate::config::Config;
-use crate::sample::{self, ClickShare};
+use crate::privacy::policy::PrivacyPolicy;
+use crate::privacy::salts::SaltStore;
+use kept::{KeepingPolicy, KeptClick};
+
+pub use facts::{EdgeFacts, LeftOutClicks};
 
 /// How much of a user agent is kept: a batch repeats it in every envelope.
 const MAX_USER_AGENT_BYTES: usize = 1_024;
-
-/// What is known of a body besides its bytes.
-#[derive(Debug, Clone)]
-pub struct EdgeFacts<'a> {
-    /// The wire format of the clicks: `native`, `pixel`, …
-    pub format: &'a str,
-    /// Where the body came from: `http`, `import:FILE`, …
-    pub source: &'a str,
-    /// The client's whole address, before the policy is applied; `None` if it is not known.
-    pub ip: Option<IpAddr>,
-    /// The client's user agent; `None` if it sent none.
-    pub user_agent: Option<&'a str>,
-    /// The request's `Content-Encoding`; `None` if it has none.
-    pub content_encoding: Option<&'a str>,
-    /// What is captured of the request, as a JSON object of texts; `None` if nothing is.
-    pub request: Option<&'a str>,
-    /// The shares of such clicks that are kept; all are if there is none.
-    pub shares: Vec<ClickShare>,
-}
 
 /// A body on its way into the topic. Its clicks are acknowledged once `delivery` resolves
 /// without an error.
@@ -54,28 +41,6 @@ pub struct PendingAppend {
     pub rejected: Vec<RejectedItem>,
     /// The clicks that the owner does not want to keep. They are not in the topic.
     pub left_out: LeftOutClicks,
-}
-
-/// How many clicks of a body are not kept, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LeftOutClicks {
-    /// By each of [`EdgeFacts::shares`], in their order; empty if none left anything out.
-    pub by_shares: Vec<usize>,
-}
-
-impl LeftOutClicks {
-    /// How many clicks are not kept.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.by_shares.iter().sum()
-    }
-
-    fn add(&mut self, share: usize) {
-        if self.by_shares.len() <= share {
-            self.by_shares.resize(share + 1, 0);
-        }
-        self.by_shares[share] += 1;
-    }
 }
 
 /// An item of a batch that is not a click.
@@ -96,8 +61,12 @@ pub(crate) struct ClickParts<'a> {
     pub(crate) retried: bool,
     /// True if what is not Unicode became U+FFFD.
     pub(crate) replaced: bool,
+    /// True if something was taken out of the click.
+    pub(crate) redacted: bool,
     pub(crate) sample_rate: Option<f64>,
     pub(crate) visitor: Option<Cow<'a, str>>,
+    /// How the click is kept.
+    pub(crate) privacy: PrivacyPolicy,
     /// What the body said once for all its clicks.
     pub(crate) shared: Option<&'a RawValue>,
     pub(crate) click: &'a RawValue,
@@ -112,8 +81,10 @@ impl<'a> ClickParts<'a> {
             item: None,
             retried: false,
             replaced: false,
+            redacted: false,
             sample_rate: None,
             visitor: None,
+            privacy: PrivacyPolicy::Ignore,
             shared: None,
             click,
         }
@@ -168,6 +139,7 @@ pub struct Edge {
     max_inflated: usize,
     max_click: usize,
     max_clicks: usize,
+    keeping: KeepingPolicy,
 }
 
 impl Edge {
@@ -182,6 +154,10 @@ impl Edge {
             max_inflated: bytes(config.max_inflated),
             max_click: bytes(config.max_click),
             max_clicks: config.max_clicks,
+            keeping: KeepingPolicy {
+                consent: config.consent,
+                salts: SaltStore::new(config.salts.clone()),
+            },
         }
     }
 
@@ -229,24 +205,23 @@ impl Edge {
                     let named = || split.visitor.as_deref().map(Cow::Borrowed);
                     found.visitor = found.visitor.or_else(named);
                     let replaced = text.is_replaced(click.get());
-                    let visitor = found.visitor.as_deref();
-                    match sample::draw(&facts.shares, click, visitor, facts.ip) {
-                        Ok(sample_rate) => {
-                            let parts = ClickParts {
-                                replaced,
-                                sample_rate,
-                                ..ClickParts::new("", click)
-                            };
-                            self.click_drafts(&body, found, &parts, &mut drafts);
+                    let parts = (click, body.shared);
+                    let now = body.received_at;
+                    match (self.keeping).keep(facts, now, &mut found, parts, format.personal()) {
+                        Ok(kept) => {
+                            self.click_drafts(&body, &found, (&kept, replaced), &mut drafts);
                         }
-                        Err(share) => left_out.add(share),
+                        Err(reason) => left_out.add(reason),
                     }
                 }
                 Err(rejection) => {
                     let reason = rejection.to_string();
                     rejected.push(RejectedItem { index, reason });
                     first_rejection.get_or_insert(rejection);
-                    drafts.push(self.dead_letter_draft(&body, &self.letter(item)));
+                    // What cannot be read cannot be made anonymous.
+                    if facts.privacy == PrivacyPolicy::Ignore {
+                        drafts.push(self.dead_letter_draft(&body, &self.letter(item)));
+                    }
                 }
             }
         }
@@ -307,25 +282,27 @@ impl Edge {
     fn click_drafts(
         &self,
         body: &BodyFacts<'_>,
-        found: ClickIdentity<'_>,
-        click: &ClickParts<'_>,
+        found: &ClickIdentity<'_>,
+        (kept, replaced): (&KeptClick<'_>, bool),
         drafts: &mut Vec<Draft>,
     ) {
         let id_generated = found.id.is_none();
-        let id = found
-            .id
-            .unwrap_or_else(|| identity::generate_id(&*self.clock).to_string().into());
-        let visitor = found.visitor.as_deref();
+        let id = match &found.id {
+            Some(id) => Cow::Borrowed(&**id),
+            None => identity::generate_id(&*self.clock).to_string().into(),
+        };
         let mut add = |item| {
             let parts = ClickParts {
                 id_generated,
                 item,
                 retried: found.retried,
-                replaced: click.replaced,
-                sample_rate: click.sample_rate,
-                visitor: visitor.map(Cow::Borrowed),
-                shared: body.shared,
-                ..ClickParts::new(&*id, click.click)
+                replaced,
+                redacted: kept.redacted,
+                sample_rate: kept.sample_rate,
+                visitor: kept.visitor.as_deref().map(Cow::Borrowed),
+                privacy: kept.privacy,
+                shared: kept.shared.as_deref(),
+                ..ClickParts::new(&*id, &kept.click)
             };
             drafts.push(self.draft(body.facts, body.received_at, parts));
         };
@@ -354,6 +331,8 @@ impl Edge {
     ) -> Draft {
         let key = parts.visitor.as_deref().unwrap_or(&parts.id);
         let key = Bytes::copy_from_slice(key.as_bytes());
+        let is_anonymous = parts.privacy == PrivacyPolicy::Anonymous;
+        let address = facts.ip.filter(|_| !is_anonymous);
         let envelope = Envelope {
             v: topic::envelope::VERSION,
             id: parts.id,
@@ -361,17 +340,20 @@ impl Edge {
             item: parts.item,
             retried: parts.retried,
             replaced: parts.replaced || facts.user_agent.is_some_and(is_replaced),
-            redacted: false,
+            redacted: parts.redacted,
             sample_rate: parts.sample_rate,
             received_at: received_at.micros(),
             format: facts.format.into(),
             source: facts.source.into(),
-            ip: facts
-                .ip
+            ip: address
                 .and_then(|ip| address::anonymize(ip, self.ip))
                 .map(Cow::Owned),
             user_agent: facts.user_agent.map(|agent| truncate(agent).into()),
-            request: facts.request,
+            request: facts.request.filter(|_| !is_anonymous),
+            visitor: match parts.privacy {
+                PrivacyPolicy::Cookieless => parts.visitor,
+                _ => None,
+            },
             shared: parts.shared.map(RawValue::get),
             click: parts.click.get(),
         };
@@ -389,6 +371,11 @@ impl Edge {
     /// What this edge keeps of a client's address.
     pub(crate) fn ip_policy(&self) -> IpPolicy {
         self.ip
+    }
+
+    /// Removes the salts of cookieless visitors that are over.
+    pub(crate) fn sweep_salts(&self) {
+        self.keeping.salts.sweep(self.clock.now());
     }
 
     /// The wall clock of this edge.

@@ -11,6 +11,7 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
     content_encoding: None,
     request: None,
     shares: Vec::new(),
+    privacy: PrivacyPolicy::Ignore,
 };
 
 fn edge() -> (Edge, Arc<FakeWriter>) {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::object::ObjectText;
-use super::paths::EventPaths;
+use super::paths::{EventPaths, NO_PATHS};
 use super::wire::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
@@ -21,12 +21,18 @@ const PATHS: EventPaths = EventPaths {
     visitor: &["data.visitor_id"],
     items: "data.items",
     required: &["id", "source", "type"],
+    consent: "data.consent",
+    cookieless: "data.cookieless",
+    personal: &[
+        "subject",
+        "data.visitor_id",
+        "data.session_id",
+        "data.user_id",
+    ],
 };
 const SOURCE: EventPaths = EventPaths {
     id: &["source"],
-    visitor: &[],
-    items: "",
-    required: &[],
+    ..NO_PATHS
 };
 
 /// Events, or one whose attributes are in the request's headers.
@@ -57,6 +63,10 @@ impl WireFormat for CloudEvents<'_> {
 
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
         Ok(SplitBody::of(split(body, limit)?))
+    }
+
+    fn personal(&self) -> &'static [&'static str] {
+        PATHS.personal
     }
 
     /// An id is unique within its source. No source holds a space.

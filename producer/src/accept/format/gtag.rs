@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::object::{ObjectText, array};
-use super::paths::{EventPaths, split_listed, with_visitor};
+use super::paths::{EventPaths, NO_PATHS, split_listed, with_visitor};
 use super::wire::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
@@ -14,10 +14,12 @@ use crate::accept::split::SplitBody;
 use crate::accept::text::BodyText;
 
 const PATHS: EventPaths = EventPaths {
-    id: &[],
     visitor: &["cid", "uid"],
     items: "params.items",
     required: &["en"],
+    consent: "gcs",
+    personal: &["cid", "uid", "sid", "_fid", "ecid", "em", "pscdl"],
+    ..NO_PATHS
 };
 
 /// What the edge writes itself, and a whole address that any client may claim.
@@ -47,6 +49,10 @@ impl WireFormat for GoogleTag<'_> {
 
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
         with_visitor(split_listed(body, "hits", &[], limit)?, PATHS.visitor)
+    }
+
+    fn personal(&self) -> &'static [&'static str] {
+        PATHS.personal
     }
 
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {

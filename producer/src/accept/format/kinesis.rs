@@ -13,11 +13,13 @@ use uuid::Uuid;
 
 use super::wire::WireFormat;
 use crate::accept::fault::parse_reason;
-use crate::accept::identity::{ClickIdentity, as_text, count_items};
+use crate::accept::fields::as_text;
+use crate::accept::identity::{ClickIdentity, count_items, is_true};
 use crate::accept::rejection::Rejection;
 use crate::accept::scan::{self, MAX_DEPTH};
 use crate::accept::split::{BodyItem, SplitBody, as_json_string};
 use crate::accept::text::BodyText;
+use crate::privacy::consent;
 
 /// The records of one call.
 pub(crate) struct Kinesis<'r> {
@@ -77,6 +79,10 @@ struct DataFields<'c> {
     visitor_id: Option<&'c RawValue>,
     #[serde(borrow, default)]
     items: Option<&'c RawValue>,
+    #[serde(borrow, default)]
+    consent: Option<&'c RawValue>,
+    #[serde(borrow, default)]
+    cookieless: Option<&'c RawValue>,
 }
 
 impl WireFormat for Kinesis<'_> {
@@ -118,6 +124,15 @@ impl WireFormat for Kinesis<'_> {
         })
     }
 
+    fn personal(&self) -> &'static [&'static str] {
+        &[
+            "partition_key",
+            "data.visitor_id",
+            "data.session_id",
+            "data.user_id",
+        ]
+    }
+
     fn identify<'c>(&self, index: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {
         let fields: RecordFields<'_> =
             serde_json::from_str(click.get()).map_err(|error| parse_reason(&error))?;
@@ -133,6 +148,8 @@ impl WireFormat for Kinesis<'_> {
             visitor: visitor.or_else(|| fields.partition_key.and_then(as_text)),
             items: data.items.map_or(0, count_items),
             retried: false,
+            is_refused: data.consent.is_some_and(consent::refuses),
+            is_cookieless: data.cookieless.is_some_and(is_true),
         })
     }
 }

@@ -8,19 +8,20 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::object::{ObjectText, array};
-use super::paths::EventPaths;
+use super::paths::{EventPaths, NO_PATHS};
 use super::wire::WireFormat;
-use crate::accept::fields::{ObjectFields, without};
-use crate::accept::identity::{ClickIdentity, as_text};
+use crate::accept::fields::{ObjectFields, as_text, without};
+use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
 use crate::accept::split::{SplitBody, split};
 use crate::accept::text::BodyText;
 
 const PATHS: EventPaths = EventPaths {
-    id: &[],
     visitor: &["cid", "_id", "uid"],
     items: "items",
     required: &["idsite"],
+    personal: &["_id", "cid", "uid"],
+    ..NO_PATHS
 };
 /// The key of a user of Matomo, and a whole address that any client may claim.
 const LEFT_OUT: [&str; 2] = ["token_auth", "cip"];
@@ -54,6 +55,10 @@ impl WireFormat for MatomoHits<'_> {
 
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
         Ok(SplitBody::of(split(body, limit)?))
+    }
+
+    fn personal(&self) -> &'static [&'static str] {
+        PATHS.personal
     }
 
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {

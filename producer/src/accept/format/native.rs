@@ -16,6 +16,10 @@ impl WireFormat for Native {
         Ok(SplitBody::of(split(body, limit)?))
     }
 
+    fn personal(&self) -> &'static [&'static str] {
+        &["visitor_id", "session_id", "user_id"]
+    }
+
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {
         ClickIdentity::of(click)
     }

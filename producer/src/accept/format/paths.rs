@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::accept::fault::parse_reason;
-use crate::accept::fields::{ObjectFields, without};
-use crate::accept::identity::{ClickIdentity, as_text, count_items};
+use crate::accept::fields::{ObjectFields, as_text, without};
+use crate::accept::identity::{ClickIdentity, count_items, is_true};
 use crate::accept::rejection::Rejection;
 use crate::accept::split::{BodyItem, SplitBody, split, split_list};
 use crate::accept::text::BodyText;
+use crate::privacy::consent;
 
 /// The paths of what the edge reads of an event: the keys from the event down, with a dot between
 /// them. Of several paths the first that has a value counts.
@@ -20,7 +21,24 @@ pub(super) struct EventPaths {
     pub(super) items: &'static str,
     /// What no event of this format lacks.
     pub(super) required: &'static [&'static str],
+    /// Where the event says what its visitor consents to; empty if it does not.
+    pub(super) consent: &'static str,
+    /// Where it says that it has no ids on purpose; empty if it does not.
+    pub(super) cookieless: &'static str,
+    /// What tells whose event it is, and whose device, in the event and in what its body shares.
+    pub(super) personal: &'static [&'static str],
 }
+
+/// A format of which the edge reads nothing.
+pub(super) const NO_PATHS: EventPaths = EventPaths {
+    id: &[],
+    visitor: &[],
+    items: "",
+    required: &[],
+    consent: "",
+    cookieless: "",
+    personal: &[],
+};
 
 impl EventPaths {
     /// Reads an event's identity.
@@ -33,15 +51,17 @@ impl EventPaths {
                 return Err(format!("the event has no `{path}`"));
             }
         }
-        let items = match self.items.is_empty() {
-            true => None,
-            false => fields.find(self.items).map_err(unreadable)?,
+        let find = |path: &str| match path.is_empty() {
+            true => Ok(None),
+            false => fields.find(path).map_err(unreadable),
         };
         Ok(ClickIdentity {
             id: text(&fields, self.id).map_err(unreadable)?,
             visitor: text(&fields, self.visitor).map_err(unreadable)?,
-            items: items.map_or(0, count_items),
+            items: find(self.items)?.map_or(0, count_items),
             retried: false,
+            is_refused: find(self.consent)?.is_some_and(consent::refuses),
+            is_cookieless: find(self.cookieless)?.is_some_and(is_true),
         })
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::form;
-use super::paths::{EventPaths, split_events};
+use super::paths::{EventPaths, NO_PATHS, split_events};
 use super::wire::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
@@ -15,8 +15,25 @@ use crate::accept::text::BodyText;
 const PATHS: EventPaths = EventPaths {
     id: &["uuid", "properties.$insert_id"],
     visitor: &["distinct_id", "properties.distinct_id", "$distinct_id"],
-    items: "",
     required: &["event"],
+    cookieless: "properties.$cookieless_mode",
+    personal: &[
+        "distinct_id",
+        "$distinct_id",
+        "$set",
+        "$set_once",
+        "properties.distinct_id",
+        "properties.alias",
+        "properties.$anon_distinct_id",
+        "properties.$device_id",
+        "properties.$user_id",
+        "properties.$session_id",
+        "properties.$window_id",
+        "properties.$groups",
+        "properties.$set",
+        "properties.$set_once",
+    ],
+    ..NO_PATHS
 };
 /// The key of the project, which is for the edge only, wherever the libraries write it, and a whole
 /// address that any client may claim.
@@ -35,6 +52,10 @@ impl WireFormat for PostHogEvents<'_> {
 
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
         split_events(body, "batch", &LEFT_OUT, limit)
+    }
+
+    fn personal(&self) -> &'static [&'static str] {
+        PATHS.personal
     }
 
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::object::ObjectText;
-use super::paths::{EventPaths, split_events};
+use super::paths::{EventPaths, NO_PATHS, split_events};
 use super::wire::WireFormat;
 use crate::accept::fields::ObjectFields;
 use crate::accept::identity::ClickIdentity;
@@ -20,6 +20,23 @@ const PATHS: EventPaths = EventPaths {
     visitor: &["anonymousId", "userId"],
     items: "properties.products",
     required: &[],
+    consent: "context.consent.categoryPreferences",
+    personal: &[
+        "anonymousId",
+        "userId",
+        "previousId",
+        "groupId",
+        "traits",
+        "integrations",
+        "context.traits",
+        "context.groupId",
+        "context.sessionId",
+        "context.device.id",
+        "context.device.advertisingId",
+        "context.device.token",
+        "properties.session_id",
+    ],
+    ..NO_PATHS
 };
 /// The key of the source, which is for the edge only, and a whole address that any client may claim.
 const LEFT_OUT: [&str; 2] = ["writeKey", "context.ip"];
@@ -50,6 +67,10 @@ impl WireFormat for SegmentEvents<'_> {
             found.shared = RawValue::from_string(shared).ok();
         }
         Ok(found)
+    }
+
+    fn personal(&self) -> &'static [&'static str] {
+        PATHS.personal
     }
 
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::object::ObjectText;
-use super::paths::{EventPaths, split_listed};
+use super::paths::{EventPaths, NO_PATHS, split_listed};
 use super::wire::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
@@ -16,8 +16,11 @@ use crate::accept::text::BodyText;
 const PATHS: EventPaths = EventPaths {
     id: &["eid"],
     visitor: &["duid", "tnuid", "nuid"],
-    items: "",
     required: &["e"],
+    personal: &[
+        "duid", "tnuid", "nuid", "uid", "sid", "vid", "fp", "co", "cx",
+    ],
+    ..NO_PATHS
 };
 /// The schema of all bodies says nothing of a click, and an address any client may claim.
 const LEFT_OUT: [&str; 2] = ["schema", "ip"];
@@ -58,6 +61,10 @@ impl WireFormat for SnowplowEvents<'_> {
             found.visitor = Some(user.clone());
         }
         Ok(found)
+    }
+
+    fn personal(&self) -> &'static [&'static str] {
+        PATHS.personal
     }
 
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {

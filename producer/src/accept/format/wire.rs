@@ -20,6 +20,9 @@ pub(crate) trait WireFormat: Sync {
     /// Splits a body into at most `limit` items, of which at least one is a click.
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection>;
 
+    /// The paths of what tells whose click it is, in the click and in what its body shares.
+    fn personal(&self) -> &'static [&'static str];
+
     /// Reads which click the item at `index` is. Fails with a sentence if that is not known.
     fn identify<'c>(&self, index: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String>;
 }

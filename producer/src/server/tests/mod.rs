@@ -3,6 +3,7 @@ mod captured;
 mod clients;
 mod keys;
 mod pages;
+mod privacy;
 
 use std::net::SocketAddr;
 use std::time::Duration;

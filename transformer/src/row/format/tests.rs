@@ -19,6 +19,7 @@ const PLAIN: Envelope<'_> = Envelope {
     source: std::borrow::Cow::Borrowed("http"),
     ip: None,
     user_agent: None,
+    visitor: None,
     request: None,
     shared: None,
     click: "{}",

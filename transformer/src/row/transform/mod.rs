@@ -225,7 +225,10 @@ fn build<'r>(
         price: number("price", &click.price)?,
         currency: text("currency", click.currency)?,
         order_id: text("order_id", click.order_id)?,
-        visitor_id: text("visitor_id", click.visitor_id)?,
+        visitor_id: match &envelope.visitor {
+            Some(made) => Some(made.clone()),
+            None => text("visitor_id", click.visitor_id)?,
+        },
         session_id: text("session_id", click.session_id)?,
         user_id: text("user_id", click.user_id)?,
         utm_source: text("utm_source", click.utm_source)?.or(source),

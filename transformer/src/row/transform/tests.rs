@@ -337,6 +337,14 @@ fn each_item_of_an_event_is_a_row_of_its_own() {
 }
 
 #[test]
+fn input_30_the_visitor_of_a_cookieless_click_is_the_edge_s() {
+    let click = r#"{"visitor_id":"claimed","cookieless":true}"#;
+    let record = enveloped("native", r#","visitor":"00ffa0""#, "", click);
+    let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
+    assert_eq!(row.visitor_id.as_deref(), Some("00ffa0"));
+}
+
+#[test]
 fn a_retried_and_a_sampled_click_say_so() {
     let flags = r#","retried":true,"sample_rate":0.25"#;
     let record = enveloped("native", flags, "", "{}");
