@@ -56,10 +56,29 @@ pub struct Config {
     pub rules: String,
     /// The file of keys of those who may send clicks; empty for everybody.
     pub keys: String,
+    /// The PEM file of the certificate by which the edge speaks TLS, with its issuers behind it;
+    /// empty for plain HTTP.
+    pub tls_cert: String,
+    /// The PEM file of the certificate's key.
+    pub tls_key: String,
     /// Listens beyond this machine without any key if true.
     pub open: bool,
     /// The addresses or networks that may read `/metrics` here, besides this machine.
     pub metrics_from: Vec<Network>,
     /// Serves the demo shop at `/` if true.
     pub shop: bool,
+}
+
+impl Config {
+    /// Returns true if the edge speaks TLS.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        !self.tls_cert.trim().is_empty()
+    }
+
+    /// The scheme of the edge's addresses.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.has_tls() { "https" } else { "http" }
+    }
 }

@@ -21,7 +21,7 @@
 //!   descends into it.
 //!
 //! Where to start: `accept/` is the way of a click, `http/` the routes, `rules/` the firewall, `server/` the
-//! stage's start and shutdown, `shop/`, `import/` and `visitors/` what their names say.
+//! stage's start and shutdown, `tls/` its certificate, `shop/`, `import/` and `visitors/` what their names say.
 
 mod accept;
 mod address;
@@ -39,6 +39,7 @@ mod server;
 mod shop;
 #[cfg(test)]
 mod testing;
+mod tls;
 pub mod visitors;
 mod watched;
 
@@ -53,3 +54,4 @@ pub use proxies::ProxyWatch;
 pub use rules::{Firewall, FirewallReport, RuleError, RuleHit, RuleMetrics};
 pub use sample::ClickShare;
 pub use server::{Error, run};
+pub use tls::{CertificateError, EdgeTls};

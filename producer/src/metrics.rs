@@ -8,6 +8,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -15,6 +16,7 @@ use crate::accept::rejection::Rejection;
 use crate::keys::KeyStore;
 use crate::proxies::ProxyWatch;
 use crate::rules::{Firewall, RuleMetrics};
+use crate::tls::EdgeTls;
 
 /// The upper bounds of the append latency's buckets, in seconds.
 const APPEND_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
@@ -27,6 +29,8 @@ pub(crate) const SAMPLE: &str = "sample";
 pub(crate) const PRIVACY: &str = "privacy";
 /// The reason of what was no HTTP request.
 pub(crate) const NO_REQUEST: &str = "http";
+/// The reason of what did not become TLS.
+pub(crate) const NO_TLS: &str = "tls";
 
 /// Writes the metrics of the whole process in Prometheus' text format 0.0.4.
 pub type Exposition = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>;
@@ -42,6 +46,8 @@ pub struct Monitor {
     pub firewall: Option<Arc<Firewall>>,
     /// The keys of those who may send clicks; `None` if everybody may.
     pub keys: Option<Arc<KeyStore>>,
+    /// The certificate by which the edge speaks TLS; `None` if it speaks plain HTTP.
+    pub tls: Option<Arc<EdgeTls>>,
     /// Notices a proxy that hides everybody.
     pub proxies: Arc<ProxyWatch>,
 }
@@ -63,6 +69,7 @@ pub struct EdgeMetrics {
     rejected: Family<RejectionLabels, Counter>,
     body_bytes: Counter,
     append_seconds: Histogram,
+    certificate_ends: Gauge,
     rules: RuleMetrics,
 }
 
@@ -83,7 +90,7 @@ fn rejected_for_each_reason() -> Family<RejectionLabels, Counter> {
     let rejected = Family::default();
     for reason in Rejection::KINDS
         .into_iter()
-        .chain([ITEM, SAMPLE, PRIVACY, NO_REQUEST])
+        .chain([ITEM, SAMPLE, PRIVACY, NO_REQUEST, NO_TLS])
     {
         let _: Counter = rejected.get_or_create_owned(&RejectionLabels { reason });
     }
@@ -101,6 +108,7 @@ impl EdgeMetrics {
             rejected: rejected_for_each_reason(),
             body_bytes: Counter::default(),
             append_seconds: Histogram::new(APPEND_SECONDS),
+            certificate_ends: Gauge::default(),
             rules: RuleMetrics::register(registry),
         };
         registry.register(
@@ -128,6 +136,11 @@ impl EdgeMetrics {
             "Time from an append to its acknowledgement",
             metrics.append_seconds.clone(),
         );
+        registry.register(
+            "certificate_ends_seconds",
+            "Unix time at which the edge's certificate ends; 0 without TLS",
+            metrics.certificate_ends.clone(),
+        );
         metrics
     }
 
@@ -135,6 +148,12 @@ impl EdgeMetrics {
     #[must_use]
     pub fn rules(&self) -> &RuleMetrics {
         &self.rules
+    }
+
+    /// When the edge's certificate ends.
+    #[must_use]
+    pub fn certificate_ends(&self) -> Gauge {
+        self.certificate_ends.clone()
     }
 
     /// Counts a request to `path` that was answered with `status`.

@@ -35,6 +35,7 @@ pub(crate) fn monitor() -> Monitor {
         exposition,
         firewall: None,
         keys: None,
+        tls: None,
         proxies: Arc::default(),
     }
 }
@@ -141,6 +142,8 @@ pub(crate) fn config() -> crate::Config {
         origins = []
         rules = ""
         keys = ""
+        tls_cert = ""
+        tls_key = ""
         open = false
         metrics_from = []
         shop = false

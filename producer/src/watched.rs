@@ -42,6 +42,11 @@ impl WatchedFile {
         Some(read)
     }
 
+    /// Reads the file as it is now, whether or not it changed.
+    pub(crate) fn read(&self) -> Result<String, String> {
+        read(&self.path)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

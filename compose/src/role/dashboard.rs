@@ -1,6 +1,6 @@
 //! `clickweir dashboard`: the pages, with a catalog of their own.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// What the pages show of the edge.
 pub(super) struct EdgePanel {
     /// Where clicks go.
-    pub(super) address: SocketAddr,
+    pub(super) base_url: String,
     /// What the rules there did.
     pub(super) rules: EdgeRules,
     /// What the operator should know of it; `None` if there is nothing.
@@ -44,7 +44,7 @@ pub(super) async fn start(
     let sources = Sources {
         watermarks: Some(watermarks(topic)),
         commands: registry::commands(node, &token),
-        edge: format!("http://{}", edge.address),
+        edge: edge.base_url,
         exposition: telemetry.exposition(),
         disks: {
             let watch = telemetry.disks();
@@ -108,7 +108,11 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
         tail::start(&mut stages, &node).await?;
         crawl::start(&mut stages, &node, Arc::default()).await?;
         let edge = EdgePanel {
-            address: sections.producer.listen,
+            base_url: format!(
+                "{}://{}",
+                sections.producer.scheme(),
+                sections.producer.listen
+            ),
             rules: EdgeRules::Elsewhere,
             warning: Arc::new(|| None),
         };

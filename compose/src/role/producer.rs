@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ::producer::{Config, EdgeMetrics, Firewall, KeyStore, Monitor, ProxyWatch};
+use ::producer::{Config, EdgeMetrics, EdgeTls, Firewall, KeyStore, Monitor, ProxyWatch};
 
 use super::listener::bind;
 use super::supervisor::Stages;
@@ -33,11 +33,13 @@ pub(super) async fn start(
     let telemetry = stages.telemetry();
     let metrics = telemetry.register(EdgeMetrics::register);
     let firewall = Firewall::open(&config, metrics.rules(), clock.clone())?;
+    let tls = EdgeTls::open(&config, metrics.certificate_ends(), clock.clone())?;
     let monitor = Monitor {
         metrics,
         exposition: telemetry.exposition(),
         firewall: firewall.clone(),
         keys,
+        tls,
         proxies: proxies.clone(),
     };
     let ready = writer.clone();
@@ -82,6 +84,7 @@ pub(crate) async fn producer(settings: Settings) -> anyhow::Result<ExitCode> {
     let signals = stages.signals();
     let starting = start(&mut stages, &node, listener);
     signals.unless_stopped(starting).await?;
-    print::line(&format!("edge on http://{address}"));
+    let scheme = node.settings.sections.producer.scheme();
+    print::line(&format!("edge on {scheme}://{address}"));
     stages.run_until_signal().await
 }

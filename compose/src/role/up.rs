@@ -74,7 +74,7 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
     let status = Arc::<Status>::default();
     let watch = producer::start(stages, node, edge_listener).await?;
     let edge = EdgePanel {
-        address: addresses.edge,
+        base_url: format!("{}://{}", sections.producer.scheme(), addresses.edge),
         rules: watch.firewall.map_or(EdgeRules::Absent, rules::of),
         warning: Arc::new(move || watch.proxies.warning()),
     };
@@ -84,13 +84,14 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
     let owned = dashboard::start(stages, node, page_listener, edge).await?;
     // Last: who reads these lines may type a command at once, which then finds the owner.
     let Addresses { edge, pages } = addresses;
+    let scheme = sections.producer.scheme();
     print::line(&format!("topic      {}", sections.topic.url));
     print::line(&format!("lake       {}", lake.location()));
     print::line(&format!(
-        "edge       http://{edge}  (POST clicks to /v1/events)"
+        "edge       {scheme}://{edge}  (POST clicks to /v1/events)"
     ));
     if sections.producer.shop {
-        print::line(&format!("shop       http://{edge}/"));
+        print::line(&format!("shop       {scheme}://{edge}/"));
     }
     print::line(&format!("dashboard  http://{pages}/"));
     if let Some(metrics) = stages.metrics_address() {
@@ -109,7 +110,8 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     if let Some(visitors) = demo.visitors {
-        let shop = format!("http://{}", addresses.edge);
+        let scheme = node.settings.sections.producer.scheme();
+        let shop = format!("{scheme}://{}", addresses.edge);
         let pages = format!("http://{}", addresses.pages);
         let clean = tokio::select! {
             clean = demo::run(node, &shop, &pages, visitors, demo.seed) => clean?,

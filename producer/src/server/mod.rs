@@ -1,5 +1,6 @@
 //! The edge as a stage of a process: it serves until it has to stop, then it drains.
 
+mod connections;
 mod refusals;
 
 use std::io;
@@ -8,33 +9,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_http::{Extensions, HttpService};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
-use actix_web::App;
-use actix_web::dev::{AppConfig, Server};
-use actix_web::middleware::from_fn;
+use actix_web::dev::Server;
 use actix_web::web::Data;
 use humantime::format_duration;
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use topic::Writer;
 use topic::clock::SharedClock;
 
 use crate::accept::edge::Edge;
 use crate::config::Config;
-use crate::http::head::AwaitedHead;
-use crate::http::observe::observe;
-use crate::http::routes;
 use crate::http::state::EdgeState;
 use crate::metrics::Monitor;
-use crate::shop::{self, Shop};
+use crate::shop::Shop;
 use crate::watched::watch;
-use refusals::ParserRefusals;
+use connections::Connections;
+use refusals::Refusals;
 
-/// How long a connection may idle between two requests.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long a client may take to close its side of a connection that the edge has closed.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the last answers may take to leave once no request is in flight. In whole
 /// seconds, as actix takes it.
 const SHUTDOWN_SECS: u64 = 1;
@@ -85,6 +75,10 @@ pub async fn run(
     let sweeping = state.clone();
     let sweep = move || sweeping.edge.sweep_salts();
     tokio::spawn(watch(sweep, closing.clone()));
+    if let Some(tls) = &state.monitor.tls {
+        let tls = tls.clone();
+        tokio::spawn(watch(move || tls.reload(), closing.clone()));
+    }
     let server = serve(state.clone(), listener, &closing)?;
     tracing::info!(%address, "the edge listens");
     let handle = server.handle();
@@ -120,49 +114,27 @@ fn serve(
     listener: TcpListener,
     closing: &CancellationToken,
 ) -> io::Result<Server> {
-    let config = state.config.clone();
-    let (workers, address) = (config.workers.max(1), listener.local_addr()?);
-    let shop = config.shop.then(|| Data::new(Shop::default()));
-    let (metrics, head_timeout) = (state.monitor.metrics.clone(), config.head_timeout);
-    let refusals = Arc::new(ParserRefusals::new(state.monitor.metrics.clone()));
-    let app = move || {
-        App::new()
-            .app_data(state.clone())
-            .wrap(from_fn(observe))
-            .configure(routes::configure)
-            .configure(|app| {
-                if let Some(shop) = &shop {
-                    shop::configure(app, shop.clone());
-                }
-            })
-    };
-    let closing = closing.clone();
-    let service = move || {
-        let (closing, refusals) = (closing.clone(), refusals.clone());
-        let metrics = metrics.clone();
-        let app = app()
-            .into_factory()
-            .map_err(|error: actix_web::Error| error.error_response());
-        HttpService::build()
-            .graceful_shutdown_signal(move || closing.clone().cancelled_owned())
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(head_timeout)
-            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            .local_addr(address)
-            .on_connect_ext(move |_: &TcpStream, connection: &mut Extensions| {
-                connection.insert(AwaitedHead::new(metrics.clone(), head_timeout));
-            })
-            .finish(map_config(app, |()| AppConfig::default()))
-            .tcp()
-            .map_err(move |error| refusals.count(&error))
+    let (workers, tls) = (state.config.workers.max(1), state.monitor.tls.clone());
+    let head_timeout = state.config.head_timeout;
+    let connections = Connections {
+        address: listener.local_addr()?,
+        shop: state.config.shop.then(|| Data::new(Shop::default())),
+        refusals: Arc::new(Refusals::new(state.monitor.metrics.clone())),
+        closing: closing.clone(),
+        state,
     };
     let server = Server::build()
         .workers(workers)
         .shutdown_timeout(SHUTDOWN_SECS)
-        .disable_signals()
-        .listen("edge", listener, service)?
-        .run();
-    Ok(server)
+        .disable_signals();
+    let server = match tls {
+        None => server.listen("edge", listener, move || connections.plain())?,
+        Some(tls) => {
+            let handshake = tls.handshake(head_timeout);
+            server.listen("edge", listener, move || connections.tls(&handshake))?
+        }
+    };
+    Ok(server.run())
 }
 
 #[cfg(test)]

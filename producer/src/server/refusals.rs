@@ -1,5 +1,6 @@
-//! What reaches the edge and is no request that HTTP allows. No handler meets it, so it is counted
-//! here, and the log says it at most once a minute, however much a stranger sends.
+//! What reaches the edge and is no request that HTTP allows, or no TLS where that is spoken. No
+//! handler meets it, so it is counted here, and the log says it at most once a minute, however much
+//! a stranger sends.
 
 use std::time::Duration;
 
@@ -7,15 +8,17 @@ use actix_http::error::{DispatchError, ParseError};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::metrics::{EdgeMetrics, NO_REQUEST};
+use crate::metrics::{EdgeMetrics, NO_REQUEST, NO_TLS};
+use crate::tls::HandshakeError;
 
 /// How long the log is silent after a line.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Counts the connections that ended because of what their client sent.
-pub(super) struct ParserRefusals {
+pub(super) struct Refusals {
     metrics: EdgeMetrics,
-    unsaid: Mutex<Unsaid>,
+    requests: Mutex<Unsaid>,
+    handshakes: Mutex<Unsaid>,
 }
 
 /// What the log has not said yet.
@@ -25,11 +28,12 @@ struct Unsaid {
     said_at: Option<Instant>,
 }
 
-impl ParserRefusals {
+impl Refusals {
     pub(super) fn new(metrics: EdgeMetrics) -> Self {
         Self {
             metrics,
-            unsaid: Mutex::default(),
+            requests: Mutex::default(),
+            handshakes: Mutex::default(),
         }
     }
 
@@ -43,8 +47,21 @@ impl ParserRefusals {
         };
         self.metrics.unread(status);
         self.metrics.rejected(NO_REQUEST, 1);
-        if let Some(refused) = self.unsaid.lock().take(Instant::now()) {
+        if let Some(refused) = self.requests.lock().take(Instant::now()) {
             tracing::warn!(refused, last = %error, "what is no HTTP request was refused");
+        }
+    }
+
+    /// Counts the error that ended a handshake, unless its client just went away.
+    pub(super) fn count_handshake(&self, error: &HandshakeError) {
+        match error {
+            HandshakeError::Away(_) => return,
+            HandshakeError::Plain => self.metrics.unread(400),
+            HandshakeError::Slow | HandshakeError::Refused(_) => {}
+        }
+        self.metrics.rejected(NO_TLS, 1);
+        if let Some(refused) = self.handshakes.lock().take(Instant::now()) {
+            tracing::warn!(refused, last = %error, "what is no TLS handshake was refused");
         }
     }
 }

@@ -50,7 +50,7 @@ impl Frame {
             let connection = request.connection_info();
             format!(
                 "{}://{}{}",
-                connection.scheme(),
+                if visitor.is_secure { "https" } else { "http" },
                 connection.host(),
                 request.uri()
             )

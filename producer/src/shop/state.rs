@@ -27,7 +27,7 @@ impl Shop {
         let is_page = request.method().as_str() == "GET";
         let clock = state.edge.clock();
         ShopVisitor {
-            is_secure: request.connection_info().scheme() == "https",
+            is_secure: state.config.has_tls() || request.connection_info().scheme() == "https",
             ..self.sessions.lock().visitor(cookies, &**clock, is_page)
         }
     }

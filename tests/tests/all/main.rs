@@ -45,4 +45,5 @@ mod siege;
 mod sim;
 mod soak;
 mod store_faults;
+mod tls;
 mod walk;

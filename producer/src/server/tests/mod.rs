@@ -4,6 +4,7 @@ mod clients;
 mod keys;
 mod pages;
 mod privacy;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use topic::{AppendError, clock};
 use super::*;
 use crate::keys::KeyStore;
 use crate::testing::{self, FakeWriter};
+use crate::tls::EdgeTls;
 
 /// An edge that serves on a free port over a topic in memory.
 struct ServedEdge {
@@ -35,10 +37,14 @@ impl ServedEdge {
         let listener = TcpListener::bind(config.listen).unwrap();
         let address = listener.local_addr().unwrap();
         let (topic, shutdown) = (FakeWriter::new(), CancellationToken::new());
+        let monitor = testing::monitor();
         let monitor = Monitor {
             keys: KeyStore::open(&config).unwrap(),
-            ..testing::monitor()
+            tls: EdgeTls::open(&config, monitor.metrics.certificate_ends(), clock::system())
+                .unwrap(),
+            ..monitor
         };
+        let base = format!("{}://{address}", config.scheme());
         let stage = run(
             config,
             listener,
@@ -50,7 +56,7 @@ impl ServedEdge {
         let running = tokio::spawn(stage);
         let client = Client::builder().no_proxy().build().unwrap();
         Self {
-            base: format!("http://{address}"),
+            base,
             address,
             topic,
             shutdown,
