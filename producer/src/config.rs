@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::address::{IpPolicy, Network};
 use crate::privacy::policy::PrivacyPolicy;
+use crate::secrets::QueryName;
 
 /// The section `[producer]`. `compose/default.toml` holds each default and its reason.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,6 +48,8 @@ pub struct Config {
     pub gpc: PrivacyPolicy,
     /// The file of the salts of cookieless visitors, which all edges share.
     pub salts: PathBuf,
+    /// The names of the parameters that are taken out of every address in a click.
+    pub strip_query: Vec<QueryName>,
     /// The proxies whose `X-Forwarded-For` is trusted: addresses or CIDR networks.
     pub trusted_proxies: Vec<Network>,
     /// The origins whose pages may send clicks: `*` for all; empty for the edge's own pages

@@ -13,7 +13,8 @@
 //!
 //! Invariants:
 //! - 2xx means durable: an answer waits until the topic has acknowledged the clicks.
-//! - The JSON that a client sent is in the topic byte for byte, or it was refused with a reason.
+//! - The JSON that a client sent is in the topic byte for byte, without the secrets in its
+//!   addresses, or it was refused with a reason.
 //!   The clicks of the pixel and of mapped lines are JSON that this crate writes.
 //! - Everything is bounded: bodies, inflated bodies, clicks, nesting, bytes in memory,
 //!   accounts. A full edge answers 503 with `Retry-After`.
@@ -35,6 +36,7 @@ mod privacy;
 mod proxies;
 mod rules;
 mod sample;
+mod secrets;
 mod server;
 mod shop;
 #[cfg(test)]
@@ -53,5 +55,6 @@ pub use privacy::policy::PrivacyPolicy;
 pub use proxies::ProxyWatch;
 pub use rules::{Firewall, FirewallReport, RuleError, RuleHit, RuleMetrics};
 pub use sample::ClickShare;
+pub use secrets::QueryName;
 pub use server::{Error, run};
 pub use tls::{CertificateError, EdgeTls};

@@ -138,6 +138,7 @@ pub(crate) fn config() -> crate::Config {
         dnt = "ignore"
         gpc = "ignore"
         salts = "/nonexistent/salts"
+        strip_query = ["password", "access_token"]
         trusted_proxies = []
         origins = []
         rules = ""

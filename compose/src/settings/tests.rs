@@ -22,6 +22,10 @@ fn a_wrong_value_is_refused_with_its_key_and_its_choices() {
     };
     check("log.level=loud", &["log.level", "`error`", "`trace`"]);
     check("log.format=xml", &["log.format", "`text` or `json`"]);
+    check(
+        r#"producer.strip_query=["a=b"]"#,
+        &["\"a=b\" is no name of"],
+    );
     check("shutdown.deadline=soon", &["shutdown.deadline"]);
     check("shutdown.dedline=1s", &["shutdown", "dedline"]);
     check("nonsense", &["write SECTION.KEY=VALUE"]);

@@ -1,5 +1,7 @@
 //! The routes of other trackers' clients: their own paths, and the answers that they expect.
 
+use std::borrow::Cow;
+
 use actix_web::http::{Method, header};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
@@ -75,7 +77,9 @@ async fn take(
             facts.ip = None;
         }
         let query = kept_query(request, key.as_deref());
-        let format = (client.format)(request, &query);
+        let cleaned = state.edge.cleaner().clean(&query);
+        facts.redacted = matches!(cleaned, Cow::Owned(_));
+        let format = (client.format)(request, &cleaned);
         let appended = state.append(&*format, &facts, body.clone()).await?;
         Ok(TakenBody { appended, body })
     };

@@ -1,5 +1,6 @@
 //! The edge's own routes: clicks in, health and metrics out.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use actix_web::http::{Method, StatusCode, header};
@@ -69,11 +70,13 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
         }
         let key = state.authorize(&request, "pixel")?;
         let query = kept_query(&request, key.as_deref());
-        let body = Bytes::from(pixel::click(&query)?);
+        let cleaned = state.edge.cleaner().clean(&query);
+        let body = Bytes::from(pixel::click(&cleaned)?);
         let agent = header_lossy(&request, header::USER_AGENT);
         let facts = EdgeFacts {
             // The body is the edge's own.
             content_encoding: None,
+            redacted: matches!(cleaned, Cow::Owned(_)),
             ..state.facts(&request, "pixel", agent.as_deref(), key.as_deref())
         };
         state.append(&Native, &facts, body).await

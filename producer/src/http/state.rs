@@ -194,6 +194,7 @@ impl EdgeState {
             request: None,
             shares: self.shares(request, key),
             privacy: policy::by_signals(request.headers(), self.config.dnt, self.config.gpc),
+            redacted: false,
         }
     }
 

@@ -18,6 +18,7 @@ use crate::accept::edge::{ClickParts, Edge, EdgeFacts};
 use crate::accept::split;
 use crate::address::IpPolicy;
 use crate::privacy::policy::PrivacyPolicy;
+use crate::secrets::AddressCleaner;
 
 /// The most lines in a batch.
 pub(super) const BATCH_LINES: usize = 1_000;
@@ -37,6 +38,8 @@ pub(super) struct LineClick {
     pub(super) user_agent: Option<String>,
     /// True if what was not Unicode became U+FFFD.
     pub(super) replaced: bool,
+    /// True if a secret was taken out already.
+    pub(super) redacted: bool,
     /// The texts that are not of the type that the mapping names.
     pub(super) misfits: Vec<Misfit>,
 }
@@ -50,6 +53,7 @@ impl LineClick {
             address: None,
             user_agent: None,
             replaced: false,
+            redacted: false,
             misfits: Vec::new(),
         }
     }
@@ -128,7 +132,8 @@ impl LineDrafter<'_> {
         let (draft, letter) = match self.fitting(id, click) {
             Ok((draft, misfits)) => {
                 let defect = judge.defect(&draft);
-                let letter = defect.map(|defect| explained(defect, &misfits, &draft));
+                let cleaner = self.edge.cleaner();
+                let letter = defect.map(|defect| explained(defect, &misfits, &draft, cleaner));
                 (draft, letter)
             }
             Err(torn) => {
@@ -136,7 +141,8 @@ impl LineDrafter<'_> {
                 let defect = judge.defect(&draft);
                 let reason = defect.map_or_else(|| "not_an_object".into(), |defect| defect.reason);
                 let detail = without_position(torn.reason);
-                let letter = LineLetter::new(LineDefect { reason, detail }, &torn.raw);
+                let shown = self.edge.cleaner().clean(&torn.raw);
+                let letter = LineLetter::new(LineDefect { reason, detail }, &shown);
                 (draft, Some(letter))
             }
         };
@@ -184,20 +190,30 @@ impl LineDrafter<'_> {
             request: None,
             shares: Vec::new(),
             privacy: PrivacyPolicy::Ignore,
+            redacted: false,
         };
         let parts = ClickParts {
             replaced: click.replaced,
+            redacted: click.redacted,
             visitor: click.visitor.as_deref().map(Cow::Borrowed),
             ..ClickParts::new(id.to_string(), &click.json)
         };
         self.edge.draft(&facts, self.edge.clock().now(), parts)
     }
 
-    /// The draft of a text that is no click, cut to what fits a record.
+    /// The draft of a text that is no click, cut to what fits a record. Its secrets go first: where
+    /// it is cut nothing shows any more what they are.
     fn letter_draft(&self, id: Uuid, raw: &str) -> Draft {
-        let draft = |raw: &str| self.draft(id, &LineClick::of(split::as_json_string(raw)));
+        let cleaned = self.edge.cleaner().clean(raw);
+        let draft = |raw: &str| {
+            let click = LineClick {
+                redacted: matches!(cleaned, Cow::Owned(_)),
+                ..LineClick::of(split::as_json_string(raw))
+            };
+            self.draft(id, &click)
+        };
         let room = self.max_record.saturating_sub(draft("").size());
-        draft(&cut(raw, room))
+        draft(&cut(&cleaned, room))
     }
 }
 
@@ -255,7 +271,12 @@ impl<'b> BatchBuilder<'b> {
 
 /// The letter of a click that the transformer refuses. The mapping knows better than the
 /// transformer why a field is what it is.
-fn explained(defect: LineDefect, misfits: &[Misfit], draft: &Draft) -> LineLetter {
+fn explained(
+    defect: LineDefect,
+    misfits: &[Misfit],
+    draft: &Draft,
+    cleaner: &AddressCleaner,
+) -> LineLetter {
     let LineDefect { reason, detail } = defect;
     let is_of = |misfit: &&Misfit| {
         let rest = detail.strip_prefix(misfit.field.as_str());
@@ -263,7 +284,7 @@ fn explained(defect: LineDefect, misfits: &[Misfit], draft: &Draft) -> LineLette
     };
     if let Some(misfit) = misfits.iter().find(is_of) {
         let detail = format!("{}: {}", misfit.field, misfit.why);
-        return LineLetter::new(LineDefect { reason, detail }, &misfit.text);
+        return LineLetter::new(LineDefect { reason, detail }, &cleaner.clean(&misfit.text));
     }
     let detail = without_position(detail);
     let click = Envelope::decode(&draft.value).map_or("", |envelope| envelope.click);

@@ -59,6 +59,7 @@ pub(crate) async fn fill(topic: &dyn Topic, rows: u64, file: &Path) -> Result<()
             request: None,
             shares: Vec::new(),
             privacy: PrivacyPolicy::Ignore,
+            redacted: false,
         };
         waiting.push_back(edge.accept(&facts, Bytes::from(click.json))?.delivery);
         if waiting.len() == AHEAD {

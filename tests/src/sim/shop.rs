@@ -28,6 +28,7 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
     request: None,
     shares: Vec::new(),
     privacy: PrivacyPolicy::Ignore,
+    redacted: false,
 };
 
 /// An edge in a process of its own.

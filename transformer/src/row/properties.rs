@@ -25,6 +25,11 @@ impl<'r> Properties<'r> {
         self.put(Cow::Borrowed(key), Cow::Owned(json));
     }
 
+    /// Takes a flag of ours.
+    pub(crate) fn insert_true(&mut self, key: &'static str) {
+        self.put(Cow::Borrowed(key), Cow::Borrowed("true"));
+    }
+
     /// Takes the entries of the client's own `properties`.
     ///
     /// # Errors

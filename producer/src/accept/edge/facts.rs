@@ -24,6 +24,8 @@ pub struct EdgeFacts<'a> {
     pub shares: Vec<ClickShare>,
     /// What the client's own signals ask for.
     pub privacy: PrivacyPolicy,
+    /// True if something secret was taken out of the request already.
+    pub redacted: bool,
 }
 
 /// How many clicks of a body are not kept, and why.

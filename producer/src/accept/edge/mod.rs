@@ -22,6 +22,7 @@ use crate::address::{self, IpPolicy};
 use crate::config::Config;
 use crate::privacy::policy::PrivacyPolicy;
 use crate::privacy::salts::SaltStore;
+use crate::secrets::{AddressCleaner, ClickTexts};
 use kept::{KeepingPolicy, KeptClick};
 
 pub use facts::{EdgeFacts, LeftOutClicks};
@@ -136,6 +137,7 @@ pub struct Edge {
     writer: Arc<dyn Writer>,
     clock: SharedClock,
     ip: IpPolicy,
+    cleaner: AddressCleaner,
     max_inflated: usize,
     max_click: usize,
     max_clicks: usize,
@@ -151,6 +153,7 @@ impl Edge {
             writer,
             clock,
             ip: config.ip,
+            cleaner: AddressCleaner::of(&config.strip_query),
             max_inflated: bytes(config.max_inflated),
             max_click: bytes(config.max_click),
             max_clicks: config.max_clicks,
@@ -220,7 +223,7 @@ impl Edge {
                     first_rejection.get_or_insert(rejection);
                     // What cannot be read cannot be made anonymous.
                     if facts.privacy == PrivacyPolicy::Ignore {
-                        drafts.push(self.dead_letter_draft(&body, &self.letter(item)));
+                        drafts.push(self.dead_letter_draft(&body, item));
                     }
                 }
             }
@@ -264,18 +267,23 @@ impl Edge {
     }
 
     /// What a dead letter keeps of an item: all of it, or half of what a click may have, since a
-    /// string's escapes may make it longer.
-    fn letter<'i>(&self, item: &'i BodyItem<'_>) -> Cow<'i, RawValue> {
-        let cut = |text: &'i str| &text[..text.floor_char_boundary(self.max_click / 2)];
-        let text = match item {
+    /// string's escapes may make it longer. Returns true with it if a secret was taken out before
+    /// it was cut, which would hide what it is.
+    fn letter<'i>(&self, item: &'i BodyItem<'_>) -> (Cow<'i, RawValue>, bool) {
+        let (text, is_cut) = match item {
             BodyItem::Bad(raw, _) if raw.get().len() <= self.max_click => {
-                return Cow::Borrowed(raw.as_ref());
+                return (Cow::Borrowed(raw.as_ref()), false);
             }
-            BodyItem::Bad(raw, _) => cut(raw.get()),
-            BodyItem::Click(click) if click.get().len() > self.max_click => cut(click.get()),
-            BodyItem::Click(click) => click.get(),
+            BodyItem::Bad(raw, _) => (raw.get(), true),
+            BodyItem::Click(click) => (click.get(), click.get().len() > self.max_click),
         };
-        Cow::Owned(split::as_json_string(text))
+        if !is_cut {
+            return (Cow::Owned(split::as_json_string(text)), false);
+        }
+        let cleaned = self.cleaner.clean(text);
+        let kept = &cleaned[..cleaned.floor_char_boundary(self.max_click / 2)];
+        let is_redacted = matches!(cleaned, Cow::Owned(_));
+        (Cow::Owned(split::as_json_string(kept)), is_redacted)
     }
 
     /// Adds the records of a click: one, or one for each of its items.
@@ -313,10 +321,12 @@ impl Edge {
     }
 
     /// The draft of an item that will become a dead letter.
-    fn dead_letter_draft(&self, body: &BodyFacts<'_>, raw: &RawValue) -> Draft {
+    fn dead_letter_draft(&self, body: &BodyFacts<'_>, item: &BodyItem<'_>) -> Draft {
+        let (raw, redacted) = self.letter(item);
         let parts = ClickParts {
             id_generated: true,
-            ..ClickParts::new(identity::generate_id(&*self.clock).to_string(), raw)
+            redacted,
+            ..ClickParts::new(identity::generate_id(&*self.clock).to_string(), &raw)
         };
         self.draft(body.facts, body.received_at, parts)
     }
@@ -329,18 +339,27 @@ impl Edge {
         received_at: Timestamp,
         parts: ClickParts<'_>,
     ) -> Draft {
-        let key = parts.visitor.as_deref().unwrap_or(&parts.id);
-        let key = Bytes::copy_from_slice(key.as_bytes());
         let is_anonymous = parts.privacy == PrivacyPolicy::Anonymous;
         let address = facts.ip.filter(|_| !is_anonymous);
+        let mut texts = ClickTexts {
+            id: parts.id,
+            visitor: parts.visitor,
+            user_agent: facts.user_agent.map(Cow::Borrowed),
+            request: facts.request.filter(|_| !is_anonymous).map(Cow::Borrowed),
+            shared: parts.shared.map(|shared| shared.get().into()),
+            click: parts.click.get().into(),
+        };
+        let is_cleaned = texts.clean(&self.cleaner);
+        let visitor = texts.visitor.as_deref().filter(|name| !name.is_empty());
+        let key = Bytes::copy_from_slice(visitor.unwrap_or(&texts.id).as_bytes());
         let envelope = Envelope {
             v: topic::envelope::VERSION,
-            id: parts.id,
+            id: texts.id,
             id_generated: parts.id_generated,
             item: parts.item,
             retried: parts.retried,
             replaced: parts.replaced || facts.user_agent.is_some_and(is_replaced),
-            redacted: parts.redacted,
+            redacted: is_cleaned || parts.redacted || facts.redacted,
             sample_rate: parts.sample_rate,
             received_at: received_at.micros(),
             format: facts.format.into(),
@@ -348,19 +367,27 @@ impl Edge {
             ip: address
                 .and_then(|ip| address::anonymize(ip, self.ip))
                 .map(Cow::Owned),
-            user_agent: facts.user_agent.map(|agent| truncate(agent).into()),
-            request: facts.request.filter(|_| !is_anonymous),
+            user_agent: texts
+                .user_agent
+                .as_deref()
+                .map(|agent| truncate(agent).into()),
+            request: texts.request.as_deref(),
             visitor: match parts.privacy {
-                PrivacyPolicy::Cookieless => parts.visitor,
+                PrivacyPolicy::Cookieless => texts.visitor,
                 _ => None,
             },
-            shared: parts.shared.map(RawValue::get),
-            click: parts.click.get(),
+            shared: texts.shared.as_deref(),
+            click: &texts.click,
         };
         Draft {
             key,
             value: envelope.encode(),
         }
+    }
+
+    /// What takes the secrets out of addresses.
+    pub(crate) fn cleaner(&self) -> &AddressCleaner {
+        &self.cleaner
     }
 
     /// The topic behind this edge.

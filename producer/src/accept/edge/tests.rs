@@ -12,6 +12,7 @@ const FACTS: EdgeFacts<'_> = EdgeFacts {
     request: None,
     shares: Vec::new(),
     privacy: PrivacyPolicy::Ignore,
+    redacted: false,
 };
 
 fn edge() -> (Edge, Arc<FakeWriter>) {

@@ -155,6 +155,7 @@ impl LogEntry {
             address,
             user_agent: self.user_agent,
             replaced,
+            redacted: false,
             misfits: Vec::new(),
         })
     }

@@ -145,3 +145,36 @@ async fn attack_17_a_pipe_is_refused_with_a_sentence() {
     assert!(made.unwrap().success());
     check(&pipe, "it is a pipe").await;
 }
+
+#[tokio::test]
+async fn input_26_no_secret_of_an_imported_file_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clicks.csv");
+    let lines = [
+        "v,p,page,count",
+        "ada,tea,https://ada:SECRET@shop.example/?password=SECRET&a=1,1",
+        "bob,mug,/a?b=1,2",
+        "torn //ada:SECRET@shop.example/",
+        "cy,tea,?access_token=SECRET,?access_token=SECRET",
+    ];
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let map = format!("{MAP}\n[columns.price]\nfrom = \"count\"\ntype = \"number\"");
+    let state = folder.path().join("state");
+    let job = import(&file, ImportFormat::Csv, Some(&map), &state);
+    let topic = FakeWriter::new();
+    let report = imported(job, &topic).await.unwrap();
+    let expect = [
+        r#"{"price":1,"product_id":"tea","visitor_id":"ada","properties":{"page":"https://shop.example/?a=1"}}"#,
+        r#"{"price":2,"product_id":"mug","visitor_id":"bob","properties":{"page":"/a?b=1"}}"#,
+        r#""torn //shop.example/""#,
+        r#"{"price":"not a number: ","product_id":"tea","visitor_id":"cy","properties":{"page":""}}"#,
+    ];
+    assert_eq!(clicks_of(&topic), expect);
+    let values = topic.envelopes();
+    let redacted = values
+        .iter()
+        .map(|value| Envelope::decode(value.as_bytes()).unwrap().redacted);
+    assert_eq!(redacted.collect::<Vec<_>>(), [true, false, true, true]);
+    let said = format!("{report:?}{values:?}");
+    assert!(!said.contains("SECRET"), "{said}");
+}

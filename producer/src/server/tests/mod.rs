@@ -4,6 +4,7 @@ mod clients;
 mod keys;
 mod pages;
 mod privacy;
+mod secrets;
 mod tls;
 
 use std::net::SocketAddr;

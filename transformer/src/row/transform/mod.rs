@@ -190,6 +190,9 @@ fn build<'r>(
     if envelope.replaced {
         click.properties.insert_text("text_defect", "not Unicode");
     }
+    if envelope.redacted {
+        click.properties.insert_true("redacted");
+    }
     let texts = Texts {
         click: envelope.click,
     };

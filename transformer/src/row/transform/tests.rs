@@ -152,6 +152,20 @@ fn b54_a_row_says_that_something_was_not_unicode() {
 }
 
 #[test]
+fn input_26_a_row_says_that_a_secret_was_taken_out() {
+    let value = record(r#"{"url":"https://shop.example/","a":1}"#, "a").value;
+    let value = String::from_utf8(value.unwrap().to_vec()).unwrap();
+    let flagged = value.replacen(r#","received_at""#, r#","redacted":true,"received_at""#, 1);
+    let record = Record {
+        value: Some(Bytes::from(flagged)),
+        ..record("{}", "a")
+    };
+    let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
+    let properties = row.properties.unwrap();
+    assert_eq!(properties, r#"{"a":1,"id":"a","redacted":true}"#);
+}
+
+#[test]
 fn input_09_numbers_are_never_rounded_in_silence() {
     defect(
         r#"{"quantity":9223372036854775808}"#,
