@@ -11,7 +11,7 @@ VISITORS ?= 200
 SEEDS ?= 1000
 MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test tracker pictures sim soak siege measure lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test tracker pictures sim soak siege measure fuzz lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,11 @@ soak: test-setup build ## kills, freezes and cuts of real processes at half load
 
 siege: build ## statements that are made to harm, beside a load: every function and all of the list (some 20 minutes)
 	CLICKWEIR_SIEGE=all cargo test --locked --workspace --test all siege -- --nocapture
+
+SECONDS_EACH ?= 3600
+fuzz: setup ## requests, records, files and settings, changed at random (SECONDS_EACH=3600; SEED=17 plays a seed again)
+	CLICKWEIR_FUZZ_SECONDS=$(SECONDS_EACH) $(if $(SEED),CLICKWEIR_SEED=$(SEED)) \
+	cargo test --locked --workspace --test all fuzz:: -- --nocapture --test-threads=1
 
 measure: setup ## how much of what others call an attack the rules find, and what they take wrongly (two minutes)
 	CLICKWEIR_MEASURE=all cargo test --locked --workspace --lib input_28 -- --nocapture

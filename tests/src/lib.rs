@@ -8,6 +8,7 @@ pub mod commits;
 pub mod defaults;
 pub mod demo;
 pub mod faulty;
+pub mod fuzz;
 pub mod kafka;
 pub mod landing;
 pub mod leash;

@@ -39,7 +39,7 @@ pub(super) fn find(text: Layer<'_>, names: &SecretNames, found: &mut Vec<Range<u
 }
 
 /// Where an authority begins.
-struct Authority {
+struct UrlAuthority {
     start: usize,
     /// True if the address is a parameter's value as it is, so that another parameter may follow.
     is_value: bool,
@@ -58,7 +58,7 @@ fn find_user_info(text: Layer<'_>, found: &mut Vec<Range<usize>>) {
 }
 
 /// The first authority that begins behind `from`.
-fn next_authority(text: &[u8], mut from: usize) -> Option<Authority> {
+fn next_authority(text: &[u8], mut from: usize) -> Option<UrlAuthority> {
     let slashes_end = |mut at: usize| {
         while is_slash(&text[at..]) {
             at += 1;
@@ -83,7 +83,7 @@ fn next_authority(text: &[u8], mut from: usize) -> Option<Authority> {
             _ if is_slash(&text[from..]) && is_outset(text, at) => (at, slashes_end(from)),
             _ => continue,
         };
-        return Some(Authority {
+        return Some(UrlAuthority {
             start,
             is_value: begin > 0 && text[begin - 1] == b'=',
         });
@@ -133,7 +133,7 @@ fn is_outset(text: &[u8], at: usize) -> bool {
 }
 
 /// Where an authority ends.
-fn authority_end(text: Layer<'_>, authority: &Authority) -> usize {
+fn authority_end(text: Layer<'_>, authority: &UrlAuthority) -> usize {
     let start = authority.start;
     let level = text.level(start - 1);
     let is_end = |(at, byte): (usize, &u8)| match byte {

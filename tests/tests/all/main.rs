@@ -19,6 +19,7 @@ mod documentation;
 mod edge_faults;
 mod end_to_end;
 mod external;
+mod fuzz;
 mod hostile_sql;
 mod house;
 mod imports;

@@ -68,7 +68,7 @@ impl AwsFault {
         }
     }
 
-    /// The status, AWS's name and the sentence. Those with 5xx are sent again by the clients.
+    /// The status, AWS's name and the sentence. Those with 408 and 5xx are sent again by the clients.
     fn shown(&self, service: Option<AwsService>) -> (u16, &'static str, String) {
         match self {
             Self::UnknownOperation => (
@@ -98,7 +98,11 @@ impl AwsFault {
             }
             Self::Rejected(rejection) => {
                 let name = match (rejection, service) {
-                    (Rejection::Unavailable(_) | Rejection::Slow | Rejection::Incomplete, _) => {
+                    // What AWS's clients send again.
+                    (Rejection::Slow | Rejection::Incomplete, _) => {
+                        return (408, "RequestTimeoutException", rejection.to_string());
+                    }
+                    (Rejection::Unavailable(_), _) => {
                         return (503, "ServiceUnavailableException", rejection.to_string());
                     }
                     (Rejection::Malformed { .. }, _) => "SerializationException",
