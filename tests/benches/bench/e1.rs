@@ -7,7 +7,7 @@ use tests::clickweir::{Place, Process, binary};
 use tests::kafka::Kafka;
 use tests::usage;
 
-use crate::load::{CONNECTIONS, Load};
+use crate::load::{CONNECTIONS, Load, LoadShape, SINGLE};
 use crate::peers::Server;
 use crate::table::{Entry, Figure, Table, number};
 use crate::terminal::say;
@@ -183,11 +183,15 @@ fn held(who: &str, held: u64, taken: u64) -> Result<()> {
 
 /// The figures of a server under full and under half load, and how many requests it took.
 fn measure(pid: u32, url: &str, load: &mut Load, seconds: u64) -> Result<(Vec<Figure>, u64)> {
-    let warm = load.run(url, WARM, None)?;
+    let warm = load.run(url, WARM, SINGLE)?;
     let before = usage::cpu(pid)?;
-    let full = load.run(url, seconds, None)?;
+    let full = load.run(url, seconds, SINGLE)?;
     let cpu = usage::cpu(pid)? - before;
-    let half = load.run(url, seconds, Some(full.rate() / 2.0))?;
+    let at_half = LoadShape {
+        rate: Some(full.rate() / 2.0),
+        ..SINGLE
+    };
+    let half = load.run(url, seconds, at_half)?;
     #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
     let taken = full.taken() as f64;
     let of = |value, of| Figure { value, of };

@@ -17,6 +17,24 @@ pub(crate) const CONNECTIONS: u64 = 256;
 /// How many different clicks the requests use; the load gives each request an id of its own.
 const BODIES: u64 = 20_000;
 
+/// What the requests of a load are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoadShape {
+    /// How many are begun a second; `None`: as many as are answered.
+    pub(crate) rate: Option<f64>,
+    /// How many clicks each has.
+    pub(crate) batch: u32,
+    /// How many of a hundred are no clicks at all.
+    pub(crate) bad: u32,
+}
+
+/// One click a request, as many as are answered.
+pub(crate) const SINGLE: LoadShape = LoadShape {
+    rate: None,
+    batch: 1,
+    bad: 0,
+};
+
 /// A load tool with its clicks.
 pub(crate) struct Load {
     bodies: NamedTempFile,
@@ -65,7 +83,7 @@ impl Load {
 
     /// Sends as fast as answers come, or at a fixed rate by a schedule that does not wait for
     /// answers while a connection is free.
-    pub(crate) fn run(&mut self, url: &str, seconds: u64, rate: Option<f64>) -> Result<Answers> {
+    pub(crate) fn run(&mut self, url: &str, seconds: u64, shape: LoadShape) -> Result<Answers> {
         self.seed += 1;
         let output = Command::new("wrk")
             .args(["--threads", "1", "--timeout", "10s"])
@@ -74,7 +92,12 @@ impl Load {
             .arg(peers::script("clicks.lua"))
             .args([url, "--"])
             .arg(self.bodies.path())
-            .args([self.seed.to_string(), rate.unwrap_or(0.0).to_string()])
+            .args([
+                self.seed.to_string(),
+                shape.rate.unwrap_or(0.0).to_string(),
+                shape.batch.to_string(),
+                shape.bad.to_string(),
+            ])
             .output()
             .context("wrk is not there: `make bench` installs it")?;
         let said = String::from_utf8_lossy(&output.stdout);
@@ -84,7 +107,11 @@ impl Load {
         })?;
         // Refusals are quick and would make the figures useless.
         ensure!(
-            answers.taken() > 0 && answers.refused + answers.unanswered == 0,
+            answers.taken() > 0 && answers.unanswered == 0,
+            "not all were answered at {url}: {answers:?}"
+        );
+        ensure!(
+            shape.bad > 0 || answers.refused == 0,
             "not all were taken at {url}: {answers:?}"
         );
         Ok(answers)

@@ -11,6 +11,7 @@ mod c1;
 mod clicks;
 mod cores;
 mod e1;
+mod e2;
 mod l2;
 mod load;
 mod m1;
@@ -81,6 +82,8 @@ enum Which {
     S1,
     /// One click a body, answered after the topic has it
     E1,
+    /// Ten and a hundred clicks a body; bad input, and connections that say little
+    E2,
     /// From a click to its row in SQL; with it L1, while others come
     Arrival,
     /// From a click to the dashboard's pixel, and how soon its pages paint
@@ -107,6 +110,7 @@ impl Bench {
         let runs = u64::from(self.runs);
         let s1 = 15 + self.rows / 60_000 + runs * (25 + self.rows / 20_000);
         let e1 = 10 + runs * (7 * self.seconds + 25);
+        let e2 = 10 + runs * (10 * self.seconds + 20);
         let arrival = runs * (20 + u64::from(self.clicks) / 5);
         let m1 = runs * m1::PARTITIONS.len() as u64 * (6 + (m1::LOADED + m1::AFTER).as_secs());
         let audit = 30 + self.audited / 60_000 + self.records / 20_000 + runs * 20;
@@ -118,6 +122,7 @@ impl Bench {
             (Which::Q1, q1),
             (Which::S1, s1),
             (Which::E1, e1),
+            (Which::E2, e2),
             (Which::Arrival, arrival),
             (Which::L2, runs * 60),
             (Which::M1, m1),
@@ -160,6 +165,10 @@ async fn main() -> Result<ExitCode> {
         cores::REST,
     ));
     let mut table = table::Table::default();
+    if bench.asked(Which::E2) {
+        let against = bench.against.as_deref();
+        e2::run(bench.seconds, bench.runs.into(), against, &mut table).await?;
+    }
     if bench.asked(Which::Arrival) {
         arrival::run(bench.clicks, bench.rate, bench.runs.into(), &mut table).await?;
     }

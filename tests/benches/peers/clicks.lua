@@ -1,7 +1,8 @@
--- The load for wrk: each request is one click with an id of its own.
---   wrk … URL -- FILE SEED RATE
+-- The load for wrk: each request is one click with an id of its own, or an array of them.
+--   wrk … URL -- FILE SEED RATE BATCH BAD
 -- FILE has clicks, one a line, that begin with a UUID as their id. SEED keeps the ids of two
--- runs apart. RATE is how many requests a second are begun; 0 is as many as are answered.
+-- runs apart. RATE is how many requests a second are begun; 0 is as many as are answered. BATCH
+-- is how many clicks a body has. Of a hundred requests BAD have a body that is none.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -15,17 +16,20 @@ local function milliseconds()
   return tonumber(moment.seconds) * 1e3 + tonumber(moment.nanoseconds) / 1e6
 end
 
-local heads, tails, count, turn, base = {}, {}, 0, 0, 0
+local head = "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
+-- Cut off, no JSON, nested too deep, nothing, a number, and half of a character.
+local worthless = { '{"id":"a","action":"vi', 'action=view', string.rep('[', 5000), '', '17', '{"a":"\\ud83' }
+local heads, tails, count, turn, base, batch, bad = {}, {}, 0, 0, 0, 1, 0
 
 function init(args)
   for line in io.lines(args[1]) do
     count = count + 1
-    heads[count] = "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
-      .. #line .. '\r\n\r\n{"id":"'
+    heads[count] = head .. #line .. '\r\n\r\n{"id":"'
     tails[count] = line:sub(44) -- from the quote behind the id on
   end
   math.randomseed(tonumber(args[2]))
   base = tonumber(args[2]) * 2 ^ 32
+  batch, bad = tonumber(args[4]), tonumber(args[5])
   local rate = tonumber(args[3])
   if rate > 0 then
     -- Moments of a Poisson process; whichever connection is free takes the next.
@@ -37,13 +41,33 @@ function init(args)
   end
 end
 
-function request()
-  turn = turn + 1
-  local at = turn % count + 1
+local function id()
   local random = math.random
-  local id = string.format("%08x-%04x-4%03x-8%03x-%012x", random(0, 2 ^ 32 - 1), random(0, 0xffff),
+  return string.format("%08x-%04x-4%03x-8%03x-%012x", random(0, 2 ^ 32 - 1), random(0, 0xffff),
     random(0, 0xfff), random(0, 0xfff), base + turn)
-  return heads[at] .. id .. tails[at]
+end
+
+local function next()
+  turn = turn + 1
+  return turn % count + 1
+end
+
+function request()
+  if bad > 0 and math.random(100) <= bad then
+    local body = worthless[math.random(#worthless)]
+    return head .. #body .. "\r\n\r\n" .. body
+  end
+  if batch == 1 then
+    local at = next()
+    return heads[at] .. id() .. tails[at]
+  end
+  local clicks = {}
+  for place = 1, batch do
+    local at = next()
+    clicks[place] = '{"id":"' .. id() .. tails[at]
+  end
+  local body = "[" .. table.concat(clicks, ",") .. "]"
+  return head .. #body .. "\r\n\r\n" .. body
 end
 
 function done(summary, latency)
