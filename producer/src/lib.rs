@@ -34,6 +34,7 @@ mod keys;
 mod metrics;
 mod privacy;
 mod proxies;
+mod rate;
 mod rules;
 mod sample;
 mod secrets;

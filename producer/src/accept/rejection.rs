@@ -45,6 +45,14 @@ pub enum Rejection {
         /// When the next request may come.
         seconds: u64,
     },
+    /// The source of a key sent more requests than the key lets it.
+    #[error("the source {source_name:?} sent more requests than its key allows")]
+    SourceThrottled {
+        /// The source's name.
+        source_name: String,
+        /// When the next request may come.
+        seconds: u64,
+    },
     /// The edge takes clicks with a key only, and the request has none.
     #[error("this edge takes clicks with a key only")]
     NoKey,
@@ -80,7 +88,7 @@ impl Rejection {
             Self::Slow => 408,
             Self::TooLarge { .. } => 413,
             Self::Unsupported(_) => 415,
-            Self::Throttled { .. } => 429,
+            Self::Throttled { .. } | Self::SourceThrottled { .. } => 429,
             Self::Unavailable(_) => 503,
         }
     }
@@ -112,7 +120,7 @@ impl Rejection {
             Self::TooLarge { .. } => "too_large",
             Self::Unsupported(_) => "unsupported",
             Self::Ruled(_) => "rule",
-            Self::Throttled { .. } => "rate",
+            Self::Throttled { .. } | Self::SourceThrottled { .. } => "rate",
             Self::NoKey => "no_key",
             Self::UnknownKey => "unknown_key",
             Self::ForeignFormat(_) => "key_format",
@@ -147,7 +155,7 @@ impl Rejection {
                 None,
                 "if this is no attack, change the rule in the file that producer.rules names",
             ),
-            Self::Throttled { seconds, .. } => {
+            Self::Throttled { seconds, .. } | Self::SourceThrottled { seconds, .. } => {
                 wait = format!("send the same request again after {seconds} s, and then fewer");
                 (None, &*wait)
             }

@@ -12,7 +12,7 @@ use super::scan::{self, MAX_DEPTH};
 use super::text::BodyText;
 
 /// How many levels a body that is an object with a list of clicks is above them.
-const LIST_DEPTH: usize = 2;
+pub(super) const LIST_DEPTH: usize = 2;
 
 /// One item of a body.
 #[derive(Debug)]

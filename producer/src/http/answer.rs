@@ -63,7 +63,7 @@ pub(crate) fn refusal(rejection: &Rejection) -> HttpResponse {
         Rejection::TooLarge { .. } | Rejection::Slow => {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
-        Rejection::Throttled { seconds, .. } => {
+        Rejection::Throttled { seconds, .. } | Rejection::SourceThrottled { seconds, .. } => {
             let wait = header::HeaderValue::from(*seconds);
             answer.headers_mut().insert(header::RETRY_AFTER, wait);
         }

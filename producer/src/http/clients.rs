@@ -6,7 +6,7 @@ use actix_web::http::{Method, header};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
 
-use super::answer::{header_lossy, wrong_method};
+use super::answer::{header_lossy, header_text, wrong_method};
 use super::client::{
     ANONYMOUS, Client, TakenBody, cloudevents, documents, google, matomo, posthog, segment,
     snowplow,
@@ -36,10 +36,15 @@ pub(super) fn configure(app: &mut ServiceConfig) {
     documents::configure(app);
 }
 
-/// Returns true for a path on which a client sends clicks or asks for its settings.
-pub(super) fn is_clients_path(path: &str) -> bool {
-    let is_clients = |client: &&Client| client.paths.contains(&path);
-    CLIENTS.iter().any(is_clients) || documents::is_documents_path(path)
+/// The name of the client that sends clicks to a path; `None` if none does.
+pub(super) fn client_of(path: &str) -> Option<&'static str> {
+    let is_clients = |client: &&&Client| client.paths.contains(&path);
+    CLIENTS.iter().find(is_clients).map(|client| client.name)
+}
+
+/// Returns true for a path on which a client asks for its settings.
+pub(super) fn is_documents_path(path: &str) -> bool {
+    documents::is_documents_path(path)
 }
 
 fn take_at(app: &mut ServiceConfig, path: &str, client: &'static Client) {
@@ -70,7 +75,12 @@ async fn take(
         if request.method() == Method::HEAD {
             return Ok(TakenBody::default());
         }
-        let key = state.authorize(request, client.name)?;
+        let in_body = || {
+            let format = (client.format)(request, request.query_string());
+            let encoding = header_text(request, header::CONTENT_ENCODING);
+            state.edge.key_in(&*format, encoding, body.clone())
+        };
+        let key = state.authorize(request, client.name, in_body)?;
         let agent = header_lossy(request, header::USER_AGENT);
         let mut facts = state.facts(request, client.name, agent.as_deref(), key.as_deref());
         if request.headers().contains_key(ANONYMOUS) {

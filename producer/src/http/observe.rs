@@ -9,7 +9,8 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use super::answer::json;
-use super::clients::is_clients_path;
+use super::aws;
+use super::clients::{client_of, is_documents_path};
 use super::head::AwaitedHead;
 use super::origin::PageOrigin;
 use super::rules;
@@ -30,7 +31,8 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
     if let Some(head) = request.conn_data::<AwaitedHead>() {
         head.came();
     }
-    let origin = match takes_clicks(request.path()) {
+    let route = Route::of(request.path(), aws::is_aws(request.headers()));
+    let origin = match route.takes_clicks {
         true => state.page_origin(request.request()),
         false => PageOrigin::Own,
     };
@@ -48,7 +50,7 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
         next.call(request).await?.map_into_boxed_body()
     };
     let metrics = &state.monitor.metrics;
-    metrics.request(uri.path(), response.status().as_u16());
+    metrics.request(route.label, response.status().as_u16());
     origin.allow(&method, response.headers_mut());
     if state.draining.load(Ordering::Relaxed) {
         response
@@ -59,8 +61,68 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// Returns true for the paths to which pages of other origins send.
-fn takes_clicks(path: &str) -> bool {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    matches!(path, "/v1/events" | "/pixel.gif") || is_clients_path(path)
+/// What is served at a path.
+#[derive(Debug, PartialEq, Eq)]
+struct Route {
+    /// Of the metrics. Paths that clients choose freely share one, so that no client makes the page
+    /// grow.
+    label: &'static str,
+    /// True if pages of other origins send there.
+    takes_clicks: bool,
+}
+
+impl Route {
+    fn of(path: &str, is_aws: bool) -> Self {
+        const OWN: [&str; 5] = ["/clickweir.js", "/healthz", "/readyz", "/metrics", "/rules"];
+        const CLICKS: [&str; 2] = ["/v1/events", "/pixel.gif"];
+        let plain = path.strip_suffix('/').unwrap_or(path);
+        let find = |known: &[&'static str]| known.iter().copied().find(|known| *known == plain);
+        let (label, takes_clicks) = if let Some(known) = find(&CLICKS) {
+            (known, true)
+        } else if let Some(client) = client_of(plain) {
+            (client, true)
+        } else if is_documents_path(plain) {
+            ("settings", true)
+        } else if let Some(known) = find(&OWN) {
+            (known, false)
+        } else if path == "/" && is_aws {
+            ("kinesis", false)
+        } else {
+            ("other", false)
+        };
+        Self {
+            label,
+            takes_clicks,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_the_label_of_its_client_and_a_free_one_has_none() {
+        let check = |path: &str, label: &str, takes_clicks: bool| {
+            let route = Route::of(path, false);
+            assert_eq!(
+                (route.label, route.takes_clicks),
+                (label, takes_clicks),
+                "{path}"
+            );
+        };
+        check("/v1/events/", "/v1/events", true);
+        check("/pixel.gif", "/pixel.gif", true);
+        check("/v1/track", "segment", true);
+        check("/v1/b/", "segment", true);
+        check("/i/v0/e/", "posthog", true);
+        check("/matomo.php", "matomo", true);
+        check("/com.snowplowanalytics.snowplow/tp2", "snowplow", true);
+        check("/flags", "settings", true);
+        check("/array/phc_free/config.js", "settings", true);
+        check("/healthz", "/healthz", false);
+        check("/product/tea", "other", false);
+        check("/", "other", false);
+        assert_eq!(Route::of("/", true).label, "kinesis");
+    }
 }

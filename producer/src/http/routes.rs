@@ -50,7 +50,7 @@ async fn events(state: Data<EdgeState>, request: HttpRequest, payload: Payload) 
     let appended = async {
         let (body, _held) = state.read_body(&request, payload, state.max_body()).await?;
         state.check_origin(&request)?;
-        let key = state.authorize(&request, "native")?;
+        let key = state.authorize(&request, "native", || None)?;
         let agent = header_lossy(&request, header::USER_AGENT);
         let facts = state.facts(&request, "native", agent.as_deref(), key.as_deref());
         state.append(&Native, &facts, body).await
@@ -68,7 +68,7 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
         if request.method() == Method::HEAD {
             return Ok(AppendedBody::default());
         }
-        let key = state.authorize(&request, "pixel")?;
+        let key = state.authorize(&request, "pixel", || None)?;
         let query = kept_query(&request, key.as_deref());
         let cleaned = state.edge.cleaner().clean(&query);
         let body = Bytes::from(pixel::click(&cleaned)?);

@@ -1,5 +1,6 @@
 //! What all requests share: the edge, its limits, and how many bytes of bodies it holds.
 
+use std::borrow::Cow;
 use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -242,17 +243,20 @@ impl EdgeState {
         refuse_foreign(self.page_origin(request))
     }
 
-    /// Refuses a request without a key, or with one that is not for this page or format. Returns
-    /// the key's source; `None` if the edge is open. A page must have passed `check_origin`.
+    /// Refuses a request without a key, or with one that is not for this page or format, or with
+    /// which too many came. The key is in its head, or else what `in_body` finds. Returns the key's
+    /// source; `None` if the edge is open. A page must have passed `check_origin`.
     pub(super) fn authorize(
         &self,
         request: &HttpRequest,
         format: &'static str,
+        in_body: impl FnOnce() -> Option<String>,
     ) -> Result<Option<Arc<SourceKey>>, Rejection> {
         let Some(keys) = &self.monitor.keys else {
             return Ok(None);
         };
-        let sent = key_of(request).ok_or(Rejection::NoKey)?;
+        let sent = key_of(request).or_else(|| in_body().map(Cow::Owned));
+        let sent = sent.ok_or(Rejection::NoKey)?;
         let key = keys.ring().find(&sent).ok_or(Rejection::UnknownKey)?;
         if !key.is_for(format) {
             return Err(Rejection::ForeignFormat(format));
@@ -262,6 +266,7 @@ impl EdgeState {
             false => &key.origins,
         };
         refuse_foreign(self.page_by(request, &[list]))?;
+        key.take()?;
         Ok(Some(key))
     }
 

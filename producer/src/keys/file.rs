@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::ring::{AwsKey, KeyRing, SourceKey};
 use crate::hex::bytes_of;
 use crate::http::origin::OriginList;
+use crate::rate::{RequestRate, SourceRate};
 use crate::sample::{ClickShare, SampleKey};
 
 /// The prefix of a key's hash.
@@ -35,6 +37,7 @@ struct KeyEntry {
     share: Option<f64>,
     by: Option<SampleKey>,
     orders: Option<bool>,
+    rate: Option<RequestRate>,
 }
 
 #[derive(Deserialize)]
@@ -110,8 +113,10 @@ fn key(entry: KeyEntry) -> Result<SourceKey, String> {
             return Err("by and orders are of a share; add share, or take them out".into());
         }
     };
+    let rate = entry.rate.map(SourceRate::new).transpose()?;
     Ok(SourceKey {
         share,
+        rate: rate.map(Arc::new),
         hashes: hashes.collect::<Result<_, _>>()?,
         aws: entry
             .aws
@@ -174,6 +179,14 @@ mod tests {
         );
         check(&format!("{one}share = 0"), Err("share is 0, which is out"));
         check(&format!("{one}orders = true"), Err("add share"));
+        check(
+            &format!("{one}rate = {{ requests = 5, per = \"1s\" }}"),
+            Ok(1),
+        );
+        check(
+            &format!("{one}rate = {{ requests = 5, per = \"1us\" }}"),
+            Err("key \"a\": rate is 5 requests per 1us, which is out of bounds"),
+        );
         check("", Err("holds no [[key]]"));
         check("[[key]]\nname = \"a\"", Err("neither hashes nor aws"));
         check(&format!("{one}{one}"), Err("two keys have the name"));

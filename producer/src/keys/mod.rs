@@ -63,7 +63,8 @@ impl KeyStore {
             return;
         };
         match read.and_then(|text| file::read(self.file.path(), &text)) {
-            Ok(ring) => {
+            Ok(mut ring) => {
+                ring.inherit(&self.ring());
                 tracing::info!(sources = ring.len(), "the keys changed");
                 *self.ring.write() = Arc::new(ring);
             }
@@ -126,6 +127,20 @@ mod tests {
         store.reload();
         assert_eq!(source(&first), None, "it was revoked");
         assert_eq!(source(&second).as_deref(), Some("b"));
+        let limited = format!(
+            "[[key]]\nname = \"b\"\nhashes = [\"{second_hash}\"]\n\
+             rate = {{ requests = 1, per = \"1h\" }}\n"
+        );
+        let may_send = || store.ring().find(&second).unwrap().take().is_ok();
+        write(&limited);
+        store.reload();
+        assert_eq!((may_send(), may_send()), (true, false));
+        write(&format!("{limited}formats = [\"native\"]"));
+        store.reload();
+        assert!(!may_send(), "the rate is the same, so its count is");
+        write(&limited.replace("= 1,", "= 2,"));
+        store.reload();
+        assert!(may_send());
         assert!(!format!("{store:?}").contains(&second_hash[10..20]));
     }
 }

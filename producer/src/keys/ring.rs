@@ -6,7 +6,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::accept::rejection::Rejection;
 use crate::http::origin::OriginList;
+use crate::rate::{SourceRate, whole_seconds};
 use crate::sample::ClickShare;
 
 /// The key of one source of clicks.
@@ -21,6 +23,8 @@ pub(crate) struct SourceKey {
     pub(crate) origins: OriginList,
     /// The share of its clicks that is kept; `None` if all are.
     pub(crate) share: Option<ClickShare>,
+    /// How many requests may come with it; `None` for any number.
+    pub(super) rate: Option<Arc<SourceRate>>,
     /// The wire formats that it is for; all if there are none.
     pub(super) formats: Vec<String>,
 }
@@ -29,6 +33,17 @@ impl SourceKey {
     /// Returns true if clicks of a wire format may come with it.
     pub(crate) fn is_for(&self, format: &str) -> bool {
         self.formats.is_empty() || self.formats.iter().any(|known| known == format)
+    }
+
+    /// Counts a request. Refuses it if there were too many.
+    pub(crate) fn take(&self) -> Result<(), Rejection> {
+        let Some(rate) = &self.rate else {
+            return Ok(());
+        };
+        rate.take().map_err(|wait| Rejection::SourceThrottled {
+            source_name: self.name.clone(),
+            seconds: whole_seconds(wait),
+        })
     }
 }
 
@@ -54,6 +69,18 @@ impl KeyRing {
     pub(super) fn new(keys: Vec<SourceKey>) -> Self {
         Self {
             keys: keys.into_iter().map(Arc::new).collect(),
+        }
+    }
+
+    /// Takes over the counts of the rates that `before` has under the same name.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        for key in self.keys.iter_mut().filter_map(Arc::get_mut) {
+            let same = before.keys.iter().find(|other| other.name == key.name);
+            if let (Some(rate), Some(old)) = (&mut key.rate, same.and_then(|old| old.rate.as_ref()))
+                && rate.is_same(old)
+            {
+                *rate = old.clone();
+            }
         }
     }
 

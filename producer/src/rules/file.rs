@@ -1,11 +1,9 @@
 //! A file of rules: TOML with one `[[rule]]` for each.
 
 use std::collections::HashSet;
-use std::num::NonZeroU32;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
@@ -18,6 +16,7 @@ use super::rate::AddressRate;
 use super::rule::{FirewallRule, HeaderTest, HeaderWish, PatternTest, RuleAction, RulePath};
 use super::texts::TextPart;
 use crate::address::Network;
+use crate::rate::RequestRate;
 use crate::sample::{ClickShare, MIN_SHARE, SampleKey};
 
 /// The rules that come with the program, by the word that producer.rules names them with.
@@ -26,8 +25,6 @@ pub(super) const STARTER: (&str, &str) = ("starter", include_str!("../../rules/s
 const MAX_RULES: usize = 200;
 /// How long a rule's name may be.
 const MAX_NAME_BYTES: usize = 64;
-/// The longest time of a rate.
-const MAX_PERIOD: Duration = Duration::from_secs(86_400);
 /// The most memory that an owner's regular expression may take.
 const MAX_REGEX_BYTES: usize = 1 << 20;
 
@@ -75,7 +72,7 @@ struct RuleFields {
     parts: Option<Vec<TextPart>>,
     #[serde(default)]
     except: Vec<String>,
-    rate: Option<RateFields>,
+    rate: Option<RequestRate>,
     share: Option<f64>,
     by: Option<SampleKey>,
     orders: Option<bool>,
@@ -96,14 +93,6 @@ struct HeaderFields {
     present: Option<bool>,
     contains: Option<String>,
     matches: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RateFields {
-    requests: NonZeroU32,
-    #[serde(with = "humantime_serde")]
-    per: Duration,
 }
 
 /// Reads the text of a file. The error says the line and what is wrong there.
@@ -189,12 +178,7 @@ fn rule(fields: RuleFields) -> Result<FirewallRule, String> {
         max_body: fields.max_body.map(|size| size.as_u64()),
         is_bot: fields.bots,
         patterns,
-        rate: fields
-            .rate
-            .as_ref()
-            .map(address_rate)
-            .transpose()?
-            .map(Arc::new),
+        rate: fields.rate.map(AddressRate::new).transpose()?.map(Arc::new),
     })
 }
 
@@ -296,21 +280,6 @@ fn header_test(fields: HeaderFields) -> Result<HeaderTest, String> {
         }
     };
     Ok(HeaderTest { name, wants })
-}
-
-fn address_rate(fields: &RateFields) -> Result<AddressRate, String> {
-    let wrong = || {
-        format!(
-            "rate is {} requests per {}, which is out of bounds; write 1ms to 1day, and at most a \
-             request a nanosecond",
-            fields.requests,
-            humantime::format_duration(fields.per)
-        )
-    };
-    if fields.per < Duration::from_millis(1) || fields.per > MAX_PERIOD {
-        return Err(wrong());
-    }
-    AddressRate::new(fields.requests, fields.per).ok_or_else(wrong)
 }
 
 #[cfg(test)]

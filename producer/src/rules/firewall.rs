@@ -20,6 +20,7 @@ use crate::accept::body;
 use crate::accept::rejection::Rejection;
 use crate::address::{self, IpPolicy};
 use crate::config::Config;
+use crate::rate::whole_seconds;
 use crate::sample::ClickShare;
 use crate::watched::WatchedFile;
 
@@ -303,9 +304,4 @@ fn outcome_name(rule: &FirewallRule) -> &'static str {
         RuleAction::Sample(_) => RuleOutcome::Sampled,
     };
     outcome.name()
-}
-
-/// A time in seconds, rounded up and at least one: who comes again sooner is refused again.
-fn whole_seconds(wait: Duration) -> u64 {
-    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

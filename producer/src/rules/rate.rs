@@ -1,16 +1,16 @@
 //! How many requests an address may send in a time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use governor::RateLimiter;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
-use governor::{Quota, RateLimiter};
-use tokio::time::Instant;
+
+use crate::rate::{RateClock, RequestRate};
 
 /// How many addresses are told apart; beyond it, and until some of them were silent, addresses
 /// share what they may with their neighbours.
@@ -20,25 +20,10 @@ const CROWD_GROUPS: u64 = 4_096;
 /// After how many requests those that were silent are forgotten.
 const REQUESTS_PER_SWEEP: u32 = 4_096;
 
-/// Elapsed time as `tokio` has it, so that a test can own it.
-#[derive(Debug, Clone)]
-struct RateClock {
-    start: Instant,
-}
-
-impl Clock for RateClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.start.elapsed().into()
-    }
-}
-
 /// A limit for each address.
 #[derive(Debug)]
 pub(super) struct AddressRate {
-    requests: u32,
-    per: Duration,
+    rate: RequestRate,
     limiter: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, RateClock, NoOpMiddleware<Nanos>>,
     clock: RateClock,
     asked: AtomicU32,
@@ -46,17 +31,12 @@ pub(super) struct AddressRate {
 }
 
 impl AddressRate {
-    /// Lets each address send `requests` at once, and as many again evenly over each `per`.
-    /// `None` if `per` is so short that it is no limit.
-    pub(super) fn new(requests: NonZeroU32, per: Duration) -> Option<Self> {
-        let clock = RateClock {
-            start: Instant::now(),
-        };
-        let quota = Quota::with_period(per.checked_div(requests.get())?)?.allow_burst(requests);
-        Some(Self {
-            requests: requests.get(),
-            per,
-            limiter: RateLimiter::dashmap_with_clock(quota, clock.clone()),
+    /// Lets each address send at a rate. Fails if that is out of bounds.
+    pub(super) fn new(rate: RequestRate) -> Result<Self, String> {
+        let clock = RateClock::new();
+        Ok(Self {
+            rate,
+            limiter: RateLimiter::dashmap_with_clock(rate.quota()?, clock.clone()),
             clock,
             asked: AtomicU32::new(0),
             is_crowded: AtomicBool::new(false),
@@ -65,7 +45,7 @@ impl AddressRate {
 
     /// Returns true if the other limits addresses as this one does.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        (self.requests, self.per) == (other.requests, other.per)
+        self.rate == other.rate
     }
 
     /// Counts a request of an address. Returns how long it has to wait if it sent too many.
@@ -114,10 +94,13 @@ fn crowd(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     fn rate(requests: u32, per: Duration) -> AddressRate {
-        AddressRate::new(NonZeroU32::new(requests).unwrap(), per).unwrap()
+        let requests = NonZeroU32::new(requests).unwrap();
+        AddressRate::new(RequestRate { requests, per }).unwrap()
     }
 
     #[tokio::test(start_paused = true)]

@@ -239,6 +239,17 @@ impl Edge {
         }
     }
 
+    /// Finds the key that a client wrote into its body; `None` if there is none.
+    pub(crate) fn key_in(
+        &self,
+        format: &dyn WireFormat,
+        content_encoding: Option<&str>,
+        body: Bytes,
+    ) -> Option<String> {
+        let plain = body::inflate(body, content_encoding, self.max_inflated).ok()?;
+        format.key(plain, self.max_inflated)
+    }
+
     fn append(&self, drafts: Vec<Draft>) -> Result<Delivery, AppendError> {
         if !drafts.is_empty() {
             return self.writer.append(drafts);

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::object::{ObjectText, array};
-use super::paths::{EventPaths, NO_PATHS};
+use super::paths::{EventPaths, NO_PATHS, key_in};
 use super::wire::WireFormat;
 use crate::accept::fields::{ObjectFields, as_text, without};
 use crate::accept::identity::ClickIdentity;
@@ -40,17 +40,31 @@ impl WireFormat for MatomoHits<'_> {
             return Ok(hit(self.query.as_bytes(), &body).into());
         }
         let text = BodyText::read(&body)?;
-        let requests = ObjectFields::read(text.as_str().trim())
-            .ok()
-            .and_then(|fields| fields.find("requests").ok().flatten())
-            .and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
-        let Some(requests) = requests else {
+        let Some(requests) = requests(&text) else {
             return Err(Rejection::malformed(
                 "the body is neither a form nor an object with a list `requests`",
             ));
         };
         let hits: Vec<_> = requests.into_iter().map(listed).collect();
         Ok(array(&hits).into())
+    }
+
+    fn key(&self, body: Bytes, _: usize) -> Option<String> {
+        const KEY: &str = "token_auth";
+        let of_query = |query: &[u8]| {
+            let (_, key) = form::pairs(query).find(|(name, _)| name == KEY.as_bytes())?;
+            String::from_utf8(key).ok()
+        };
+        if !form::is_json(&body) {
+            return of_query(&body);
+        }
+        let of_first = || {
+            let text = BodyText::read(&body).ok()?;
+            let requests = requests(&text)?;
+            let first = as_text(requests.first()?)?;
+            of_query(first.rsplit('?').next()?.as_bytes())
+        };
+        key_in(&body, "requests", &[KEY]).or_else(of_first)
     }
 
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {
@@ -64,6 +78,12 @@ impl WireFormat for MatomoHits<'_> {
     fn identify<'c>(&self, _: usize, click: &'c RawValue) -> Result<ClickIdentity<'c>, String> {
         PATHS.read(click)
     }
+}
+
+/// The hits of a list; `None` if the body is none.
+fn requests<'b>(body: &'b BodyText<'_>) -> Option<Vec<&'b RawValue>> {
+    let fields = ObjectFields::read(body.as_str().trim()).ok()?;
+    serde_json::from_str(fields.find("requests").ok()??.get()).ok()
 }
 
 /// An element of `requests`: a query, or an object of its parameters.

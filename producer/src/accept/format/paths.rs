@@ -8,7 +8,8 @@ use crate::accept::fault::parse_reason;
 use crate::accept::fields::{ObjectFields, as_text, without};
 use crate::accept::identity::{ClickIdentity, count_items, is_true};
 use crate::accept::rejection::Rejection;
-use crate::accept::split::{BodyItem, SplitBody, split, split_list};
+use crate::accept::scan::{self, MAX_DEPTH};
+use crate::accept::split::{BodyItem, LIST_DEPTH, SplitBody, split, split_list};
 use crate::accept::text::BodyText;
 use crate::privacy::consent;
 
@@ -108,6 +109,32 @@ pub(super) fn split_listed<'b>(
             )))
         }
     }
+}
+
+/// Finds the key of a body at the first of some paths that holds one: of the body, or of the first
+/// event of its list that has one. `None` if there is none.
+pub(super) fn key_in(body: &[u8], list: &str, paths: &[&str]) -> Option<String> {
+    let body = BodyText::read(body).ok()?;
+    let json = body.as_str().trim();
+    scan::end(json, MAX_DEPTH + LIST_DEPTH).ok()?;
+    let of_event = |event: &&RawValue| key_of_object(event.get(), paths);
+    let of_events = |events: &str| {
+        let events: Vec<&RawValue> = serde_json::from_str(events).ok()?;
+        events.iter().find_map(of_event)
+    };
+    if json.starts_with('[') {
+        return of_events(json);
+    }
+    let in_list = || {
+        let found = ObjectFields::read(json).ok()?.find(list).ok()??;
+        of_events(found.get())
+    };
+    key_of_object(json, paths).or_else(in_list)
+}
+
+fn key_of_object(json: &str, paths: &[&str]) -> Option<String> {
+    let fields = ObjectFields::read(json).ok()?;
+    text(&fields, paths).ok()?.map(Cow::into_owned)
 }
 
 /// Adds the visitor that the body names once for all its events, at the first of these paths that

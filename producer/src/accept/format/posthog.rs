@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::form;
-use super::paths::{EventPaths, NO_PATHS, split_events};
+use super::paths::{EventPaths, NO_PATHS, key_in, split_events};
 use super::wire::WireFormat;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::rejection::Rejection;
@@ -35,6 +35,8 @@ const PATHS: EventPaths = EventPaths {
     ],
     ..NO_PATHS
 };
+/// Where the libraries write the key of the project.
+const KEYS: [&str; 3] = ["api_key", "token", "properties.token"];
 /// The key of the project, which is for the edge only, wherever the libraries write it, and a whole
 /// address that any client may claim.
 const LEFT_OUT: [&str; 4] = ["api_key", "token", "properties.token", "properties.$ip"];
@@ -48,6 +50,11 @@ pub(crate) struct PostHogEvents<'r> {
 impl WireFormat for PostHogEvents<'_> {
     fn to_json(&self, body: Bytes, limit: usize) -> Result<Bytes, Rejection> {
         form::unwrap(body, self.query, limit)
+    }
+
+    fn key(&self, body: Bytes, limit: usize) -> Option<String> {
+        let body = form::unwrap(body, self.query, limit).ok()?;
+        key_in(&body, "batch", &KEYS)
     }
 
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {

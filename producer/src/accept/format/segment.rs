@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::object::ObjectText;
-use super::paths::{EventPaths, NO_PATHS, split_events};
+use super::paths::{EventPaths, NO_PATHS, key_in, split_events};
 use super::wire::WireFormat;
 use crate::accept::fields::ObjectFields;
 use crate::accept::identity::ClickIdentity;
@@ -54,6 +54,11 @@ pub(crate) struct SegmentEvents<'r> {
 impl WireFormat for SegmentEvents<'_> {
     fn to_json(&self, body: Bytes, limit: usize) -> Result<Bytes, Rejection> {
         form::unwrap(body, self.query, limit)
+    }
+
+    fn key(&self, body: Bytes, limit: usize) -> Option<String> {
+        let body = form::unwrap(body, self.query, limit).ok()?;
+        key_in(&body, "batch", &["writeKey"])
     }
 
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection> {

@@ -17,6 +17,13 @@ pub(crate) trait WireFormat: Sync {
         Ok(body)
     }
 
+    /// Finds the key that a client of this format writes into an inflated body; `None` if there is
+    /// none. No such key is in what `split` returns.
+    fn key(&self, body: Bytes, limit: usize) -> Option<String> {
+        let _ = (body, limit);
+        None
+    }
+
     /// Splits a body into at most `limit` items, of which at least one is a click.
     fn split<'b>(&self, body: &'b BodyText<'_>, limit: usize) -> Result<SplitBody<'b>, Rejection>;
 

@@ -105,6 +105,13 @@ impl AwsFault {
                     (Rejection::Unavailable(_), _) => {
                         return (503, "ServiceUnavailableException", rejection.to_string());
                     }
+                    // Clients send again what these two refuse, later and later.
+                    (Rejection::SourceThrottled { .. }, Some(AwsService::Kinesis)) => {
+                        "ProvisionedThroughputExceededException"
+                    }
+                    (Rejection::SourceThrottled { .. }, _) => {
+                        return (503, "ServiceUnavailableException", rejection.to_string());
+                    }
                     (Rejection::Malformed { .. }, _) => "SerializationException",
                     (_, Some(AwsService::Kinesis)) => "ValidationException",
                     _ => "InvalidArgumentException",

@@ -8,7 +8,7 @@ mod signature;
 use std::sync::Arc;
 
 use actix_web::guard::GuardContext;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -28,12 +28,17 @@ const INVOCATION_ID: &str = "amz-sdk-invocation-id";
 
 /// Adds the route. It shares its path with the shop's first page, which browsers ask for.
 pub(super) fn configure(app: &mut ServiceConfig) {
-    let is_aws = |context: &GuardContext<'_>| context.head().headers().contains_key(TARGET);
+    let is_aws = |context: &GuardContext<'_>| is_aws(context.head().headers());
     app.service(
         web::resource("/")
             .guard(actix_web::guard::fn_guard(is_aws))
             .to(take),
     );
+}
+
+/// Returns true for the requests that only AWS's clients send.
+pub(super) fn is_aws(headers: &HeaderMap) -> bool {
+    headers.contains_key(TARGET)
 }
 
 async fn take(state: Data<EdgeState>, request: HttpRequest, payload: Payload) -> HttpResponse {
@@ -72,10 +77,11 @@ fn authorize(
     let signed = Authorization::of(request.headers())?;
     let (key, secret) = ring.find_aws(signed.key_id).ok_or(AwsFault::UnknownKey)?;
     signed.verify(request, body, secret, state.edge.clock().now())?;
-    match key.is_for(FORMAT) {
-        true => Ok(Some(key)),
-        false => Err(AwsFault::UnknownKey),
+    if !key.is_for(FORMAT) {
+        return Err(AwsFault::UnknownKey);
     }
+    key.take()?;
+    Ok(Some(key))
 }
 
 impl From<Rejection> for AwsFault {

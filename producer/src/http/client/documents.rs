@@ -2,13 +2,14 @@
 //! document that its library takes, which turns off what it would ask other hosts for.
 
 use actix_web::http::{Method, header};
-use actix_web::web::{self, Path, ServiceConfig};
+use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::{GET, GET_AND_POST, POST};
 use crate::http::answer::{get, header_text, resource, wrong_method};
 use crate::http::intake::preflight;
+use crate::http::state::EdgeState;
 
 /// A path and what it answers.
 type FixedDocument = (&'static str, fn() -> Value);
@@ -86,11 +87,11 @@ fn shown(document: &Value) -> HttpResponse {
 
 /// Analytics.js: it sends to the host that it asked, to no other destination, and no figures about
 /// itself.
-async fn segment(request: HttpRequest) -> HttpResponse {
+async fn segment(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
     let host = header_text(&request, header::HOST).unwrap_or_default();
     shown(&json!({
         "integrations": {
-            "Segment.io": { "apiHost": format!("{host}/v1"), "protocol": protocol(&request) },
+            "Segment.io": { "apiHost": format!("{host}/v1"), "protocol": protocol(&state, &request) },
         },
         "plan": { "track": { "__default": { "enabled": true, "integrations": {} } } },
         "metrics": { "sampleRate": 0 },
@@ -100,12 +101,11 @@ async fn segment(request: HttpRequest) -> HttpResponse {
 /// By which protocol a request reached this edge, perhaps through a proxy. A page that came by
 /// https can ask for nothing by http. Only the one who asks reads the answer, so its own word
 /// is enough.
-fn protocol(request: &HttpRequest) -> &'static str {
+fn protocol(state: &EdgeState, request: &HttpRequest) -> &'static str {
     let origin = header_text(request, header::ORIGIN).unwrap_or_default();
     let forwarded = header_text(request, header::X_FORWARDED_PROTO).unwrap_or_default();
-    let is_secure = request.app_config().secure()
-        || origin.starts_with("https://")
-        || forwarded.starts_with("https");
+    let is_secure =
+        state.config.has_tls() || origin.starts_with("https://") || forwarded.starts_with("https");
     match is_secure {
         true => "https",
         false => "http",

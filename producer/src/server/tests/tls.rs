@@ -130,6 +130,12 @@ async fn input_01_clicks_come_in_tls_and_a_new_certificate_is_taken_without_a_st
         assert!(cookie.to_str().unwrap().contains("; Secure"), "{cookie:?}");
     }
     let text = page.text().await.unwrap();
+    let port = edge.address.port();
+    let settings = format!("https://{HOST}:{port}/v1/projects/k/settings");
+    let settings = client(&new, &edge).get(settings).send().await.unwrap();
+    let settings: serde_json::Value = settings.json().await.unwrap();
+    let protocol = &settings["integrations"]["Segment.io"]["protocol"];
+    assert_eq!(protocol, "https", "{settings}");
     assert!(text.contains("url=https%3A%2F%2Fedge.example"), "{text}");
     edge.stop().await.unwrap();
 }
