@@ -245,7 +245,7 @@ readers() {
 clients() {
   local from=tests/clients to=vendor/client_modules
   python_packages clients $from/requirements.txt \
-    "a Python environment with client libraries, 60 MB, about half a minute"
+    "a Python environment with client libraries, 90 MB, about half a minute"
   if current client_modules $from/package-lock.json; then return; fi
   say "setup: fetching client libraries of Node, 41 MB, some seconds"
   rm -rf $to
