@@ -6,6 +6,7 @@
 #   setup.sh notebook  a Python environment for catalog/notebook
 #   setup.sh readers   a Python environment that reads the lake, for the tests
 #   setup.sh clients   the published client libraries of other trackers, for the tests
+#   setup.sh openapi   what tries the edge's own API, for the tests
 #   setup.sh bench     the load generator and the peers of the benches
 #
 # A second run finds everything in place and prints nothing. A part of the tests that cannot
@@ -242,6 +243,10 @@ readers() {
 }
 
 # The published libraries of other trackers, for the tests.
+openapi() {
+  python_packages openapi tests/openapi/requirements.txt \
+    "a Python environment with schemathesis, 60 MB, about half a minute"
+}
 clients() {
   local from=tests/clients to=vendor/client_modules
   python_packages clients $from/requirements.txt \
@@ -337,14 +342,16 @@ case "${1:-}" in
     optional notebook
     optional readers
     optional clients
+    optional openapi
     ;;
   notebook) notebook ;;
   readers) readers ;;
   clients) clients ;;
+  openapi) openapi ;;
   bench) bench ;;
   part) "$2" ;;
   *)
-    say "usage: $0 build|tests|notebook|readers|clients|bench"
+    say "usage: $0 build|tests|notebook|readers|clients|openapi|bench"
     exit 2
     ;;
 esac

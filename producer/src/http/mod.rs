@@ -9,6 +9,7 @@ mod credentials;
 pub(crate) mod head;
 mod intake;
 pub(crate) mod observe;
+mod openapi;
 pub(crate) mod origin;
 pub(crate) mod routes;
 pub(crate) mod rules;

@@ -73,7 +73,14 @@ struct Route {
 
 impl Route {
     fn of(path: &str, is_aws: bool) -> Self {
-        const OWN: [&str; 5] = ["/clickweir.js", "/healthz", "/readyz", "/metrics", "/rules"];
+        const OWN: [&str; 6] = [
+            "/clickweir.js",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/rules",
+            "/openapi.json",
+        ];
         const CLICKS: [&str; 2] = ["/v1/events", "/pixel.gif"];
         let plain = path.strip_suffix('/').unwrap_or(path);
         let find = |known: &[&'static str]| known.iter().copied().find(|known| *known == plain);

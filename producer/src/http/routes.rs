@@ -15,11 +15,15 @@ use super::aws;
 use super::clients;
 use super::credentials::kept_query;
 use super::intake::{accepted, preflight, refuse};
+use super::openapi::openapi;
 use super::state::{AppendedBody, EdgeState};
 use crate::accept::edge::EdgeFacts;
 use crate::accept::format::Native;
 use crate::accept::pixel;
 use crate::accept::rejection::{Rejection, error_body};
+
+/// The content type of text for people.
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Adds the edge's routes, and an answer to every path that is not served.
 pub(crate) fn configure(app: &mut ServiceConfig) {
@@ -38,11 +42,12 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
     app.service(assets::tracker());
     app.service(only_get("/pixel.gif", pixel));
     app.service(only_get("/healthz", || async {
-        HttpResponse::Ok().body("ok\n")
+        HttpResponse::Ok().content_type(TEXT).body("ok\n")
     }));
     app.service(only_get("/readyz", ready));
     app.service(only_get("/metrics", metrics));
     app.service(only_get("/rules", rules));
+    app.service(only_get("/openapi.json", openapi));
     app.default_service(web::to(not_found));
 }
 
@@ -99,7 +104,7 @@ async fn ready(state: Data<EdgeState>) -> HttpResponse {
         return refusal(&Rejection::Unavailable("the edge is stopping".into()));
     }
     match state.edge.writer().ready() {
-        Ok(()) => HttpResponse::Ok().body("ready\n"),
+        Ok(()) => HttpResponse::Ok().content_type(TEXT).body("ready\n"),
         Err(error) => refusal(&Rejection::Unavailable(error.to_string())),
     }
 }

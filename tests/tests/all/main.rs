@@ -33,6 +33,7 @@ mod limits;
 mod live;
 mod members;
 mod notebook;
+mod openapi;
 mod plain_topic;
 mod readers;
 mod refusals;
