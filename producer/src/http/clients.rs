@@ -15,8 +15,9 @@ use super::credentials::kept_query;
 use super::intake::{preflight, refuse};
 use super::state::EdgeState;
 
-const CLIENTS: [&Client; 8] = [
+const CLIENTS: [&Client; 9] = [
     &segment::SEGMENT,
+    &segment::PIXEL,
     &snowplow::EVENTS,
     &snowplow::EVENT,
     &posthog::POSTHOG,

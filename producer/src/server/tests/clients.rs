@@ -62,6 +62,12 @@ async fn segment_snowplow_and_posthog_are_answered_in_their_own_way() {
         check(post.clone(), path, body, success, &segment).await;
     }
     let picture = (200, "GIF");
+    // {"messageId":"m","anonymousId":"a"}
+    let data = "eyJtZXNzYWdlSWQiOiJtIiwiYW5vbnltb3VzSWQiOiJhIn0";
+    for path in ["/v1/pixel/track", "/v1/pixel/page/"] {
+        let path = format!("{path}?data={data}");
+        check(get.clone(), &path, "", picture, &segment).await;
+    }
     check(
         get.clone(),
         "/i?e=pv&eid=i&duid=d",

@@ -1,5 +1,7 @@
 //! Who may send: keys, in the places where clients put them, and what they are for.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use topic::Envelope;
 use url::form_urlencoded;
 
@@ -163,6 +165,12 @@ async fn input_18_a_key_is_found_in_the_bodies_of_clients_that_put_it_there() {
     .await;
     check("/v1/batch", &format!(r#"{{"batch":[{call}}}]}}"#), 401).await;
     check("/v1/batch", "[[[[[", 401).await;
+    let data = BASE64_URL_SAFE_NO_PAD.encode(format!(r#"{call},"writeKey":"{key}"}}"#));
+    let pixel = edge.get(&format!("/v1/pixel/track?data={data}")).await;
+    assert_eq!(
+        (pixel.status().as_u16(), header(&pixel, "content-type")),
+        (200, "image/gif")
+    );
     let hits = r#"{"requests":["?idsite=1&_id=a"],"token_auth":"KEY"}"#;
     check("/matomo.php", hits, 200).await;
     check(
@@ -176,7 +184,7 @@ async fn input_18_a_key_is_found_in_the_bodies_of_clients_that_put_it_there() {
     // Ours belongs into the head.
     check("/v1/events", r#"{"api_key":"KEY","key":"KEY"}"#, 401).await;
     let envelopes = edge.topic.envelopes();
-    assert_eq!(envelopes.len(), 12);
+    assert_eq!(envelopes.len(), 13);
     for envelope in envelopes {
         assert!(!envelope.contains(&key), "keys are not kept: {envelope}");
         assert_eq!(Envelope::decode(envelope.as_bytes()).unwrap().source, "a");
