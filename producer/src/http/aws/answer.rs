@@ -183,3 +183,28 @@ pub(super) fn failed(service: Option<AwsService>, fault: &AwsFault) -> HttpRespo
     }
     answer.body(body.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_19_a_source_over_its_rate_gets_what_awss_clients_send_again() {
+        let fault = AwsFault::Rejected(Rejection::SourceThrottled {
+            source_name: "s".into(),
+            seconds: 1,
+        });
+        let check = |service, expect: (u16, &str)| {
+            let (status, name, why) = fault.shown(Some(service));
+            assert_eq!((status, name), expect);
+            assert!(
+                why.contains("sent more requests than its key allows"),
+                "{why}"
+            );
+        };
+        let exceeded = (400, "ProvisionedThroughputExceededException");
+        check(AwsService::Kinesis, exceeded);
+        check(AwsService::Firehose, (503, "ServiceUnavailableException"));
+        assert_eq!(fault.kind(), Some("rate"));
+    }
+}

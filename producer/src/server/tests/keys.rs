@@ -1,7 +1,11 @@
 //! Who may send: keys, in the places where clients put them, and what they are for.
 
+use std::io::Write;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use topic::Envelope;
 use url::form_urlencoded;
 
@@ -183,8 +187,22 @@ async fn input_18_a_key_is_found_in_the_bodies_of_clients_that_put_it_there() {
     check("/matomo.php", "idsite=1&_id=a", 401).await;
     // Ours belongs into the head.
     check("/v1/events", r#"{"api_key":"KEY","key":"KEY"}"#, 401).await;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let batch = format!(r#"{{"api_key":"{key}","batch":[{event}}}]}}"#);
+    gzip.write_all(batch.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    // Their libraries say that a body is compressed in its head, in the address, or nowhere.
+    for (path, encoding) in [("/batch/", "gzip"), ("/batch/?compression=gzip-js", "")] {
+        let request = edge.client.post(format!("{}{path}", edge.base));
+        let request = match encoding {
+            "" => request,
+            encoding => request.header("content-encoding", encoding),
+        };
+        let answer = request.body(gzip.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+    }
     let envelopes = edge.topic.envelopes();
-    assert_eq!(envelopes.len(), 13);
+    assert_eq!(envelopes.len(), 15);
     for envelope in envelopes {
         assert!(!envelope.contains(&key), "keys are not kept: {envelope}");
         assert_eq!(Envelope::decode(envelope.as_bytes()).unwrap().source, "a");
