@@ -31,7 +31,8 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
     if let Some(head) = request.conn_data::<AwaitedHead>() {
         head.came();
     }
-    let route = Route::of(request.path(), aws::is_aws(request.headers()));
+    let is_aws = request.path() == "/" && aws::is_aws(request.headers());
+    let route = Route::of(request.path(), is_aws);
     let origin = match route.takes_clicks {
         true => state.page_origin(request.request()),
         false => PageOrigin::Own,
@@ -92,7 +93,7 @@ impl Route {
             ("settings", true)
         } else if let Some(known) = find(&OWN) {
             (known, false)
-        } else if path == "/" && is_aws {
+        } else if is_aws {
             ("kinesis", false)
         } else {
             ("other", false)
