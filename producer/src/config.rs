@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use crate::address::{IpPolicy, Network};
+use crate::capture::CaptureRule;
 use crate::privacy::policy::PrivacyPolicy;
 use crate::secrets::QueryName;
 
@@ -70,6 +71,9 @@ pub struct Config {
     pub metrics_from: Vec<Network>,
     /// Serves the demo shop at `/` if true.
     pub shop: bool,
+    /// The `[[capture]]` rules, which are sections of their own.
+    #[serde(skip)]
+    pub captures: Vec<CaptureRule>,
 }
 
 impl Config {

@@ -26,6 +26,7 @@
 
 mod accept;
 mod address;
+mod capture;
 mod config;
 mod hex;
 mod http;
@@ -49,6 +50,7 @@ mod watched;
 pub use accept::edge::{Edge, EdgeFacts, LeftOutClicks, PendingAppend, RejectedItem};
 pub use accept::rejection::Rejection;
 pub use address::{IpPolicy, Network};
+pub use capture::{CaptureField, CaptureRule};
 pub use config::Config;
 pub use keys::{KeyError, KeyStore, generate_key};
 pub use metrics::{EdgeMetrics, Exposition, Monitor};

@@ -40,6 +40,8 @@ pub(crate) struct Sections {
     #[serde(default)]
     pub(crate) follow: Vec<FollowFile>,
     #[serde(default)]
+    capture: Vec<producer::CaptureRule>,
+    #[serde(default)]
     external: Vec<catalog::External>,
     #[serde(default)]
     dataset: Vec<catalog::Dataset>,
@@ -143,6 +145,12 @@ impl Settings {
                 .map(|every| bounds::check_every("dataset", &dataset.name, every));
             every.transpose()?;
         }
+        let edge = &mut sections.producer;
+        for capture in &sections.capture {
+            let checked = capture.check(edge.ip, &edge.strip_query, !edge.keys.is_empty());
+            checked.map_err(|why| anyhow::anyhow!("configuration capture: {why}"))?;
+        }
+        edge.captures = std::mem::take(&mut sections.capture);
         sections.transformer.plain = sections.topic.plain();
         sections.catalog.externals = std::mem::take(&mut sections.external);
         sections.catalog.datasets = std::mem::take(&mut sections.dataset);

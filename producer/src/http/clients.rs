@@ -89,7 +89,7 @@ async fn take(
         }
         let query = kept_query(request, key.as_deref());
         let cleaned = state.edge.cleaner().clean(&query);
-        facts.redacted = matches!(cleaned, Cow::Owned(_));
+        facts.redacted |= matches!(cleaned, Cow::Owned(_));
         let format = (client.format)(request, &cleaned);
         let appended = state.append(&*format, &facts, body.clone()).await?;
         Ok(TakenBody { appended, body })

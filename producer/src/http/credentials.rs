@@ -10,18 +10,9 @@ use percent_encoding::percent_decode_str;
 
 use super::answer::header_text;
 use crate::keys::SourceKey;
+use crate::keys::parameters::KEY_PARAMETERS;
 
 const API_KEY_HEADER: &str = "x-api-key";
-/// The parameters of a query that hold a key: ours, and those of other trackers.
-const QUERY_NAMES: [&str; 7] = [
-    "key",
-    "writeKey",
-    "api_key",
-    "apiKey",
-    "token",
-    "api_secret",
-    "token_auth",
-];
 
 /// Returns the key of a request: its `Authorization` (Bearer, or the user of Basic), its
 /// `X-Api-Key`, or a parameter of its query. `None` if it has none.
@@ -49,7 +40,7 @@ pub(super) fn kept_query<'r>(request: &'r HttpRequest, key: Option<&SourceKey>) 
 fn without_keys(query: &str) -> String {
     let is_key = |pair: &&str| {
         let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
-        QUERY_NAMES.contains(&name)
+        KEY_PARAMETERS.contains(&name)
     };
     let kept = query.split('&').filter(|pair| !is_key(pair));
     kept.collect::<Vec<_>>().join("&")
@@ -71,7 +62,7 @@ fn authorized(header: &str) -> Option<Cow<'_, str>> {
 
 fn in_query(query: &str) -> Option<Cow<'_, str>> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, key) = pairs.find(|(name, _)| QUERY_NAMES.contains(name))?;
+    let (_, key) = pairs.find(|(name, _)| KEY_PARAMETERS.contains(name))?;
     percent_decode_str(key).decode_utf8().ok()
 }
 

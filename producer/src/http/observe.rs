@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -16,6 +17,11 @@ use super::origin::PageOrigin;
 use super::rules;
 use super::state::EdgeState;
 use crate::accept::rejection::error_body;
+
+const ACCEPT_HINTS: HeaderName = HeaderName::from_static("accept-ch");
+/// What a browser says of itself only if it is asked.
+const ASKED_HINTS: &str =
+    "Sec-CH-UA-Platform-Version, Sec-CH-UA-Model, Sec-CH-UA-Full-Version-List";
 
 /// Counts the request, refuses a NUL in its URL and what the rules refuse, lets pages of listed origins read what became of
 /// their clicks, and closes the connection while the edge is stopping.
@@ -53,6 +59,10 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
     let metrics = &state.monitor.metrics;
     metrics.request(route.label, response.status().as_u16());
     origin.allow(&method, response.headers_mut());
+    if state.captures.wants_hints && is_page(uri.path(), response.headers()) {
+        let asked = HeaderValue::from_static(ASKED_HINTS);
+        response.headers_mut().insert(ACCEPT_HINTS, asked);
+    }
     if state.draining.load(Ordering::Relaxed) {
         response
             .response_mut()
@@ -60,6 +70,12 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
             .set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+/// Returns true for the answer to a page view, and for the tracker.
+fn is_page(path: &str, headers: &HeaderMap) -> bool {
+    let is_html = |value: &HeaderValue| value.as_bytes().starts_with(b"text/html");
+    path == "/clickweir.js" || headers.get(header::CONTENT_TYPE).is_some_and(is_html)
 }
 
 /// What is served at a path.

@@ -17,7 +17,6 @@ use super::credentials::kept_query;
 use super::intake::{accepted, preflight, refuse};
 use super::openapi::openapi;
 use super::state::{AppendedBody, EdgeState};
-use crate::accept::edge::EdgeFacts;
 use crate::accept::format::Native;
 use crate::accept::pixel;
 use crate::accept::rejection::{Rejection, error_body};
@@ -78,12 +77,10 @@ async fn pixel(state: Data<EdgeState>, request: HttpRequest) -> HttpResponse {
         let cleaned = state.edge.cleaner().clean(&query);
         let body = Bytes::from(pixel::click(&cleaned)?);
         let agent = header_lossy(&request, header::USER_AGENT);
-        let facts = EdgeFacts {
-            // The body is the edge's own.
-            content_encoding: None,
-            redacted: matches!(cleaned, Cow::Owned(_)),
-            ..state.facts(&request, "pixel", agent.as_deref(), key.as_deref())
-        };
+        let mut facts = state.facts(&request, "pixel", agent.as_deref(), key.as_deref());
+        // The body is the edge's own.
+        facts.content_encoding = None;
+        facts.redacted |= matches!(cleaned, Cow::Owned(_));
         state.append(&Native, &facts, body).await
     };
     match appended.await {

@@ -22,6 +22,7 @@ use crate::accept::edge::{Edge, EdgeFacts, LeftOutClicks, RejectedItem};
 use crate::accept::format::WireFormat;
 use crate::accept::rejection::Rejection;
 use crate::address;
+use crate::capture::CaptureSet;
 use crate::config::Config;
 use crate::keys::SourceKey;
 use crate::metrics::{ITEM, Monitor, PRIVACY, SAMPLE};
@@ -54,6 +55,8 @@ pub(crate) struct EdgeState {
     pub(crate) draining: AtomicBool,
     /// The requests in flight.
     pub(crate) flight: TaskTracker,
+    /// What is kept of requests.
+    pub(super) captures: CaptureSet,
     origins: OriginList,
     held_bytes: AtomicUsize,
 }
@@ -61,12 +64,19 @@ pub(crate) struct EdgeState {
 impl EdgeState {
     pub(crate) fn new(config: Config, edge: Edge, monitor: Monitor) -> Self {
         let origins = OriginList::of(&config.origins);
+        let captures = CaptureSet::of(
+            &config.captures,
+            config.ip,
+            &config.trusted_proxies,
+            &config.strip_query,
+        );
         Self {
             edge,
             config,
             monitor,
             draining: AtomicBool::new(false),
             flight: TaskTracker::new(),
+            captures,
             origins,
             held_bytes: AtomicUsize::new(0),
         }
@@ -186,16 +196,21 @@ impl EdgeState {
         key: Option<&'r SourceKey>,
     ) -> EdgeFacts<'r> {
         self.watch_proxy(request);
+        let (ip, name) = (self.client(request), key.map(|key| &*key.name));
+        let captured = self
+            .captures
+            .capture(request, name, ip, self.edge.cleaner());
+        let (captured, redacted) = captured.unzip();
         EdgeFacts {
             format,
             source: key.map_or("http", |key| &key.name),
-            ip: self.client(request),
+            ip,
             user_agent: agent,
             content_encoding: header_text(request, header::CONTENT_ENCODING),
-            request: None,
+            request: captured,
             shares: self.shares(request, key),
             privacy: policy::by_signals(request.headers(), self.config.dnt, self.config.gpc),
-            redacted: false,
+            redacted: redacted.unwrap_or_default(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! `file.rs` reads it, `ring.rs` holds the keys in force. Without `producer.keys` the edge is open.
 
 mod file;
+pub(crate) mod parameters;
 mod ring;
 
 use std::sync::Arc;

@@ -7,6 +7,13 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct QueryName(String);
 
+impl QueryName {
+    /// Returns true if a parameter has this name, in any case.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.0.eq_ignore_ascii_case(name)
+    }
+}
+
 impl TryFrom<String> for QueryName {
     type Error = String;
 

@@ -12,6 +12,7 @@ mod asking;
 mod attacks;
 mod audit;
 mod browser;
+mod captures;
 mod cluster;
 mod commands;
 mod commit_faults;

@@ -5,6 +5,7 @@ mod agent;
 pub(crate) mod crawlers;
 pub(crate) mod defect;
 mod format;
+mod hints;
 mod moment;
 pub(crate) mod native;
 mod properties;

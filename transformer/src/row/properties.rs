@@ -30,6 +30,11 @@ impl<'r> Properties<'r> {
         self.put(Cow::Borrowed(key), Cow::Borrowed("true"));
     }
 
+    /// Takes JSON that the edge wrote.
+    pub(crate) fn insert_object(&mut self, key: &'static str, json: &'r str) {
+        self.put(Cow::Borrowed(key), Cow::Borrowed(json));
+    }
+
     /// Takes the entries of the client's own `properties`.
     ///
     /// # Errors

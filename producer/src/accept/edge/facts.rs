@@ -19,7 +19,7 @@ pub struct EdgeFacts<'a> {
     /// The request's `Content-Encoding`; `None` if it has none.
     pub content_encoding: Option<&'a str>,
     /// What is captured of the request, as a JSON object of texts; `None` if nothing is.
-    pub request: Option<&'a str>,
+    pub request: Option<String>,
     /// The shares of such clicks that are kept; all are if there is none.
     pub shares: Vec<ClickShare>,
     /// What the client's own signals ask for.

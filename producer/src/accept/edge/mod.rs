@@ -351,12 +351,15 @@ impl Edge {
         parts: ClickParts<'_>,
     ) -> Draft {
         let is_anonymous = parts.privacy == PrivacyPolicy::Anonymous;
+        let request = facts.request.as_deref();
+        // Cookies and hints would tell a visitor from others whom nobody is to know.
+        let request = request.filter(|_| parts.privacy == PrivacyPolicy::Ignore);
         let address = facts.ip.filter(|_| !is_anonymous);
         let mut texts = ClickTexts {
             id: parts.id,
             visitor: parts.visitor,
             user_agent: facts.user_agent.map(Cow::Borrowed),
-            request: facts.request.filter(|_| !is_anonymous).map(Cow::Borrowed),
+            request: request.map(Cow::Borrowed),
             shared: parts.shared.map(|shared| shared.get().into()),
             click: parts.click.get().into(),
         };

@@ -1,4 +1,5 @@
 mod aws;
+mod capture;
 mod captured;
 mod clients;
 mod keys;

@@ -14,6 +14,7 @@ use crate::row::address::Address;
 use crate::row::agent::{Agent, Agents};
 use crate::row::defect::Defect;
 use crate::row::format;
+use crate::row::hints::ClientHints;
 use crate::row::moment;
 use crate::row::native::Scalar;
 use crate::row::value::{Texts, number, whole, wrong_type};
@@ -193,6 +194,9 @@ fn build<'r>(
     if envelope.redacted {
         click.properties.insert_true("redacted");
     }
+    if let Some(request) = envelope.request {
+        click.properties.insert_object("request", request);
+    }
     let texts = Texts {
         click: envelope.click,
     };
@@ -200,12 +204,22 @@ fn build<'r>(
     let received_at = Timestamp::from_micros(envelope.received_at);
     let given = moment(click.occurred_at, received_at)?;
     let user_agent = text("user_agent", click.user_agent)?.or_else(|| envelope.user_agent.clone());
+    // What a server sends for its visitor came with the server's own hints.
+    let is_own = user_agent == envelope.user_agent;
+    let hints = envelope
+        .request
+        .filter(|_| is_own)
+        .and_then(ClientHints::of);
+    let mut agent = enrichment.agents.read(user_agent.as_deref());
+    if let Some(hints) = hints {
+        hints.refine(&mut agent);
+    }
     let Agent {
         browser,
         os,
         device,
         is_bot,
-    } = enrichment.agents.read(user_agent.as_deref());
+    } = agent;
     let address = Address::of(text("url", click.url)?, &mut click.properties);
     let [source, medium, campaign, term, content] = address.campaign;
     Ok(Row {
