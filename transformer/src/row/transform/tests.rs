@@ -379,6 +379,25 @@ fn input_30_the_visitor_of_a_cookieless_click_is_the_edge_s() {
 }
 
 #[test]
+fn input_09_a_number_is_the_double_that_is_nearest_to_its_digits() {
+    for digits in [
+        "985.6906946328695",
+        "212.91890726713459",
+        "479.60756426982596",
+        "0.1",
+        "1e-7",
+    ] {
+        let nearest: f64 = digits.parse().unwrap();
+        check(&format!(r#"{{"price":{digits}}}"#), |row| {
+            assert_eq!(row.price, Some(nearest), "{digits}");
+        });
+        check(&format!(r#"{{"price":"{digits}"}}"#), |row| {
+            assert_eq!(row.price, Some(nearest), "{digits} as text");
+        });
+    }
+}
+
+#[test]
 fn a_retried_and_a_sampled_click_say_so() {
     let flags = r#","retried":true,"sample_rate":0.25"#;
     let record = enveloped("native", flags, "", "{}");
