@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
-use topic::{AppendError, Delivery, Draft, Offset, Partition, Placed, Writer, clock};
+use topic::{AppendError, Delivery, Draft, Offset, Partition, Placed, Timestamp, Writer, clock};
 
 use crate::metrics::{EdgeMetrics, Exposition, Monitor};
 use crate::rules::Firewall;
@@ -37,6 +37,15 @@ pub(crate) fn monitor() -> Monitor {
         keys: None,
         tls: None,
         proxies: Arc::default(),
+    }
+}
+
+/// A clock that shows one moment.
+pub(crate) struct FixedClock(pub(crate) Timestamp);
+
+impl clock::Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
     }
 }
 

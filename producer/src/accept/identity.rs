@@ -91,6 +91,7 @@ mod tests {
     use topic::Timestamp;
 
     use super::*;
+    use crate::testing::FixedClock;
 
     #[test]
     fn input_22_ids_are_taken_as_text() {
@@ -154,16 +155,11 @@ mod tests {
 
     #[test]
     fn a_generated_id_carries_the_clocks_time() {
-        struct Fixed;
-        impl Clock for Fixed {
-            fn now(&self) -> Timestamp {
-                Timestamp::from_micros(1_700_000_000_123_456)
-            }
-        }
-        let id = generate_id(&Fixed);
+        let clock = FixedClock(Timestamp::from_micros(1_700_000_000_123_456));
+        let id = generate_id(&clock);
         assert_eq!(id.get_version_num(), 7);
         let time = id.get_timestamp().unwrap();
         assert_eq!(time.to_unix(), (1_700_000_000, 123_000_000));
-        assert_ne!(id, generate_id(&Fixed), "the rest of the id is random");
+        assert_ne!(id, generate_id(&clock), "the rest of the id is random");
     }
 }

@@ -119,32 +119,35 @@ fn share(path: &Path, day: i64, fresh: [u8; SALT_BYTES]) -> io::Result<[u8; SALT
     }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.mode(0o600).open(path)?;
-    file.lock()?;
-    let mut salts = read(&mut file)?;
-    if let Some(known) = salts.iter().find(|known| known.day == day) {
-        return Ok(known.salt);
-    }
-    salts.retain(|known| is_kept(known, day));
-    salts.push(DaySalt { day, salt: fresh });
-    write(&mut file, &salts)?;
-    Ok(fresh)
+    let file = options.mode(0o600).open(path)?;
+    update(file, |salts| {
+        if let Some(known) = salts.iter().find(|known| known.day == day) {
+            return known.salt;
+        }
+        salts.retain(|known| is_kept(known, day));
+        salts.push(DaySalt { day, salt: fresh });
+        fresh
+    })
 }
 
 fn remove_old(path: &Path, day: i64) -> io::Result<()> {
-    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    file.lock()?;
-    let mut salts = read(&mut file)?;
-    let before = salts.len();
-    salts.retain(|known| is_kept(known, day));
-    match salts.len() == before {
-        true => Ok(()),
-        false => write(&mut file, &salts),
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => update(file, |salts| salts.retain(|known| is_kept(known, day))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
+}
+
+/// Lets `change` the salts of a file while no other edge does, and writes them if they changed.
+fn update<T>(mut file: File, change: impl FnOnce(&mut Vec<DaySalt>) -> T) -> io::Result<T> {
+    file.lock()?;
+    let before = read(&mut file)?;
+    let mut salts = before.clone();
+    let changed = change(&mut salts);
+    if salts != before {
+        write(&mut file, &salts)?;
+    }
+    Ok(changed)
 }
 
 fn is_kept(known: &DaySalt, today: i64) -> bool {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::cleaner::AddressCleaner;
-use crate::hex;
+use crate::hex::hex_of;
 
 /// The texts of a click in which a client may have put an address.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl ClickTexts<'_> {
         // Ids that differ in their secrets only are of two clicks.
         let has_secret = matches!(cleaner.clean(&self.id), Cow::Owned(_));
         if has_secret {
-            self.id = Cow::Owned(hex::digits(&Sha256::digest(self.id.as_bytes())));
+            self.id = Cow::Owned(hex_of(&Sha256::digest(self.id.as_bytes())));
         }
         redacted || has_secret
     }

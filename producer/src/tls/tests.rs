@@ -2,11 +2,11 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use topic::Timestamp;
-use topic::clock::{self, Clock};
+use topic::clock;
 
 use super::issued::{Authority, Issued};
 use super::*;
-use crate::testing;
+use crate::testing::{self, FixedClock};
 
 struct FilesOfTls {
     folder: TempDir,
@@ -124,22 +124,14 @@ fn changed_files_are_taken_together_and_broken_ones_are_not() {
     assert!(!format!("{tls:?}{:?}", tls.config).contains("PRIVATE"));
 }
 
-/// A clock that shows one moment.
-struct Fixed(i64);
-
-impl Clock for Fixed {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0 * MICROS_PER_SECOND)
-    }
-}
-
 #[test]
 fn a_certificate_near_its_end_is_told_once() {
     let issued = Authority::new().issue_until((2031, 1, 1));
     let files = FilesOfTls::new(&issued);
     let ends = 1_924_992_000;
     let check = |now: i64, near: bool, over: bool| {
-        let clock = Arc::new(Fixed(now));
+        let moment = Timestamp::from_micros(now * MICROS_PER_SECOND);
+        let clock = Arc::new(FixedClock(moment));
         let tls = EdgeTls::open(&files.config, Gauge::default(), clock);
         let tls = tls.unwrap().unwrap();
         tls.reload();

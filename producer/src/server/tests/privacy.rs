@@ -9,7 +9,7 @@ use crate::PrivacyPolicy;
 /// An envelope in short: the address, the visitor that the edge made, whether something was taken
 /// out, the record's key, and the click with what its body shares.
 #[derive(Debug, PartialEq)]
-struct Kept {
+struct KeptRecord {
     ip: bool,
     made: Option<String>,
     redacted: bool,
@@ -18,12 +18,12 @@ struct Kept {
     shared: Value,
 }
 
-fn kept(topic: &FakeWriter) -> Vec<Kept> {
+fn kept(topic: &FakeWriter) -> Vec<KeptRecord> {
     let values = topic.envelopes();
     let read = values.iter().zip(topic.drafts()).map(|(value, draft)| {
         let envelope = Envelope::decode(value.as_bytes()).unwrap();
         let json = |text: &str| serde_json::from_str(text).unwrap();
-        Kept {
+        KeptRecord {
             ip: envelope.ip.is_some(),
             made: envelope.visitor.map(Into::into),
             redacted: envelope.redacted,
@@ -42,7 +42,7 @@ async fn sent(
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> (u16, Value, Vec<Kept>) {
+) -> (u16, Value, Vec<KeptRecord>) {
     let salts = tempfile::tempdir().unwrap();
     let edge = ServedEdge::start(|config| {
         config.salts = salts.path().join("salts");
@@ -81,7 +81,7 @@ async fn input_30_a_policy_says_what_becomes_of_a_browser_s_signal() {
         assert_eq!((status, kept.len()), (204, 0));
 
         let (status, _, kept) = sent(PrivacyPolicy::Anonymous, "/v1/events", headers, CLICK).await;
-        let expect = Kept {
+        let expect = KeptRecord {
             ip: false,
             made: None,
             redacted: true,
