@@ -6,9 +6,10 @@ use anyhow::{Result, ensure};
 use producer::import::{AccessLog, ColumnMap, Import, ImportFormat, Judge, LineDefect};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use topic::{Draft, Offset, Partition, Record, Timestamp, clock};
-use transformer::{Enrichment, transform};
+use topic::{Draft, clock};
+use transformer::Enrichment;
 
+use super::outcome::defect;
 use crate::defaults;
 
 /// Every format of a file.
@@ -93,14 +94,7 @@ struct NoPanic(Enrichment);
 
 impl Judge for NoPanic {
     fn defect(&self, draft: &Draft) -> Option<LineDefect> {
-        let record = Record {
-            offset: Offset(0),
-            appended_at: Timestamp::from_micros(0),
-            key: None,
-            value: Some(draft.value.clone()),
-            headers: Vec::new(),
-        };
-        let defect = transform(Partition(0), &record, &self.0).err()?;
+        let defect = defect(draft.value.clone(), &self.0)?;
         Some(LineDefect {
             reason: defect.reason.to_string(),
             detail: defect.detail,

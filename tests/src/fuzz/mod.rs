@@ -36,11 +36,6 @@ pub enum FuzzTarget {
     Settings,
 }
 
-impl FuzzTarget {
-    /// Every target.
-    pub const ALL: [Self; 4] = [Self::Requests, Self::Records, Self::Files, Self::Settings];
-}
-
 /// Fuzzes a target and returns the number of inputs. `data` is the folder of the shared data, from
 /// which the corpus is larger.
 ///
@@ -48,27 +43,18 @@ impl FuzzTarget {
 /// If an input has an outcome that none may have. The error shows the input, and the seed plays it
 /// again.
 pub fn run(target: FuzzTarget, data: Option<&Path>, seed: u64, budget: FuzzBudget) -> Result<u64> {
+    let mut mutator = Mutator::new(seed, corpus::words());
     match target {
-        FuzzTarget::Requests => {
-            let corpus = corpus::requests(data);
-            requests::run(&mut Mutator::new(seed, corpus::words()), &corpus, budget)
-        }
-        FuzzTarget::Records => {
-            let mutator = Mutator::new(seed, corpus::words());
-            each(mutator, &corpus::records(data), budget, |record| {
-                records::check(record)
-            })
-        }
+        FuzzTarget::Requests => requests::run(&mut mutator, &corpus::requests(data), budget),
+        FuzzTarget::Records => each(mutator, &corpus::records(data), budget, records::check),
         FuzzTarget::Files => {
             let mut files = files::FileCheck::new()?;
-            let mutator = Mutator::new(seed, corpus::words());
             each(mutator, &corpus::files(data), budget, |file| {
                 files.check(file)
             })
         }
         FuzzTarget::Settings => {
             let settings = settings::SettingsCheck::new()?;
-            let mutator = Mutator::new(seed, corpus::words());
             each(mutator, &corpus::settings(), budget, |text| {
                 settings.check(text)
             })

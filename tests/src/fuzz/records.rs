@@ -19,5 +19,5 @@ pub(super) fn check(value: &[u8]) -> Result<()> {
             "{decoded:?} is not {parsed:?}"
         );
     }
-    check_row(value.to_vec(), &Enrichment::default())
+    check_row(value.to_vec().into(), &Enrichment::default())
 }

@@ -181,7 +181,7 @@ impl FuzzedEdge {
             let parsed = Envelope::parse(&draft.value).context("a record is no envelope")?;
             let decoded = Envelope::decode(&draft.value).context("a record is no envelope")?;
             ensure!(parsed == decoded, "{decoded:?} is not {parsed:?}");
-            check_row(draft.value.to_vec(), enrichment)?;
+            check_row(draft.value, enrichment)?;
         }
         Ok(())
     }
