@@ -35,7 +35,7 @@ use crate::query::log::{Caller, QueryLogEntry};
 use crate::query::rows::Rows;
 use crate::registry::backlog;
 use crate::registry::crawl::Crawl;
-use crate::registry::listing::{self, Object};
+use crate::registry::listing::{self, HeldEvent, Object};
 use crate::registry::runs::{self, Run};
 use crate::registry::writer::RegistryWriter;
 use crate::rollup::dimension::Dimension;
@@ -395,12 +395,11 @@ impl Catalog {
             .await
     }
 
-    /// Each id within one of the ranges, and whether it is that of a row; else it is that of a dead
-    /// letter.
+    /// Each row and dead letter whose id is within one of the ranges.
     pub async fn held(
         &self,
         ranges: Vec<RangeInclusive<[u8; 16]>>,
-    ) -> Result<Vec<([u8; 16], bool)>, Error> {
+    ) -> Result<Vec<HeldEvent>, Error> {
         let lake = self.inner.lake.location().clone();
         self.work(move |session| listing::held(session, &lake, &ranges))
             .await

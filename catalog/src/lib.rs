@@ -63,7 +63,7 @@ pub use query::rows::Rows;
 pub use query::worker::serve::serve_statements;
 pub use registry::crawl::Crawl;
 pub use registry::discover::{Crawler, NewObjects};
-pub use registry::listing::Object;
+pub use registry::listing::{HeldEvent, Object};
 pub use registry::runs::Run;
 pub use rollup::dimension::{Dimension, short_value};
 pub use sink::clock::SharedClock;

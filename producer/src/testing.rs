@@ -68,6 +68,11 @@ impl FakeWriter {
         self.drafts.lock().clone()
     }
 
+    /// Forgets all but the first `count` drafts.
+    pub(crate) fn keep(&self, count: usize) {
+        self.drafts.lock().truncate(count);
+    }
+
     /// Returns the envelopes, as the transformer would read them.
     pub(crate) fn envelopes(&self) -> Vec<String> {
         let text = |draft: Draft| String::from_utf8(draft.value.to_vec()).expect("JSON is UTF-8");

@@ -128,13 +128,16 @@ pub(crate) fn present(
     Ok(present)
 }
 
-/// Each id within one of the ranges, and whether it is that of a row; else it is that of a dead
-/// letter.
+/// An event's id, which of its items it is (`None` if it is one record), and whether it is a row;
+/// else it is a dead letter.
+pub type HeldEvent = ([u8; 16], Option<u32>, bool);
+
+/// Each row and dead letter whose id is within one of the ranges.
 pub(crate) fn held(
     session: &Session,
     location: &Location,
     ranges: &[RangeInclusive<[u8; 16]>],
-) -> Result<Vec<([u8; 16], bool)>, Error> {
+) -> Result<Vec<HeldEvent>, Error> {
     let id = |bytes: &[u8; 16]| Literal(format!("{:032x}", u128::from_be_bytes(*bytes)));
     let within = any(ranges.iter().map(|range| {
         let (first, last) = (id(range.start()), id(range.end()));
@@ -144,16 +147,17 @@ pub(crate) fn held(
     for (table, is_row) in [(Table::Clicks, true), (Table::Letters, false)] {
         let rows = table.of(&select::pieces(session, table, "true")?, location);
         selects.push(format!(
-            "SELECT replace(event_id::VARCHAR, '-', ''), {is_row} FROM {rows} WHERE {within}"
+            "SELECT replace(event_id::VARCHAR, '-', ''), item, {is_row} FROM {rows} WHERE {within}"
         ));
     }
     let mut statement = session.connection.prepare(&selects.join(" UNION ALL "))?;
     let mut rows = statement.query([])?;
     let mut held = Vec::new();
     while let Some(row) = rows.next()? {
-        let (id, is_row): (String, bool) = (row.get(0)?, row.get(1)?);
+        let (id, item, is_row): (String, Option<u32>, bool) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
         let id = u128::from_str_radix(&id, 16).expect("the text of a UUID is 32 digits");
-        held.push((id.to_be_bytes(), is_row));
+        held.push((id.to_be_bytes(), item, is_row));
     }
     Ok(held)
 }

@@ -7,11 +7,12 @@ use crate::sql::{Ident, any, joined};
 use crate::tables::piece::{Piece, ReadGroup, groups};
 
 /// The columns of dead letters, and their types.
-const LETTER_COLUMNS: [(&str, &str); 7] = [
+const LETTER_COLUMNS: [(&str, &str); 8] = [
     ("partition", "UINTEGER"),
     ("offset", "UBIGINT"),
     ("appended_at", Type::Time.sql()),
     ("event_id", "UUID"),
+    ("item", "BIGINT"),
     ("reason", "VARCHAR"),
     ("detail", "VARCHAR"),
     ("raw", "BLOB"),

@@ -168,6 +168,7 @@ impl Shore {
                 offset: Offset(offset),
                 appended_at,
                 event_id: Some(id(partition, offset)),
+                item: None,
                 reason: Reason::WrongType,
                 detail: "price is text".into(),
                 raw: Some(Bytes::from_static(b"{\"price\":\"x\"}")),

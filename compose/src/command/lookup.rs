@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
-use producer::import::{HeldAs, Judge, LineDefect, Lookup, LookupError};
+use producer::import::{HeldAs, HeldRecord, Judge, LineDefect, Lookup, LookupError};
 use topic::{Draft, Envelope, Offset, Partition, Record, Timestamp};
 use transformer::{Enrichment, transform};
 
@@ -22,8 +22,8 @@ pub(crate) async fn arrived(node: &Node, ids: &[Id]) -> anyhow::Result<Vec<bool>
     // What was registered when the topic was read stays registered, so nothing falls between
     // the two.
     let mut pending = HashSet::new();
-    read_pending(node, |_, _, id| {
-        pending.insert(id);
+    read_pending(node, |_, _, envelope| {
+        pending.insert(transformer::event_id(&envelope.id));
     })
     .await?;
     let mut arrived = node.catalog().await?.present(ids).await?;
@@ -33,10 +33,10 @@ pub(crate) async fn arrived(node: &Node, ids: &[Id]) -> anyhow::Result<Vec<bool>
     Ok(arrived)
 }
 
-/// Reads all records that the catalog does not have yet, with their events' ids.
+/// Reads all records that the catalog does not have yet, with their envelopes.
 async fn read_pending(
     node: &Node,
-    mut each: impl FnMut(Partition, &Record, Id),
+    mut each: impl FnMut(Partition, &Record, &Envelope<'_>),
 ) -> anyhow::Result<()> {
     let (topic, catalog) = (node.topic().await?, node.catalog().await?);
     catalog.crawl(false).await?;
@@ -53,7 +53,7 @@ async fn read_pending(
             for record in &records {
                 let value = record.value.as_deref().unwrap_or_default();
                 if let Ok(envelope) = Envelope::decode(value) {
-                    each(partition, record, transformer::event_id(&envelope.id));
+                    each(partition, record, &envelope);
                 }
             }
         }
@@ -63,32 +63,31 @@ async fn read_pending(
 
 #[async_trait]
 impl Lookup for Node {
-    async fn held(&self, ranges: &[RangeInclusive<Id>]) -> Result<Vec<(Id, HeldAs)>, LookupError> {
+    async fn held(&self, ranges: &[RangeInclusive<Id>]) -> Result<Vec<HeldRecord>, LookupError> {
         let enrichment = Enrichment::default();
         let mut held = Vec::new();
         // A record on its way becomes what the transformer says: it decides by the record alone.
-        read_pending(self, |partition, record, id| {
+        read_pending(self, |partition, record, envelope| {
+            let id = transformer::event_id(&envelope.id);
             if ranges.iter().any(|range| range.contains(&id)) {
                 let row = transform(partition, record, &enrichment);
-                held.push((id, held_as(row.is_ok())));
+                held.push(held_record(id, envelope.item, row.is_ok()));
             }
         })
         .await?;
         let registered = self.catalog().await?.held(ranges.to_vec()).await?;
-        held.extend(
-            registered
-                .into_iter()
-                .map(|(id, is_row)| (id, held_as(is_row))),
-        );
+        let registered = registered.into_iter();
+        held.extend(registered.map(|(id, item, is_row)| held_record(id, item, is_row)));
         Ok(held)
     }
 }
 
-fn held_as(is_row: bool) -> HeldAs {
-    match is_row {
+fn held_record(id: Id, item: Option<u32>, is_row: bool) -> HeldRecord {
+    let held = match is_row {
         true => HeldAs::Row,
         false => HeldAs::Letter,
-    }
+    };
+    HeldRecord { id, item, held }
 }
 
 /// What the transformer will make of a record.

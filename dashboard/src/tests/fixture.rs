@@ -369,6 +369,7 @@ async fn fill(lake: &Lake, topic: &Identity) {
         offset: Offset(8),
         appended_at: appended,
         event_id: None,
+        item: None,
         reason: Reason::WrongType,
         detail: "price: a text".into(),
         raw: Some(b"{\"price\":\"dear\"}".as_slice().into()),

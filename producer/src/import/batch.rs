@@ -20,8 +20,8 @@ use crate::address::IpPolicy;
 use crate::privacy::policy::PrivacyPolicy;
 use crate::secrets::AddressCleaner;
 
-/// The most lines in a batch.
-pub(super) const BATCH_LINES: usize = 1_000;
+/// The number of records at which a batch is full. It has no more lines than that.
+pub(super) const BATCH_RECORDS: usize = 1_000;
 /// The size of its drafts at which a batch is full.
 const BATCH_BYTES: usize = 512 << 10;
 /// What ends a text that was cut.
@@ -32,6 +32,8 @@ pub(super) struct LineClick {
     pub(super) json: Box<RawValue>,
     /// `None` if the line names no visitor.
     pub(super) visitor: Option<String>,
+    /// How many items it holds, each of which becomes a record; 0 if it is one record.
+    pub(super) items: usize,
     /// The client's address, if the line is of an access log.
     pub(super) address: Option<IpAddr>,
     /// The client's user agent, likewise.
@@ -50,6 +52,7 @@ impl LineClick {
         Self {
             json,
             visitor: None,
+            items: 0,
             address: None,
             user_agent: None,
             replaced: false,
@@ -59,10 +62,15 @@ impl LineClick {
     }
 }
 
-/// A line as a draft.
+/// A record of a line, and which of the line's items it is.
+pub(super) type ItemDraft = (Option<u32>, Draft);
+
+/// A line as a draft, or one of its items.
 pub(super) struct DraftLine {
     /// Its number in the file.
     pub(super) line: u64,
+    /// Which of the line's items it is; `None` if the line is one record.
+    pub(super) item: Option<u32>,
     pub(super) id: Uuid,
     pub(super) draft: Draft,
     /// `None` if it will be a row.
@@ -70,7 +78,7 @@ pub(super) struct DraftLine {
 }
 
 impl DraftLine {
-    /// The same line with the id of another try.
+    /// The same record with the id of another try.
     pub(super) fn retried(mut self, ids: LineIds, with: LineTry) -> Self {
         let id = ids.id(self.line, with);
         let mut envelope = Envelope::decode(&self.draft.value).expect("the edge wrote it");
@@ -90,22 +98,27 @@ impl DraftLine {
 /// Lines that are sent together, as drafts.
 #[derive(Default)]
 pub(super) struct DraftBatch {
-    pub(super) lines: Vec<DraftLine>,
+    /// All records of its lines.
+    pub(super) records: Vec<DraftLine>,
+    /// How many lines it has.
+    pub(super) lines: u64,
     /// The number of the last line.
     pub(super) last: u64,
     /// The byte of the inflated file at which the batch ends.
     pub(super) end: u64,
-    /// Lines that are not sent because they are rows already.
+    /// Records that are not sent because they are rows already.
     pub(super) held_rows: u64,
-    /// Lines that are not sent because they are dead letters already and would be again.
+    /// Records that are not sent because they are dead letters already and would be again.
     pub(super) held_letters: LetterCount,
-    bytes: usize,
+    /// The size of its drafts.
+    pub(super) bytes: usize,
 }
 
 impl DraftBatch {
     /// The drafts, to be appended.
     pub(super) fn drafts(&self) -> Vec<Draft> {
-        self.lines.iter().map(|line| line.draft.clone()).collect()
+        let drafts = self.records.iter().map(|record| record.draft.clone());
+        drafts.collect()
     }
 }
 
@@ -121,66 +134,82 @@ pub(super) struct LineDrafter<'d> {
 }
 
 impl LineDrafter<'_> {
-    /// Makes the draft of a line, which `judge` looks at.
+    /// Makes the drafts of a line, at which `judge` looks.
     fn draft_line(
         &self,
         line: u64,
         click: Result<LineClick, Torn>,
         judge: &dyn Judge,
-    ) -> DraftLine {
+    ) -> Vec<DraftLine> {
         let id = self.ids.id(line, LineTry::FIRST);
-        let (draft, letter) = match self.fitting(id, click) {
-            Ok((draft, misfits)) => {
-                let defect = judge.defect(&draft);
-                let cleaner = self.edge.cleaner();
-                let letter = defect.map(|defect| explained(defect, &misfits, &draft, cleaner));
-                (draft, letter)
-            }
-            Err(torn) => {
-                let draft = self.letter_draft(id, &torn.raw);
-                let defect = judge.defect(&draft);
-                let reason = defect.map_or_else(|| "not_an_object".into(), |defect| defect.reason);
-                let detail = without_position(torn.reason);
-                let shown = self.edge.cleaner().clean(&torn.raw);
-                let letter = LineLetter::new(LineDefect { reason, detail }, &shown);
-                (draft, Some(letter))
-            }
-        };
-        DraftLine {
+        let drafted = |(item, draft), letter| DraftLine {
             line,
+            item,
             id,
             draft,
             letter,
-        }
+        };
+        let torn = match self.fitting(id, click) {
+            Ok((drafts, misfits)) => {
+                let cleaner = self.edge.cleaner();
+                let judged = drafts.into_iter().map(|(item, draft)| {
+                    let defect = judge.defect(&draft);
+                    let of_item = misfits.iter().filter(|misfit| misfit.item == item);
+                    let letter = defect.map(|defect| explained(defect, of_item, &draft, cleaner));
+                    drafted((item, draft), letter)
+                });
+                return judged.collect();
+            }
+            Err(torn) => torn,
+        };
+        let draft = self.letter_draft(id, &torn.raw);
+        let defect = judge.defect(&draft);
+        let reason = defect.map_or_else(|| "not_an_object".into(), |defect| defect.reason);
+        let detail = without_position(torn.reason);
+        let shown = self.edge.cleaner().clean(&torn.raw);
+        let letter = LineLetter::new(LineDefect { reason, detail }, &shown);
+        vec![drafted((None, draft), Some(letter))]
     }
 
-    /// Makes the draft of a line, whatever will become of it.
-    pub(super) fn draft_of(&self, line: u64, click: Result<LineClick, Torn>) -> Draft {
+    /// Makes the drafts of a line, whatever will become of it.
+    pub(super) fn drafts_of(&self, line: u64, click: Result<LineClick, Torn>) -> Vec<ItemDraft> {
         let id = self.ids.id(line, LineTry::FIRST);
         match self.fitting(id, click) {
-            Ok((draft, _)) => draft,
-            Err(torn) => self.letter_draft(id, &torn.raw),
+            Ok((drafts, _)) => drafts,
+            Err(torn) => vec![(None, self.letter_draft(id, &torn.raw))],
         }
     }
 
-    /// The draft of a click that fits a record.
+    /// The drafts of a click, if each of them fits a record: one, or one for each of its items.
     fn fitting(
         &self,
         id: Uuid,
         click: Result<LineClick, Torn>,
-    ) -> Result<(Draft, Vec<Misfit>), Torn> {
+    ) -> Result<(Vec<ItemDraft>, Vec<Misfit>), Torn> {
         let click = click?;
-        let draft = self.draft(id, &click);
-        let (size, limit) = (draft.size(), self.max_record);
-        if size <= limit {
-            return Ok((draft, click.misfits));
+        let torn = |reason| Torn::new(reason, click.json.get().as_bytes());
+        let expanded = self.edge.expand(click.items, click.json.get().len());
+        expanded.map_err(|rejection| torn(rejection.to_string()))?;
+        let items = u32::try_from(click.items).unwrap_or(u32::MAX);
+        let drafts: Vec<ItemDraft> = match items {
+            0 => vec![(None, self.draft(id, &click, None))],
+            items => (0..items)
+                .map(|item| (Some(item), self.draft(id, &click, Some(item))))
+                .collect(),
+        };
+        let (size, limit) = (
+            drafts.iter().map(|(_, draft)| draft.size()).max(),
+            self.max_record,
+        );
+        match size {
+            Some(size) if size > limit => Err(torn(format!(
+                "the line makes a record of {size} bytes, topic.max_record is {limit}"
+            ))),
+            _ => Ok((drafts, click.misfits)),
         }
-        let reason =
-            format!("the line makes a record of {size} bytes, topic.max_record is {limit}");
-        Err(Torn::new(reason, click.json.get().as_bytes()))
     }
 
-    fn draft(&self, id: Uuid, click: &LineClick) -> Draft {
+    fn draft(&self, id: Uuid, click: &LineClick, item: Option<u32>) -> Draft {
         let facts = EdgeFacts {
             format: "native",
             source: self.origin,
@@ -193,6 +222,7 @@ impl LineDrafter<'_> {
             redacted: false,
         };
         let parts = ClickParts {
+            item,
             replaced: click.replaced,
             redacted: click.redacted,
             visitor: click.visitor.as_deref().map(Cow::Borrowed),
@@ -210,7 +240,7 @@ impl LineDrafter<'_> {
                 redacted: matches!(cleaned, Cow::Owned(_)),
                 ..LineClick::of(split::as_json_string(raw))
             };
-            self.draft(id, &click)
+            self.draft(id, &click, None)
         };
         let room = self.max_record.saturating_sub(draft("").size());
         draft(&cut(&cleaned, room))
@@ -255,25 +285,30 @@ impl<'b> BatchBuilder<'b> {
     /// received.
     pub(super) fn push(&mut self, line: u64, end: u64, click: Result<LineClick, Torn>) -> bool {
         let drafted = self.drafter.draft_line(line, click, self.judge);
-        self.batch.bytes += drafted.draft.size();
-        self.batch.lines.push(drafted);
-        (self.batch.last, self.batch.end) = (line, end);
-        let is_full = self.batch.lines.len() >= BATCH_LINES || self.batch.bytes >= BATCH_BYTES;
+        let batch = &mut self.batch;
+        batch.bytes += drafted
+            .iter()
+            .map(|record| record.draft.size())
+            .sum::<usize>();
+        batch.records.extend(drafted);
+        batch.lines += 1;
+        (batch.last, batch.end) = (line, end);
+        let is_full = batch.records.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES;
         !is_full || self.flush()
     }
 
     /// Sends what has been collected. Returns false if batches are no longer received.
     pub(super) fn flush(&mut self) -> bool {
         let batch = std::mem::take(&mut self.batch);
-        batch.lines.is_empty() || self.batches.blocking_send(batch).is_ok()
+        batch.records.is_empty() || self.batches.blocking_send(batch).is_ok()
     }
 }
 
 /// The letter of a click that the transformer refuses. The mapping knows better than the
 /// transformer why a field is what it is.
-fn explained(
+fn explained<'m>(
     defect: LineDefect,
-    misfits: &[Misfit],
+    mut misfits: impl Iterator<Item = &'m Misfit>,
     draft: &Draft,
     cleaner: &AddressCleaner,
 ) -> LineLetter {
@@ -282,7 +317,7 @@ fn explained(
         let rest = detail.strip_prefix(misfit.field.as_str());
         rest.is_some_and(|rest| rest.starts_with(':'))
     };
-    if let Some(misfit) = misfits.iter().find(is_of) {
+    if let Some(misfit) = misfits.find(is_of) {
         let detail = format!("{}: {}", misfit.field, misfit.why);
         return LineLetter::new(LineDefect { reason, detail }, &cleaner.clean(&misfit.text));
     }

@@ -43,11 +43,12 @@ pub async fn check(
         ..ImportReport::default()
     };
     while let Some(batch) = received.recv().await {
-        report.lines += batch.lines.len() as u64;
-        for line in &batch.lines {
-            if let Some(letter) = &line.letter {
+        report.lines += batch.lines;
+        report.records += batch.records.len() as u64;
+        for record in &batch.records {
+            if let Some(letter) = &record.letter {
                 report.rejected += 1;
-                report.letters.add(line.line, letter);
+                report.letters.add(record.line, letter);
             }
         }
         progress(ImportProgress {

@@ -19,6 +19,8 @@ const MAX_MARKS: usize = 32;
 struct StoredCheckpoint {
     /// All lines up to this one are acknowledged; 0 if none is.
     line: u64,
+    /// How many records these lines are.
+    records: u64,
     /// Some of these lines, spread over the file.
     marks: Vec<u64>,
     /// The digest of the mapping that they were sent with, in hexadecimal digits. With another one
@@ -89,6 +91,11 @@ impl Checkpoint {
         self.stored.line
     }
 
+    /// Returns how many records the acknowledged lines are.
+    pub(super) fn records(&self) -> u64 {
+        self.stored.records
+    }
+
     /// Returns those of the acknowledged lines that are dead letters.
     pub(super) fn letters(&self) -> &LetterCount {
         &self.stored.letters
@@ -110,9 +117,9 @@ impl Checkpoint {
         Ok(!held.is_empty())
     }
 
-    /// Records that all lines up to `line` are acknowledged.
-    pub(super) fn advance(&mut self, line: u64) {
-        self.stored.line = line;
+    /// Notes that all lines up to `line` are acknowledged, which are so many records.
+    pub(super) fn advance(&mut self, line: u64, records: u64) {
+        (self.stored.line, self.stored.records) = (line, records);
         self.stored.marks.push(line);
         if self.stored.marks.len() > MAX_MARKS {
             let mut nth = 0;
@@ -164,7 +171,7 @@ mod tests {
         };
         let mut checkpoint = Checkpoint::begin(folder.path(), "d", "m".into());
         for line in 1..=1_000 {
-            checkpoint.advance(line);
+            checkpoint.advance(line, 2 * line);
         }
         checkpoint.store().unwrap();
         assert_eq!(load("m"), 1_000);

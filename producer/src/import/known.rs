@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use uuid::Uuid;
-
-use super::batch::DraftBatch;
+use super::batch::{DraftBatch, DraftLine};
 use super::error::Error;
 use super::id::{LineIds, LineTry};
 use super::judge::LineDefect;
 use super::lookup::{HeldAs, Lookup};
 use super::report::LineLetter;
 
+/// A record of a line that the lake or the topic has.
+struct KnownRecord {
+    item: Option<u32>,
+    with: LineTry,
+    held: HeldAs,
+}
+
 /// What the lake and the topic have of some lines.
 pub(super) struct KnownLines {
     ids: LineIds,
-    tries: BTreeMap<u64, Vec<(LineTry, HeldAs)>>,
+    records: BTreeMap<u64, Vec<KnownRecord>>,
 }
 
 impl KnownLines {
@@ -26,46 +31,63 @@ impl KnownLines {
     ) -> Result<Self, Error> {
         let range = ids.range(first, last);
         let held = lookup.held(std::slice::from_ref(&range)).await;
-        let mut tries = BTreeMap::<u64, Vec<_>>::new();
-        for (id, held) in held.map_err(Error::Lookup)? {
-            if !range.contains(&id) {
+        let mut records = BTreeMap::<u64, Vec<_>>::new();
+        for record in held.map_err(Error::Lookup)? {
+            if !range.contains(&record.id) {
                 return Err(Error::Lookup("the answer is about other ids".into()));
             }
-            let (line, with) = ids.line(id);
-            tries.entry(line).or_default().push((with, held));
+            let (line, with) = ids.line(record.id);
+            records.entry(line).or_default().push(KnownRecord {
+                item: record.item,
+                with,
+                held: record.held,
+            });
         }
-        Ok(Self { ids, tries })
+        Ok(Self { ids, records })
     }
 
-    /// Returns true if the id itself is known.
-    pub(super) fn has(&self, id: Uuid) -> bool {
-        let (line, with) = self.ids.line(id.into_bytes());
-        let tries = self.tries.get(&line).map_or(&[][..], Vec::as_slice);
-        tries.iter().any(|(tried, _)| *tried == with)
+    /// Returns true if the record itself is known.
+    pub(super) fn has(&self, record: &DraftLine) -> bool {
+        let (line, with) = self.ids.line(record.id.into_bytes());
+        let mut known = self.records.get(&line).into_iter().flatten();
+        known.any(|known| (known.item, known.with) == (record.item, with))
     }
 
-    /// Leaves in the batch what is to be sent: the lines that are not known, and those that became
-    /// dead letters and will be rows now, as the try `again`. Returns how many lines are known.
+    /// What is known of a record. Of a line that was one record and would be several now, or the
+    /// other way round, each of those counts as this one, so that no line is in the lake twice.
+    fn of(&self, record: &DraftLine) -> Vec<&KnownRecord> {
+        let known = self.records.get(&record.line).into_iter().flatten();
+        let of_record = known.filter(|known| {
+            known.item == record.item || known.item.is_some() != record.item.is_some()
+        });
+        of_record.collect()
+    }
+
+    /// Leaves in the batch what is to be sent: the records that are not known, and those that
+    /// became dead letters and will be rows now, as the try `again`. Returns how many are known.
     pub(super) fn sort(&self, batch: &mut DraftBatch, again: LineTry) -> usize {
-        let mut known = 0;
-        for line in std::mem::take(&mut batch.lines) {
-            let Some(tries) = self.tries.get(&line.line) else {
-                batch.lines.push(line);
+        let mut count = 0;
+        for record in std::mem::take(&mut batch.records) {
+            let known = self.of(&record);
+            if known.is_empty() {
+                batch.records.push(record);
                 continue;
-            };
-            known += 1;
-            let was_tried = tries.iter().any(|(with, _)| *with == again);
-            if tries.iter().any(|(_, held)| *held == HeldAs::Row) {
+            }
+            count += 1;
+            let was_tried = known
+                .iter()
+                .any(|known| (known.item, known.with) == (record.item, again));
+            if known.iter().any(|known| known.held == HeldAs::Row) {
                 batch.held_rows += 1;
-            } else if let Some(letter) = &line.letter {
-                batch.held_letters.add(line.line, letter);
+            } else if let Some(letter) = &record.letter {
+                batch.held_letters.add(record.line, letter);
             } else if was_tried {
-                batch.held_letters.add(line.line, &refused_again());
+                batch.held_letters.add(record.line, &refused_again());
             } else {
-                batch.lines.push(line.retried(self.ids, again));
+                batch.records.push(record.retried(self.ids, again));
             }
         }
-        known
+        count
     }
 }
 

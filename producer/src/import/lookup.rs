@@ -7,13 +7,24 @@ use async_trait::async_trait;
 /// Knows which ids the lake or the topic already has.
 #[async_trait]
 pub trait Lookup: Send + Sync {
-    /// Returns each id, in its 16 bytes, within one of `ranges` that the lake or the topic has, and what its
-    /// record became or will become, in any order. The ranges hold at most some tens of thousands
-    /// of lines.
+    /// Returns each record that the lake or the topic has with an id within one of `ranges`, and what
+    /// it became or will become, in any order. The ranges hold at most some tens of thousands of
+    /// lines.
     async fn held(
         &self,
         ranges: &[RangeInclusive<[u8; 16]>],
-    ) -> Result<Vec<([u8; 16], HeldAs)>, LookupError>;
+    ) -> Result<Vec<HeldRecord>, LookupError>;
+}
+
+/// A record that the lake or the topic has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldRecord {
+    /// Its event's id, in 16 bytes.
+    pub id: [u8; 16],
+    /// Which of the event's items it is; `None` if the event is one record.
+    pub item: Option<u32>,
+    /// What became of it.
+    pub held: HeldAs,
 }
 
 /// What became of a record.

@@ -7,6 +7,9 @@
 //! which lines the lake and the topic have, until more lines in a row are unknown than can
 //! have been in flight.
 //!
+//! A line that holds several items is as many records of one id, each known by its item: of a line
+//! that arrived in part the rest is sent.
+//!
 //! A line that became a dead letter is sent again when a [`Judge`] says that it is a row now, as
 //! with a mended mapping. It then has another id, so that it is no duplicate of its letter.
 
@@ -43,7 +46,7 @@ pub use guess::guess;
 pub use job::{Import, ImportFormat};
 pub use judge::{Judge, LineDefect};
 pub use log::AccessLog;
-pub use lookup::{HeldAs, Lookup, LookupError};
+pub use lookup::{HeldAs, HeldRecord, Lookup, LookupError};
 pub use map::{ColumnMap, MapError};
 pub use report::{ImportProgress, ImportReport, LetterCount, LetterReason};
 
@@ -90,9 +93,7 @@ pub async fn run(
     // because the sender saw only an early end of the batches.
     let read = reading.await.expect("reading a file does not panic")?;
     let mut report = sent?;
-    report.skipped += read.passed;
-    report.skipped_letters = report.skipped_letters.min(report.skipped);
-    report.lines = report.sent + report.skipped;
+    report.lines += read.passed;
     report.has_items = read.has_items;
     report.has_namesake = has_namesake && report.sent > 0;
     Ok(report)

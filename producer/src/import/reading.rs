@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::batch::{BatchBuilder, LineClick};
@@ -13,7 +12,6 @@ use super::lines::Torn;
 use super::map::{ColumnMap, MappedClick, SourceRow};
 use super::records::{RecordReader, RecordText};
 use super::source::SourceFile;
-use crate::accept::fields;
 use crate::accept::identity::ClickIdentity;
 use crate::accept::scan::{self, MAX_DEPTH};
 use crate::address::IpPolicy;
@@ -56,7 +54,9 @@ pub(super) fn read(
             continue;
         }
         let click = record.and_then(|record| match (record, map) {
-            (RecordText::Fields(fields), Some(map)) => Ok(map_fields(map, &columns, &fields)),
+            (RecordText::Fields(fields), Some(map)) => {
+                Ok(line_click(map.click(&csv_row(&columns, &fields))))
+            }
             (RecordText::Fields(_), None) => Err(Torn::new("a CSV file needs a mapping", b"")),
             (RecordText::Json(text), map) => parse_object(map, &text),
             (RecordText::Click(click), _) => Ok(*click),
@@ -76,26 +76,38 @@ fn check_map(file: &SourceFile, import: &Import, ip: IpPolicy) -> Result<(), Err
         return Ok(());
     };
     let mut records = RecordReader::open(file, import, ip)?;
-    if let RecordReader::Csv { header, .. } = &records {
-        return match header.is_empty() {
-            true => Ok(()),
-            false => Ok(map.check("the file", header)?),
-        };
+    let mut names = match &records {
+        RecordReader::Csv { header, .. } if header.is_empty() => return Ok(()),
+        RecordReader::Csv { header, .. } => header.clone(),
+        _ => Vec::new(),
+    };
+    let (columns, is_csv) = (distinct(&names), !names.is_empty());
+    if is_csv && !map.explodes() {
+        return Ok(map.check("the file", &names)?);
     }
-    let mut names = BTreeSet::new();
+    let mut found = BTreeSet::new();
     let mut objects = 0;
     for _ in 0..FIRST_RECORDS {
         let Some((_, record)) = records.next().map_err(|error| file.unreadable(error))? else {
             break;
         };
-        if let Ok(RecordText::Json(text)) = record
-            && let Ok(fields) = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(&text)
-        {
-            objects += 1;
-            names.extend(fields.into_keys());
+        match record {
+            Ok(RecordText::Json(text)) => {
+                if let Ok(fields) = serde_json::from_str(&text) {
+                    objects += 1;
+                    found.extend(map.columns_of(&SourceRow::of_object(&fields)));
+                }
+            }
+            Ok(RecordText::Fields(fields)) => {
+                objects += 1;
+                found.extend(map.columns_of(&csv_row(&columns, &fields)));
+            }
+            _ => {}
         }
     }
-    let names: Vec<String> = names.into_iter().collect();
+    let is_new = |name: &String| !names.contains(name);
+    let more: Vec<String> = found.into_iter().filter(is_new).collect();
+    names.extend(more);
     match objects {
         0 => Ok(()),
         _ => Ok(map.check("the beginning of the file", &names)?),
@@ -123,18 +135,17 @@ fn distinct(header: &[String]) -> Vec<String> {
     header.iter().map(|column| name(column)).collect()
 }
 
-fn map_fields(map: &ColumnMap, columns: &[String], fields: &[String]) -> LineClick {
+fn csv_row<'r>(columns: &'r [String], fields: &'r [String]) -> SourceRow<'r> {
     let cells = columns.iter().zip(fields);
     let cells = cells.map(|(name, text)| (name.as_str(), Cow::Borrowed(text.as_str()), None));
-    line_click(map.click(&SourceRow {
-        cells: cells.collect(),
-    }))
+    SourceRow::new(cells.collect())
 }
 
 fn line_click(mapped: MappedClick) -> LineClick {
     let json = RawValue::from_string(mapped.json).expect("the mapping writes JSON");
     LineClick {
         visitor: mapped.visitor,
+        items: mapped.items,
         misfits: mapped.misfits,
         ..LineClick::of(json)
     }
@@ -150,27 +161,16 @@ pub(super) fn parse_object(map: Option<&ColumnMap>, text: &str) -> Result<LineCl
     let Some(map) = map else {
         let click: &RawValue =
             serde_json::from_str(text).map_err(|error| torn(error.to_string()))?;
-        let visitor = ClickIdentity::of(click)
-            .map_err(torn)?
-            .visitor
-            .map(Cow::into_owned);
+        let found = ClickIdentity::of(click).map_err(torn)?;
         return Ok(LineClick {
-            visitor,
+            visitor: found.visitor.map(Cow::into_owned),
+            items: found.items,
             ..LineClick::of(click.to_owned())
         });
     };
     let fields: BTreeMap<String, &RawValue> =
         serde_json::from_str(text).map_err(|error| torn(error.to_string()))?;
-    let cells = fields.iter().map(|(name, raw)| {
-        (
-            name.as_str(),
-            fields::as_text(raw).unwrap_or_default(),
-            Some(*raw),
-        )
-    });
-    Ok(line_click(map.click(&SourceRow {
-        cells: cells.collect(),
-    })))
+    Ok(line_click(map.click(&SourceRow::of_object(&fields))))
 }
 
 #[cfg(test)]

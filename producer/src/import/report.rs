@@ -32,20 +32,22 @@ pub struct ImportReport {
     /// True if the file is a JSON array, or objects over several lines: its items are what is
     /// counted in place of lines.
     pub has_items: bool,
-    /// Records that were settled, without the header and empty lines. A line break in quotes does
-    /// not begin another record.
+    /// Lines that were settled, without the header and empty ones. A line break in quotes does not
+    /// begin another line.
     pub lines: u64,
-    /// Lines that this import sent and the topic acknowledged, including those that will be dead
+    /// The records that these lines are: as many, unless a line holds several items.
+    pub records: u64,
+    /// Records that this import sent and the topic acknowledged, including those that will be dead
     /// letters; none if the file was only checked.
     pub sent: u64,
-    /// Lines that the lake or the topic had already, including those before the position
+    /// Records that the lake or the topic had already, including those before the position
     /// at which the import began.
     pub skipped: u64,
-    /// Lines that will be dead letters, of those that were sent or checked.
+    /// Records that will be dead letters, of those that were sent or checked.
     pub rejected: u64,
-    /// Dead letters among the skipped lines.
+    /// Dead letters among the skipped records.
     pub skipped_letters: u64,
-    /// Why lines are dead letters.
+    /// Why records are dead letters.
     pub letters: LetterCount,
     /// True if a file of the same name and other bytes was imported before: its lines stay, and all
     /// lines of this one are others.
@@ -56,10 +58,10 @@ pub struct ImportReport {
 }
 
 impl ImportReport {
-    /// Returns how many of the lines are rows, or will be.
+    /// Returns how many of the records are rows, or will be.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.lines - self.rejected - self.skipped_letters
+        self.records - self.rejected - self.skipped_letters
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use topic::{AppendError, Backoff, Delivery};
 
-use super::batch::{BATCH_LINES, DraftBatch, DraftLine};
+use super::batch::{BATCH_RECORDS, DraftBatch, DraftLine};
 use super::checkpoint::Checkpoint;
 use super::error::Error;
 use super::id::LineTry;
@@ -22,10 +22,12 @@ use crate::accept::edge::Edge;
 const MAX_IN_FLIGHT: usize = 8;
 /// After this many unknown lines in a row, no later line can be known: an earlier import
 /// can have had half as many in flight.
-const MAX_UNKNOWN_LINES: usize = 2 * MAX_IN_FLIGHT * BATCH_LINES;
+const MAX_UNKNOWN_LINES: u64 = (2 * MAX_IN_FLIGHT * BATCH_RECORDS) as u64;
 /// The most batches that are looked up at once. A lookup reads the whole lake, however many
 /// lines it names, and these lines are held in memory.
 const MAX_LOOKUP_BATCHES: usize = 32;
+/// The size of drafts at which a group is full: a line of many items can be some megabytes.
+const LOOKUP_BYTES: usize = 16 << 20;
 /// How often a batch is tried before the import gives up, after about a minute.
 const MAX_TRIES: u32 = 60;
 /// The first and the longest wait between two tries.
@@ -45,9 +47,9 @@ pub(super) struct Sender<'s> {
     report: ImportReport,
     in_flight: VecDeque<(DraftBatch, Option<Delivery>)>,
     /// The unknown lines in a row, up to the last that was looked up.
-    unknown_lines: usize,
+    unknown_lines: u64,
     /// How many batches are looked up at once: twice as many after each lookup in which
-    /// every line was known.
+    /// every record was known.
     lookup_batches: usize,
     stored: Instant,
 }
@@ -63,6 +65,7 @@ impl<'s> Sender<'s> {
         let letters = checkpoint.letters().clone();
         let report = ImportReport {
             digest: file.digest(),
+            skipped: checkpoint.records(),
             skipped_letters: letters.lines,
             letters,
             ..ImportReport::default()
@@ -113,40 +116,43 @@ impl<'s> Sender<'s> {
             self.settle(progress).await?;
         }
         self.store()?;
+        self.report.records = self.report.sent + self.report.skipped;
         self.report.complete = !stopped;
         Ok(self.report)
     }
 
     /// Receives as many batches as are looked up at once; fewer at the file's end.
     async fn receive(&self, batches: &mut Receiver<DraftBatch>) -> Vec<DraftBatch> {
-        let mut group = Vec::with_capacity(self.lookup_batches);
-        while group.len() < self.lookup_batches {
+        let (mut group, mut bytes) = (Vec::with_capacity(self.lookup_batches), 0);
+        while group.len() < self.lookup_batches && bytes < LOOKUP_BYTES {
             match batches.recv().await {
-                Some(batch) => group.push(batch),
+                Some(batch) => {
+                    bytes += batch.bytes;
+                    group.push(batch);
+                }
                 None => break,
             }
         }
         group
     }
 
-    /// Removes the lines that the lake or the topic has, but for dead letters that will be rows.
+    /// Removes the records that the lake or the topic has, but for dead letters that will be rows.
     async fn remove_known(&mut self, group: Vec<DraftBatch>) -> Result<Vec<DraftBatch>, Error> {
         if self.unknown_lines >= MAX_UNKNOWN_LINES {
             return Ok(group);
         }
         let mut group = group;
-        let lines = group.iter().flat_map(|batch| &batch.lines);
-        let count = lines.clone().count();
-        let first = lines.clone().next().map_or(0, |line| line.line);
+        let records = group.iter().flat_map(|batch| &batch.records);
+        let count = records.clone().count();
+        let first = records.clone().next().map_or(0, |record| record.line);
         let last = group.last().map_or(0, |batch| batch.last);
         let known = KnownLines::ask(self.lookup, self.file.ids(), (first, last)).await?;
         let mut all = 0;
         for batch in &mut group {
-            let lines = batch.lines.len();
             let known = known.sort(batch, self.again);
             all += known;
             self.unknown_lines = match known {
-                0 => self.unknown_lines + lines,
+                0 => self.unknown_lines + batch.lines,
                 _ => 0,
             };
         }
@@ -163,7 +169,7 @@ impl<'s> Sender<'s> {
         batch: DraftBatch,
         progress: &mut (dyn FnMut(ImportProgress) + Send),
     ) -> Result<(), Error> {
-        if batch.lines.is_empty() {
+        if batch.records.is_empty() {
             self.in_flight.push_back((batch, None));
             return Ok(());
         }
@@ -193,24 +199,25 @@ impl<'s> Sender<'s> {
             return Ok(());
         };
         let (last, end) = (batch.last, batch.end);
+        self.report.lines += batch.lines;
         self.report.skipped += batch.held_rows + batch.held_letters.lines;
         self.report.skipped_letters += batch.held_letters.lines;
         self.report.letters.extend(batch.held_letters);
         match delivery {
             Some(delivery) => match delivery.await {
-                Ok(_) => self.count(&batch.lines),
-                Err(error) => self.retry(batch.lines, error).await?,
+                Ok(_) => self.count(&batch.records),
+                Err(error) => self.retry(batch.records, error).await?,
             },
-            None => self.count(&batch.lines),
+            None => self.count(&batch.records),
         }
-        self.checkpoint.advance(last);
+        let records = self.report.sent + self.report.skipped;
+        self.checkpoint.advance(last, records);
         if self.stored.elapsed() >= STORE_EVERY {
             self.store()?;
             self.stored = Instant::now();
         }
-        let lines = self.report.sent + self.report.skipped;
         progress(ImportProgress {
-            lines,
+            lines: self.report.lines,
             bytes: end,
             total: self.file.total(),
         });
@@ -222,9 +229,9 @@ impl<'s> Sender<'s> {
         self.checkpoint.store()
     }
 
-    /// Sends lines again that may have been written: only those whose ids are not known.
-    async fn retry(&mut self, lines: Vec<DraftLine>, error: AppendError) -> Result<(), Error> {
-        let (mut rest, mut error) = (lines, error);
+    /// Sends records again that may have been written: only those that are not known.
+    async fn retry(&mut self, records: Vec<DraftLine>, error: AppendError) -> Result<(), Error> {
+        let (mut rest, mut error) = (records, error);
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_TRIES {
             if matches!(error, AppendError::TooLarge { .. }) {
@@ -237,13 +244,13 @@ impl<'s> Sender<'s> {
             let known =
                 KnownLines::ask(self.lookup, self.file.ids(), (first.line, last.line)).await?;
             let (known, unknown): (Vec<_>, Vec<_>) =
-                rest.into_iter().partition(|line| known.has(line.id));
+                rest.into_iter().partition(|record| known.has(record));
             self.count(&known);
             rest = unknown;
             if rest.is_empty() {
                 return Ok(());
             }
-            let drafts = rest.iter().map(|line| line.draft.clone()).collect();
+            let drafts = rest.iter().map(|record| record.draft.clone()).collect();
             match self.edge.writer().append(drafts) {
                 Ok(delivery) => match delivery.await {
                     Ok(_) => {
@@ -258,12 +265,12 @@ impl<'s> Sender<'s> {
         Err(Error::Topic(error))
     }
 
-    fn count(&mut self, lines: &[DraftLine]) {
-        self.report.sent += lines.len() as u64;
-        for line in lines {
-            if let Some(letter) = &line.letter {
+    fn count(&mut self, records: &[DraftLine]) {
+        self.report.sent += records.len() as u64;
+        for record in records {
+            if let Some(letter) = &record.letter {
                 self.report.rejected += 1;
-                self.report.letters.add(line.line, letter);
+                self.report.letters.add(record.line, letter);
             }
         }
     }

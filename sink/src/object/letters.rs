@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, FixedSizeBinaryBuilder, RecordBatch, StringBuilder,
+    ArrayRef, BinaryBuilder, FixedSizeBinaryBuilder, Int64Builder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -79,6 +79,8 @@ pub struct DeadLetter {
     pub appended_at: Timestamp,
     /// Its id, where that could be read.
     pub event_id: Option<[u8; 16]>,
+    /// Which item of an event that holds several, from 0; `None` where the event is one record.
+    pub item: Option<u32>,
     /// Why it is here.
     pub reason: Reason,
     /// What exactly was wrong, and where.
@@ -93,6 +95,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("offset", Type::UInt64.arrow(), false),
         Field::new("appended_at", Type::Time.arrow(), false),
         Field::new("event_id", Type::Uuid.arrow(), true).with_extension_type(extension::Uuid),
+        Field::new("item", Type::Int64.arrow(), true),
         Field::new("reason", Type::Text.arrow(), false),
         Field::new("detail", Type::Text.arrow(), false),
         Field::new("raw", DataType::Binary, true),
@@ -111,6 +114,7 @@ pub(crate) fn rows(partition: Partition, letters: &[DeadLetter]) -> RecordBatch 
     let mut offsets = UInt64Builder::new();
     let mut times = TimestampMicrosecondBuilder::new().with_timezone("UTC");
     let mut ids = FixedSizeBinaryBuilder::new(16);
+    let mut items = Int64Builder::new();
     let mut reasons = StringBuilder::new();
     let mut details = StringBuilder::new();
     let mut raws = BinaryBuilder::new();
@@ -122,6 +126,7 @@ pub(crate) fn rows(partition: Partition, letters: &[DeadLetter]) -> RecordBatch 
             Some(id) => ids.append_value(id).expect("an id has 16 bytes"),
             None => ids.append_null(),
         }
+        items.append_option(letter.item.map(i64::from));
         reasons.append_value(letter.reason.name());
         details.append_value(&letter.detail);
         raws.append_option(letter.raw.as_deref());
@@ -131,6 +136,7 @@ pub(crate) fn rows(partition: Partition, letters: &[DeadLetter]) -> RecordBatch 
         Arc::new(offsets.finish()),
         Arc::new(times.finish()),
         Arc::new(ids.finish()),
+        Arc::new(items.finish()),
         Arc::new(reasons.finish()),
         Arc::new(details.finish()),
         Arc::new(raws.finish()),

@@ -22,15 +22,19 @@ const FORMATS: [ImportFormat; 7] = [
     ImportFormat::Log(AccessLog::Alb),
     ImportFormat::Log(AccessLog::S3),
 ];
-/// A mapping for a file of columns.
-const MAPPING: &str = include_str!("../../../producer/maps/online_retail.toml");
+/// Mappings for files of columns, and for those whose lines hold several events.
+const MAPPINGS: [&str; 2] = [
+    include_str!("../../../producer/maps/online_retail.toml"),
+    "explode = \"items\"\n[columns.product_id]\nfrom = \"product_id\"\noptional = true\n\
+     [columns.price]\nfrom = [\"price\", \"currency\"]\ntype = \"number\"\ncurrency = \"EUR\"\noptional = true",
+];
 
 /// Reads files as `import --check` does.
 pub(super) struct FileCheck {
     folder: TempDir,
     runtime: Runtime,
     config: producer::Config,
-    map: ColumnMap,
+    maps: [ColumnMap; 2],
     turn: usize,
 }
 
@@ -42,7 +46,10 @@ impl FileCheck {
                 .enable_all()
                 .build()?,
             config: defaults::section("producer", &[])?,
-            map: ColumnMap::parse(MAPPING)?,
+            maps: [
+                ColumnMap::parse(MAPPINGS[0])?,
+                ColumnMap::parse(MAPPINGS[1])?,
+            ],
             turn: 0,
         })
     }
@@ -51,6 +58,7 @@ impl FileCheck {
     pub(super) fn check(&mut self, content: &[u8]) -> Result<()> {
         let format = FORMATS[self.turn % FORMATS.len()];
         let is_mapped = format == ImportFormat::Csv || self.turn.is_multiple_of(2);
+        let map = &self.maps[self.turn / FORMATS.len() % self.maps.len()];
         self.turn += 1;
         let file = self.folder.path().join("file");
         std::fs::write(&file, content)?;
@@ -58,7 +66,7 @@ impl FileCheck {
             file,
             name: None,
             format,
-            map: (is_mapped && !matches!(format, ImportFormat::Log(_))).then(|| self.map.clone()),
+            map: (is_mapped && !matches!(format, ImportFormat::Log(_))).then(|| map.clone()),
             realtime_fields: ["timestamp", "c-ip", "cs-uri-stem", "cs-user-agent"]
                 .map(str::to_owned)
                 .to_vec(),
@@ -80,10 +88,11 @@ impl FileCheck {
             .find(|letter| letter.reason == "panic");
         ensure!(panicked.is_none(), "{format:?}: the transform panicked");
         ensure!(
-            report.rejected <= report.lines,
-            "{format:?}: {} of {} lines are dead letters",
-            report.rejected,
-            report.lines
+            report.rejected <= report.records && report.lines <= report.records,
+            "{format:?}: {} lines are {} records, of which {} are dead letters",
+            report.lines,
+            report.records,
+            report.rejected
         );
         Ok(())
     }

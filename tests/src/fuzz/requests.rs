@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use parking_lot::Mutex;
-use producer::{EdgeMetrics, Exposition, Firewall, Monitor, ProxyWatch};
+use producer::{EdgeMetrics, Exposition, Firewall, KeyStore, Monitor, ProxyWatch};
 use prometheus_client::registry::Registry;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,23 +33,30 @@ const CHANGED_HEADS: usize = 4;
 /// Of so many one says another length than its body has.
 const WRONG_LENGTHS: usize = 50;
 
-/// Sends changed requests until the budget is spent. Returns how many.
+/// The keys in the bodies of the corpus.
+const KEYS: [&str; 3] = ["w", "phc_x", "t"];
+
+/// Sends changed requests until the budget is spent, to an open edge and to one that looks for a key
+/// in turn. Returns how many.
 pub(super) fn run(
     mutator: &mut Mutator,
     corpus: &[SampleRequest],
     budget: FuzzBudget,
 ) -> Result<u64> {
-    let edge = FuzzedEdge::start()?;
+    let mut edges = [
+        (FuzzedEdge::start(false)?, None),
+        (FuzzedEdge::start(true)?, None),
+    ];
     let enrichment = Enrichment::default();
     let (mut inputs, since) = (0, Instant::now());
-    let mut open = None;
     while !budget.is_spent(inputs, since) {
+        let (edge, open) = &mut edges[usize::from(inputs % 2 == 1)];
         let (place, other) = (mutator.below(corpus.len()), mutator.below(corpus.len()));
         let mut request = corpus[place].clone();
         let is_headless = mutator.below(CHANGED_HEADS) == 0 || request.body.is_empty();
         if is_headless {
             mutator.change(&mut request.head, &corpus[other].head);
-            open = None;
+            *open = None;
         }
         mutator.change(&mut request.body, &corpus[other].body);
         let off = usize::from(mutator.below(WRONG_LENGTHS) == 0);
@@ -58,12 +66,14 @@ pub(super) fn run(
         sent.extend_from_slice(&request.body);
         let is_lasting = !is_headless && off == 0;
         let answered = edge.ask(&sent, open.take(), is_lasting);
-        open = answered
+        *open = answered
             .and_then(|connection| edge.check_records(&enrichment).map(|()| connection))
             .map_err(|error| error.context(shown(&sent)))?;
         inputs += 1;
     }
-    edge.stop()?;
+    for (edge, _) in edges {
+        edge.stop()?;
+    }
     Ok(inputs)
 }
 
@@ -94,27 +104,37 @@ struct FuzzedEdge {
     topic: Arc<NewRecords>,
     shutdown: CancellationToken,
     served: JoinHandle<Result<()>>,
-    _salts: TempDir,
+    _files: TempDir,
 }
 
 impl FuzzedEdge {
-    fn start() -> Result<Self> {
-        let salts = tempfile::tempdir()?;
-        let path = salts.path().join("salts");
-        let keys = [
+    fn start(wants_keys: bool) -> Result<Self> {
+        let files = tempfile::tempdir()?;
+        let path = |name| files.path().join(name).to_string_lossy().into_owned();
+        let (salts, keys) = (path("salts"), path("keys.toml"));
+        let mut changed = vec![
             ("rules", "starter"),
             ("head_timeout", REST_TIMEOUT),
             ("body_timeout", REST_TIMEOUT),
-            ("salts", &path.to_string_lossy()),
+            ("salts", &salts),
         ];
-        let config: producer::Config = defaults::section("producer", &keys)?;
+        if wants_keys {
+            let hashes = KEYS.map(|key| format!("\"sha256:{:x}\"", Sha256::digest(key)));
+            let hashes = hashes.join(", ");
+            std::fs::write(
+                &keys,
+                format!("[[key]]\nname = \"shop\"\nhashes = [{hashes}]\n"),
+            )?;
+            changed.push(("keys", &keys));
+        }
+        let config: producer::Config = defaults::section("producer", &changed)?;
         let metrics = EdgeMetrics::register(&mut Registry::default());
         let exposition: Exposition = Arc::new(|| Box::pin(std::future::ready(String::new())));
         let monitor = Monitor {
             firewall: Firewall::open(&config, metrics.rules(), clock::system())?,
             metrics,
             exposition,
-            keys: None,
+            keys: KeyStore::open(&config)?,
             proxies: Arc::<ProxyWatch>::default(),
             tls: None,
         };
@@ -137,7 +157,7 @@ impl FuzzedEdge {
             topic,
             shutdown,
             served,
-            _salts: salts,
+            _files: files,
         })
     }
 

@@ -257,10 +257,8 @@ async fn b94_b96_b100_b104_files_of_others_become_rows_or_are_refused() {
     let zone = "format = \"%Y-%m-%d %H:%M\"\nzone = \"Europe/Berlin\"\n";
     importer.file("berlin.toml", format!("{DAY}{zone}"));
     let sent = |lines: u64| {
-        format!(
-            "{lines} line{}: {lines} sent now",
-            if lines == 1 { "" } else { "s" }
-        )
+        let end = if lines == 1 { "" } else { "s" };
+        format!("{lines} line{end}: {lines} sent now")
     };
     let map = ["--map", "dates.toml"];
     let check = ["--map", "dates.toml", "--check"];
@@ -271,18 +269,10 @@ async fn b94_b96_b100_b104_files_of_others_become_rows_or_are_refused() {
         "2 lines: 2 rows and 0 dead letters",
     );
     importer.check(("dates.csv", "csv"), &map, true, &sent(2));
-    importer.check(
-        ("hours.csv", "csv"),
-        &["--map", "hours.toml"],
-        true,
-        &sent(1),
-    );
-    importer.check(
-        ("berlin.csv", "csv"),
-        &["--map", "berlin.toml"],
-        true,
-        &sent(1),
-    );
+    for name in ["hours", "berlin"] {
+        let (file, map) = (format!("{name}.csv"), format!("{name}.toml"));
+        importer.check((&file, "csv"), &["--map", &map], true, &sent(1));
+    }
     let times = importer
         .rows("product_id || strftime(occurred_at, '=%d.%H')")
         .await;
@@ -324,6 +314,39 @@ async fn b94_b96_b100_b104_files_of_others_become_rows_or_are_refused() {
     );
     refused("format.toml", "is not one of chrono's");
     assert_eq!(importer.place.settled().await.unwrap()["rows"], 10);
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test]
+async fn a_line_of_several_events_is_as_many_rows_each_once() {
+    let importer = Importer::new();
+    let up = importer.place.up(&[]).unwrap();
+    let line = r#"{"sku":"visit","hits":[{"day":"20.11.2024"},{"day":"2024-11-21","sku":"tea"},{"day":"22.11.2024"}]}"#;
+    importer.file("visits.ndjson", format!("{line}\n{{\"sku\":\"alone\"}}\n"));
+    let map = |format: &str| format!("explode = \"hits\"\n{DAY}format = \"{format}\"\n");
+    importer.file("wrong.toml", map("%Y-%m-%d"));
+    importer.file("right.toml", map("%d.%m.%Y"));
+    let visits = ("visits.ndjson", "ndjson");
+    let sent = "2 lines of 4 records: 4 sent now (2 rows, 2 dead letters)";
+    importer.check(visits, &["--map", "wrong.toml"], true, sent);
+    let said = "product_id || coalesce('/' || item, '') || strftime(occurred_at, '=%d')";
+    let tea = "FROM clicks WHERE item IS NOT NULL";
+    importer.place.settled().await.unwrap();
+    let ask = |sql: &str| importer.place.ask(sql).unwrap();
+    assert_eq!(ask(&format!("SELECT {said} {tea}")), json!("tea/1=21"));
+    let items = "SELECT string_agg(item::VARCHAR, ' ' ORDER BY item) FROM dead_letters";
+    assert_eq!(ask(items), json!("0 2"));
+    let mended =
+        "2 lines of 4 records: 2 sent now (2 rows, 0 dead letters), 2 were there already (2 rows";
+    importer.check(visits, &["--map", "right.toml"], true, mended);
+    let again =
+        "2 lines of 4 records: 0 sent now (0 rows, 0 dead letters), 4 were there already (4 rows";
+    importer.check(visits, &["--map", "right.toml"], true, again);
+    importer.place.settled().await.unwrap();
+    let all = ask(&format!(
+        "SELECT string_agg({said}, ' ' ORDER BY item) {tea}"
+    ));
+    assert_eq!(all, json!("visit/0=20 tea/1=21 visit/2=22"));
     assert!(up.process.end().unwrap());
 }
 

@@ -132,6 +132,7 @@ fn batch(partition: u32, first: u64, end: u64, hour: i64) -> SealedBatch {
         offset: Offset(end - 1),
         appended_at,
         event_id: None,
+        item: None,
         reason: Reason::NotAnObject,
         detail: "it ends too early".into(),
         raw: Some(Bytes::from_static(b"{")),

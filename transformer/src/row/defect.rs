@@ -12,6 +12,8 @@ pub struct Defect {
     pub detail: String,
     /// The event's id; `None` if it could not be read.
     pub event_id: Option<[u8; 16]>,
+    /// Which of the event's items the record is; `None` if the event is one record.
+    pub item: Option<u32>,
 }
 
 impl Defect {
@@ -20,6 +22,7 @@ impl Defect {
             reason,
             detail: detail.into(),
             event_id: None,
+            item: None,
         }
     }
 
@@ -30,6 +33,7 @@ impl Defect {
             offset: record.offset,
             appended_at: record.appended_at,
             event_id: self.event_id,
+            item: self.item,
             reason: self.reason,
             detail: self.detail,
             raw: record.value.clone(),

@@ -10,16 +10,22 @@ pub(super) fn told(report: &ImportReport, checked: bool) -> Vec<String> {
         _ => format!("{number} {what}s"),
     };
     let letters = report.letters.lines;
+    let lines = match report.records == report.lines {
+        true => count(report.lines, unit),
+        false => format!(
+            "{} of {}",
+            count(report.lines, unit),
+            count(report.records, "record")
+        ),
+    };
     let mut told = vec![match checked {
         true => format!(
-            "{}: {} and {}, if they were sent; nothing was sent",
-            count(report.lines, unit),
+            "{lines}: {} and {}, if they were sent; nothing was sent",
             count(report.rows(), "row"),
             count(letters, "dead letter"),
         ),
         false => format!(
-            "{}: {} sent now ({}, {}), {} were there already ({}, {})",
-            count(report.lines, unit),
+            "{lines}: {} sent now ({}, {}), {} were there already ({}, {})",
             report.sent,
             count(report.sent - report.rejected, "row"),
             count(report.rejected, "dead letter"),
@@ -80,6 +86,7 @@ mod tests {
     fn the_report_says_what_became_of_each_line() {
         let mut report = ImportReport {
             lines: 5,
+            records: 5,
             sent: 3,
             skipped: 2,
             rejected: 1,
@@ -103,6 +110,7 @@ mod tests {
         assert_eq!(told(&report, false), expect);
         report = ImportReport {
             lines: 1,
+            records: 1,
             sent: 0,
             skipped: 0,
             has_items: true,
@@ -113,8 +121,19 @@ mod tests {
             expect[1],
             "  item 2: soon",
         ];
-        let told = told(&report, true);
-        assert_eq!(told[..3], expect);
-        assert!(told[3].starts_with("no line became a row"));
+        let checked = told(&report, true);
+        assert_eq!(checked[..3], expect);
+        assert!(checked[3].starts_with("no line became a row"));
+        report = ImportReport {
+            lines: 2,
+            records: 7,
+            sent: 4,
+            skipped: 3,
+            ..ImportReport::default()
+        };
+        assert_eq!(
+            told(&report, false)[0],
+            "2 lines of 7 records: 4 sent now (4 rows, 0 dead letters), 3 were there already (3 rows, 0 dead letters)"
+        );
     }
 }

@@ -399,6 +399,11 @@ impl Edge {
         }
     }
 
+    /// Fails if a click of so many items and bytes becomes more records than a body may.
+    pub(crate) fn expand(&self, items: usize, click_bytes: usize) -> Result<(), Rejection> {
+        Expansion::up_to(self.max_inflated).add(items, click_bytes, None)
+    }
+
     /// What takes the secrets out of addresses.
     pub(crate) fn cleaner(&self) -> &AddressCleaner {
         &self.cleaner

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::batch::{BATCH_LINES, LineClick};
+use super::super::batch::{BATCH_RECORDS, LineClick};
 use super::super::id::LineIds;
 use super::super::lines::{MAX_RECORD_BYTES, NOT_UTF_8, Torn};
 use super::super::log::LogParser;
@@ -60,6 +60,8 @@ pub(super) struct LineChunk {
     pub(super) number: u64,
     pub(super) ids: LineIds,
     pub(super) lines: Vec<PlacedLine>,
+    /// The places and items of those of their records that the topic has.
+    pub(super) known: HashSet<(u64, Option<u32>)>,
     /// The byte behind the last of them, and the file's fingerprint there.
     pub(super) end: u64,
     fingerprint: Fingerprint,
@@ -77,8 +79,8 @@ pub(super) struct Generation {
     /// How far the chunk goes that is sent, and the file's fingerprint there.
     read: (u64, Fingerprint),
     pub(super) layout: LineLayout,
-    /// The lines after the position that the topic has.
-    pub(super) known: HashSet<u64>,
+    /// The records after the position that the topic has: the places of their lines, and the items.
+    pub(super) known: HashSet<(u64, Option<u32>)>,
     /// Since when nothing came after the name was another file's; `None` while it is this one's.
     pub(super) quiet_since: Option<Instant>,
     /// Size and time of the last change that were seen.
@@ -165,6 +167,7 @@ impl Generation {
             number: self.number,
             ids: self.ids,
             lines: Vec::new(),
+            known: HashSet::new(),
             end: self.position,
             fingerprint: Fingerprint::default(),
         };
@@ -173,7 +176,7 @@ impl Generation {
             let (line, tail) = rest.split_at(at + 1);
             self.take(&mut chunk, line, line.len() as u64);
             rest = tail;
-            if chunk.lines.len() >= BATCH_LINES || chunk.end - self.position >= SENT_BYTES {
+            if chunk.lines.len() >= BATCH_RECORDS || chunk.end - self.position >= SENT_BYTES {
                 break;
             }
         }
@@ -200,14 +203,14 @@ impl Generation {
         Ok(Some(chunk))
     }
 
-    /// Adds a line of `size` bytes to the chunk, unless the topic has it.
+    /// Adds a line of `size` bytes to the chunk.
     fn take(&mut self, chunk: &mut LineChunk, line: &[u8], size: u64) {
         let place = chunk.end;
         chunk.end += size;
-        if let Some(click) = self.layout.line(line).transpose()
-            && !self.known.remove(&place)
-        {
+        if let Some(click) = self.layout.line(line).transpose() {
             chunk.lines.push((place, click));
+            let known = self.known.extract_if(|(known, _)| *known == place);
+            chunk.known.extend(known);
         }
     }
 

@@ -13,6 +13,7 @@ use topic::Timestamp;
 use super::super::error::Error;
 use super::generation::{Generation, LineChunk, LineLayout};
 use super::rotated::{self, RotatedFile, rotated};
+use super::sent::SentRecord;
 use super::stored::{PositionFile, StoredGeneration, StoredLog};
 
 /// Makes the layout of a generation's lines.
@@ -58,12 +59,13 @@ impl FollowedLog {
         is_open.then(|| (Timestamp::from_micros(self.stored.at), ranges))
     }
 
-    /// Takes the ids of lines after the positions that the topic has.
-    pub(super) fn set_known(&mut self, ids: &HashSet<[u8; 16]>) {
+    /// Takes the records of lines after the positions that the topic has.
+    pub(super) fn set_known(&mut self, sent: &HashSet<SentRecord>) {
         for generation in &mut self.generations {
             let range = generation.ids.range(generation.position, u64::MAX);
-            let mine = ids.iter().filter(|id| range.contains(*id));
-            generation.known = mine.map(|id| generation.ids.line(*id).0).collect();
+            let mine = sent.iter().filter(|(id, _)| range.contains(id));
+            let known = mine.map(|(id, item)| (generation.ids.line(*id).0, *item));
+            generation.known = known.collect();
         }
     }
 

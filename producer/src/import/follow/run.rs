@@ -18,7 +18,7 @@ use super::super::log::LogParser;
 use super::super::map::MapError;
 use super::generation::{LineChunk, LineLayout};
 use super::log::{FollowedLog, NewLayout};
-use super::sent::sent;
+use super::sent::{SentRecord, sent};
 use crate::accept::edge::Edge;
 
 /// How often a log is looked at when nothing comes.
@@ -216,22 +216,26 @@ impl LineSender {
         };
         let since = self.now();
         let lines = std::mem::take(&mut chunk.lines).into_iter();
-        let lines = lines.map(|(place, click)| {
+        let records = lines.flat_map(|(place, click)| {
             let id = chunk.ids.id(place, LineTry::FIRST).into_bytes();
-            (id, drafter.draft_of(place, click))
+            let drafts = drafter.drafts_of(place, click).into_iter();
+            drafts.map(move |(item, draft)| (place, (id, item), draft))
         });
-        let mut lines: Vec<([u8; 16], Draft)> = lines.collect();
+        let unknown =
+            records.filter(|(place, (_, item), _)| !chunk.known.contains(&(*place, *item)));
+        let mut records: Vec<(SentRecord, Draft)> =
+            unknown.map(|(_, record, draft)| (record, draft)).collect();
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut said = false;
-        while !lines.is_empty() && !self.shutdown.is_cancelled() {
-            let drafts = lines.iter().map(|(_, draft)| draft.clone()).collect();
+        while !records.is_empty() && !self.shutdown.is_cancelled() {
+            let drafts = records.iter().map(|(_, draft)| draft.clone()).collect();
             let error = match self.edge.writer().append(drafts) {
                 Ok(delivery) => match delivery.await {
                     Ok(_) => return Ok(true),
                     Err(error) => {
                         // Some of them may be there.
-                        let known = self.known(&lines, since).await;
-                        lines.retain(|(id, _)| !known.contains(id));
+                        let known = self.known(&records, since).await;
+                        records.retain(|(record, _)| !known.contains(record));
                         error
                     }
                 },
@@ -247,12 +251,16 @@ impl LineSender {
             }
             self.pause(&mut backoff).await;
         }
-        Ok(lines.is_empty())
+        Ok(records.is_empty())
     }
 
-    /// The ids of these lines that the topic has; none if it does not say.
-    async fn known(&self, lines: &[([u8; 16], Draft)], since: Timestamp) -> HashSet<[u8; 16]> {
-        let ids = || lines.iter().map(|(id, _)| *id);
+    /// Those of these records that the topic has; none if it does not say.
+    async fn known(
+        &self,
+        records: &[(SentRecord, Draft)],
+        since: Timestamp,
+    ) -> HashSet<SentRecord> {
+        let ids = || records.iter().map(|((id, _), _)| *id);
         let (Some(first), Some(last)) = (ids().min(), ids().max()) else {
             return HashSet::new();
         };

@@ -137,12 +137,14 @@ impl FollowedFolder {
         click.collect()
     }
 
-    fn ids(&self) -> Vec<String> {
+    /// The id of each record, and which item it is.
+    fn records(&self) -> Vec<(String, Option<u32>)> {
         let drafts = self.topic.drafts();
-        let ids = drafts
-            .iter()
-            .map(|draft| Envelope::decode(&draft.value).unwrap().id.into_owned());
-        ids.collect()
+        let record = |draft: &topic::Draft| {
+            let envelope = Envelope::decode(&draft.value).unwrap();
+            (envelope.id.into_owned(), envelope.item)
+        };
+        drafts.iter().map(record).collect()
     }
 
     /// Waits until the topic has these clicks and no others.
@@ -153,10 +155,14 @@ impl FollowedFolder {
             sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(self.clicks(), expect);
-        let mut ids = self.ids();
-        ids.sort();
-        ids.dedup();
-        assert_eq!(ids.len(), expect.len(), "each line has an id of its own");
+        let mut records = self.records();
+        records.sort();
+        records.dedup();
+        assert_eq!(
+            records.len(),
+            expect.len(),
+            "each line has an id of its own"
+        );
     }
 
     /// What is stored of the log, as JSON.
@@ -243,6 +249,30 @@ async fn what_was_sent_and_not_stored_is_not_sent_again() {
     scene.stored_up_to(32).await;
     running.end().await;
     assert_eq!(scene.clicks(), all);
+}
+
+#[tokio::test]
+async fn items_of_a_line_that_arrived_in_part_are_completed() {
+    let scene = FollowedFolder::new();
+    let line = r#"{"items":[{"n":1},{"n":2},{"n":3}]}"#;
+    scene.write("log", "{}\n");
+    let running = scene.follow();
+    scene.stored_up_to(3).await;
+    let (path, _) = scene.stored().unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    scene.write("log", &format!("{line}\n"));
+    scene.has(&["{}", line, line, line]).await;
+    running.end().await;
+    // As after a crash that left one of them.
+    let before = before.replace("\"is_sending\":false", "\"is_sending\":true");
+    fs::write(&path, before).unwrap();
+    scene.topic.keep(2);
+    let running = scene.follow();
+    scene.stored_up_to(3 + line.len() as u64 + 1).await;
+    running.end().await;
+    assert_eq!(scene.clicks(), ["{}", line, line, line]);
+    let items: Vec<_> = scene.records().into_iter().map(|(_, item)| item).collect();
+    assert_eq!(items, [None, Some(0), Some(1), Some(2)]);
 }
 
 #[tokio::test]

@@ -150,6 +150,7 @@ impl LogEntry {
         };
         let replaced = json.contains(char::REPLACEMENT_CHARACTER);
         Ok(LineClick {
+            items: 0,
             json: RawValue::from_string(json).map_err(|error| error.to_string())?,
             visitor,
             address,

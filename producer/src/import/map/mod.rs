@@ -8,6 +8,7 @@
 //! header = false                # a CSV file without one: its columns are column_1, column_2, …
 //! encoding = "windows-1252"     # UTF-8 and, by its first bytes, UTF-16 need no word
 //! decimal = ","                 # the mark of all numbers; a rule can have its own
+//! explode = "events"            # a column with a list of objects, each of which becomes a record
 //!
 //! [columns.order_id]            # the click's field
 //! from = "InvoiceNo"            # the file's column, or several, joined by a space
@@ -38,19 +39,24 @@
 //!
 //! An empty text is an absent field. A text that is not of its type is sent as it is: the
 //! transformer decides whether it can be a row, and its dead letter names the field.
+//!
+//! Of a line whose list is exploded, a rule reads the item's column, or the line's where the item
+//! has nothing of that name. A line whose column holds no such list is one record.
 
+mod explode;
 pub(super) mod json;
 mod number;
 mod row;
 mod rule;
 mod time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::csv::CsvLayout;
+use explode::{ItemFields, items_of};
 use json::push_name;
 use number::DecimalMark;
 pub(super) use row::{MappedClick, Misfit, SourceRow};
@@ -73,6 +79,7 @@ struct WrittenMap {
     header: bool,
     encoding: Option<String>,
     decimal: Option<DecimalMark>,
+    explode: Option<String>,
 }
 
 const fn has_header() -> bool {
@@ -87,6 +94,7 @@ pub struct ColumnMap {
     unmapped: Unmapped,
     dialect: CsvLayout,
     encoding: Option<&'static encoding_rs::Encoding>,
+    explode: Option<String>,
     digest: [u8; 32],
 }
 
@@ -153,6 +161,7 @@ impl ColumnMap {
                 header: written.header,
             },
             encoding: written.encoding.as_deref().map(encoding).transpose()?,
+            explode: written.explode,
             digest: Sha256::digest(said.to_string()).into(),
         })
     }
@@ -181,7 +190,8 @@ impl ColumnMap {
     /// only once. `place` is where they were looked for.
     pub(super) fn check(&self, place: &str, has: &[String]) -> Result<(), MapError> {
         let count = |column: &str| has.iter().filter(|name| *name == column).count();
-        for column in self.rules().flat_map(ColumnRule::needs) {
+        let needed = self.rules().flat_map(ColumnRule::needs);
+        for column in needed.chain(self.explode.as_deref()) {
             if count(column) == 0 {
                 let shown: String = has.join(", ").chars().take(SHOWN_LETTERS).collect();
                 let hint = match has {
@@ -226,39 +236,81 @@ impl ColumnMap {
         self.columns.values().chain(self.properties.values())
     }
 
-    /// Makes the native click of a row.
+    /// True if a line can become several records.
+    pub(super) fn explodes(&self) -> bool {
+        self.explode.is_some()
+    }
+
+    /// The columns of a row, with those of its items.
+    pub(super) fn columns_of(&self, row: &SourceRow<'_>) -> BTreeSet<String> {
+        let own = row.cells.iter().map(|(name, ..)| (*name).to_owned());
+        let items = self.items(row).unwrap_or_default().into_iter().flatten();
+        own.chain(items.map(|(name, _)| name)).collect()
+    }
+
+    /// The items of a row, if the mapping explodes it and it has some.
+    fn items<'r>(&self, row: &'r SourceRow<'_>) -> Option<Vec<ItemFields<'r>>> {
+        items_of(row, self.explode.as_deref()?)
+    }
+
+    /// Makes the native click of a row, with its items if it is exploded.
     pub(super) fn click(&self, row: &SourceRow<'_>) -> MappedClick {
         let mut click = MappedClick {
             json: String::with_capacity(256),
             visitor: None,
+            items: 0,
             misfits: Vec::new(),
         };
+        let Some(items) = self.items(row) else {
+            self.push_object(&mut click, row, None);
+            return click;
+        };
+        let line = row.without(self.explode.as_deref().unwrap_or_default());
+        self.push_object(&mut click, &line, None);
+        // The items are the last field.
+        click.json.pop();
+        push_name(&mut click.json, "items");
+        for (place, item) in (0..).zip(&items) {
+            click.json.push(if place == 0 { '[' } else { ',' });
+            self.push_object(&mut click, &line.below(item), Some(place));
+        }
+        click.json.push_str("]}");
+        click.items = items.len();
+        click
+    }
+
+    /// Writes a row as an object: all of it, or what an item has beside its line.
+    fn push_object(&self, click: &mut MappedClick, row: &SourceRow<'_>, item: Option<u32>) {
         click.json.push('{');
-        for (field, rule) in &self.columns {
+        for (field, rule) in self.columns.iter().filter(|(_, rule)| rule.concerns(row)) {
             let text = rule.text(row);
             if text.trim().is_empty() {
                 continue;
             }
-            if field == "visitor_id" {
+            if field == "visitor_id" && item.is_none() {
                 click.visitor = Some(text.clone().into_owned());
             }
             push_name(&mut click.json, field);
-            let misfit = rule.push(&mut click.json, field, &text);
-            click.misfits.extend(misfit);
+            let why = rule.push(&mut click.json, field, &text);
+            click.add_misfit(item, field, why, &text);
         }
-        self.push_properties(&mut click, row);
+        self.push_properties(click, row, item);
         click.json.push('}');
-        click
     }
 
-    fn push_properties(&self, click: &mut MappedClick, row: &SourceRow<'_>) {
+    fn push_properties(&self, click: &mut MappedClick, row: &SourceRow<'_>, item: Option<u32>) {
         let mut json = String::from("{");
-        for (name, rule) in &self.properties {
+        for (name, rule) in self
+            .properties
+            .iter()
+            .filter(|(_, rule)| rule.concerns(row))
+        {
             let text = rule.text(row);
             if !text.trim().is_empty() {
                 push_name(&mut json, name);
-                let misfit = rule.push(&mut json, &format!("properties.{name}"), &text);
-                click.misfits.extend(misfit);
+                let field = format!("properties.{name}");
+                let why = rule.push(&mut json, &field, &text);
+                click.add_misfit(item, &field, why, &text);
             }
         }
         if self.unmapped == Unmapped::Properties {
@@ -269,7 +321,7 @@ impl ColumnMap {
                         .flat_map(ColumnRule::names)
                         .any(|named| named == name)
             };
-            for (name, text, raw) in &row.cells {
+            for (name, text, raw) in row.own() {
                 if text.trim().is_empty() || is_named(name) {
                     continue;
                 }

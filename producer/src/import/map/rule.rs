@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::json::push_quoted;
 use super::number::{DecimalMark, NumberStyle};
-use super::row::{Misfit, SourceRow};
+use super::row::SourceRow;
 use super::time::{self, TimeStyle};
 
 /// The fields of a click that are not text.
@@ -139,6 +139,12 @@ impl ColumnRule {
         self.names().filter(|_| !self.optional)
     }
 
+    /// Returns true if the rule says something of this row that it does not say of its line.
+    pub(super) fn concerns(&self, row: &SourceRow<'_>) -> bool {
+        let is_own = |column: &str| row.own().iter().any(|(name, ..)| *name == column);
+        row.is_line() || self.names().any(is_own)
+    }
+
     /// Returns the field's text in a row; a blank one means that the field is absent.
     pub(super) fn text<'r>(&'r self, row: &'r SourceRow<'_>) -> Cow<'r, str> {
         let holds = |when: &&Condition| {
@@ -178,9 +184,9 @@ impl ColumnRule {
     }
 
     /// Writes the value of a field. A text that is not of the rule's type is written as it is, and
-    /// returned; where the transformer could read a number or a moment in it that the rule does
-    /// not mean, behind what it is not.
-    pub(super) fn push(&self, json: &mut String, field: &str, text: &str) -> Option<Misfit> {
+    /// what it is not is returned; where the transformer could read a number or a moment in it that
+    /// the rule does not mean, the text is written behind that.
+    pub(super) fn push(&self, json: &mut String, field: &str, text: &str) -> Option<String> {
         match self.value(text) {
             Ok(JsonValue::Bare(value)) => json.push_str(&value),
             Ok(JsonValue::Quoted(value)) => push_quoted(json, &value),
@@ -189,11 +195,7 @@ impl ColumnRule {
                     true => push_quoted(json, &format!("{why}: {text}")),
                     false => push_quoted(json, text),
                 }
-                return Some(Misfit {
-                    field: field.to_owned(),
-                    why,
-                    text: text.to_owned(),
-                });
+                return Some(why);
             }
         }
         None

@@ -9,7 +9,7 @@ fn mapped(map: &str, cells: &[(&str, &str)]) -> String {
         .collect();
     ColumnMap::parse(map)
         .unwrap()
-        .click(&SourceRow { cells })
+        .click(&SourceRow::new(cells))
         .json
 }
 

@@ -1,3 +1,4 @@
+mod exploded;
 mod mending;
 mod reading;
 
@@ -23,17 +24,21 @@ impl Lookup for Known<'_> {
     async fn held(
         &self,
         ranges: &[RangeInclusive<[u8; 16]>],
-    ) -> Result<Vec<([u8; 16], HeldAs)>, LookupError> {
+    ) -> Result<Vec<HeldRecord>, LookupError> {
         let drafts = self.0.drafts();
         let held = drafts.iter().filter_map(|draft| {
-            let id = Envelope::decode(&draft.value).unwrap().id;
-            let id: Uuid = id.parse().unwrap();
+            let envelope = Envelope::decode(&draft.value).unwrap();
+            let id: Uuid = envelope.id.parse().unwrap();
             let is_asked = ranges.iter().any(|range| range.contains(id.as_bytes()));
             let held = match Strict.defect(draft) {
                 Some(_) => HeldAs::Letter,
                 None => HeldAs::Row,
             };
-            is_asked.then_some((id.into_bytes(), held))
+            is_asked.then_some(HeldRecord {
+                id: id.into_bytes(),
+                item: envelope.item,
+                held,
+            })
         });
         Ok(held.collect())
     }
@@ -49,9 +54,14 @@ impl Judge for Strict {
             let (reason, detail) = (reason.to_owned(), detail.to_owned());
             Some(LineDefect { reason, detail })
         };
-        let Ok(fields) = serde_json::from_str::<BTreeMap<&str, &RawValue>>(envelope.click) else {
+        type Fields<'r> = BTreeMap<&'r str, &'r RawValue>;
+        let Ok(mut fields) = serde_json::from_str::<Fields<'_>>(envelope.click) else {
             return defect("not_an_object", "the click is not a JSON object");
         };
+        if let Some(item) = envelope.item {
+            let items: Vec<Fields<'_>> = serde_json::from_str(fields["items"].get()).unwrap();
+            fields.extend(&items[item as usize]);
+        }
         let text = |field: &str| fields.get(field).map(|raw| raw.get());
         if text("price").is_some_and(|price| price.starts_with('"')) {
             return defect("wrong_type", "price: text where a number is due");
@@ -273,7 +283,7 @@ impl Lookup for Counting {
     async fn held(
         &self,
         ranges: &[RangeInclusive<[u8; 16]>],
-    ) -> Result<Vec<([u8; 16], HeldAs)>, LookupError> {
+    ) -> Result<Vec<HeldRecord>, LookupError> {
         let line = |id: &[u8; 16]| u128::from_be_bytes(*id) >> 24;
         let lines = ranges
             .iter()
@@ -284,7 +294,12 @@ impl Lookup for Counting {
             .push(usize::try_from(lines.sum::<u128>()).unwrap());
         let known = self.known.iter().map(|id| id.parse::<Uuid>().unwrap());
         let asked = known.filter(|id| ranges.iter().any(|range| range.contains(id.as_bytes())));
-        Ok(asked.map(|id| (id.into_bytes(), HeldAs::Row)).collect())
+        let held = asked.map(|id| HeldRecord {
+            id: id.into_bytes(),
+            item: None,
+            held: HeldAs::Row,
+        });
+        Ok(held.collect())
     }
 }
 
@@ -445,10 +460,7 @@ struct Nothing;
 
 #[async_trait]
 impl Lookup for Nothing {
-    async fn held(
-        &self,
-        _: &[RangeInclusive<[u8; 16]>],
-    ) -> Result<Vec<([u8; 16], HeldAs)>, LookupError> {
+    async fn held(&self, _: &[RangeInclusive<[u8; 16]>]) -> Result<Vec<HeldRecord>, LookupError> {
         Ok(Vec::new())
     }
 }

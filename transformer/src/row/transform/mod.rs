@@ -132,6 +132,7 @@ fn open<'r>(record: &'r Record, decode: Decode<'r>) -> Result<Opened<'r>, Defect
         let detail = format!("envelope version {}", envelope.v);
         return Err(Defect {
             event_id: Some(event_id),
+            item: envelope.item,
             ..Defect::new(Reason::UnknownVersion, detail)
         });
     }
@@ -162,6 +163,7 @@ fn row<'r>(
 ) -> Result<Row<'r>, Defect> {
     isolated(|| build(partition, record, opened, enrichment)).map_err(|defect| Defect {
         event_id: Some(opened.event_id),
+        item: opened.envelope.item,
         ..defect
     })
 }
