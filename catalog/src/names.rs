@@ -19,10 +19,11 @@ pub(crate) const LIVE_VIEWS: [&str; 4] = [
 /// The views of the catalog's own database.
 pub(crate) const CATALOG_VIEWS: [&str; 3] = ["shown", "rollup", "returns"];
 /// The tables of the catalog's own database.
-pub(crate) const CATALOG_TABLES: [&str; 19] = [
+pub(crate) const CATALOG_TABLES: [&str; 20] = [
     "meta",
     "partitions",
     "gaps",
+    "covered",
     "objects",
     "replays",
     "promoted",

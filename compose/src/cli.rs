@@ -118,6 +118,8 @@ pub(crate) enum Task {
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
     },
+    /// Merges the small objects of closed hours into few large ones; the rows stay the same
+    Compact,
     /// Reads a range of the topic again, into a table of its own, `clicks_NAME`
     Replay {
         /// The name of the replay; without a range, continues the replay of this name

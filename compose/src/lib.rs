@@ -28,7 +28,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use cli::{Cli, ConfigTask, Invocation, Task};
-use command::{audit, follow, gap, import, key, promote, publish, query, replay, topic};
+use command::{audit, compact, follow, gap, import, key, promote, publish, query, replay, topic};
 use role::log::{ProcessLog, Verbosity};
 use role::{crawl, dashboard, health, prepare, producer, transformer, up};
 use settings::Settings;
@@ -122,6 +122,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
             deep,
             against,
         } => audit::audit(settings, json, deep, against.as_deref()).await,
+        Task::Compact => compact::compact(settings).await,
         Task::Replay { into, range } => replay::replay(settings, &into, range).await,
         Task::Diff { name, json } => promote::diff(settings, name, json).await,
         Task::Promote { name } => promote::promote(settings, name).await,

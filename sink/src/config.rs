@@ -43,7 +43,13 @@ pub struct S3 {
     pub access_key: String,
     /// The secret key.
     pub secret_key: SecretString,
+    /// How long what a swap has replaced stays.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
 }
+
+/// How long what a swap has replaced stays, if nothing else is configured.
+pub const GRACE: Duration = Duration::from_hours(24);
 
 impl S3 {
     /// A lake in a folder of this machine.
@@ -55,6 +61,7 @@ impl S3 {
             region: String::new(),
             access_key: String::new(),
             secret_key: String::new().into(),
+            grace: GRACE,
         }
     }
 }

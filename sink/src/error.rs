@@ -186,6 +186,7 @@ mod tests {
             region: "us-east-1".into(),
             access_key: "who".into(),
             secret_key: "what".into(),
+            grace: crate::GRACE,
         }
     }
 

@@ -3,7 +3,8 @@
 //! Start at [`Lake`], a store with a place in it. A worker fills a [`Batch`] of one partition and
 //! one hour, seals it, and commits it ([`Lake::commit`]); [`Tips`] say where each partition
 //! continues. What is not a batch is an [`Entry`] of the ledger, and a [`Ledger`] is all entries
-//! folded: whose lake it is, which losses were accepted, which replays are promoted.
+//! folded: whose lake it is, which losses were accepted, which replays are promoted, and which
+//! objects a [`Swap`] has replaced.
 //! [`audit`] compares the lake with the topic and the catalog.
 //!
 //! The files, from the ground up: `object/` is what an object holds and how it is written and
@@ -21,6 +22,7 @@
 //! - 5: nothing in an object depends on the wall clock or on chance.
 
 pub mod audit;
+mod compact;
 mod config;
 mod error;
 mod lake;
@@ -28,7 +30,8 @@ mod ledger;
 mod object;
 mod replay;
 
-pub use config::{Config, S3};
+pub use compact::scene::{Compacted, CompactionLimits, CompactionScene};
+pub use config::{Config, GRACE, S3};
 pub use error::Error;
 pub use lake::Lake;
 pub use lake::commit::Outcome;
@@ -37,9 +40,14 @@ pub use lake::foreign::ForeignBucket;
 pub use lake::location::Location;
 pub use lake::pool::Pool;
 pub use lake::tips::{Tip, Tips};
-pub use ledger::entry::{Entry, Promotion, Ranges, ReplayName, ReplayOrigin};
+pub use ledger::coverage::{Coverage, Covered};
+pub use ledger::entry::{Entry, Knowledge, Promotion, Ranges, ReplayName, ReplayOrigin};
 pub use ledger::fold::{Gap, Ledger};
 pub use ledger::id::LakeId;
+pub use ledger::maker::{Made, Making};
+pub use ledger::swap::{
+    CoveredRange, RangeCounts, ReplacedObject, RowDigest, Swap, SwapLetters, SwapMaker, SwapObject,
+};
 pub use object::batch::{Batch, SealedBatch};
 pub use object::columns::{COLUMNS, Column, Encoding, Row, Type, schema};
 pub use object::contents::{Contents, LetterRecord, RowRecords};
@@ -50,4 +58,4 @@ pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;
 pub use object::thrift::{UnfitParquet, check_parquet};
 pub use replay::{PromotedRange, promoted_ranges};
-pub use topic::{Identity, Offset, Partition, Timestamp, Unit, clock};
+pub use topic::{Identity, Offset, Partition, Timestamp, Unit, Watermarks, clock};

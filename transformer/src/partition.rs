@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sink::{Batch, Hour, SealedBatch};
+use sink::{Batch, Hour, Knowledge, SealedBatch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use topic::{Identity, Offset, Partition, Record};
@@ -39,8 +39,8 @@ pub(crate) struct Active {
     window_cut: bool,
     /// Where reading began.
     begun: Option<Seam>,
-    /// How many entries of the ledger were read when the position was set.
-    pub(crate) ledger: u64,
+    /// What is known of the ledger since the position was set or the last object was committed.
+    pub(crate) known: Knowledge,
     open: Option<(Batch, Instant)>,
     sealed: VecDeque<SealedBatch>,
     /// The one create that has no answer yet, and what it holds in memory.
@@ -59,7 +59,7 @@ impl Active {
             window,
             window_cut: position.window_cut,
             begun: None,
-            ledger: position.ledger,
+            known: position.ledger.into(),
             open: None,
             sealed: VecDeque::new(),
             committing: None,

@@ -68,10 +68,7 @@ async fn positions(
             marks,
         };
         let start = match tips.check(partition, marks) {
-            Ok(end) => {
-                let tip = tips.tip(partition).map(|tip| (tip.end, tip.appended_at));
-                place.start(end, tip).await
-            }
+            Ok(end) => place.start(end, tips.last(partition)).await,
             Err(error) => Err(error.into()),
         };
         starts.insert(partition, start);
@@ -133,7 +130,7 @@ pub(crate) async fn after(
         marks,
     };
     place
-        .position(ledger.past_gaps(partition, end), Some((end, appended_at)))
+        .position(ledger.past(partition, end), Some((end, appended_at)))
         .await
 }
 
@@ -236,7 +233,7 @@ impl Place<'_> {
             let Some(there) = self.lake.committed(&name, self.topic.identity()).await? else {
                 break;
             };
-            next = self.ledger.past_gaps(self.partition, there.end);
+            next = self.ledger.past(self.partition, there.end);
             seen = Some(there.appended_at);
         }
         let (origin, ledger) = (self.origin, self.ledger.next);

@@ -228,6 +228,7 @@ mod tests {
             region: "us-east-1".into(),
             access_key: "key".into(),
             secret_key: "it's".into(),
+            grace: sink::GRACE,
         };
         let sql = secret("lake_0", "s3://clicks/lake/", &s3).unwrap();
         for part in [

@@ -17,7 +17,7 @@ pub struct OffsetAccount {
     pub duplicates: u64,
     /// Duplicates whose content differs from the first occurrence; `duplicates` counts them, too.
     pub differing: u64,
-    /// Offsets that a rule left out.
+    /// Offsets that a rule left out, and what was erased or has expired.
     pub dropped: u64,
     /// Offsets that hold no record.
     pub absent: u64,
@@ -57,14 +57,15 @@ pub struct Accounting {
 pub struct Freshness {
     /// The partition's number.
     pub partition: Partition,
-    /// The first offset of its first registered object or gap; `registered_end` if it has neither.
+    /// The first offset of its first registered object, gap or range of a swap; `registered_end` if
+    /// it has none.
     pub registered_first: Offset,
     /// The end of its registered range (exclusive).
     pub registered_end: Offset,
     /// When the last record before that end was appended to the topic. `None` before the first
     /// object.
     pub appended_at: Option<Timestamp>,
-    /// How many objects are registered.
+    /// How many objects are registered that hold its rows alone.
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -77,7 +78,13 @@ pub(crate) fn accounting(session: &Session) -> Result<Accounting, Error> {
             SELECT partition, sum(\"rows\") AS \"rows\", sum(dead_letters) AS letters,
                 sum(duplicates) AS duplicates, sum(differing) AS differing,
                 sum(dropped) AS dropped, sum(absent) AS absent
-            FROM shown GROUP BY partition)
+            FROM (
+                SELECT partition, \"rows\", dead_letters, duplicates, differing, dropped, absent
+                FROM shown WHERE partition IS NOT NULL
+                UNION ALL BY NAME
+                SELECT partition, \"rows\" + mended AS \"rows\", dead_letters, duplicates, differing,
+                    dropped + erased + expired AS dropped, absent FROM covered)
+            GROUP BY partition)
          SELECT partition, \"rows\"::UBIGINT, letters::UBIGINT, duplicates::UBIGINT,
             differing::UBIGINT, dropped::UBIGINT, absent::UBIGINT,
             coalesce((SELECT sum(gaps.\"end\" - gaps.\"first\") FROM gaps
@@ -112,6 +119,8 @@ pub(crate) fn freshness(session: &Session) -> Result<Vec<Freshness>, Error> {
         "SELECT partition, registered_end, epoch_us(arg_max(appended_at, \"first\")),
             count(path)::UBIGINT, coalesce(sum(bytes), 0)::UBIGINT,
             coalesce(least(min(\"first\"),
+                (SELECT min(covered.\"first\") FROM covered
+                    WHERE covered.partition = partitions.partition),
                 (SELECT min(gaps.\"first\") FROM gaps
                     WHERE gaps.partition = partitions.partition
                         AND gaps.\"first\" < registered_end)), registered_end)

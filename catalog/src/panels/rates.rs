@@ -31,7 +31,7 @@ pub(crate) fn rates(session: &Session, before: Timestamp) -> Result<Vec<Rate>, E
             SELECT partition, coalesce(
                 max(\"first\") FILTER (appended_at <= make_timestamptz(?::BIGINT)),
                 min(\"first\")) AS begun
-            FROM objects WHERE replay = '' GROUP BY partition)
+            FROM objects WHERE replay = '' AND partition IS NOT NULL GROUP BY partition)
          SELECT partition, epoch_us(arg_min(appended_at, \"first\")),
             arg_min(\"end\", \"first\"),
             coalesce(sum(\"rows\") FILTER (\"first\" > begun), 0)::UBIGINT,

@@ -60,7 +60,11 @@ impl RegistryWriter {
         let mut slot = self.state.lock().await;
         let begun = (self.clock.now(), Instant::now());
         let known = slot.take();
-        let Some(ledger) = self.lake.ledger().await? else {
+        let ledger = match known.as_ref().and_then(|state| state.ledger.clone()) {
+            Some(read) => self.lake.follow(read).await?,
+            None => self.lake.ledger().await?,
+        };
+        let Some(ledger) = ledger else {
             *slot = known;
             on_registered(BTreeMap::new());
             return Ok(Crawl::default());
@@ -75,6 +79,8 @@ impl RegistryWriter {
             self.write(wipe).await?;
             state = CrawlState::default();
         }
+        self.show_swaps(&mut state, &ledger).await?;
+        state.ledger = Some(ledger.clone());
         // If anything below fails, the next run reads the state from the database again.
         let mut run = self.register_new(&mut state, &ledger, full, begun).await?;
         on_registered(state.registered(&ledger));
@@ -102,7 +108,7 @@ impl RegistryWriter {
     ) -> Result<Crawl, Error> {
         let full = full || state.ends.is_empty();
         let listed = state.discover(&self.lake, ledger, full).await?;
-        let moved = state.pass_gaps(ledger);
+        let moved = state.pass(ledger);
         let mut registered = 0;
         loop {
             let chain = state.chain(ledger);

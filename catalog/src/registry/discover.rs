@@ -65,7 +65,7 @@ impl Crawler {
         }
         let full = full || self.state.ends.is_empty();
         self.state.discover(&self.lake, &ledger, full).await?;
-        self.state.pass_gaps(&ledger);
+        self.state.pass(&ledger);
         for object in self.state.chain(&ledger) {
             self.state.register(&object.name, &object.footer);
             objects.push((object.name, object.footer));
@@ -103,7 +103,7 @@ impl CrawlState {
         full: bool,
     ) -> Result<Unregistered, Error> {
         let files = self.files(lake, full).await?;
-        let (mut listed, unread) = self.sort_out(files, full);
+        let (mut listed, unread) = self.sort_out(files, ledger, full);
         // Each is a task of its own, since parsing a footer takes longer than fetching it.
         let mut footers = stream::iter(unread)
             .map(|object| {
@@ -154,14 +154,21 @@ impl CrawlState {
 
     /// Which files are not registered, and of which the footer is to be read. A refused object is
     /// read again when its size has changed, and by a full run.
-    fn sort_out(&mut self, files: Vec<(String, u64)>, full: bool) -> (Unregistered, Vec<Unread>) {
+    fn sort_out(
+        &mut self,
+        files: Vec<(String, u64)>,
+        ledger: &Ledger,
+        full: bool,
+    ) -> (Unregistered, Vec<Unread>) {
         let (mut listed, mut unread) = (Unregistered::default(), Vec::new());
         for (path, bytes) in files {
             let Some(name) = ObjectName::parse(&path) else {
                 listed.foreign.push(path);
                 continue;
             };
-            if self.known.contains(&name) {
+            // What a swap has replaced stays for a while, and a commit may come too late.
+            let covered = ledger.coverage.holding(name.partition, name.first);
+            if covered.is_some() || self.known.contains(&name) {
                 continue;
             }
             listed.found.insert(name);

@@ -37,8 +37,8 @@ pub(crate) fn objects(
 ) -> Result<Vec<Object>, Error> {
     let (replay, folder) = place(replay);
     let mut statement = session.connection.prepare(
-        "SELECT path, bytes, footer, current FROM objects WHERE replay = ?
-         ORDER BY partition, \"first\"",
+        "SELECT path, bytes, footer, current FROM objects
+         WHERE replay = ? AND partition IS NOT NULL ORDER BY partition, \"first\"",
     )?;
     read_objects(statement.query([replay])?, &folder)
 }
@@ -46,7 +46,8 @@ pub(crate) fn objects(
 /// The live lake's `n` objects that were appended last, newest first.
 pub(crate) fn newest_objects(session: &Session, n: usize) -> Result<Vec<Object>, Error> {
     let mut statement = session.connection.prepare(
-        "SELECT path, bytes, footer, current FROM objects WHERE replay = ''
+        "SELECT path, bytes, footer, current FROM objects
+         WHERE replay = '' AND partition IS NOT NULL
          ORDER BY objects.appended_at DESC, path DESC LIMIT ?",
     )?;
     read_objects(statement.query([n as u64])?, "")
@@ -61,7 +62,7 @@ pub(crate) fn listing(session: &Session, replay: Option<&ReplayName>) -> Result<
         ..Listing::default()
     };
     let mut statement = session.connection.prepare(&format!(
-        "SELECT {} FROM objects WHERE replay = ? ORDER BY path",
+        "SELECT {} FROM objects WHERE replay = ? AND partition IS NOT NULL ORDER BY path",
         columns_in_micros()
     ))?;
     let mut rows = statement.query([&replay])?;
@@ -72,6 +73,17 @@ pub(crate) fn listing(session: &Session, replay: Option<&ReplayName>) -> Result<
             footer: checked_footer(row, &folder),
         });
     }
+    let swapped = "SELECT path, bytes FROM objects
+        WHERE replay = ? AND partition IS NULL AND letters IS NULL";
+    let mut statement = session.connection.prepare(swapped)?;
+    let swapped = statement.query_map([&replay], |row| {
+        Ok((without(&folder, row.get(0)?), row.get(1)?))
+    })?;
+    if replay.is_empty() {
+        let swaps = "SELECT swaps FROM meta";
+        listing.swaps = session.connection.query_row(swaps, [], |row| row.get(0))?;
+    }
+    listing.swapped = swapped.collect::<Result<_, _>>()?;
     Ok(listing)
 }
 

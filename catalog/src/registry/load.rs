@@ -14,13 +14,20 @@ pub(crate) fn load(
 ) -> Result<CrawlState, Error> {
     let connection = &session.connection;
     let (replay, folder) = place(replay);
-    let (lake, topic, promotions): (Option<String>, _, String) =
-        connection.query_row("SELECT lake_id, topic, promotions FROM meta", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
+    let (lake, topic, promotions, swaps): (Option<String>, _, String, (u64, u64)) = connection
+        .query_row(
+            "SELECT lake_id, topic, promotions, swaps, rewrites FROM meta",
+            [],
+            |row| {
+                let swaps = (row.get(3)?, row.get(4)?);
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, swaps))
+            },
+        )?;
     let mut state = CrawlState {
         lake: lake.map(|id| id.parse()).transpose()?,
         topic,
+        swaps: swaps.0,
+        rewrites: swaps.1,
         promotions: serde_json::from_str(&promotions).map_err(|error| {
             Error::Unavailable(format!("its promotions cannot be read: {error}"))
         })?,
@@ -45,7 +52,7 @@ pub(crate) fn load(
         state.listed.insert(ReplayName::parse(&name)?, begun_at);
     }
     for path in session.texts(&format!(
-        "SELECT path FROM objects WHERE replay = {}",
+        "SELECT path FROM objects WHERE replay = {} AND partition IS NOT NULL",
         Literal(&replay)
     ))? {
         let name = path.strip_prefix(&folder).and_then(ObjectName::parse);

@@ -13,5 +13,6 @@ pub(crate) mod replays;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod state;
+pub(crate) mod swaps;
 pub(crate) mod sweep;
 pub(crate) mod writer;

@@ -14,13 +14,14 @@ use crate::rollup::layers::{Layers, RETURNS, ROLLUP};
 use crate::sql::Ident;
 
 /// The version of the tables. A file of another version is built anew.
-const SCHEMA_VERSION: u32 = 11;
+const SCHEMA_VERSION: u32 = 12;
 
 /// The tables beside `objects` and the rollups' layers. All of them are a fold of the lake, except
 /// the last four.
 ///
 /// - `partitions` says how far a partition is registered, and the hour of its last object.
-/// - `gaps` are the losses that the ledger accepted.
+/// - `gaps` are the losses that the ledger accepted, `covered` what became of the ranges that its
+///   swaps cover. `meta.swaps` counts the swaps that the tables show.
 /// - `objects.folded` is true if an object's rows are in the rollups, and `settled` is how many
 ///   rows of a fresh layer the last fold left.
 /// - `replay` is a replay's name, and empty for the live lake. `replays` says what each replay is
@@ -31,12 +32,17 @@ const SCHEMA_VERSION: u32 = 11;
 ///   and runs, and the data sets' runs.
 const TABLES: &str = r#"
 CREATE TABLE meta (
-    version UINTEGER, lake VARCHAR, lake_id VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR);
+    version UINTEGER, lake VARCHAR, lake_id VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR,
+    swaps UBIGINT, rewrites UBIGINT);
 CREATE TABLE partitions (
     replay VARCHAR, partition UINTEGER, registered_end UBIGINT, hour BIGINT,
     PRIMARY KEY (replay, partition));
 CREATE TABLE gaps (
     partition UINTEGER, "first" UBIGINT, "end" UBIGINT, PRIMARY KEY (partition, "first"));
+CREATE TABLE covered (
+    partition UINTEGER, "first" UBIGINT, "end" UBIGINT, "rows" UBIGINT, dead_letters UBIGINT,
+    duplicates UBIGINT, differing UBIGINT, dropped UBIGINT, absent UBIGINT, erased UBIGINT,
+    expired UBIGINT, mended UBIGINT, PRIMARY KEY (partition, "first"));
 CREATE TABLE replays (
     replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT, configuration VARCHAR,
     begun_at TIMESTAMP WITH TIME ZONE, PRIMARY KEY (replay, partition));
@@ -196,15 +202,22 @@ fn unfit(connection: &Connection, lake: &str) -> Result<Option<String>, duckdb::
 fn read_indexes(connection: &Connection, table: &str) -> Result<(), duckdb::Error> {
     let mut statement = connection.prepare(
         "SELECT list_aggregate(list_transform(constraint_column_names,
-            lambda name: '\"' || replace(name, '\"', '\"\"') || '\"'), 'string_agg', ', ')
+            lambda name: '\"' || replace(name, '\"', '\"\"') || '\"'), 'string_agg', ', '),
+            list_aggregate(list_transform(constraint_column_names,
+            lambda name: '\"' || replace(name, '\"', '\"\"') || '\" IS NOT NULL'), 'string_agg', ' AND ')
          FROM duckdb_constraints()
          WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') AND table_name = ?
             AND database_name = current_database()",
     )?;
-    let keys = statement.query_map([table], |row| row.get::<_, String>(0))?;
+    let keys = statement.query_map([table], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
     let table = Ident(table);
-    for key in keys.collect::<Result<Vec<_>, _>>()? {
-        let insert = format!("INSERT INTO {table} FROM {table} ON CONFLICT ({key}) DO NOTHING");
+    // A key of which a part is NULL is in no index.
+    for (key, whole) in keys.collect::<Result<Vec<_>, _>>()? {
+        let insert = format!(
+            "INSERT INTO {table} FROM {table} WHERE {whole} ON CONFLICT ({key}) DO NOTHING"
+        );
         connection.execute(&insert, [])?;
     }
     Ok(())
@@ -218,7 +231,7 @@ fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
         connection.execute_batch(&layers.tables(columns))?;
     }
     connection.execute(
-        "INSERT INTO meta VALUES (?, ?, NULL, NULL, 0, '[]')",
+        "INSERT INTO meta VALUES (?, ?, NULL, NULL, 0, '[]', 0, 0)",
         duckdb::params![SCHEMA_VERSION, lake],
     )?;
     Ok(())
@@ -232,7 +245,8 @@ pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
         }
     }
     connection.execute_batch(
-        "UPDATE meta SET lake_id = NULL, topic = NULL, revision = revision + 1, promotions = '[]'",
+        "UPDATE meta SET lake_id = NULL, topic = NULL, revision = revision + 1, promotions = '[]',
+            swaps = 0, rewrites = 0",
     )
 }
 

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sink::{
-    Footer, Hour, Lake, LakeId, Ledger, ObjectName, Offset, Partition, Promotion, ReplayName,
-    Timestamp,
+    Coverage, Footer, Hour, Lake, LakeId, Ledger, ObjectName, Offset, Partition, Promotion,
+    ReplayName, Timestamp,
 };
 
 /// Why an object is refused whose hash does not match.
@@ -80,6 +80,11 @@ pub(crate) struct CrawlState {
     pub(crate) held: HashMap<ObjectName, Discovered>,
     /// Objects that cannot be registered: their size when they were read, and why.
     pub(crate) refused: HashMap<ObjectName, (u64, String)>,
+    /// The ledger, as the last run read it. `None` before the first.
+    pub(crate) ledger: Option<Ledger>,
+    /// How many swaps the tables show, and how many of them were more than a compaction.
+    pub(crate) swaps: u64,
+    pub(crate) rewrites: u64,
     /// How many gaps were compared with the registered objects.
     pub(crate) gaps: usize,
     /// The replays in the tables, and when they were begun.
@@ -97,7 +102,7 @@ impl CrawlState {
             .ends
             .get(&partition)
             .map_or_else(|| ledger.first(partition), |registered| registered.end);
-        ledger.past_gaps(partition, end)
+        ledger.past(partition, end)
     }
 
     /// The registered end of every known partition.
@@ -164,17 +169,26 @@ impl CrawlState {
         Some(since.min(lagging.unwrap_or(since)))
     }
 
-    /// Moves the ends at which a gap begins, and returns the new ones.
-    pub(crate) fn pass_gaps(&mut self, ledger: &Ledger) -> Vec<(Partition, Offset)> {
+    /// Moves the ends at which a gap begins, or that a swap covers, and returns the new ones.
+    pub(crate) fn pass(&mut self, ledger: &Ledger) -> Vec<(Partition, Offset)> {
         let mut moved = Vec::new();
         for (partition, registered) in &mut self.ends {
-            let end = ledger.past_gaps(*partition, registered.end);
+            let end = ledger.past(*partition, registered.end);
             if end != registered.end {
                 registered.end = end;
                 moved.push((*partition, end));
             }
         }
         moved
+    }
+
+    /// Remembers that the tables show these swaps. What they cover is in no other object.
+    pub(crate) fn swapped(&mut self, coverage: &Coverage) {
+        (self.swaps, self.rewrites) = (coverage.swaps(), coverage.rewrites());
+        let counts = |name: &ObjectName| coverage.holding(name.partition, name.first).is_none();
+        self.known.retain(counts);
+        self.held.retain(|name, _| counts(name));
+        self.refused.retain(|name, _| counts(name));
     }
 
     /// Remembers whose objects are registered.
@@ -210,7 +224,9 @@ impl CrawlState {
         }
         self.gaps = ledger.gaps.len();
         let mut known = self.known.iter();
-        let late = known.find(|name| ledger.gives_up(name.partition, name.first))?;
+        let given_up =
+            |name: &&ObjectName| ledger.past_gaps(name.partition, name.first) != name.first;
+        let late = known.find(given_up)?;
         Some(format!(
             "{late} came too late: an operator had given up its range"
         ))
@@ -231,7 +247,7 @@ impl CrawlState {
                 .entry(partition)
                 .or_insert_with(|| self.end(partition, ledger));
             if first == end {
-                ends.insert(partition, ledger.past_gaps(partition, object.footer.end));
+                ends.insert(partition, ledger.past(partition, object.footer.end));
                 chained.push(object);
             } else if first > end {
                 self.held.insert(object.name, object);
@@ -307,6 +323,7 @@ mod tests {
                 .collect(),
             replay: None,
             promotions: Vec::new(),
+            coverage: sink::Coverage::default(),
             next: 1,
         };
         let check = |ranges: &[(u64, u64)], gaps: &[(u64, u64)], chained: &[u64], held, refused| {

@@ -10,11 +10,14 @@ use crate::registry::listing::objects;
 use crate::registry::writer::RegistryWriter;
 
 impl RegistryWriter {
-    /// Deletes the dead letters that no registered object names and whose partition is registered
+    /// Deletes what swaps have replaced for longer than the lake's grace, and the dead letters that no registered object names and whose partition is registered
     /// beyond their `first`, and returns how many. Before that, the object that names them may be
     /// on its way.
     pub(crate) async fn sweep(&self) -> Result<u64, Error> {
         let mut swept = self.sweep_lake(&self.lake, None).await?;
+        if let Some(ledger) = self.lake.ledger().await? {
+            swept += self.lake.sweep_swapped(&ledger).await?;
+        }
         for name in self.lake.replays().await? {
             swept += self
                 .sweep_lake(&self.lake.replay(&name), Some(name))
@@ -36,6 +39,13 @@ impl RegistryWriter {
             let end = ends.entry(object.footer.partition).or_default();
             *end = object.footer.end.max(*end);
             named.extend(object.footer.letters);
+        }
+        let ledger = lake.ledger().await?;
+        let coverage = ledger.map(|ledger| ledger.coverage).unwrap_or_default();
+        named.extend(coverage.letters().map(|letters| letters.path.clone()));
+        for covered in coverage.ranges() {
+            let end = ends.entry(covered.range.partition).or_default();
+            *end = covered.range.end.max(*end);
         }
         let mut swept = 0;
         for (path, partition, first) in letters {

@@ -18,8 +18,9 @@ pub const PUBLISHED: &str = "published/clickweir.duckdb";
 /// The content of the copy, from one snapshot.
 pub(crate) struct Publication {
     views: Vec<View>,
-    /// Path and partition; first, end, rows and bytes.
-    objects: Vec<(String, u32, [u64; 4])>,
+    /// Path and partition; first, end, rows and bytes. An object of a swap holds rows of several
+    /// partitions, and has none of the first three.
+    objects: Vec<(String, Option<u32>, [Option<u64>; 4])>,
 }
 
 impl Publication {
@@ -27,7 +28,8 @@ impl Publication {
     pub(crate) fn read(session: &Session) -> Result<Self, Error> {
         let mut statement = session.connection.prepare(
             "SELECT path, shown.partition, shown.\"first\", shown.\"end\", shown.\"rows\", bytes
-             FROM shown JOIN objects USING (path) ORDER BY 2, 3",
+             FROM shown JOIN objects USING (path)
+             WHERE shown.partition IS NOT NULL OR shown.\"rows\" > 0 ORDER BY 2, 3, 1",
         )?;
         let objects = statement.query_map([], |row| {
             let numbers = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];

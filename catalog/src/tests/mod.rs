@@ -13,6 +13,7 @@ mod misfits;
 mod panels;
 mod queries;
 mod replays;
+mod swaps;
 mod trees;
 mod uniques;
 mod writers;

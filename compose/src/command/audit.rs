@@ -93,6 +93,8 @@ pub(crate) async fn audit_lake(
     catalog.crawl(true).await?;
     let listing = catalog.listing(None).await?;
     let survey = Survey::of(&lake).await?;
+    // A swap that the catalog has read is in the ledger.
+    let ledger = lake.follow(ledger).await?.context("the lake is gone")?;
     let mut marks = topic.extents().await?;
     for (partition, now) in &mut marks {
         // What left the topic meanwhile had not left it when the lake was listed.

@@ -5,7 +5,7 @@
 //!
 //! - `query`, `topic`, `gap`, `key`, `publish`: the commands of these names.
 //! - `promote`: `diff`, `promote` and `rollback` of a replay.
-//! - `audit`, `follow`, `import`, `replay`: commands that take long and run as jobs.
+//! - `audit`, `compact`, `follow`, `import`, `replay`: commands that take long and run as jobs.
 //! - `verdict`: what an audit came to; `lookup`: which ids have arrived, and what records become.
 //! - `work`: how a shell starts a job and watches it; `job`: a job in the process that runs it.
 //! - `owner`: finds the process that owns the files; `claim`: becomes it; `registry`: the commands
@@ -13,6 +13,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod claim;
+pub(crate) mod compact;
 pub(crate) mod follow;
 pub(crate) mod gap;
 pub(crate) mod import;

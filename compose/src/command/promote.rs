@@ -117,7 +117,7 @@ async fn finished(node: &Node, name: &ReplayName) -> anyhow::Result<Ranges> {
 }
 
 /// Lets the catalog and its published copy follow the ledger at once.
-async fn follow_ledger(node: &Node) -> anyhow::Result<()> {
+pub(super) async fn follow_ledger(node: &Node) -> anyhow::Result<()> {
     let catalog = node.catalog().await?;
     let unshown = match catalog.crawl(false).await {
         Ok(crawl) => crawl.unshown,

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::Command;
 use super::audit::AuditLake;
+use super::compact::CompactLake;
 use super::follow::FollowFiles;
 use super::gap::AcceptGap;
 use super::import::ImportFile;
@@ -37,6 +38,7 @@ pub(crate) fn commands(node: &Arc<Node>, token: &str) -> Commands {
         .with::<PromoteReplay>()
         .with::<RollbackReplay>()
         .with::<JobRequest<AuditLake>>()
+        .with::<JobRequest<CompactLake>>()
         .with::<JobRequest<FollowFiles>>()
         .with::<JobRequest<ImportFile>>()
         .with::<JobRequest<ReplayRange>>()

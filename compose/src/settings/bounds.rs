@@ -23,7 +23,7 @@ pub(super) enum Bounds {
 use Bounds::{Count, Size, Time};
 
 /// Every key that is a number.
-pub(super) const BOUNDS: [(&str, Bounds); 38] = [
+pub(super) const BOUNDS: [(&str, Bounds); 39] = [
     // Each partition of an embedded topic has files and memory of its own.
     ("topic.partitions", Count(1, 1_024)),
     ("topic.retention", Time("1s", "100years")),
@@ -33,6 +33,8 @@ pub(super) const BOUNDS: [(&str, Bounds); 38] = [
     ("topic.append_timeout", Time("10ms", "1h")),
     ("topic.linger", Time("0s", "10s")),
     ("topic.session_timeout", Time("100ms", "1h")),
+    // A reader that still holds a replaced object must be done with it.
+    ("lake.grace", Time("6s", "365days")),
     // An object each time: more would fill the lake with objects and no query with rows.
     ("sink.max_age", Time("50ms", "1day")),
     ("sink.max_bytes", Size("64KiB", "1GiB")),
@@ -88,6 +90,28 @@ pub(super) fn check(figment: &Figment) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How many silences of a worker a grace is, at least.
+const GRACE_SILENCES: u32 = 6;
+
+/// Checks that what a swap has replaced outlasts what a worker may still hold of it.
+///
+/// # Errors
+/// Fails with a sentence that says what may be written.
+pub(super) fn check_grace(grace: Duration, max_silence: Duration) -> anyhow::Result<()> {
+    let least = max_silence.saturating_mul(GRACE_SILENCES);
+    if grace >= least {
+        return Ok(());
+    }
+    let said = humantime::format_duration;
+    bail!(
+        "configuration lake.grace: {} is less than {GRACE_SILENCES} times sink.max_silence ({}); \
+         write {} or more, so that a worker that wakes late brings nothing back",
+        said(grace),
+        said(max_silence),
+        said(least)
+    )
 }
 
 /// Checks how often a table beside the clicks is read or made.

@@ -122,6 +122,7 @@ impl Settings {
             anyhow::anyhow!("{said}; `clickweir config show` lists every key")
         })?;
         bounds::check(&figment)?;
+        bounds::check_grace(sections.lake.grace, sections.sink.max_silence)?;
         check_origins(&sections.producer.origins)?;
         for follow in &mut sections.follow {
             follow.file = std::path::absolute(&follow.file)

@@ -4,7 +4,7 @@ use topic::{Offset, Partition, Watermarks};
 
 use super::finding::{Finding, restore};
 use super::report::Audit;
-use crate::{Counts, Footer, Ledger};
+use crate::{Counts, CoveredRange, Footer, Ledger};
 
 /// An object's range and counts.
 #[derive(Debug, Clone)]
@@ -26,6 +26,23 @@ impl Link {
             first: footer.first,
             end: footer.end,
             counts: footer.counts,
+            sound,
+            stand_in: false,
+        }
+    }
+
+    /// A range that swaps cover.
+    pub(super) fn covered(path: String, range: &CoveredRange, sound: bool) -> Self {
+        let counts = range.counts;
+        Self {
+            path,
+            first: range.first,
+            end: range.end,
+            counts: Counts {
+                rows: counts.counts.rows + counts.mended,
+                dropped: counts.counts.dropped + counts.erased + counts.expired,
+                ..counts.counts
+            },
             sound,
             stand_in: false,
         }

@@ -6,7 +6,7 @@ use topic::{Offset, Partition};
 
 use super::finding::Finding;
 use super::report::Audit;
-use crate::{Footer, ObjectName};
+use crate::{Footer, Ledger, ObjectName};
 
 /// What to do if the catalog and the lake disagree.
 const REBUILD: &str = "end the process that owns the catalog, delete the catalog's file \
@@ -17,6 +17,10 @@ const REBUILD: &str = "end the process that owns the catalog, delete the catalog
 pub struct Listing {
     /// The objects.
     pub objects: Vec<ListedObject>,
+    /// How many swaps its tables show.
+    pub swaps: u64,
+    /// The objects of swaps, and their bytes, by path.
+    pub swapped: BTreeMap<String, u64>,
     /// How far each partition is registered.
     pub ends: BTreeMap<Partition, Offset>,
 }
@@ -35,10 +39,16 @@ pub struct ListedObject {
 impl Audit {
     /// Objects that the catalog should list and does not, and rows of it that name none; `lake`
     /// is what is there, and how large.
-    pub(super) fn compare(&mut self, listing: &Listing, lake: &BTreeMap<ObjectName, u64>) {
+    pub(super) fn compare(
+        &mut self,
+        ledger: &Ledger,
+        listing: &Listing,
+        lake: &BTreeMap<ObjectName, u64>,
+    ) {
         let mut listed = BTreeMap::new();
         for one in &listing.objects {
             match ObjectName::parse(&one.path) {
+                Some(name) if ledger.gives_up(name.partition, name.first) => {}
                 Some(name) => drop(listed.insert(name, one)),
                 None => self.findings.push(
                     Finding::new(

@@ -12,6 +12,7 @@ mod ids;
 mod inspect;
 mod listing;
 mod report;
+mod swapped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,9 +105,10 @@ pub async fn audit(
 ) -> Result<Audit, Error> {
     let mut audit = Audit::default();
     audit.foreign(survey);
-    let listed = listed(reference);
-    // What came after its offsets were given up counts for nothing.
+    // What came after its offsets were given up counts for nothing, and so does what was replaced.
     let ledger = reference.ledger;
+    let mut listed = listed(reference);
+    listed.retain(|name, _| !ledger.gives_up(name.partition, name.first));
     let mut objects = survey.objects.clone();
     objects.retain(|name, _| !ledger.gives_up(name.partition, name.first));
     let names = sorted(objects.keys().chain(listed.keys()).copied());
@@ -124,7 +126,7 @@ pub async fn audit(
         done += 1;
         progress(done, audit.objects);
         let at = reached.entry(name.partition).or_default();
-        *at = ledger.past_gaps(name.partition, *at);
+        *at = ledger.past(name.partition, *at);
         let footer = found.as_ref().and_then(|found| found.footer.as_ref());
         if footer.is_some_and(|footer| !ledger.counts(footer, *at)) {
             objects.remove(&name);
@@ -139,9 +141,10 @@ pub async fn audit(
         *at = link.as_ref().map_or(*at, |link| link.end.max(*at));
         chains.entry(name.partition).or_default().extend(link);
     }
+    audit.swapped(lake, reference, &mut chains).await?;
     audit.partitions(reference, chains);
     if let Some(catalog) = reference.catalog {
-        audit.compare(catalog, &objects);
+        audit.compare(ledger, catalog, &objects);
     }
     Ok(audit)
 }

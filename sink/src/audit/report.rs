@@ -17,7 +17,7 @@ pub struct Audit {
     pub dead_letters: u64,
     /// Records whose id had been seen shortly before.
     pub duplicates: u64,
-    /// Records that a rule left out.
+    /// Records that a rule left out, or that were erased or have expired.
     pub dropped: u64,
     /// Records beyond the lake's tips.
     pub pending: u64,

@@ -140,7 +140,7 @@ async fn an_object_that_is_gone_does_not_end_the_comparison_of_ids() {
     };
     let listing = Listing {
         objects: vec![listed],
-        ends: BTreeMap::new(),
+        ..Listing::default()
     };
     let (low, high) = (Offset(0), Offset(9));
     let reference = Reference {

@@ -45,6 +45,7 @@ mod tests {
             region: "us-east-1".into(),
             access_key: "who".into(),
             secret_key: "what".into(),
+            grace: crate::GRACE,
         };
         let signed = Lake::make_bucket_url(&config).await.unwrap();
         let address = signed

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use topic::{Backoff, Identity};
 
 use crate::object::batch::Encoded;
-use crate::{Error, Footer, Lake, ObjectName, SealedBatch};
+use crate::{Error, Footer, Knowledge, Lake, ObjectName, SealedBatch};
 
 /// What a commit came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,18 +18,27 @@ pub enum Outcome {
     /// A range that begins here was committed before, by this object: drop what was read
     /// after it, and continue at its end.
     AlreadyCommitted(Box<Footer>),
-    /// The ledger gives something of this partition up, and the batch's maker does not know;
-    /// nothing was created. Drop what was read, and start from the tips.
+    /// The ledger gives something of this partition up, or a swap covers where the batch begins,
+    /// and the batch's maker does not know; nothing was created. Drop what was read, and start from the tips.
     GivenUp,
 }
 
 /// The first wait between two tries, and the longest.
 const COMMIT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// A batch on its way: encoded once, when the ledger was first read.
+struct PendingCommit {
+    name: ObjectName,
+    known: Knowledge,
+    sealed: Option<SealedBatch>,
+    encoded: Option<Encoded>,
+}
+
 impl Lake {
     /// Creates the batch's object, its dead letters first, trying the same names and bytes
-    /// until the lake answers. `ledger` is the number of entries that its maker has read: an
-    /// operator may have given up the range that a worker still holds that was cut off for long.
+    /// until the lake answers. `known` is what its maker knows of the ledger: what a worker still
+    /// holds that was cut off for long may have been given up by an operator, or replaced. The
+    /// object's footer says how many entries were read before it was encoded.
     ///
     /// # Errors
     /// [`Error::Denied`] and [`Error::Unfit`] stop the partition; [`Error::AnotherTopic`]
@@ -39,13 +48,16 @@ impl Lake {
     pub async fn commit(
         &self,
         sealed: SealedBatch,
-        ledger: u64,
+        known: impl Into<Knowledge>,
         max_silence: Duration,
     ) -> Result<Outcome, Error> {
-        let encoding = self.pool().run(move || sealed.encode(ledger));
-        let encoded = encoding
-            .await
-            .map_err(|error| Error::Unfit(format!("encoding a batch failed: {error}")))?;
+        let name = sealed.name();
+        let mut pending = PendingCommit {
+            name,
+            known: known.into(),
+            sealed: Some(sealed),
+            encoded: None,
+        };
         let mut silent_since = Instant::now();
         let mut backoff = Backoff::new(COMMIT_BACKOFF.0, COMMIT_BACKOFF.1);
         let mut attempt = 0;
@@ -59,29 +71,42 @@ impl Lake {
                     humantime::format_duration(silent)
                 )));
             }
-            match self.attempt(&encoded, ledger).await {
+            match self.attempt(&mut pending).await {
                 Ok(Some(outcome)) => return Ok(outcome),
                 // A conflict without an object is an answer too: try again, soon.
                 Ok(None) => {
                     silent_since = Instant::now();
                     let why = "the store says that the name is taken, and has no object of it";
-                    tracing::warn!(object = %encoded.name, attempt, "commit delayed: {why}");
+                    tracing::warn!(object = %name, attempt, "commit delayed: {why}");
                 }
                 Err(Error::Unavailable(why)) => {
-                    tracing::warn!(object = %encoded.name, attempt, "commit delayed: {why}");
+                    tracing::warn!(object = %name, attempt, "commit delayed: {why}");
                 }
                 Err(error) => return Err(error),
             }
-            sleep(backoff.jittered(jitter(&encoded.name, attempt))).await;
+            sleep(backoff.jittered(jitter(&name, attempt))).await;
             attempt += 1;
         }
     }
 
     /// One try; `None` if the store reported a conflict and no object is there.
-    async fn attempt(&self, encoded: &Encoded, ledger: u64) -> Result<Option<Outcome>, Error> {
-        if self.gave_up(encoded.name.partition, ledger).await? {
+    async fn attempt(&self, pending: &mut PendingCommit) -> Result<Option<Outcome>, Error> {
+        let place = (pending.name.partition, pending.name.first);
+        if self.gave_up(place, &mut pending.known).await? {
             return Ok(Some(Outcome::GivenUp));
         }
+        if let Some(sealed) = pending.sealed.take() {
+            let entries = pending.known.entries;
+            let encoding = self.pool().run(move || sealed.encode(entries));
+            let encoded = encoding
+                .await
+                .map_err(|error| Error::Unfit(format!("encoding a batch failed: {error}")))?;
+            pending.encoded = Some(encoded);
+        }
+        let encoded = pending
+            .encoded
+            .as_ref()
+            .expect("what is not sealed any more is encoded");
         if let Some((path, bytes)) = &encoded.letters {
             // Their name holds the hash of their content, so an object of that name is the same.
             // But after a conflict there may be none.

@@ -207,6 +207,7 @@ mod tests {
             region: "us-east-1".into(),
             access_key: "who".into(),
             secret_key: "what".into(),
+            grace: crate::GRACE,
         };
         Lake::open(&s3).unwrap()
     }

@@ -13,6 +13,7 @@ mod probe;
 pub(crate) mod tips;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -22,6 +23,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use self::location::Location;
 use self::pool::Pool;
 use crate::Error;
+use crate::config::GRACE;
 
 /// The lake. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +31,7 @@ pub struct Lake {
     store: Arc<dyn ObjectStore>,
     location: Location,
     pool: Pool,
+    grace: Duration,
 }
 
 impl Lake {
@@ -39,6 +42,7 @@ impl Lake {
             store,
             location,
             pool: Pool::default(),
+            grace: GRACE,
         }
     }
 
@@ -46,6 +50,17 @@ impl Lake {
     #[must_use]
     pub fn with_pool(self, pool: Pool) -> Self {
         Self { pool, ..self }
+    }
+
+    /// The same lake, where what a swap has replaced stays for so long.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// How long what a swap has replaced stays.
+    pub(crate) const fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// Where the lake is.
@@ -71,7 +86,9 @@ impl Lake {
             },
         };
         let store = PrefixStore::new(Arc::clone(&self.store), folder);
-        Self::new(Arc::new(store), location).with_pool(self.pool.clone())
+        Self::new(Arc::new(store), location)
+            .with_pool(self.pool.clone())
+            .with_grace(self.grace)
     }
 
     pub(crate) fn store(&self) -> &dyn ObjectStore {

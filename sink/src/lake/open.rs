@@ -36,7 +36,8 @@ impl Lake {
             std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
             let folder = std::fs::canonicalize(folder).map_err(|error| unusable(&error))?;
             let store = FolderStore::new(folder.clone())?;
-            return Ok(Self::new(Arc::new(store), Location::Folder(folder)));
+            let lake = Self::new(Arc::new(store), Location::Folder(folder));
+            return Ok(lake.with_grace(config.grace));
         }
         let Some(rest) = config.url.strip_prefix("s3://") else {
             return Err(Error::Unfit(format!(
@@ -64,7 +65,7 @@ impl Lake {
         } else {
             Arc::new(PrefixStore::new(store, path))
         };
-        Ok(Self::new(store, location))
+        Ok(Self::new(store, location).with_grace(config.grace))
     }
 }
 
@@ -127,6 +128,7 @@ mod tests {
                 region: "us-east-1".into(),
                 access_key: "who".into(),
                 secret_key: "what".into(),
+                grace: crate::GRACE,
             })
         };
         for endpoint in [

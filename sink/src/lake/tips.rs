@@ -35,21 +35,29 @@ impl Lake {
         ledger: Ledger,
         partitions: &BTreeSet<Partition>,
     ) -> Result<Tips, Error> {
-        let mut tips = BTreeMap::new();
+        let mut tips: BTreeMap<Partition, Tip> = BTreeMap::new();
+        let mut listed: BTreeMap<(Partition, Offset), ObjectName> = BTreeMap::new();
+        let mut hours = BTreeSet::new();
         for hour in self.hours().await? {
-            if partitions
-                .iter()
-                .all(|partition| tips.contains_key(partition))
-            {
+            let done = |partition: &Partition| {
+                let covered = ledger.coverage.end(*partition);
+                // What follows a covered range is in its last hour, or later; clocks step back a
+                // little.
+                let below = covered.is_some_and(|(_, at)| hour < Hour::of(at).previous());
+                below || tips.contains_key(partition)
+            };
+            if partitions.iter().all(done) {
                 break;
             }
+            hours.insert(hour);
             // Sorted by partition and first: the last of each partition is its newest.
             for (name, _) in self.objects(hour).await?.into_iter().rev() {
                 let partition = name.partition;
-                if !partitions.contains(&partition)
-                    || tips.contains_key(&partition)
-                    || ledger.gives_up(partition, name.first)
-                {
+                if !partitions.contains(&partition) || ledger.gives_up(partition, name.first) {
+                    continue;
+                }
+                listed.insert((partition, name.first), name);
+                if tips.contains_key(&partition) {
                     continue;
                 }
                 let footer = self.tip(&name, &ledger).await?;
@@ -60,21 +68,21 @@ impl Lake {
         }
         // An hour may step back with a broker's clock: an older hour folder can then hold the
         // newer object, and it begins exactly where a met one ends.
-        let hours: Vec<Hour> = tips
-            .values()
-            .map(|tip: &Tip| tip.name.hour.previous())
-            .collect();
-        for hour in hours.into_iter().collect::<BTreeSet<_>>() {
-            for (name, _) in self.objects(hour).await? {
-                let Some(tip) = tips.get_mut(&name.partition) else {
-                    continue;
-                };
-                if ledger.past_gaps(name.partition, tip.end) == name.first {
-                    *tip = Tip::new(name, &self.tip(&name, &ledger).await?);
-                }
+        let earlier: BTreeSet<Hour> = tips.values().map(|tip| tip.name.hour.previous()).collect();
+        for &hour in earlier.difference(&hours) {
+            let objects = self.objects(hour).await?.into_iter();
+            let ours = objects.filter(|(name, _)| tips.contains_key(&name.partition));
+            listed.extend(ours.map(|(name, _)| ((name.partition, name.first), name)));
+        }
+        let mut tips = Tips { tips, ledger };
+        // So do the objects of makers that did not know the newest swap.
+        for &partition in partitions {
+            while let Some(name) = listed.remove(&(partition, tips.resume(partition))) {
+                let footer = self.tip(&name, &tips.ledger).await?;
+                tips.tips.insert(partition, Tip::new(name, &footer));
             }
         }
-        Ok(Tips { tips, ledger })
+        Ok(tips)
     }
 
     async fn tip(&self, name: &ObjectName, ledger: &Ledger) -> Result<Footer, Error> {
@@ -109,21 +117,30 @@ impl Tips {
         self.tips.get(&partition)
     }
 
-    /// `at`, or the end of the gap that holds it.
+    /// `at`, or the end of the gap or of the covered range that holds it.
     #[must_use]
-    pub fn past_gaps(&self, partition: Partition, at: Offset) -> Offset {
-        self.ledger.past_gaps(partition, at)
+    pub fn past(&self, partition: Partition, at: Offset) -> Offset {
+        self.ledger.past(partition, at)
     }
 
-    /// Where a partition continues: its tip's end, past the gaps that were accepted there;
-    /// without objects, where `origin` says.
+    /// Where what is committed of a partition ends, and the append time of the record before: the
+    /// end of its newest object, or of what swaps cover if that is greater. `None` if nothing is
+    /// committed.
+    #[must_use]
+    pub fn last(&self, partition: Partition) -> Option<(Offset, Timestamp)> {
+        let tip = self.tips.get(&partition);
+        let tip = tip.map(|tip| (tip.end, tip.appended_at));
+        tip.max(self.ledger.coverage.end(partition))
+    }
+
+    /// Where a partition continues: at the end of what is committed, past the gaps that were
+    /// accepted there; without objects, where `origin` says.
     #[must_use]
     pub fn resume(&self, partition: Partition) -> Offset {
         let end = self
-            .tips
-            .get(&partition)
-            .map_or(self.ledger.first(partition), |tip| tip.end);
-        self.ledger.past_gaps(partition, end)
+            .last(partition)
+            .map_or(self.ledger.first(partition), |(end, _)| end);
+        self.ledger.past(partition, end)
     }
 
     /// Compares where the lake continues with what the topic holds.

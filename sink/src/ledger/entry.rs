@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition, Timestamp};
 
 use super::id::LakeId;
+use super::swap::Swap;
 use crate::Error;
 use crate::object::names::{LEDGER, REPLAYS};
 
@@ -60,10 +61,48 @@ pub enum Entry {
         /// When it was rolled back.
         rolled_back_at: Timestamp,
     },
+    /// Objects take the place of others.
+    Swap(Swap),
+}
+
+/// What a batch's maker knows of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Knowledge {
+    /// How many entries it has read.
+    pub entries: u64,
+    /// Where the object begins that it committed before; `None` if the tips gave its position.
+    pub previous: Option<Offset>,
+}
+
+impl From<u64> for Knowledge {
+    /// That of a maker whose position is the tips'.
+    fn from(entries: u64) -> Self {
+        Self {
+            entries,
+            previous: None,
+        }
+    }
+}
+
+impl Entry {
+    /// Returns true if the maker of a batch that begins at `first` must drop it and start from the
+    /// tips: a gap gave something of its partition up, or a swap covers its first offset, or ends
+    /// within the object that it committed before, so that this object counts for nothing.
+    pub(super) fn gives_up(&self, of: Partition, first: Offset, known: Knowledge) -> bool {
+        match self {
+            Self::Gap { partition, .. } => *partition == of,
+            Self::Swap(swap) => swap.ranges.iter().any(|range| {
+                let holds = |at: Offset| range.first <= at && at < range.end;
+                let cuts = |at: Offset| holds(at) && range.end < first;
+                range.partition == of && (holds(first) || known.previous.is_some_and(cuts))
+            }),
+            Self::Origin { .. } | Self::Promote { .. } | Self::Rollback { .. } => false,
+        }
+    }
 }
 
 /// Where the entry of this number is.
-pub(super) fn path(number: u64) -> Path {
+pub(crate) fn path(number: u64) -> Path {
     Path::from(format!("{LEDGER}/{number:010}.json"))
 }
 

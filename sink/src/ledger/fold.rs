@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition};
 
+use super::coverage::Coverage;
 use super::entry::{Entry, Promotion, Ranges, ReplayName, ReplayOrigin, path};
 use super::id::LakeId;
 use crate::Error;
 use crate::object::footer::{FORMAT, Footer};
 
 /// An accepted loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Gap {
     /// Where the partition continues.
     pub end: Offset,
@@ -33,6 +36,8 @@ pub struct Ledger {
     pub gaps: BTreeMap<(Partition, Offset), Gap>,
     /// The replays that are promoted and not rolled back, in the order of their promotion.
     pub promotions: Vec<Promotion>,
+    /// What the swaps cover, and their objects.
+    pub coverage: Coverage,
     /// The number that the next entry will take.
     pub next: u64,
 }
@@ -56,6 +61,7 @@ impl Ledger {
                 replay,
                 gaps: BTreeMap::new(),
                 promotions: Vec::new(),
+                coverage: Coverage::default(),
                 next: 1,
             }),
             _ => Err(Error::Unfit(format!("{} is out of place", path(0)))),
@@ -88,6 +94,13 @@ impl Ledger {
                 });
             }
             Entry::Rollback { name, .. } => self.promotions.retain(|known| known.name != name),
+            Entry::Swap(swap) => self.coverage.fold(number, swap).map_err(|why| {
+                Error::Unfit(format!(
+                    "{}: {why}: no clickweir wrote this swap, move the entry and those after it \
+                     out of the ledger",
+                    path(number)
+                ))
+            })?,
         }
         self.next = number + 1;
         Ok(self)
@@ -109,33 +122,59 @@ impl Ledger {
         at
     }
 
+    /// `at`, or the end of what holds it of gaps and of ranges that swaps cover: where the next
+    /// object of the partition begins.
+    #[must_use]
+    pub fn past(&self, partition: Partition, at: Offset) -> Offset {
+        let mut at = at;
+        loop {
+            let next = self.past_gaps(partition, at);
+            let covered = self.coverage.holding(partition, next);
+            let next = covered.map_or(next, |covered| covered.range.end);
+            if next == at {
+                return at;
+            }
+            at = next;
+        }
+    }
+
     /// The gaps of a partition that begin at `at` or before it.
     fn begun(&self, partition: Partition, at: Offset) -> impl Iterator<Item = &Gap> {
         let begun = self.gaps.range((partition, Offset(0))..=(partition, at));
         begun.map(|(_, gap)| gap)
     }
 
-    /// Returns true if an object that begins at `first` counts for nothing, since an operator has
-    /// given that offset up: it came too late.
+    /// Returns true if an object that begins at `first` counts for nothing: an operator has given
+    /// that offset up, or a swap covers it. The object was replaced, or it came too late.
     #[must_use]
     pub fn gives_up(&self, partition: Partition, first: Offset) -> bool {
-        self.past_gaps(partition, first) != first
+        self.past(partition, first) != first
     }
 
-    /// Returns true if an object's maker knew every gap before it. A maker that did not may have
-    /// followed an object that a gap has voided since, so that what comes before is perhaps in no
-    /// object: its object counts only if the chain reaches it, and is no tip.
+    /// Returns true if an object's maker knew every gap and every swap before it. A maker that did
+    /// not may have followed an object that counts for nothing since, so that what comes before is
+    /// perhaps in no object: its object counts only if the chain reaches it, and is no tip.
     #[must_use]
     pub fn trusts(&self, made: &Footer) -> bool {
         let mut gaps = self.begun(made.partition, made.first);
-        gaps.all(|gap| gap.number < made.ledger)
+        let newest = self.coverage.newest(made.partition, made.first);
+        gaps.all(|gap| gap.number < made.ledger) && newest.is_none_or(|number| number < made.ledger)
     }
 
     /// Returns true if an object counts, given that its partition's chain has reached `at` (past the
-    /// gaps).
+    /// gaps and the swaps).
     #[must_use]
     pub fn counts(&self, made: &Footer, at: Offset) -> bool {
         !self.gives_up(made.partition, made.first) && (made.first == at || self.trusts(made))
+    }
+
+    /// Returns true if both are of one lake, or of one replay that was begun once.
+    pub(super) fn has_origin_of(&self, other: &Self) -> bool {
+        let origin = |ledger: &Self| {
+            let (lake, topic) = (ledger.lake, ledger.topic.clone());
+            (lake, topic, ledger.firsts.clone(), ledger.replay.clone())
+        };
+        origin(self) == origin(other)
     }
 
     /// The ranges of a replay; empty for the live lake.

@@ -52,10 +52,10 @@ impl Lake {
     /// hour are gone, so every hour since the tip's is asked for it.
     async fn beyond(&self, tips: &Tips, partition: Partition, now: Hour) -> Result<Offset, Error> {
         let mut at = tips.resume(partition);
-        let Some(tip) = tips.tip(partition) else {
+        let Some((_, appended_at)) = tips.last(partition) else {
             return Ok(at);
         };
-        let mut hour = tip.name.hour.previous();
+        let mut hour = Hour::of(appended_at).previous();
         // Clocks differ: the broker's may be in the next hour already.
         while hour <= now.next() {
             let name = ObjectName {
@@ -65,7 +65,7 @@ impl Lake {
             };
             match self.footer(&name).await? {
                 Some(footer) => {
-                    at = tips.past_gaps(partition, footer.end);
+                    at = tips.past(partition, footer.end);
                     hour = hour.previous();
                 }
                 None => hour = hour.next(),

@@ -1,37 +1,81 @@
 //! The ledger: all of the lake that is not a batch. Its entries are numbered objects, each created
 //! once as the next free number; the lake is its objects folded with these entries.
 
+mod checkpoint;
+pub(crate) mod coverage;
 pub(crate) mod entry;
 pub(crate) mod fold;
 mod gap;
 pub(crate) mod id;
+pub(crate) mod maker;
+pub(crate) mod swap;
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use topic::{Identity, Offset, Partition};
 
-use self::entry::{Entry, path};
+use self::checkpoint::CHECKPOINT_ENTRIES;
+use self::entry::{Entry, Knowledge, path};
 use self::fold::Ledger;
 use self::id::LakeId;
 use crate::object::footer::FORMAT;
 use crate::{Error, Lake};
 
+/// How many entries are read ahead.
+const READ_AHEAD_ENTRIES: usize = 16;
 /// The largest entry that is read.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
 
 impl Lake {
-    /// Reads the ledger; `None` if the lake has no `origin` yet.
+    /// Reads the ledger, from its newest checkpoint on; `None` if the lake has no `origin` yet.
     ///
     /// # Errors
     /// [`Error::Unfit`] for an entry of a kind or version that this program does not know.
     pub async fn ledger(&self) -> Result<Option<Ledger>, Error> {
-        let (mut ledger, mut number) = (None, 0);
-        while let Some(entry) = self.entry(number).await? {
-            ledger = Some(match ledger {
-                None => Ledger::begin(entry)?,
-                Some(folded) => Ledger::fold(folded, number, entry)?,
-            });
-            number += 1;
+        let folded = match self.checkpoint().await? {
+            Some(folded) => folded,
+            None => match self.entry(0).await? {
+                Some(origin) => Ledger::begin(origin)?,
+                None => return Ok(None),
+            },
+        };
+        self.fold_next(folded).await.map(Some)
+    }
+
+    /// Reads what the ledger got since it was `known`: as [`Lake::ledger`], with two questions if
+    /// it got nothing.
+    ///
+    /// # Errors
+    /// As [`Lake::ledger`].
+    pub async fn follow(&self, known: Ledger) -> Result<Option<Ledger>, Error> {
+        // The lake may be another one, or have been restored to an earlier state.
+        let same = match self.entry(0).await? {
+            Some(origin) => Ledger::begin(origin)?.has_origin_of(&known),
+            None => return Ok(None),
+        };
+        let last = known.next.saturating_sub(1);
+        if !same || (last > 0 && !self.is_there(&path(last)).await?) {
+            return self.ledger().await;
+        }
+        self.fold_next(known).await.map(Some)
+    }
+
+    /// Folds the entries that a fold lacks. Some are read ahead.
+    async fn fold_next(&self, mut ledger: Ledger) -> Result<Ledger, Error> {
+        // There is none to read ahead most of the time.
+        let Some(entry) = self.entry(ledger.next).await? else {
+            return Ok(ledger);
+        };
+        let number = ledger.next;
+        ledger = ledger.fold(number, entry)?;
+        let entries = stream::iter(ledger.next..).map(|number| async move {
+            let entry = self.entry(number).await?;
+            Ok::<_, Error>(entry.map(|entry| (number, entry)))
+        });
+        let mut entries = entries.buffered(READ_AHEAD_ENTRIES);
+        while let Some(Some((number, entry))) = entries.try_next().await? {
+            ledger = ledger.fold(number, entry)?;
         }
         Ok(ledger)
     }
@@ -92,25 +136,46 @@ impl Lake {
         }
     }
 
-    /// Returns true if something of the partition was given up since the ledger had so many entries.
-    pub(crate) async fn gave_up(&self, of: Partition, entries: u64) -> Result<bool, Error> {
-        let mut number = entries;
-        while let Some(entry) = self.entry(number).await? {
-            if matches!(entry, Entry::Gap { partition, .. } if partition == of) {
+    /// Reads the entries that a batch's maker does not know yet. Returns true if one of them gives
+    /// up what the batch holds, which begins at `first`.
+    pub(crate) async fn gave_up(
+        &self,
+        (of, first): (Partition, Offset),
+        known: &mut Knowledge,
+    ) -> Result<bool, Error> {
+        while let Some(entry) = self.entry(known.entries).await? {
+            if entry.gives_up(of, first, *known) {
                 return Ok(true);
             }
-            number += 1;
+            known.entries += 1;
         }
         Ok(false)
     }
 
-    /// Creates the entry `number`. Returns false if another process took that number.
+    /// Creates the entry `number`, and a checkpoint if it is time for one. Returns false if another
+    /// process took that number.
     ///
     /// # Errors
     /// The store's.
     pub async fn write_entry(&self, number: u64, entry: &Entry) -> Result<bool, Error> {
         let json = serde_json::to_vec_pretty(entry).expect("an entry is plain text and numbers");
-        self.create(&path(number), json.into()).await
+        if !self.create(&path(number), json.into()).await? {
+            return Ok(false);
+        }
+        if (number + 1).is_multiple_of(CHECKPOINT_ENTRIES)
+            && let Err(error) = self.checkpoint_now().await
+        {
+            // The entry is written all the same, and the next hundred bring another checkpoint.
+            tracing::warn!(%error, "no checkpoint of the ledger could be written");
+        }
+        Ok(true)
+    }
+
+    async fn checkpoint_now(&self) -> Result<(), Error> {
+        match self.ledger().await? {
+            Some(ledger) => self.write_checkpoint(&ledger).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -264,7 +264,11 @@ impl SealedBatch {
 const DICTIONARY_BYTES: usize = 256 << 10;
 
 /// One Parquet file of one row group: ZSTD(3), statistics, dictionaries for values that repeat.
-fn parquet(schema: &SchemaRef, pieces: Vec<RecordBatch>, metadata: Vec<KeyValue>) -> Vec<u8> {
+pub(super) fn parquet(
+    schema: &SchemaRef,
+    pieces: impl IntoIterator<Item = RecordBatch>,
+    metadata: Vec<KeyValue>,
+) -> Vec<u8> {
     let level = ZstdLevel::try_new(3).expect("3 is a level of zstd");
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))

@@ -129,7 +129,7 @@ fn offsets(batch: &RecordBatch, column: usize) -> Result<impl Iterator<Item = Of
 }
 
 /// Takes the columns of these names, in this order, batch by batch.
-fn batches(
+pub(super) fn batches(
     object: Bytes,
     names: &[&str],
     mut take: impl FnMut(&RecordBatch) -> Result<(), String>,

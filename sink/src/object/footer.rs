@@ -97,10 +97,7 @@ impl Footer {
     /// zeros where the hash will be.
     pub(crate) fn metadata(&self) -> Vec<KeyValue> {
         let json = serde_json::to_string(self).expect("a footer is plain text and numbers");
-        vec![
-            KeyValue::new(FOOTER_KEY.to_owned(), json),
-            KeyValue::new(HASH_KEY.to_owned(), ZEROS.to_owned()),
-        ]
+        vec![KeyValue::new(FOOTER_KEY.to_owned(), json), hash_place()]
     }
 
     /// Reads the footer out of an object's Parquet metadata; its counts make up its range.
@@ -138,6 +135,11 @@ impl Footer {
         }
         Ok(footer)
     }
+}
+
+/// The metadata in which an object's hash is written: zeros before it is known.
+pub(crate) fn hash_place() -> KeyValue {
+    KeyValue::new(HASH_KEY.to_owned(), ZEROS.to_owned())
 }
 
 fn value<'m>(metadata: &'m ParquetMetaData, key: &str) -> Option<&'m str> {

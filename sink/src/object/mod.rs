@@ -9,4 +9,5 @@ pub(crate) mod letters;
 pub(crate) mod names;
 pub(crate) mod pending_rows;
 mod read;
+pub(crate) mod swapped;
 pub(crate) mod thrift;

@@ -92,6 +92,8 @@ pub(crate) const CLICKS: &str = "clicks";
 pub(crate) const DEAD_LETTERS: &str = "dead_letters";
 /// The folder of the replays, each a lake of its own.
 pub(crate) const REPLAYS: &str = "replays";
+/// The folder of the objects that swaps put in the place of others.
+pub(crate) const SWAPS: &str = "swaps";
 /// The folder of the ledger.
 pub(crate) const LEDGER: &str = "_ledger";
 

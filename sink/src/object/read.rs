@@ -68,6 +68,19 @@ impl Lake {
         Ok(Some((footer, *columns == *CURRENT.root_schema())))
     }
 
+    /// Returns true if the columns of an object of a swap are exactly those that this program
+    /// writes; `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for what is no Parquet file, else the store's.
+    pub async fn is_current(&self, path: &str) -> Result<Option<bool>, Error> {
+        let metadata = self.metadata(&Path::from(path)).await?;
+        Ok(metadata.map(|metadata| {
+            let columns = metadata.file_metadata().schema_descr().root_schema();
+            *columns == *CURRENT.root_schema()
+        }))
+    }
+
     /// Returns true if the object's bytes are those that were written, by the hash in its footer.
     /// It is read piece by piece, so one of any size takes little memory.
     ///

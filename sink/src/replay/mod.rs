@@ -187,6 +187,20 @@ impl Lake {
                     "the replay {name} is promoted already; `clickweir rollback {name}` undoes it"
                 )));
             }
+            let covered = ledger.coverage.ranges().find(|covered| {
+                let range = &covered.range;
+                let promoted = ranges.get(&range.partition);
+                promoted.is_some_and(|promoted| range.meets(range.partition, *promoted))
+            });
+            if let Some(covered) = covered {
+                let range = &covered.range;
+                return Err(Error::Refused(format!(
+                    "the replay {name} reaches into {}..{} of partition {}, which was compacted \
+                     (entry {} of the ledger), and can be compared there but not promoted: replay \
+                     what is not compacted yet",
+                    range.first, range.end, range.partition, covered.number
+                )));
+            }
             let entry = Entry::Promote {
                 name: name.clone(),
                 begun_at,

@@ -178,6 +178,7 @@ impl S3Server {
             region: REGION.into(),
             access_key: self.keys.0.clone(),
             secret_key: self.keys.1.clone().into(),
+            grace: sink::GRACE,
         }
     }
 }

@@ -48,5 +48,6 @@ mod siege;
 mod sim;
 mod soak;
 mod store_faults;
+mod swaps;
 mod tls;
 mod walk;

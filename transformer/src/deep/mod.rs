@@ -13,7 +13,7 @@ mod report;
 use std::collections::BTreeMap;
 
 use sink::audit::{Finding, RecentIds, Reference, Survey, WindowRule, restore};
-use sink::{Lake, ObjectName};
+use sink::{Lake, Ledger, ObjectName};
 use topic::{Offset, Partition, Topic, Watermarks};
 
 use self::object::Check;
@@ -101,7 +101,7 @@ impl Deep {
                 }
                 Err(error) => return Err(error.into()),
             };
-            at = ledger.past_gaps(partition, at);
+            at = Self::pass_covered(ledger, &mut records, &mut recent, (partition, at)).await?;
             if !ledger.counts(&contents.footer, at) {
                 continue;
             }
@@ -122,11 +122,33 @@ impl Deep {
             check.end(&mut recent, &records);
             at = at.max(end);
         }
+        at = Self::pass_covered(ledger, &mut records, &mut recent, (partition, at)).await?;
         // What was registered was committed, whether or not it can be read now.
         let ends = scene.against.catalog.map(|catalog| &catalog.ends);
         let end = ends.and_then(|ends| ends.get(&partition).copied());
         let hole = (partition, at, end.unwrap_or_default());
         self.hole(&mut records, &mut recent, hole).await
+    }
+
+    /// Where a partition continues after the gaps and the ranges of swaps that begin at `at`. What
+    /// swaps cover is proved by their sums; its records only fill the window.
+    async fn pass_covered(
+        ledger: &Ledger,
+        records: &mut Records<'_>,
+        recent: &mut RecentIds,
+        (partition, at): (Partition, Offset),
+    ) -> Result<Offset, Error> {
+        let past = ledger.past(partition, at);
+        if ledger.past_gaps(partition, at) != past {
+            while let Some(batch) = records.next(past).await? {
+                for record in &batch {
+                    if let Some(decoded) = decode::decode(record.value.as_deref()) {
+                        recent.take(decoded.identity, object::twin(record, at));
+                    }
+                }
+            }
+        }
+        Ok(past)
     }
 
     /// Records that are in no object: each is missing.

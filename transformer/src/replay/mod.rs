@@ -223,8 +223,8 @@ impl Lane<'_> {
             ))
             .into());
         }
-        let tip = match tips.tip(partition) {
-            Some(tip) => Some((tip.end, tip.appended_at)),
+        let tip = match tips.last(partition) {
+            Some(last) => Some(last),
             // The window is filled as it was when the record before was live.
             None => self.before(next).await?,
         };

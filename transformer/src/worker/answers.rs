@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sink::Outcome;
+use sink::{Knowledge, Outcome};
 use tokio::time::Instant;
 use topic::Partition;
 
@@ -114,6 +114,10 @@ impl Worker {
         active.committing = None;
         match outcome {
             Ok(Outcome::Committed(footer)) => {
+                active.known = Knowledge {
+                    entries: footer.ledger,
+                    previous: Some(footer.first),
+                };
                 tracing::debug!(%partition, first = %footer.first, end = %footer.end, "committed");
                 self.reader.report(partition, footer.end);
                 self.status.lands(&footer, costs);

@@ -347,11 +347,11 @@ impl Worker {
             };
             let Some(sealed) = active.due() else { continue };
             let (lake, patience, size) = (self.lake.clone(), self.sink.max_silence, sealed.size());
-            let (epoch, ledger) = (*epoch, active.ledger);
+            let (epoch, known) = (*epoch, active.known);
             let letters = sealed.letters_by_reason();
             let task = self.tasks.spawn(async move {
                 let since = Instant::now();
-                let outcome = lake.commit(sealed, ledger, patience).await;
+                let outcome = lake.commit(sealed, known, patience).await;
                 let elapsed = since.elapsed();
                 TaskResult::Committed {
                     partition,

@@ -1,0 +1,234 @@
+//! Swaps: in one transaction the objects of the ledger's newest state take the place of those that
+//! they replace, and the rollups stay right.
+//!
+//! In the table `objects` they have no partition: their rows are of several. The objects of dead
+//! letters that a swap names are there as well, without rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duckdb::{Connection, params};
+use sink::{Coverage, Ledger, Location, Offset, Partition, Timestamp};
+
+use crate::db::engine::Session;
+use crate::error::Error;
+use crate::registry::state::CrawlState;
+use crate::registry::writer::RegistryWriter;
+use crate::rollup::fold;
+use crate::tables::select;
+use crate::tables::table::Table;
+
+/// What one transaction makes the tables show.
+struct ShownSwaps {
+    ledger: Ledger,
+    /// Whether the columns of a new object are exactly those that this program writes, by path.
+    current: BTreeMap<String, bool>,
+    /// The partitions whose registered end moves, and their new ends.
+    moved: Vec<(Partition, Offset)>,
+    /// True if the rows after the swaps may be others than before.
+    rewritten: bool,
+    location: Location,
+    fold_rows: u64,
+}
+
+impl RegistryWriter {
+    /// Makes the tables show what the ledger's swaps come to, if they do not yet.
+    pub(crate) async fn show_swaps(
+        &self,
+        state: &mut CrawlState,
+        ledger: &Ledger,
+    ) -> Result<(), Error> {
+        let coverage = &ledger.coverage;
+        if state.swaps == coverage.swaps() {
+            return Ok(());
+        }
+        let listed = self.read(|session| {
+            session.texts("SELECT path FROM objects WHERE replay = '' AND partition IS NULL")
+        });
+        let listed: BTreeSet<String> = listed.await?.into_iter().collect();
+        let mut current = BTreeMap::new();
+        for object in coverage.objects() {
+            let path = object.path().to_string();
+            if !listed.contains(&path) {
+                let known = self.lake.is_current(&path).await?;
+                let known = known.ok_or_else(|| {
+                    Error::Unavailable(format!("{path} is in the ledger and is not there (yet)"))
+                })?;
+                current.insert(path, known);
+            }
+        }
+        let moved = state.pass(ledger);
+        let shown = ShownSwaps {
+            ledger: ledger.clone(),
+            current,
+            moved,
+            rewritten: state.rewrites != coverage.rewrites(),
+            location: self.lake.location().clone(),
+            fold_rows: self.fold_rows,
+        };
+        self.write(move |session| show(session, &shown)).await?;
+        state.belongs_to(ledger);
+        state.swapped(coverage);
+        Ok(())
+    }
+}
+
+/// The rows that leave the tables and those that come, before they do.
+struct Exchange {
+    /// Rows of what is replaced that the rollups have.
+    folded: u64,
+    /// Rows of what is replaced that they lack.
+    unfolded: u64,
+    added: u64,
+}
+
+fn show(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
+    let connection = &session.connection;
+    let coverage = &shown.ledger.coverage;
+    cover(connection, coverage)?;
+    list_counting(connection, shown)?;
+    connection.execute_batch(
+        r#"CREATE OR REPLACE TEMP TABLE replaced AS
+           SELECT path, "rows", folded FROM objects WHERE replay = '' AND (
+              EXISTS (FROM covered WHERE covered.partition = objects.partition
+                 AND covered."first" <= objects."first" AND objects."first" < covered."end")
+              OR (partition IS NULL AND path NOT IN (SELECT path FROM counting)));
+           DELETE FROM counting WHERE path IN (SELECT path FROM objects)"#,
+    )?;
+    let exchange = connection.query_row(
+        r#"SELECT coalesce(sum("rows") FILTER (folded), 0)::UBIGINT,
+              coalesce(sum("rows") FILTER (NOT folded), 0)::UBIGINT,
+              (SELECT coalesce(sum("rows"), 0)::UBIGINT FROM counting) FROM replaced"#,
+        [],
+        |row| {
+            Ok(Exchange {
+                folded: row.get(0)?,
+                unfolded: row.get(1)?,
+                added: row.get(2)?,
+            })
+        },
+    )?;
+    let same = exchange.unfolded == 0 && exchange.folded == exchange.added && !shown.rewritten;
+    connection.execute(
+        r#"INSERT INTO objects BY NAME
+           SELECT '' AS replay, path, make_timestamptz(appended_at) AS appended_at, bytes, "rows",
+              dead_letters, 0 AS duplicates, 0 AS differing, 0 AS dropped, 0 AS absent, letters,
+              make_timestamptz(occurred_least) AS occurred_least,
+              make_timestamptz(occurred_greatest) AS occurred_greatest, false AS window_cut,
+              '' AS configuration, current, ("rows" = 0 OR ?) AS folded FROM counting"#,
+        [same],
+    )?;
+    connection.execute_batch(
+        "DELETE FROM objects WHERE path IN (SELECT path FROM replaced);
+         DROP TABLE replaced; DROP TABLE counting",
+    )?;
+    // The rollups have some of the new rows, or rows that are gone.
+    if !same && exchange.folded > 0 {
+        fold_anew(session, shown)?;
+    }
+    let connection = &session.connection;
+    for (partition, end) in &shown.moved {
+        connection.execute(
+            "UPDATE partitions SET registered_end = ? WHERE partition = ? AND replay = ''",
+            params![end.0, partition.0],
+        )?;
+    }
+    connection.execute(
+        "UPDATE meta SET lake_id = ?, topic = ?, swaps = ?, rewrites = ?, revision = revision + 1",
+        params![
+            shown.ledger.lake.to_string(),
+            shown.ledger.topic.to_string(),
+            coverage.swaps(),
+            coverage.rewrites()
+        ],
+    )?;
+    Ok(())
+}
+
+/// Empties the rollups. Without promotions the backlog fills them again, one slice at a time.
+fn fold_anew(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
+    fold::clear(&session.connection)?;
+    let promoted: u64 =
+        session
+            .connection
+            .query_row("SELECT count(*)::UBIGINT FROM promoted", [], |row| {
+                row.get(0)
+            })?;
+    if promoted == 0 {
+        let unfolded = "UPDATE objects SET folded = false WHERE replay = '' AND \"rows\" > 0";
+        return Ok(session.connection.execute_batch(unfolded)?);
+    }
+    let pieces = select::pieces(session, Table::Clicks, "true")?;
+    let connection = &session.connection;
+    fold::add(connection, &pieces, &shown.location, shown.fold_rows)?;
+    fold::settle(connection, false)?;
+    Ok(connection.execute_batch("UPDATE objects SET folded = true WHERE NOT folded")?)
+}
+
+/// Fills the table `covered`.
+fn cover(connection: &Connection, coverage: &Coverage) -> Result<(), Error> {
+    connection.execute_batch("DELETE FROM covered")?;
+    let mut appender = connection.appender("covered")?;
+    for covered in coverage.ranges() {
+        let (range, counts) = (&covered.range, &covered.range.counts);
+        appender.append_row(params![
+            range.partition.0,
+            range.first.0,
+            range.end.0,
+            counts.counts.rows,
+            counts.counts.dead_letters,
+            counts.counts.duplicates,
+            counts.differing,
+            counts.counts.dropped,
+            counts.counts.absent,
+            counts.erased,
+            counts.expired,
+            counts.mended,
+        ])?;
+    }
+    appender.flush()?;
+    Ok(())
+}
+
+/// Fills the table `counting` with the objects that count.
+fn list_counting(connection: &Connection, shown: &ShownSwaps) -> Result<(), Error> {
+    connection.execute_batch(
+        "CREATE OR REPLACE TEMP TABLE counting (
+            path VARCHAR, bytes UBIGINT, \"rows\" UBIGINT, dead_letters UBIGINT, letters VARCHAR,
+            appended_at BIGINT, occurred_least BIGINT, occurred_greatest BIGINT, current BOOLEAN)",
+    )?;
+    let coverage = &shown.ledger.coverage;
+    let mut appender = connection.appender("counting")?;
+    for object in coverage.objects() {
+        let path = object.path().to_string();
+        let current = shown.current.get(&path).copied().unwrap_or_default();
+        let (least, greatest) = object.occurred.unzip();
+        let letters: Option<&str> = None;
+        appender.append_row(params![
+            path,
+            object.bytes,
+            object.rows,
+            0_u64,
+            letters,
+            greatest.map(Timestamp::micros),
+            least.map(Timestamp::micros),
+            greatest.map(Timestamp::micros),
+            current,
+        ])?;
+    }
+    for letters in coverage.letters() {
+        let none: Option<i64> = None;
+        appender.append_row(params![
+            letters.path,
+            0_u64,
+            0_u64,
+            letters.dead_letters,
+            letters.path,
+            letters.appended_at.micros(),
+            none,
+            none,
+            true,
+        ])?;
+    }
+    appender.flush()?;
+    Ok(())
+}

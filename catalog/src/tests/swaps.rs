@@ -1,0 +1,381 @@
+//! Objects that take the place of others: no answer changes, whatever the catalog knew before.
+
+use std::time::Duration;
+
+use sink::audit::{Audit, Reference, Survey, audit};
+use sink::{Compacted, CompactionLimits, CompactionScene, Ledger, ReplayName, Watermarks};
+
+use super::*;
+
+/// An hour after everything here has closed.
+const LATER: &str = "2026-11-22T23:30:00Z";
+
+const BUY: Click = Click {
+    action: "buy",
+    product: "p2",
+    occurred_at: "2026-11-22T20:59:00Z",
+    ..VIEW
+};
+
+/// What is asked before and after.
+const QUESTIONS: [&str; 5] = [
+    "SELECT count(*), sum(price), min(occurred_at), max(\"offset\") FROM clicks",
+    "SELECT partition, \"offset\", event_id, action FROM clicks ORDER BY ALL",
+    "SELECT partition, count(*) FROM dead_letters GROUP BY ALL ORDER BY ALL",
+    "SELECT \"offset\", detail FROM dead_letters ORDER BY ALL",
+    "SELECT action, count(*) FROM clicks_live GROUP BY ALL ORDER BY ALL",
+];
+
+/// Two partitions, two hours and the begin of a third, with dead letters.
+async fn shore() -> Shore {
+    let shore = Shore::new().await;
+    for partition in [0, 1] {
+        for (first, arrival) in [(0, ARRIVAL), (5, "2026-11-22T21:30:00Z")] {
+            let clicks = [VIEW, BUY, VIEW, VIEW];
+            shore.commit_at(arrival, partition, first, &clicks, 1).await;
+        }
+        let next = "2026-11-22T22:10:00Z";
+        shore.commit_at(next, partition, 10, &[VIEW, BUY], 0).await;
+        shore.commit_at(next, partition, 12, &[BUY], 0).await;
+        let newest = "2026-11-22T23:20:00Z";
+        shore.commit_at(newest, partition, 13, &[VIEW], 0).await;
+    }
+    shore
+}
+
+async fn compact(shore: &Shore) -> Compacted {
+    compact_at(shore, LATER).await
+}
+
+async fn compact_at(shore: &Shore, now: &str) -> Compacted {
+    let watermarks = marks(shore).await;
+    let scene = CompactionScene {
+        watermarks: &watermarks,
+        now: moment(now),
+        limits: CompactionLimits {
+            sort_bytes: 1,
+            ..CompactionLimits::default()
+        },
+    };
+    shore.lake.compact(&scene, &|_| true).await.unwrap()
+}
+
+/// What the topic holds: as much as the lake.
+async fn marks(shore: &Shore) -> BTreeMap<Partition, Watermarks> {
+    let ledger = shore.lake.ledger().await.unwrap().unwrap();
+    let both = [Partition(0), Partition(1)].into();
+    let tips = shore.lake.tips(ledger, &both).await.unwrap();
+    let marks = |of| {
+        let marks = Watermarks {
+            low: Offset(0),
+            high: tips.resume(of),
+        };
+        (of, marks)
+    };
+    both.into_iter().map(marks).collect()
+}
+
+async fn answers(catalog: &Catalog) -> Vec<Vec<String>> {
+    while catalog.fold().await.unwrap() > 0 {}
+    let mut answers = Vec::new();
+    for question in QUESTIONS {
+        answers.push(lines(&catalog.query(question).await.unwrap()));
+    }
+    let accounting = catalog.accounting().await.unwrap();
+    answers.push(vec![format!("{accounting:?}")]);
+    let (letters, cut) = catalog.letters(9).await.unwrap();
+    answers.push(vec![format!("{letters:?} {cut}")]);
+    let ends = catalog.listing(None).await.unwrap().ends;
+    answers.push(vec![format!("{ends:?}")]);
+    answers.push(rollup(catalog).await);
+    answers
+}
+
+/// The rollups' sums, whatever layer they are in.
+async fn rollup(catalog: &Catalog) -> Vec<String> {
+    let sums = "SELECT dimension, grain, moment, value, action, sum(clicks), sum(quantity),
+            sum(worth) FROM rollup
+        GROUP BY dimension, grain, moment, value, action ORDER BY ALL";
+    lines(&catalog.query(sums).await.unwrap())
+}
+
+async fn audited(shore: &Shore, catalog: &Catalog) -> Audit {
+    let listing = catalog.listing(None).await.unwrap();
+    let survey = Survey::of(&shore.lake).await.unwrap();
+    let ledger: Ledger = shore.lake.ledger().await.unwrap().unwrap();
+    let watermarks = marks(shore).await;
+    let reference = Reference {
+        ledger: &ledger,
+        watermarks: &watermarks,
+        catalog: Some(&listing),
+        window: None,
+    };
+    audit(&shore.lake, &survey, &reference, &|_, _| {})
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_compaction_changes_no_answer_whatever_the_catalog_had_registered() {
+    let shore = shore().await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    let before = answers(&catalog).await;
+    let audited_before = audited(&shore, &catalog).await;
+    assert!(audited_before.clean(), "{audited_before:?}");
+    let done = compact(&shore).await;
+    assert_eq!((done.hours, done.replaced, done.rows), (2, 8, 22));
+    assert!(done.left.is_empty(), "{done:?}");
+    // Every object is sorted and written at once here, so that an hour has several.
+    assert_eq!(done.objects, 8);
+    // A catalog that had folded all of it.
+    let crawl = catalog.crawl(false).await.unwrap();
+    assert_eq!((crawl.refused, crawl.held), (0, 0), "{crawl:?}");
+    assert_eq!(answers(&catalog).await, before);
+    let after = audited(&shore, &catalog).await;
+    assert!(after.clean(), "{after:?}");
+    let told = |audit: &Audit| (audit.rows, audit.dead_letters, audit.acknowledged);
+    assert_eq!(told(&after), told(&audited_before));
+    // The next run finds nothing to do.
+    assert_eq!(compact(&shore).await, Compacted::default());
+    drop(catalog);
+    // One that knows nothing yet, and one that has folded only a part.
+    let mut config = shore.config();
+    config.path = shore.folder.path().join("fresh.duckdb");
+    let fresh = shore.open(config).await.unwrap();
+    fresh.crawl(true).await.unwrap();
+    assert_eq!(answers(&fresh).await, before);
+    let again = audited(&shore, &fresh).await;
+    assert!(again.clean(), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_catalog_that_had_registered_a_part_of_a_swap_shows_all_of_it_once() {
+    let shore = Shore::new().await;
+    for first in [0, 5] {
+        shore
+            .commit_at(ARRIVAL, 0, first, &[VIEW, BUY, BUY, BUY], 1)
+            .await;
+    }
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    while catalog.fold().await.unwrap() > 0 {}
+    shore.commit_at(ARRIVAL, 0, 10, &[VIEW, BUY], 2).await;
+    shore
+        .commit_at("2026-11-22T23:20:00Z", 0, 14, &[VIEW], 0)
+        .await;
+    let done = compact(&shore).await;
+    assert_eq!((done.hours, done.replaced), (1, 3), "{done:?}");
+    catalog.crawl(false).await.unwrap();
+    let shown = answers(&catalog).await;
+    drop(catalog);
+    std::fs::remove_file(shore.config().path).unwrap();
+    let fresh = shore.catalog().await;
+    fresh.crawl(true).await.unwrap();
+    assert_eq!(answers(&fresh).await, shown);
+    assert_eq!(shown[0][0].split(' ').next(), Some("11"));
+}
+
+#[tokio::test]
+async fn what_was_replaced_is_swept_after_the_grace_and_nothing_else_is() {
+    let shore = shore().await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    let before = answers(&catalog).await;
+    compact(&shore).await;
+    catalog.crawl(false).await.unwrap();
+    let orphan = shore.path("swaps/orphan.parquet");
+    std::fs::write(&orphan, "a maker was killed").unwrap();
+    assert_eq!(catalog.sweep().await.unwrap(), 0, "the grace is a day");
+    let count = async || shore.lake.files(None).await.unwrap().len();
+    assert_eq!(count().await, 10);
+    drop(catalog);
+    let lake = shore.lake.clone().with_grace(Duration::ZERO);
+    let catalog = Catalog::open(shore.config(), lake, &shore.s3, system());
+    let catalog = catalog.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(catalog.sweep().await.unwrap(), 8);
+    assert_eq!(count().await, 2, "the newest of each partition stays");
+    assert!(orphan.exists(), "its maker may still be at work");
+    assert_eq!(answers(&catalog).await, before);
+    let audit = audited(&shore, &catalog).await;
+    assert!(audit.clean(), "{audit:?}");
+    drop(catalog);
+    std::fs::remove_file(shore.config().path).unwrap();
+    let fresh = shore.catalog().await;
+    fresh.crawl(true).await.unwrap();
+    assert_eq!(answers(&fresh).await, before);
+}
+
+#[tokio::test]
+async fn a_promotion_and_a_compaction_keep_out_of_each_others_ranges() {
+    let shore = shore().await;
+    compact(&shore).await;
+    let name = ReplayName::parse("again").unwrap();
+    let live = shore.lake.ledger().await.unwrap().unwrap();
+    let (replay, now) = (shore.lake.replay(&name), moment(LATER));
+    let ranges = BTreeMap::from([(Partition(0), (Offset(0), Offset(4)))]);
+    let begun = replay.begin_replay(&name, &live, &ranges, "c1", now);
+    begun.await.unwrap();
+    Shore::commit_in(&replay, ARRIVAL, 0, 0, &[VIEW; 4], 0).await;
+    let refused = shore
+        .lake
+        .promote(&name, now)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("which was compacted"), "{refused}");
+    // The other way round: what a replay replaces is not compacted.
+    let other = shore_with_promotion(&name).await;
+    let done = compact(&other).await;
+    assert_eq!(done.replaced, 7, "{done:?}");
+    let catalog = other.catalog().await;
+    let crawl = catalog.crawl(true).await.unwrap();
+    assert_eq!(crawl.unshown, None);
+    let rows = catalog.query("SELECT count(*) FROM clicks").await.unwrap();
+    assert_eq!(lines(&rows), ["24"]);
+}
+
+async fn shore_with_promotion(name: &ReplayName) -> Shore {
+    let shore = shore().await;
+    let live = shore.lake.ledger().await.unwrap().unwrap();
+    let (replay, now) = (shore.lake.replay(name), moment(LATER));
+    let ranges = BTreeMap::from([(Partition(0), (Offset(0), Offset(5)))]);
+    let begun = replay.begin_replay(name, &live, &ranges, "c1", now);
+    begun.await.unwrap();
+    Shore::commit_in(&replay, ARRIVAL, 0, 0, &[VIEW; 4], 1).await;
+    shore.lake.promote(name, now).await.unwrap();
+    shore
+}
+
+#[tokio::test]
+async fn the_audit_finds_what_is_wrong_with_a_swap() {
+    let plant = async |expect: &str, plant: &dyn Fn(&Shore)| {
+        let shore = shore().await;
+        compact(&shore).await;
+        let catalog = shore.catalog().await;
+        catalog.crawl(true).await.unwrap();
+        plant(&shore);
+        let audit = audited(&shore, &catalog).await;
+        let found = audit.findings.iter().map(ToString::to_string);
+        let found: Vec<String> = found.collect();
+        assert!(
+            found.iter().any(|one| one.contains(expect)),
+            "{expect}: {found:?}"
+        );
+    };
+    let object = |shore: &Shore| {
+        let mut all = std::fs::read_dir(shore.path("swaps")).unwrap();
+        all.next().unwrap().unwrap().path()
+    };
+    let entry = |shore: &Shore| shore.path("_ledger/0000000001.json");
+    let change = |path: PathBuf, from: &str, to: &str| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+    };
+    plant("is not there", &|shore| {
+        std::fs::remove_file(object(shore)).unwrap();
+    })
+    .await;
+    plant("damaged", &|shore| {
+        let mut bytes = std::fs::read(object(shore)).unwrap();
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 1;
+        std::fs::write(object(shore), bytes).unwrap();
+    })
+    .await;
+    plant("its hash does not fit its name", &|shore| {
+        let path = object(shore);
+        let mut others = std::fs::read_dir(shore.path("swaps")).unwrap();
+        let other = others.find(|one| one.as_ref().unwrap().path() != path);
+        std::fs::copy(other.unwrap().unwrap().path(), path).unwrap();
+    })
+    .await;
+    plant("are not those that its swap has proved", &|shore| {
+        let text = std::fs::read_to_string(entry(shore)).unwrap();
+        let at = text.find("\"digest\": \"").unwrap() + 11;
+        let digest = &text[at..at + 32];
+        change(entry(shore), digest, "00000000000000000000000000000007");
+    })
+    .await;
+    plant("its swap counts 7 rows", &|shore| {
+        change(
+            entry(shore),
+            "\"rows\": 8,\n      \"dead_letters\": 2,",
+            "\"rows\": 7,\n      \"dead_letters\": 3,",
+        );
+    })
+    .await;
+    plant("a swap names it, and it is not there", &|shore| {
+        let letters = std::fs::read_to_string(entry(shore)).unwrap();
+        let at = letters.find("dead_letters/").unwrap();
+        let end = letters[at..].find('"').unwrap();
+        std::fs::remove_file(shore.path(&letters[at..at + end])).unwrap();
+    })
+    .await;
+}
+
+/// A future that is dropped at its so manieth wait.
+struct KilledAt<F> {
+    inner: std::pin::Pin<Box<F>>,
+    waits: usize,
+}
+
+impl<F: Future> Future for KilledAt<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        match self.inner.as_mut().poll(context) {
+            std::task::Poll::Ready(done) => std::task::Poll::Ready(Some(done)),
+            std::task::Poll::Pending if self.waits == 0 => std::task::Poll::Ready(None),
+            std::task::Poll::Pending => {
+                self.waits -= 1;
+                std::task::Poll::Pending
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn fault_30_a_compactor_that_is_killed_at_any_step_changes_no_answer() {
+    let shore = shore().await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    let before = answers(&catalog).await;
+    let mut waits = 0;
+    loop {
+        let inner = Box::pin(compact(&shore));
+        let killed = KilledAt { inner, waits }.await;
+        catalog.crawl(false).await.unwrap();
+        let rows = catalog.query(QUESTIONS[1]).await.unwrap();
+        assert_eq!(lines(&rows), before[1], "killed at wait {waits}");
+        if killed.is_some() {
+            break;
+        }
+        waits += 1;
+    }
+    assert!(waits > 20, "{waits}");
+    assert_eq!(answers(&catalog).await, before);
+    let audit = audited(&shore, &catalog).await;
+    assert!(audit.clean(), "{audit:?}");
+    let ledger = shore.lake.ledger().await.unwrap().unwrap();
+    assert_eq!(ledger.coverage.swaps(), 2, "each hour once");
+}
+
+#[tokio::test]
+async fn fault_30_of_two_compactors_of_one_hour_one_wins() {
+    let shore = shore().await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    let before = answers(&catalog).await;
+    let (one, two) = tokio::join!(compact(&shore), compact_at(&shore, "2026-11-22T23:30:01Z"));
+    assert_eq!(one.hours + two.hours, 2, "{one:?} {two:?}");
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(answers(&catalog).await, before);
+    let audit = audited(&shore, &catalog).await;
+    assert!(audit.clean(), "{audit:?}");
+}

@@ -1,0 +1,213 @@
+//! What swaps cover: their objects are read whole, and their rows compared with what the ledger
+//! says of each range.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::path::Path;
+use sha2::{Digest, Sha256};
+use topic::Partition;
+
+use super::chain::Link;
+use super::finding::{Finding, restore};
+use super::inspect::heavy;
+use super::listing::Listing;
+use super::report::Audit;
+use super::{Chains, READ_AHEAD_OBJECTS, Reference};
+use crate::ledger::entry::path as entry_path;
+use crate::object::contents::LetterRecord;
+use crate::object::names::parse_letters;
+use crate::object::swapped::RangeSums;
+use crate::{Covered, Error, Lake, SwapLetters, SwapObject};
+
+/// The largest object of dead letters that is read.
+const MAX_LETTERS_BYTES: u64 = 256 << 20;
+/// What to do about an object that is not as it was written.
+const PUT_BACK: &str = "put it back from a copy; the small objects that it replaced are in the \
+                        lake for lake.grace after its swap";
+
+impl Audit {
+    /// Adds up what swaps cover: the ranges take their places in the chains of their partitions.
+    pub(super) async fn swapped(
+        &mut self,
+        lake: &Lake,
+        reference: &Reference<'_>,
+        chains: &mut Chains,
+    ) -> Result<(), Error> {
+        let coverage = &reference.ledger.coverage;
+        let mut sums = RangeSums::of(coverage.ranges().map(|covered| &covered.range));
+        let objects: Vec<SwapObject> = coverage.objects().cloned().collect();
+        let reading = stream::iter(objects.into_iter().map(|object| async move {
+            let read = whole(lake, &object).await?;
+            Ok::<_, Error>((object, read))
+        }));
+        let mut reading = reading.buffered(READ_AHEAD_OBJECTS);
+        while let Some((object, read)) = reading.try_next().await? {
+            self.objects += 1;
+            let added = match read {
+                Ok(bytes) => {
+                    let mut adding = sums.clone();
+                    let added = heavy(move || {
+                        adding.add_object(bytes)?;
+                        Ok(adding)
+                    });
+                    added.await?
+                }
+                Err(why) => Err(why),
+            };
+            match added {
+                Ok(added) => sums = added,
+                Err(why) => {
+                    let finding = Finding::new(why, PUT_BACK);
+                    self.findings
+                        .push(finding.object(object.path().to_string()));
+                }
+            }
+        }
+        if let Some((partition, offset)) = sums.stray() {
+            let what = "an object of a swap holds this row, and no swap covers it";
+            let finding = Finding::new(what, PUT_BACK);
+            self.findings
+                .push(finding.range(partition, offset, offset.next()));
+        }
+        for covered in coverage.ranges() {
+            let link = self.covered(covered, &sums, reference);
+            let chain = chains.entry(covered.range.partition).or_default();
+            chain.push(link);
+        }
+        for chain in chains.values_mut() {
+            chain.sort_by_key(|link| link.first);
+        }
+        self.letters_of_swaps(lake, reference).await?;
+        if let Some(listing) = reference.catalog {
+            self.compare_swapped(listing, reference);
+        }
+        Ok(())
+    }
+
+    /// The range of a swap, whose rows should be those that the ledger says.
+    fn covered(&mut self, covered: &Covered, sums: &RangeSums, reference: &Reference<'_>) -> Link {
+        let (range, path) = (&covered.range, entry_path(covered.number).to_string());
+        let (digest, rows) = sums.sum(range.partition, range.first);
+        let counted = range.counts.counts.rows + range.counts.mended;
+        let sound = digest == range.digest && rows == counted;
+        if !sound {
+            let what = match rows == counted {
+                true => "its rows are not those that its swap has proved".to_owned(),
+                false => format!("its swap counts {counted} rows, its objects hold {rows}"),
+            };
+            let marks = reference.watermarks.get(&range.partition);
+            let mend = restore(range.partition, range.first, Some(range.end), marks);
+            let finding = Finding::new(what, mend).object(&path);
+            self.findings
+                .push(finding.range(range.partition, range.first, range.end));
+        }
+        Link::covered(path, range, sound)
+    }
+
+    /// The dead letters that swaps name: whole, and as many as their ranges count.
+    async fn letters_of_swaps(
+        &mut self,
+        lake: &Lake,
+        reference: &Reference<'_>,
+    ) -> Result<(), Error> {
+        let coverage = &reference.ledger.coverage;
+        let mut counted: BTreeMap<Partition, (u64, u64)> = BTreeMap::new();
+        for covered in coverage.ranges() {
+            let count = counted.entry(covered.range.partition).or_default();
+            count.0 += covered.range.counts.counts.dead_letters;
+        }
+        for letters in coverage.letters() {
+            if let Some((partition, _)) = parse_letters(&letters.path) {
+                counted.entry(partition).or_default().1 += letters.dead_letters;
+            }
+            if let Some(why) = unsound(lake, letters).await? {
+                let mend = "put it back from a copy";
+                self.findings
+                    .push(Finding::new(why, mend).object(&letters.path));
+            }
+        }
+        for (partition, (ranges, named)) in counted {
+            if ranges != named {
+                let what = format!(
+                    "partition {partition}: its swaps count {ranges} dead letters, the objects \
+                     that they name hold {named}"
+                );
+                let mend = "put the ledger back from a copy";
+                self.findings.push(Finding::new(what, mend));
+            }
+        }
+        Ok(())
+    }
+
+    /// The objects of swaps that the catalog lists should be those of the ledger.
+    fn compare_swapped(&mut self, listing: &Listing, reference: &Reference<'_>) {
+        let coverage = &reference.ledger.coverage;
+        // A catalog that has not read the newest swaps lists what they replaced.
+        if listing.swaps != coverage.swaps() {
+            return;
+        }
+        let mend = "delete the catalog's file (catalog.path) and start again: it is rebuilt from \
+                    the lake";
+        let mut listed = listing.swapped.clone();
+        for object in coverage.objects() {
+            let path = object.path().to_string();
+            let what = match listed.remove(&path) {
+                Some(bytes) if bytes == object.bytes => continue,
+                Some(bytes) => format!("the catalog lists {bytes} bytes, it has {}", object.bytes),
+                None => "it counts, and the catalog does not list it".to_owned(),
+            };
+            self.findings.push(Finding::new(what, mend).object(path));
+        }
+        for path in listed.into_keys() {
+            let what = "the catalog lists it, and the ledger does not";
+            self.findings.push(Finding::new(what, mend).object(path));
+        }
+    }
+}
+
+/// An object of a swap, whose bytes must have the hash that names it; `Err` says what is wrong.
+async fn whole(lake: &Lake, object: &SwapObject) -> Result<Result<bytes::Bytes, String>, Error> {
+    let bytes = match lake.whole(&object.path()).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(Err("it is in the ledger and is not there".to_owned())),
+        Err(Error::Damaged { detail, .. }) => return Ok(Err(format!("it is damaged: {detail}"))),
+        Err(error) => return Err(error),
+    };
+    let (expected, hashed) = (object.hash.clone(), bytes.clone());
+    let fits = heavy(move || format!("{:x}", Sha256::digest(&hashed)) == expected).await?;
+    Ok(match fits {
+        true => Ok(bytes),
+        false => Err("it is damaged: its hash does not fit its name".to_owned()),
+    })
+}
+
+/// What is wrong with an object of dead letters. `None` if nothing is.
+async fn unsound(lake: &Lake, letters: &SwapLetters) -> Result<Option<String>, Error> {
+    let path = Path::from(letters.path.as_str());
+    let bytes = match lake.read_if_there(&path, MAX_LETTERS_BYTES).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(Some("a swap names it, and it is not there".to_owned())),
+        Err(Error::Damaged { detail, .. }) => return Ok(Some(format!("it is damaged: {detail}"))),
+        Err(error) => return Err(error),
+    };
+    let digest = format!("{:x}", Sha256::digest(&bytes));
+    let named = format!(
+        "-{}.parquet",
+        &digest[..crate::object::names::DIGEST_DIGITS]
+    );
+    if !letters.path.ends_with(&named) {
+        return Ok(Some(
+            "it is damaged: its hash does not fit its name".to_owned(),
+        ));
+    }
+    let counted = letters.dead_letters;
+    Ok(match LetterRecord::read_all(bytes) {
+        Ok(there) if there.len() as u64 == counted => None,
+        Ok(there) => Some(format!(
+            "its swap counts {counted} dead letters, it holds {}",
+            there.len()
+        )),
+        Err(why) => Some(format!("it cannot be read: {why}")),
+    })
+}
