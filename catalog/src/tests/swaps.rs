@@ -48,6 +48,14 @@ async fn compact(shore: &Shore) -> Compacted {
 }
 
 async fn compact_at(shore: &Shore, now: &str) -> Compacted {
+    compact_with(shore, now, &|_| true).await
+}
+
+async fn compact_with(
+    shore: &Shore,
+    now: &str,
+    progress: &(dyn Fn(&Compacted) -> bool + Sync),
+) -> Compacted {
     let watermarks = marks(shore).await;
     let scene = CompactionScene {
         watermarks: &watermarks,
@@ -57,7 +65,7 @@ async fn compact_at(shore: &Shore, now: &str) -> Compacted {
             ..CompactionLimits::default()
         },
     };
-    shore.lake.compact(&scene, &|_| true).await.unwrap()
+    shore.lake.compact(&scene, progress).await.unwrap()
 }
 
 /// What the topic holds: as much as the lake.
@@ -374,6 +382,34 @@ async fn fault_30_of_two_compactors_of_one_hour_one_wins() {
     let before = answers(&catalog).await;
     let (one, two) = tokio::join!(compact(&shore), compact_at(&shore, "2026-11-22T23:30:01Z"));
     assert_eq!(one.hours + two.hours, 2, "{one:?} {two:?}");
+    catalog.crawl(false).await.unwrap();
+    assert_eq!(answers(&catalog).await, before);
+    let audit = audited(&shore, &catalog).await;
+    assert!(audit.clean(), "{audit:?}");
+}
+
+#[tokio::test]
+async fn fault_30_a_compactor_that_another_one_overtook_leaves_the_hour() {
+    let shore = shore().await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    let before = answers(&catalog).await;
+    // When the first hour is done, the other compactor does the second, which was planned before.
+    let overtake = |done: &Compacted| {
+        if done.hours == 1 && done.left.is_empty() {
+            std::thread::scope(|threads| {
+                let other = threads.spawn(|| {
+                    let runtime = tokio::runtime::Runtime::new().unwrap();
+                    runtime.block_on(compact_at(&shore, "2026-11-22T23:30:01Z"))
+                });
+                other.join().unwrap();
+            });
+        }
+        true
+    };
+    let done = compact_with(&shore, LATER, &overtake).await;
+    assert_eq!((done.hours, done.left.len()), (1, 1), "{done:?}");
+    assert!(done.left[0].contains("meanwhile"), "{done:?}");
     catalog.crawl(false).await.unwrap();
     assert_eq!(answers(&catalog).await, before);
     let audit = audited(&shore, &catalog).await;

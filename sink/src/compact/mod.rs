@@ -33,6 +33,12 @@ impl Lake {
                 break;
             }
             let hour = plan.hour;
+            // The plan was made before the swaps that were written since.
+            if let Some(name) = plan.touched(&ledger) {
+                done.left
+                    .push(format!("{hour}: {name} was replaced or given up meanwhile"));
+                continue;
+            }
             match self.compact_hour(&ledger, plan, scene, &mut done).await {
                 Ok(None) => done.hours += 1,
                 Ok(Some(why)) => done.left.push(format!("{hour}: {why}")),

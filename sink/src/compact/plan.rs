@@ -28,6 +28,16 @@ pub(super) struct HourPlan {
 }
 
 impl HourPlan {
+    /// The first input that another maker, a gap or a promotion has touched, by a ledger that is
+    /// newer than the plan. `None` if none has.
+    pub(super) fn touched(&self, ledger: &Ledger) -> Option<ObjectName> {
+        let touched = |input: &&Input| {
+            ledger.gives_up(input.name.partition, input.name.first)
+                || is_promoted(ledger, &input.footer)
+        };
+        self.inputs.iter().find(touched).map(|input| input.name)
+    }
+
     /// The ranges of the inputs, those that follow one another as one. Their sums are not known yet.
     pub(super) fn ranges(&self) -> Vec<CoveredRange> {
         let mut ranges: Vec<CoveredRange> = Vec::new();

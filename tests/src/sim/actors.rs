@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use topic::clock::Clock;
 use topic::{Offset, Partition, Watermarks};
 
+use super::makers::GRACE;
 use super::process::WallClock;
 use super::shop::{Server, Shop};
 use super::worker::{GROUP, SESSION, Worker, Workers, lake};
@@ -64,6 +65,7 @@ impl Stage {
                 15 => self.reset_offsets(),
                 16 => self.add_partition(),
                 17 => drop(tokio::spawn(stage.expire())),
+                18 => drop(tokio::spawn(stage.sleep())),
                 _ => {}
             }
         }
@@ -97,6 +99,17 @@ impl Stage {
             self.workers.brokers.evict(&worker.process);
             sleep(self.dice.millis(1_000..20_000)).await;
         }
+        worker.process.freeze(false);
+    }
+
+    /// Freezes a worker for so long that what it holds may have been replaced and deleted.
+    async fn sleep(self: Arc<Self>) {
+        let Some(worker) = self.worker() else { return };
+        worker.process.freeze(true);
+        self.dice.struck(Fault::WorkerAsleep);
+        sleep(SESSION).await;
+        self.workers.brokers.evict(&worker.process);
+        sleep(GRACE + self.dice.millis(0..30_000)).await;
         worker.process.freeze(false);
     }
 

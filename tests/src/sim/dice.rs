@@ -60,11 +60,14 @@ faults! {
     WorkerKilled "a worker is killed at some await",
     WorkerFrozen "a worker is frozen for less than the session's time",
     WorkerEvicted "a worker is frozen beyond the session's time, and wakes",
+    WorkerAsleep "a worker is frozen for longer than the grace of what was replaced, and wakes",
     WorkerCutFromTopic "a worker is cut from the brokers, not from the store",
     WorkerCutFromStore "a worker is cut from the store, not from the brokers",
     WorkerLeft "a worker leaves and lets its commits finish",
     WorkerJoined "another worker joins",
     WorkerAstray "a worker of another group believes that it owns every partition",
+    MakerKilled "a compactor is killed at some await",
+    MakerFrozen "a compactor is frozen, and wakes",
     EdgeKilled "an edge is killed with requests in flight",
     EdgeClockJump "an edge's wall clock jumps by a day",
     HttpReplyLost "a client does not hear the edge's answer",
@@ -93,16 +96,19 @@ pub enum Bug {
     GroupBelieved,
     /// Objects are registered without a check of the end before them.
     Unchained,
+    /// What a swap has replaced is deleted at once.
+    NoGrace,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PlainPut,
         Self::ReplyGuessed,
         Self::CreateAhead,
         Self::GroupBelieved,
         Self::Unchained,
+        Self::NoGrace,
     ];
 }
 

@@ -1,8 +1,8 @@
 //! A seeded simulation: a shop, its topic, its workers and its lake in one thread and in virtual
 //! time, with faults; and an auditor that knows what the lake should hold.
 //!
-//! The edge's `accept`, the transformer's loop, batch, seal, commit, tips, hand-over, ledger and
-//! crawl are real. The topic ([`brokers`], which passes the topic's own suite), the store
+//! The edge's `accept`, the transformer's loop, batch, seal, commit, tips, hand-over, ledger,
+//! compaction and crawl are real. The topic ([`brokers`], which passes the topic's own suite), the store
 //! ([`store`], which passes the object store's) and the catalog's tables are models. Every choice
 //! comes from one [`Dice`], so a seed replays exactly.
 //!
@@ -14,6 +14,7 @@ pub mod brokers;
 pub mod client;
 pub mod dice;
 mod group;
+pub mod makers;
 mod member;
 pub mod oracle;
 mod pipe;

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::AsArray;
-use arrow::datatypes::UInt64Type;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, UInt64Type};
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sink::{Footer, Lake, Ledger, ObjectName};
+use sink::{Footer, Hour, Lake, Ledger, ObjectName};
 use topic::{Offset, Partition, Record};
 
 /// What must become of a record.
@@ -39,7 +40,7 @@ pub struct Verdict {
     pub duplicates: u64,
     /// Offsets that an operator gave up.
     pub given_up: u64,
-    /// Objects of clicks.
+    /// Objects of clicks, and ranges of swaps.
     pub objects: u64,
     /// Acknowledged clicks that the lake lacks.
     pub lost: u64,
@@ -104,6 +105,8 @@ struct Found {
     footer: Footer,
     rows: BTreeMap<u64, u128>,
     letters: BTreeSet<u64>,
+    /// True for a range that swaps cover, false for an object.
+    covered: bool,
 }
 
 /// Reads every object with a reader of its own and compares it with the topic's history.
@@ -127,6 +130,13 @@ pub async fn audit(
                 .push(format!("{path} is no object's name"));
             continue;
         };
+        if ledger
+            .coverage
+            .holding(name.partition, name.first)
+            .is_some()
+        {
+            continue;
+        }
         match lake.footer(&name).await {
             Ok(Some(footer)) => {
                 let rows = ids(&bytes(store, &path).await.expect("what was listed is there"));
@@ -144,6 +154,7 @@ pub async fn audit(
                     footer,
                     rows,
                     letters,
+                    covered: false,
                 };
                 partitions.entry(name.partition).or_default().push(found);
             }
@@ -151,6 +162,12 @@ pub async fn audit(
                 .violations
                 .push(format!("{path} cannot be read: {other:?}")),
         }
+    }
+    for found in verdict.swapped(store, ledger).await {
+        partitions
+            .entry(found.name.partition)
+            .or_default()
+            .push(found);
     }
     let mut landed: BTreeSet<u128> = BTreeSet::new();
     for (partition, history) in (0..).map(Partition).zip(history) {
@@ -209,7 +226,125 @@ fn ids(object: &Bytes) -> BTreeMap<u64, u128> {
     found
 }
 
+/// Returns true if the records at and after an object's first offset are of the hour that it names.
+fn is_of_its_hour(history: &[Record], name: &ObjectName, footer: &Footer) -> bool {
+    let mut hours = history
+        .iter()
+        .skip_while(|record| record.offset < footer.first);
+    let hour = hours.next().map(|record| record.appended_at.hour());
+    let within = hours
+        .take_while(|record| record.offset < footer.end)
+        .all(|record| record.appended_at.hour() == name.hour.0);
+    hour == Some(name.hour.0) && within
+}
+
+/// The rows of an object of a swap: partition, offset and id.
+fn swapped_rows(object: &Bytes) -> Vec<(Partition, u64, u128)> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(object.clone()).expect("it is Parquet");
+    let mut found = Vec::new();
+    for batch in reader.build().expect("it is Parquet") {
+        let batch = batch.expect("it is Parquet");
+        let column = |name| batch.column_by_name(name).expect("the column is there");
+        let number = |name| cast(column(name), &DataType::UInt64).expect("it is a number");
+        let (partitions, offsets) = (number("partition"), number("offset"));
+        let ids = column("event_id");
+        for row in 0..batch.num_rows() {
+            let partition = partitions.as_primitive::<UInt64Type>().value(row);
+            let partition = u32::try_from(partition).expect("partitions are few");
+            let id = match ids.as_fixed_size_binary_opt() {
+                Some(ids) => u128::from_be_bytes(ids.value(row).try_into().expect("16 bytes")),
+                None => {
+                    let digits = ids.as_string::<i32>().value(row).replace('-', "");
+                    u128::from_str_radix(&digits, 16).expect("the shop's ids are UUIDs")
+                }
+            };
+            let offset = offsets.as_primitive::<UInt64Type>().value(row);
+            found.push((Partition(partition), offset, id));
+        }
+    }
+    found
+}
+
 impl Verdict {
+    /// What swaps cover, range by range, with the rows and letters of their objects.
+    async fn swapped(&mut self, store: &dyn ObjectStore, ledger: &Ledger) -> Vec<Found> {
+        let mut rows: BTreeMap<Partition, BTreeMap<u64, u128>> = BTreeMap::new();
+        for object in ledger.coverage.objects() {
+            let path = object.path();
+            let Some(object) = bytes(store, path.as_ref()).await else {
+                let why = format!("invariant 7: {path} counts, and is not there");
+                self.violations.push(why);
+                continue;
+            };
+            for (partition, offset, id) in swapped_rows(&object) {
+                if rows
+                    .entry(partition)
+                    .or_default()
+                    .insert(offset, id)
+                    .is_some()
+                {
+                    self.doubled += 1;
+                    self.violations.push(format!(
+                        "invariant 3: partition {partition}, offset {offset} is in two swaps"
+                    ));
+                }
+            }
+        }
+        let mut letters: BTreeMap<Partition, BTreeSet<u64>> = BTreeMap::new();
+        for named in ledger.coverage.letters() {
+            let name = named.path.rsplit('/').next().unwrap_or_default();
+            let partition = name.split('-').next().and_then(|text| text.parse().ok());
+            let partition = Partition(partition.expect("letters are named by their partition"));
+            match bytes(store, &named.path).await {
+                Some(object) => letters
+                    .entry(partition)
+                    .or_default()
+                    .extend(ids(&object).into_keys()),
+                None => self.violations.push(format!(
+                    "invariant 7: {} is named by a swap, and is gone",
+                    named.path
+                )),
+            }
+        }
+        let mut found = Vec::new();
+        for covered in ledger.coverage.ranges() {
+            let range = &covered.range;
+            let within = range.first.0..range.end.0;
+            let rows = rows.entry(range.partition).or_default();
+            let letters = letters.entry(range.partition).or_default();
+            found.push(Found {
+                name: ObjectName {
+                    hour: Hour::of(range.appended_at),
+                    partition: range.partition,
+                    first: range.first,
+                },
+                footer: Footer {
+                    format: 0,
+                    topic: ledger.topic.clone(),
+                    partition: range.partition,
+                    first: range.first,
+                    end: range.end,
+                    appended_at: range.appended_at,
+                    counts: range.counts.counts,
+                    differing: range.counts.differing,
+                    letters: None,
+                    occurred: None,
+                    // The objects said it, and they are gone.
+                    window_cut: true,
+                    configuration: String::new(),
+                    ledger: u64::MAX,
+                },
+                rows: rows
+                    .range(within.clone())
+                    .map(|(at, id)| (*at, *id))
+                    .collect(),
+                letters: letters.range(within).copied().collect(),
+                covered: true,
+            });
+        }
+        found
+    }
+
     fn partition(
         &mut self,
         (partition, low): (Partition, Offset),
@@ -228,12 +363,13 @@ impl Verdict {
             footer,
             rows,
             letters,
+            covered,
         } in chain
         {
             let past = ledger.past_gaps(partition, at);
             self.give_up(history, at.0..past.0, landed);
             at = past;
-            if !ledger.counts(footer, at) {
+            if !covered && !ledger.counts(footer, at) {
                 continue;
             }
             if footer.first != at {
@@ -258,14 +394,7 @@ impl Verdict {
                 self.violations
                     .push(format!("invariant 4: {name} says {:?}", footer.counts));
             }
-            let mut hours = history
-                .iter()
-                .skip_while(|record| record.offset < footer.first);
-            let hour = hours.next().map(|record| record.appended_at.hour());
-            let within_hour = hours
-                .take_while(|record| record.offset < footer.end)
-                .all(|record| record.appended_at.hour() == name.hour.0);
-            if hour != Some(name.hour.0) || !within_hour {
+            if !covered && !is_of_its_hour(history, name, footer) {
                 self.violations
                     .push(format!("invariant 8: {name} is not of its hour"));
             }

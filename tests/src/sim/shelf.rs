@@ -102,14 +102,17 @@ impl Shelf {
         registered.sort_by_key(|(name, _)| (name.partition, name.first));
         for (name, footer) in registered {
             // Given up after the run: the next one builds the fold anew.
-            if ledger.gives_up(name.partition, name.first) {
+            if ledger.past_gaps(name.partition, name.first) != name.first {
                 return;
+            }
+            if ledger.gives_up(name.partition, name.first) {
+                continue;
             }
             let end = ends
                 .entry(name.partition)
                 .or_insert(ledger.first(name.partition));
             let end = std::mem::replace(end, footer.end);
-            let (end, first) = (ledger.past_gaps(name.partition, end), name.first);
+            let (end, first) = (ledger.past(name.partition, end), name.first);
             if first != end {
                 let why = format!("invariant 6: {name} is registered after {end}");
                 self.wrong.lock().push(why);
@@ -127,17 +130,21 @@ impl Shelf {
         names.sort_unstable_by_key(|name| (name.partition, name.first));
         let (mut there, mut ends) = (Vec::new(), ledger.firsts.clone());
         for name in names {
+            // What was replaced is no part of a chain.
+            if ledger.gives_up(name.partition, name.first) {
+                continue;
+            }
             let footer = self.lake.footer(&name).await.expect("the store answers");
             let footer = footer.expect("it was listed");
             let end = ends.entry(name.partition).or_default();
-            *end = ledger.past_gaps(name.partition, *end);
+            *end = ledger.past(name.partition, *end);
             if ledger.counts(&footer, *end) {
                 *end = footer.end;
                 there.push(name);
             }
         }
         there.sort_unstable();
-        let registered: Vec<ObjectName> = self.registered.lock().keys().copied().collect();
+        let registered = self.counting(ledger);
         if registered != there {
             wrong.push(format!(
                 "invariant 6: the lake holds {} objects, the catalog {}",
@@ -148,13 +155,17 @@ impl Shelf {
         wrong
     }
 
-    /// The paths of what is registered.
+    /// What is registered, without what swaps have replaced.
+    fn counting(&self, ledger: &Ledger) -> Vec<ObjectName> {
+        let registered = self.registered.lock();
+        let counts = |name: &&ObjectName| !ledger.gives_up(name.partition, name.first);
+        registered.keys().filter(counts).copied().collect()
+    }
+
+    /// The paths of what is registered, without what swaps have replaced.
     #[must_use]
-    pub fn paths(&self) -> Vec<String> {
-        self.registered
-            .lock()
-            .keys()
-            .map(ToString::to_string)
-            .collect()
+    pub fn paths(&self, ledger: &Ledger) -> Vec<String> {
+        let counting = self.counting(ledger);
+        counting.iter().map(ToString::to_string).collect()
     }
 }

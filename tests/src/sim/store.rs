@@ -22,6 +22,7 @@ use object_store::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
+use topic::Timestamp;
 
 use super::{Bug, Dice, Fault, Link, Process};
 
@@ -37,6 +38,9 @@ pub struct Bucket {
     shown: Mutex<BTreeMap<Path, (Instant, Instant)>>,
     /// The time until which every request is denied.
     denied: Mutex<Instant>,
+    /// When the store began, and its own time at which each object was written.
+    begun: Instant,
+    written: Mutex<BTreeMap<Path, Timestamp>>,
 }
 
 impl Bucket {
@@ -48,6 +52,8 @@ impl Bucket {
             dice,
             shown: Mutex::default(),
             denied: Mutex::new(Instant::now()),
+            begun: Instant::now(),
+            written: Mutex::default(),
         })
     }
 
@@ -86,6 +92,29 @@ impl Bucket {
         contents
     }
 
+    /// The objects, without a network before them.
+    pub(super) const fn memory(&self) -> &InMemory {
+        &self.inner
+    }
+
+    /// Notes that an object was written now.
+    fn write(&self, location: &Path) {
+        let since = i64::try_from(self.begun.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let now = Timestamp::from_micros(since);
+        self.written.lock().insert(location.clone(), now);
+    }
+
+    /// The object's metadata with the time of this store.
+    fn dated(&self, meta: ObjectMeta) -> ObjectMeta {
+        match self.written.lock().get(&meta.location) {
+            Some(written) if is_of_lake(&meta.location) => ObjectMeta {
+                last_modified: written.datetime(),
+                ..meta
+            },
+            _ => meta,
+        }
+    }
+
     fn is_denied(&self) -> bool {
         Instant::now() < *self.denied.lock()
     }
@@ -105,6 +134,7 @@ impl Bucket {
             let done = bucket.inner.put_opts(&location, payload, opts).await;
             bucket.dice.note(&(location.as_ref(), done.is_ok()));
             if done.is_ok() {
+                bucket.write(&location);
                 bucket.hide(location);
             }
             // The sender may be gone.
@@ -146,8 +176,18 @@ impl Bucket {
     async fn listed(&self, prefix: Option<&Path>) -> Result<Vec<ObjectMeta>> {
         let all: Vec<ObjectMeta> = self.inner.list(prefix).try_collect().await?;
         let listed = |meta: &ObjectMeta| self.is_listed(&meta.location);
-        Ok(all.into_iter().filter(listed).collect())
+        let dated = |meta| self.dated(meta);
+        Ok(all.into_iter().filter(listed).map(dated).collect())
     }
+}
+
+/// Returns true for what a lake writes. The suite of the object store compares other objects' times
+/// with conditions that the memory itself checks.
+fn is_of_lake(location: &Path) -> bool {
+    let folders = ["clicks/", "swaps/", "_ledger/", "dead_letters/"];
+    folders
+        .iter()
+        .any(|folder| location.as_ref().starts_with(folder))
 }
 
 /// The bucket as one process sees it.
@@ -285,7 +325,10 @@ impl ObjectStore for Client {
         self.request().await?;
         let stored = match is_click || opts.mode == PutMode::Create {
             true => self.create(location, payload, opts).await,
-            false => self.bucket.inner.put_opts(location, payload, opts).await,
+            false => {
+                self.bucket.write(location);
+                self.bucket.inner.put_opts(location, payload, opts).await
+            }
         };
         match self.answer(stored).await {
             Err(Error::AlreadyExists { .. }) if is_click && self.bug == Some(Bug::ReplyGuessed) => {
@@ -310,7 +353,13 @@ impl ObjectStore for Client {
             return self.answer(Err(failed("503 SlowDown"))).await;
         }
         let found = match self.bucket.is_found(location) {
-            true => self.bucket.inner.get_opts(location, options).await,
+            true => {
+                let found = self.bucket.inner.get_opts(location, options).await;
+                found.map(|found| GetResult {
+                    meta: self.bucket.dated(found.meta.clone()),
+                    ..found
+                })
+            }
             false => Err(Error::NotFound {
                 path: location.to_string(),
                 source: "404 NoSuchKey".into(),

@@ -13,6 +13,7 @@ use topic::{Identity, Offset, Partition, Timestamp};
 
 use super::actors::Stage;
 use super::brokers::{Brokers, Limits};
+use super::makers::Makers;
 use super::oracle::{self, Twins, Verdict};
 use super::process::WallClock;
 use super::shelf::Shelf;
@@ -91,22 +92,7 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     let defaults = "the product's own defaults are sections, and these their keys";
     let records = twins.records.to_string();
     let config = section("transformer", &[("window_records", &records)]).expect(defaults);
-    let max_rows = dice.number(20..80).to_string();
-    let max_age = format!("{}ms", dice.number(1_500..5_000));
-    let max_memory = dice
-        .pick(&["24KiB", "96MiB"])
-        .copied()
-        .expect("there are two");
-    let sink = section(
-        "sink",
-        &[
-            ("max_rows", &max_rows),
-            ("max_age", &max_age),
-            ("max_memory", max_memory),
-            ("max_silence", "20s"),
-        ],
-    )
-    .expect(defaults);
+    let sink = sink_config(&dice);
     let parts = (brokers.clone(), bucket.clone(), dice.clone());
     let workers = Workers::new(parts, bug, config, sink);
     let edge: producer::Config = section("producer", &[]).expect(defaults);
@@ -128,6 +114,8 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
         tokio::spawn(shelf.clone().crawl()),
         tokio::spawn(stage.clone().keep()),
     ];
+    let makers = Makers::new(&bucket, dice.clone(), bug);
+    let making = makers.start();
     let mut actors = vec![tokio::spawn(stage.clone().trouble())];
     for client in 0..CLIENTS {
         actors.push(tokio::spawn(shop.clone().visit(client)));
@@ -139,10 +127,12 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     );
     dice.calm_down();
     let recovered = recover(&stage).await;
+    makers.stop(&making);
     // A list may lag once more, and the crawler runs every few seconds.
     sleep(Duration::from_secs(60)).await;
     let mut report = judge(&stage, &shelf, twins).await;
     report.verdict.violations.extend(workers.failed());
+    report.verdict.violations.extend(makers.wrong());
     assert!(
         !for_ever.iter().any(JoinHandle::is_finished),
         "the keeper and the crawler work for ever"
@@ -161,6 +151,20 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
         report.verdict.violations.push(late);
     }
     report
+}
+
+/// `[sink]`, with small batches.
+fn sink_config(dice: &Dice) -> sink::Config {
+    let max_rows = dice.number(20..80).to_string();
+    let max_age = format!("{}ms", dice.number(1_500..5_000));
+    let max_memory = dice.pick(&["24KiB", "96MiB"]).copied();
+    let keys = [
+        ("max_rows", max_rows.as_str()),
+        ("max_age", &max_age),
+        ("max_memory", max_memory.expect("there are two")),
+        ("max_silence", "20s"),
+    ];
+    section("sink", &keys).expect("the product's own defaults are a section, and these its keys")
 }
 
 /// Waits until every click has its answer and the lake holds every record.
@@ -220,7 +224,7 @@ async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins) -> Report {
         acknowledged: acknowledged.len() as u64,
         trace: stage.dice.trace(),
         stored: bucket.contents().await,
-        registered: shelf.paths(),
+        registered: shelf.paths(&ledger),
     }
 }
 
