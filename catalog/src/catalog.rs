@@ -386,7 +386,7 @@ impl Catalog {
     }
 
     /// For each id, whether it is that of a row or of a dead letter.
-    pub async fn present(&self, ids: &[[u8; 16]]) -> Result<Vec<bool>, Error> {
+    pub async fn present(&self, ids: &[String]) -> Result<Vec<bool>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -395,7 +395,7 @@ impl Catalog {
             .await
     }
 
-    /// Each row and dead letter whose id is within one of the ranges.
+    /// Each row and dead letter whose id is a UUID within one of the ranges.
     pub async fn held(
         &self,
         ranges: Vec<RangeInclusive<[u8; 16]>>,

@@ -78,13 +78,16 @@ impl Node {
         self.catalog.get_or_try_init(open).await.cloned()
     }
 
-    /// Checks that the store supports conditional creates, on which exactly once rests.
+    /// Checks that the store supports conditional creates, on which exactly once rests, and that
+    /// the lake is of a format that this program reads.
     pub(crate) async fn probe(&self) -> anyhow::Result<()> {
         let lake = self.lake().await?;
         lake.probe(&self.nonce()).await.map_err(|error| {
             let remedy = self.remedy(&error);
             anyhow::anyhow!("{error}{remedy}")
-        })
+        })?;
+        lake.ledger().await?;
+        Ok(())
     }
 
     /// What to do about a lake that cannot be reached at the start.
@@ -104,9 +107,12 @@ impl Node {
         }
     }
 
-    /// Checks that DuckDB reads what is written to the lake, under the same names.
+    /// Checks that DuckDB reads what is written to the lake, under the same names, and that the lake
+    /// is of a format that this program reads.
     pub(crate) async fn probe_catalog(&self) -> anyhow::Result<()> {
-        Ok(self.catalog().await?.probe(&self.nonce()).await?)
+        self.catalog().await?.probe(&self.nonce()).await?;
+        self.lake().await?.ledger().await?;
+        Ok(())
     }
 
     /// Keeps the probes of two processes apart.

@@ -53,9 +53,11 @@ pub use object::columns::{COLUMNS, Column, Encoding, Row, Type, schema};
 pub use object::contents::{Contents, LetterRecord, RowRecords};
 pub use object::footer::{Counts, Footer};
 pub use object::identity::row_identity;
-pub use object::letters::{DeadLetter, Reason, schema as letters_schema};
+pub use object::letters::{DeadLetter, LETTER_COLUMNS, Reason, schema as letters_schema};
 pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;
 pub use object::thrift::{UnfitParquet, check_parquet};
 pub use replay::{PromotedRange, promoted_ranges};
-pub use topic::{Identity, Offset, Partition, Timestamp, Unit, Watermarks, clock};
+pub use topic::{
+    Identity, Offset, Partition, Timestamp, Unit, Watermarks, clock, id_text, uuid_bytes, uuid_text,
+};

@@ -26,6 +26,7 @@ pub mod config;
 pub mod conformance;
 pub mod embedded;
 pub mod envelope;
+pub mod event_id;
 pub mod kafka;
 pub mod log;
 mod open;
@@ -35,6 +36,7 @@ pub mod record;
 pub use backoff::Backoff;
 pub use config::{Config, Open, RecordFormat};
 pub use envelope::Envelope;
+pub use event_id::{MAX_ID_BYTES, id_key, id_text, uuid_bytes, uuid_text};
 pub use log::{
     AppendError, Delivery, Event, Identity, Placed, ReadError, Reader, Revocation, Topic,
     Watermarks, Writer,

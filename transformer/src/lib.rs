@@ -43,6 +43,6 @@ pub use error::Error;
 pub use plain::{PlainRule, PlainTopic};
 pub use row::defect::Defect;
 pub use row::native::FIELDS;
-pub use row::transform::{Enrichment, event_id, transform};
+pub use row::transform::{Enrichment, transform};
 pub use status::{PartitionStatus, Status, Stopped};
 pub use worker::{Components, run};

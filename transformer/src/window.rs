@@ -14,7 +14,7 @@ use hashbrown::hash_table::Entry;
 use topic::clock::STEP_BACK;
 use topic::{Offset, Timestamp};
 
-/// An event's id as the lake keeps it.
+/// An event's id in memory; see [`topic::id_key`].
 type Id = [u8; 16];
 
 /// How many records are allocated at once: a partition with few records takes no more.

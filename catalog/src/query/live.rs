@@ -74,9 +74,9 @@ fn tail_table(statuses: &[TailStatus]) -> String {
         rows.push("(NULL, NULL, NULL, NULL, NULL, NULL)".to_owned());
     }
     format!(
-        "SELECT partition::UINTEGER AS partition, registered_end::UBIGINT AS registered_end,
-                tail_first::UBIGINT AS tail_first, tail_end::UBIGINT AS tail_end,
-                \"rows\"::UBIGINT AS \"rows\",
+        "SELECT partition::INTEGER AS partition, registered_end::BIGINT AS registered_end,
+                tail_first::BIGINT AS tail_first, tail_end::BIGINT AS tail_end,
+                \"rows\"::BIGINT AS \"rows\",
                 complete_from::TIMESTAMP WITH TIME ZONE AS complete_from
             FROM (VALUES {}) AS t(partition, registered_end, tail_first, tail_end, \"rows\", complete_from)
             WHERE {}",

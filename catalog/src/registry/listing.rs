@@ -6,7 +6,10 @@ use std::ops::RangeInclusive;
 
 use duckdb::{Row, params};
 use sink::audit::{ListedObject, Listing};
-use sink::{Counts, Footer, Location, ObjectName, Offset, Partition, ReplayName, Timestamp};
+use sink::{
+    Counts, Footer, Location, ObjectName, Offset, Partition, ReplayName, Timestamp, id_text,
+    uuid_bytes, uuid_text,
+};
 
 use crate::db::engine::Session;
 use crate::error::Error;
@@ -106,7 +109,7 @@ fn ends(session: &Session, replay: &str) -> Result<BTreeMap<Partition, Offset>, 
 pub(crate) fn present(
     session: &Session,
     location: &Location,
-    ids: &[[u8; 16]],
+    ids: &[String],
 ) -> Result<Vec<bool>, Error> {
     let rows = |table: Table| {
         let pieces = select::pieces(session, table, "true")?;
@@ -114,10 +117,10 @@ pub(crate) fn present(
     };
     let (clicks, letters) = (rows(Table::Clicks)?, rows(Table::Letters)?);
     let connection = &session.connection;
-    connection.execute_batch("CREATE OR REPLACE TEMP TABLE asked (place UBIGINT, id BLOB)")?;
+    connection.execute_batch("CREATE OR REPLACE TEMP TABLE asked (place BIGINT, id VARCHAR)")?;
     let mut appender = connection.appender("asked")?;
     for (place, id) in ids.iter().enumerate() {
-        appender.append_row(params![place as u64, id.as_slice()])?;
+        appender.append_row(params![place as u64, id_text(id.into())])?;
     }
     appender.flush()?;
     drop(appender);
@@ -127,7 +130,7 @@ pub(crate) fn present(
             "SELECT place FROM asked SEMI JOIN (
                 SELECT event_id FROM {clicks}
                 UNION ALL SELECT event_id FROM {letters} WHERE event_id IS NOT NULL
-             ) held ON asked.id::UUID = held.event_id"
+             ) held ON asked.id = held.event_id"
         ))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -144,22 +147,22 @@ pub(crate) fn present(
 /// else it is a dead letter.
 pub type HeldEvent = ([u8; 16], Option<u32>, bool);
 
-/// Each row and dead letter whose id is within one of the ranges.
+/// Each row and dead letter whose id is a UUID within one of the ranges.
 pub(crate) fn held(
     session: &Session,
     location: &Location,
     ranges: &[RangeInclusive<[u8; 16]>],
 ) -> Result<Vec<HeldEvent>, Error> {
-    let id = |bytes: &[u8; 16]| Literal(format!("{:032x}", u128::from_be_bytes(*bytes)));
+    let id = |bytes: &[u8; 16]| Literal(uuid_text(*bytes));
     let within = any(ranges.iter().map(|range| {
         let (first, last) = (id(range.start()), id(range.end()));
-        format!("event_id BETWEEN {first}::UUID AND {last}::UUID")
+        format!("event_id BETWEEN {first} AND {last}")
     }));
     let mut selects = Vec::new();
     for (table, is_row) in [(Table::Clicks, true), (Table::Letters, false)] {
         let rows = table.of(&select::pieces(session, table, "true")?, location);
         selects.push(format!(
-            "SELECT replace(event_id::VARCHAR, '-', ''), item, {is_row} FROM {rows} WHERE {within}"
+            "SELECT event_id, item, {is_row} FROM {rows} WHERE {within}"
         ));
     }
     let mut statement = session.connection.prepare(&selects.join(" UNION ALL "))?;
@@ -168,8 +171,8 @@ pub(crate) fn held(
     while let Some(row) = rows.next()? {
         let (id, item, is_row): (String, Option<u32>, bool) =
             (row.get(0)?, row.get(1)?, row.get(2)?);
-        let id = u128::from_str_radix(&id, 16).expect("the text of a UUID is 32 digits");
-        held.push((id.to_be_bytes(), item, is_row));
+        // Other texts may be between two UUIDs.
+        held.extend(uuid_bytes(&id).map(|id| (id, item, is_row)));
     }
     Ok(held)
 }

@@ -12,9 +12,11 @@ use crate::names::CATALOG_TABLES;
 use crate::registry::objects;
 use crate::rollup::layers::{Layers, RETURNS, ROLLUP};
 use crate::sql::Ident;
+use crate::tables::table::Table;
 
-/// The version of the tables. A file of another version is built anew.
-const SCHEMA_VERSION: u32 = 12;
+/// The version of what the tables mean. A file of another version is built anew, and so is one
+/// whose tables have other columns; see [`definition`].
+const SCHEMA_VERSION: u32 = 13;
 
 /// The tables beside `objects` and the rollups' layers. All of them are a fold of the lake, except
 /// the last four.
@@ -32,47 +34,47 @@ const SCHEMA_VERSION: u32 = 12;
 ///   and runs, and the data sets' runs.
 const TABLES: &str = r#"
 CREATE TABLE meta (
-    version UINTEGER, lake VARCHAR, lake_id VARCHAR, topic VARCHAR, revision UBIGINT, promotions VARCHAR,
-    swaps UBIGINT, rewrites UBIGINT);
+    version INTEGER, definition VARCHAR, lake VARCHAR, lake_id VARCHAR, topic VARCHAR, revision BIGINT,
+    promotions VARCHAR, swaps BIGINT, rewrites BIGINT);
 CREATE TABLE partitions (
-    replay VARCHAR, partition UINTEGER, registered_end UBIGINT, hour BIGINT,
+    replay VARCHAR, partition INTEGER, registered_end BIGINT, hour BIGINT,
     PRIMARY KEY (replay, partition));
 CREATE TABLE gaps (
-    partition UINTEGER, "first" UBIGINT, "end" UBIGINT, PRIMARY KEY (partition, "first"));
+    partition INTEGER, "first" BIGINT, "end" BIGINT, PRIMARY KEY (partition, "first"));
 CREATE TABLE covered (
-    partition UINTEGER, "first" UBIGINT, "end" UBIGINT, "rows" UBIGINT, dead_letters UBIGINT,
-    duplicates UBIGINT, differing UBIGINT, dropped UBIGINT, absent UBIGINT, erased UBIGINT,
-    expired UBIGINT, mended UBIGINT, PRIMARY KEY (partition, "first"));
+    partition INTEGER, "first" BIGINT, "end" BIGINT, "rows" BIGINT, dead_letters BIGINT,
+    duplicates BIGINT, differing BIGINT, dropped BIGINT, absent BIGINT, erased BIGINT,
+    expired BIGINT, mended BIGINT, PRIMARY KEY (partition, "first"));
 CREATE TABLE replays (
-    replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT, configuration VARCHAR,
+    replay VARCHAR, partition INTEGER, "first" BIGINT, "end" BIGINT, configuration VARCHAR,
     begun_at TIMESTAMP WITH TIME ZONE, PRIMARY KEY (replay, partition));
-CREATE TABLE promoted (replay VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT);
+CREATE TABLE promoted (replay VARCHAR, partition INTEGER, "first" BIGINT, "end" BIGINT);
 CREATE TABLE pieces (
-    replay VARCHAR, path VARCHAR, partition UINTEGER, "first" UBIGINT, "end" UBIGINT,
-    "rows" UBIGINT, dead_letters UBIGINT, duplicates UBIGINT, differing UBIGINT,
-    dropped UBIGINT, absent UBIGINT, letters VARCHAR,
+    replay VARCHAR, path VARCHAR, partition INTEGER, "first" BIGINT, "end" BIGINT,
+    "rows" BIGINT, dead_letters BIGINT, duplicates BIGINT, differing BIGINT,
+    dropped BIGINT, absent BIGINT, letters VARCHAR,
     occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
     current BOOLEAN, cut BOOLEAN);
 CREATE TABLE visits (
     kind VARCHAR, key UHUGEINT, hour TIMESTAMP WITH TIME ZONE, previous TIMESTAMP WITH TIME ZONE);
-CREATE TABLE settled (name VARCHAR PRIMARY KEY, "rows" UBIGINT);
+CREATE TABLE settled (name VARCHAR PRIMARY KEY, "rows" BIGINT);
 CREATE TABLE products (
     product_id VARCHAR PRIMARY KEY, name VARCHAR, named_at TIMESTAMP WITH TIME ZONE);
 CREATE TABLE crawls (
-    number UBIGINT PRIMARY KEY, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
-    "full" BOOLEAN, "found" UBIGINT, registered UBIGINT, held UBIGINT, refused UBIGINT,
-    "foreign" UBIGINT, detail VARCHAR);
+    number BIGINT PRIMARY KEY, started_at TIMESTAMP WITH TIME ZONE, took_ms BIGINT,
+    "full" BOOLEAN, "found" BIGINT, registered BIGINT, held BIGINT, refused BIGINT,
+    "foreign" BIGINT, detail VARCHAR);
 CREATE TABLE external_tables (name VARCHAR PRIMARY KEY, columns VARCHAR, reason VARCHAR);
 CREATE TABLE external_objects (
-    name VARCHAR, path VARCHAR, bytes UBIGINT, modified TIMESTAMP WITH TIME ZONE, "rows" UBIGINT,
+    name VARCHAR, path VARCHAR, bytes BIGINT, modified TIMESTAMP WITH TIME ZONE, "rows" BIGINT,
     columns VARCHAR, reason VARCHAR, left_out BOOLEAN, PRIMARY KEY (name, path));
 CREATE TABLE external_runs (
-    name VARCHAR, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT, "found" UBIGINT,
-    adopted UBIGINT, "rows" UBIGINT, quarantined UBIGINT, gone UBIGINT,
-    left_out UBIGINT, detail VARCHAR);
+    name VARCHAR, started_at TIMESTAMP WITH TIME ZONE, took_ms BIGINT, "found" BIGINT,
+    adopted BIGINT, "rows" BIGINT, quarantined BIGINT, gone BIGINT,
+    left_out BIGINT, detail VARCHAR);
 CREATE TABLE dataset_runs (
-    name VARCHAR, number UBIGINT, started_at TIMESTAMP WITH TIME ZONE, took_ms UBIGINT,
-    "rows" UBIGINT, error VARCHAR, PRIMARY KEY (name, number));
+    name VARCHAR, number BIGINT, started_at TIMESTAMP WITH TIME ZONE, took_ms BIGINT,
+    "rows" BIGINT, error VARCHAR, PRIMARY KEY (name, number));
 "#;
 
 /// The view of the pieces that the tables show.
@@ -91,7 +93,7 @@ const LAYER_COLUMNS: [(Layers, &str); 2] = [
     (
         ROLLUP,
         "dimension VARCHAR, grain VARCHAR, moment TIMESTAMP WITH TIME ZONE, value VARCHAR,
-            action VARCHAR, clicks UBIGINT, quantity DOUBLE, worth DOUBLE",
+            action VARCHAR, clicks BIGINT, quantity DOUBLE, worth DOUBLE",
     ),
     (
         RETURNS,
@@ -178,14 +180,17 @@ fn unfit(connection: &Connection, lake: &str) -> Result<Option<String>, duckdb::
         create(connection, lake)?;
         return Ok(None);
     }
-    let (version, theirs): (u32, String) =
-        connection.query_row("SELECT version, lake FROM meta", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+    let version: u32 = connection.query_row("SELECT version FROM meta", [], |row| row.get(0))?;
     if version != SCHEMA_VERSION {
         return Ok(Some(format!(
             "it is of version {version}, this program writes {SCHEMA_VERSION}"
         )));
+    }
+    let sql = "SELECT definition, lake FROM meta";
+    let (made, theirs): (String, String) =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if made != definition() {
+        return Ok(Some("its tables have other columns".to_owned()));
     }
     if theirs != lake {
         return Ok(Some(format!("it is of the lake at {theirs}")));
@@ -224,17 +229,30 @@ fn read_indexes(connection: &Connection, table: &str) -> Result<(), duckdb::Erro
 }
 
 fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
-    connection.execute_batch(TABLES)?;
-    connection.execute_batch(&objects::create_table())?;
-    connection.execute_batch(SHOWN_VIEW)?;
-    for (layers, columns) in LAYER_COLUMNS {
-        connection.execute_batch(&layers.tables(columns))?;
-    }
+    connection.execute_batch(&definition())?;
     connection.execute(
-        "INSERT INTO meta VALUES (?, ?, NULL, NULL, 0, '[]', 0, 0)",
-        duckdb::params![SCHEMA_VERSION, lake],
+        "INSERT INTO meta VALUES (?, ?, ?, NULL, NULL, 0, '[]', 0, 0)",
+        duckdb::params![SCHEMA_VERSION, definition(), lake],
     )?;
     Ok(())
+}
+
+/// SQL that makes all tables and views. It names the columns of the lake's tables too, since data
+/// sets are made of them.
+fn definition() -> String {
+    let layers = LAYER_COLUMNS.map(|(layers, columns)| layers.tables(columns));
+    let objects = objects::create_table();
+    let [clicks, letters] = Table::ALL.map(|table| format!("-- {:?}\n", table.columns()));
+    [
+        TABLES,
+        &objects,
+        SHOWN_VIEW,
+        &layers.concat(),
+        "\n",
+        &clicks,
+        &letters,
+    ]
+    .concat()
 }
 
 /// Empties every table: the lake is another one, or another topic's.

@@ -277,7 +277,7 @@ mod tests {
             ..Counts::default()
         };
         let footer = Footer {
-            format: 1,
+            format: 2,
             topic: Identity {
                 cluster: "c".into(),
                 topic: "t".into(),

@@ -95,9 +95,9 @@ fn show(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
            DELETE FROM counting WHERE path IN (SELECT path FROM objects)"#,
     )?;
     let exchange = connection.query_row(
-        r#"SELECT coalesce(sum("rows") FILTER (folded), 0)::UBIGINT,
-              coalesce(sum("rows") FILTER (NOT folded), 0)::UBIGINT,
-              (SELECT coalesce(sum("rows"), 0)::UBIGINT FROM counting) FROM replaced"#,
+        r#"SELECT coalesce(sum("rows") FILTER (folded), 0)::BIGINT,
+              coalesce(sum("rows") FILTER (NOT folded), 0)::BIGINT,
+              (SELECT coalesce(sum("rows"), 0)::BIGINT FROM counting) FROM replaced"#,
         [],
         |row| {
             Ok(Exchange {
@@ -150,7 +150,7 @@ fn fold_anew(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
     let promoted: u64 =
         session
             .connection
-            .query_row("SELECT count(*)::UBIGINT FROM promoted", [], |row| {
+            .query_row("SELECT count(*)::BIGINT FROM promoted", [], |row| {
                 row.get(0)
             })?;
     if promoted == 0 {
@@ -193,7 +193,7 @@ fn cover(connection: &Connection, coverage: &Coverage) -> Result<(), Error> {
 fn list_counting(connection: &Connection, shown: &ShownSwaps) -> Result<(), Error> {
     connection.execute_batch(
         "CREATE OR REPLACE TEMP TABLE counting (
-            path VARCHAR, bytes UBIGINT, \"rows\" UBIGINT, dead_letters UBIGINT, letters VARCHAR,
+            path VARCHAR, bytes BIGINT, \"rows\" BIGINT, dead_letters BIGINT, letters VARCHAR,
             appended_at BIGINT, occurred_least BIGINT, occurred_greatest BIGINT, current BOOLEAN)",
     )?;
     let coverage = &shown.ledger.coverage;

@@ -88,8 +88,8 @@ impl Publication {
         }
         connection.execute_batch(
             "CREATE TABLE objects (
-                path VARCHAR, partition UINTEGER, first UBIGINT, \"end\" UBIGINT, \"rows\" UBIGINT,
-                bytes UBIGINT)",
+                path VARCHAR, partition INTEGER, first BIGINT, \"end\" BIGINT, \"rows\" BIGINT,
+                bytes BIGINT)",
         )?;
         let mut appender = connection.appender("objects")?;
         for (path, partition, [first, end, rows, bytes]) in &self.objects {

@@ -1,22 +1,10 @@
 //! A table of the lake as SQL. Its columns are the same whatever the objects hold.
 
-use sink::{COLUMNS, Location, Type};
+use sink::{COLUMNS, Column, LETTER_COLUMNS, Location};
 
 use crate::names::{CLICKS, DEAD_LETTERS};
 use crate::sql::{Ident, any, joined};
 use crate::tables::piece::{Piece, ReadGroup, groups};
-
-/// The columns of dead letters, and their types.
-const LETTER_COLUMNS: [(&str, &str); 8] = [
-    ("partition", "UINTEGER"),
-    ("offset", "UBIGINT"),
-    ("appended_at", Type::Time.sql()),
-    ("event_id", "UUID"),
-    ("item", "BIGINT"),
-    ("reason", "VARCHAR"),
-    ("detail", "VARCHAR"),
-    ("raw", "BLOB"),
-];
 
 /// A table of the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +25,12 @@ impl Table {
 
     /// Its columns, and their types.
     pub(crate) fn columns(self) -> Vec<(&'static str, &'static str)> {
-        match self {
-            Self::Clicks => COLUMNS
-                .iter()
-                .map(|column| (column.name, column.kind.sql()))
-                .collect(),
-            Self::Letters => LETTER_COLUMNS.to_vec(),
-        }
+        let columns = match self {
+            Self::Clicks => COLUMNS,
+            Self::Letters => LETTER_COLUMNS,
+        };
+        let typed = |column: &Column| (column.name, column.kind.sql());
+        columns.iter().map(typed).collect()
     }
 
     /// The names of its columns, as a list in SQL.

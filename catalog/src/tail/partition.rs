@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{TimestampMicrosecondType, UInt64Type};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use sink::{Offset, PendingRows, Timestamp};
 
 /// The largest chunk that others are joined into. A chunk is dropped when all of it is registered.
@@ -133,9 +133,11 @@ impl TailChunk {
         let offsets = self
             .rows
             .column_by_name("offset")
-            .and_then(|column| column.as_primitive_opt::<UInt64Type>())
+            .and_then(|column| column.as_primitive_opt::<Int64Type>())
             .expect("the lake's columns hold the offset");
-        let at = offsets.values().partition_point(|offset| *offset < end.0);
+        let at = offsets
+            .values()
+            .partition_point(|offset| offset.cast_unsigned() < end.0);
         self.rows.slice(at, self.rows.num_rows() - at)
     }
 }

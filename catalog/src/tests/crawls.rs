@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use arrow::array::AsArray;
-use arrow::datatypes::UInt64Type;
+use arrow::datatypes::Int64Type;
 use sink::{Entry, Offset, Partition};
 
 use super::{ARRIVAL, Shore, VIEW, lines, moment};
@@ -131,8 +131,8 @@ async fn a_batch_of_many_pieces_is_one_object_and_one_range() {
     assert_eq!(said, ["20000 20000 20000"]);
     let range = super::batch(ARRIVAL, 0, 0, &clicks).seal().pending_rows();
     let offsets = range.rows.column_by_name("offset").unwrap();
-    let offsets = offsets.as_primitive::<UInt64Type>().values();
-    assert!(offsets.iter().copied().eq(0..ROWS));
+    let offsets = offsets.as_primitive::<Int64Type>().values();
+    assert!(offsets.iter().copied().eq(0..ROWS.cast_signed()));
     assert_eq!((range.first.0, range.end.0), (0, ROWS));
 }
 
@@ -376,7 +376,7 @@ async fn objects_of_other_versions_are_read_together() {
         );
         let copy = format!(
             "COPY (SELECT {} FROM '{}') TO '{}' (FORMAT parquet, KV_METADATA {{clickweir: '{json}'}})",
-            columns.replace("{}", &format!("(\"offset\" + {first})::UBIGINT")),
+            columns.replace("{}", &format!("(\"offset\" + {first})::BIGINT")),
             from.display(),
             shore.path(&to).display()
         );

@@ -77,6 +77,37 @@ async fn fault_34_a_byte_flipped_in_any_block_ends_in_the_same_catalog() {
 }
 
 #[tokio::test]
+async fn a_catalog_of_other_tables_is_built_anew() {
+    let shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW, VIEW]).await;
+    let path = shore.config().path;
+    let catalog = shore.catalog().await;
+    catalog.crawl(false).await.unwrap();
+    let whole = digests(&catalog).await;
+    drop(catalog);
+    for (how, sql) in [
+        ("an older version", "UPDATE meta SET version = 11"),
+        (
+            "ids of another type",
+            "UPDATE meta SET definition = replace(definition, 'VARCHAR', 'UUID')",
+        ),
+        ("no definition", "ALTER TABLE meta DROP COLUMN definition"),
+        ("no version", "ALTER TABLE meta DROP COLUMN version"),
+        ("no lake", "DELETE FROM meta"),
+    ] {
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        let catalog = shore.catalog().await;
+        catalog.crawl(false).await.unwrap();
+        assert_eq!(digests(&catalog).await, whole, "{how}");
+        drop(catalog);
+        let aside = path.with_extension("duckdb.damaged");
+        fs::remove_file(aside).unwrap_or_else(|_| panic!("{how}: it was used as it is"));
+    }
+}
+
+#[tokio::test]
 async fn a_catalog_of_another_lake_is_built_anew() {
     let shore = Shore::new().await;
     shore.commit(0, 0, &[VIEW]).await;

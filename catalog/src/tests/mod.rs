@@ -8,6 +8,7 @@ mod files;
 mod formats;
 mod funnels;
 mod hostile;
+mod ids;
 mod live;
 mod misfits;
 mod panels;
@@ -72,8 +73,9 @@ pub(super) const VIEW: Click = Click {
 };
 
 /// The id of the row at an offset.
-pub(super) fn id(partition: u32, offset: u64) -> [u8; 16] {
-    ((u128::from(partition) << 64) | u128::from(offset)).to_be_bytes()
+pub(super) fn id(partition: u32, offset: u64) -> String {
+    let number = (u128::from(partition) << 64) | u128::from(offset);
+    sink::uuid_text(number.to_be_bytes())
 }
 
 pub(super) struct Shore {
@@ -204,7 +206,7 @@ pub(super) fn batch(arrival: &str, partition: u32, first: u64, clicks: &[Click])
 fn row<'r>(partition: u32, offset: u64, appended_at: Timestamp, click: &Click) -> Row<'r> {
     let given = |text: &'static str| (!text.is_empty()).then(|| text.into());
     Row {
-        event_id: id(partition, offset),
+        event_id: id(partition, offset).into(),
         id_generated: false,
         item: None,
         retried: false,

@@ -307,7 +307,7 @@ async fn invariant_4_the_accounting_adds_up() {
         listing.ends.into_values().collect::<Vec<_>>(),
         [sink::Offset(5), sink::Offset(3)]
     );
-    let asked = [id(0, 4), id(1, 2), id(9, 9), id(0, 4)];
+    let asked = [id(0, 4), id(1, 2).to_uppercase(), id(9, 9), id(0, 4)];
     assert_eq!(
         catalog.present(&asked).await.unwrap(),
         [true, true, false, true]

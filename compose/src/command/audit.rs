@@ -133,8 +133,8 @@ pub(crate) async fn audit_lake(
 
 /// Looks for each id of a client's own list; those that never arrived are a finding.
 async fn missing_ids(node: &Node, ids: &[&str], audit: &mut Audit) -> anyhow::Result<ListedIds> {
-    let bytes: Vec<[u8; 16]> = ids.iter().map(|id| transformer::event_id(id)).collect();
-    let arrived = lookup::arrived(node, &bytes).await?;
+    let texts: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
+    let arrived = lookup::arrived(node, &texts).await?;
     let missing: Vec<&str> = ids
         .iter()
         .zip(&arrived)

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use producer::import::{HeldAs, HeldRecord, Judge, LineDefect, Lookup, LookupError};
-use topic::{Draft, Envelope, Offset, Partition, Record, Timestamp};
+use topic::{Draft, Envelope, Offset, Partition, Record, Timestamp, id_key};
 use transformer::{Enrichment, transform};
 
 use crate::node::Node;
@@ -14,21 +14,21 @@ use crate::node::Node;
 /// How many records are read from the topic at a time.
 const FETCH_RECORDS: usize = 10_000;
 
-/// An event's id as the lake keeps it.
+/// An event's id in memory; see [`topic::id_key`].
 type Id = [u8; 16];
 
 /// Returns true for each id that has arrived.
-pub(crate) async fn arrived(node: &Node, ids: &[Id]) -> anyhow::Result<Vec<bool>> {
+pub(crate) async fn arrived(node: &Node, ids: &[String]) -> anyhow::Result<Vec<bool>> {
     // What was registered when the topic was read stays registered, so nothing falls between
     // the two.
     let mut pending = HashSet::new();
     read_pending(node, |_, _, envelope| {
-        pending.insert(transformer::event_id(&envelope.id));
+        pending.insert(id_key(&envelope.id));
     })
     .await?;
     let mut arrived = node.catalog().await?.present(ids).await?;
     for (id, arrived) in ids.iter().zip(&mut arrived) {
-        *arrived = *arrived || pending.contains(id);
+        *arrived = *arrived || pending.contains(&id_key(id));
     }
     Ok(arrived)
 }
@@ -68,7 +68,7 @@ impl Lookup for Node {
         let mut held = Vec::new();
         // A record on its way becomes what the transformer says: it decides by the record alone.
         read_pending(self, |partition, record, envelope| {
-            let id = transformer::event_id(&envelope.id);
+            let id = id_key(&envelope.id);
             if ranges.iter().any(|range| range.contains(&id)) {
                 let row = transform(partition, record, &enrichment);
                 held.push(held_record(id, envelope.item, row.is_ok()));

@@ -399,11 +399,8 @@ fn row<'r>(
     action: &'r str,
     visitor: &'r str,
 ) -> Row<'r> {
-    let mut event_id = [0; 16];
-    event_id[..8].copy_from_slice(&offset.to_be_bytes());
-    event_id[8] = u8::try_from(partition).unwrap();
     Row {
-        event_id,
+        event_id: format!("{partition}-{offset}").into(),
         id_generated: false,
         item: None,
         retried: false,

@@ -11,7 +11,7 @@ use super::coverage::{Coverage, StoredCoverage};
 use super::entry::{Promotion, ReplayOrigin};
 use super::fold::{Gap, Ledger};
 use super::id::LakeId;
-use crate::object::footer::FORMAT;
+use crate::object::footer::{FORMAT, check_format};
 use crate::object::names::LEDGER;
 use crate::{Error, Lake};
 
@@ -73,10 +73,7 @@ impl Lake {
             };
             match read {
                 Ok(newer) if newer.format > FORMAT => {
-                    return Err(Error::Unfit(format!(
-                        "the lake is of format {}, use a newer clickweir",
-                        newer.format
-                    )));
+                    check_format(&format!("the lake at {}", self.location()), newer.format)?;
                 }
                 Ok(checkpoint) if checkpoint.next == entries && checkpoint.format == FORMAT => {
                     return Ok(Some(checkpoint.into()));

@@ -9,7 +9,7 @@ use super::coverage::Coverage;
 use super::entry::{Entry, Promotion, Ranges, ReplayName, ReplayOrigin, path};
 use super::id::LakeId;
 use crate::Error;
-use crate::object::footer::{FORMAT, Footer};
+use crate::object::footer::Footer;
 
 /// An accepted loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +45,6 @@ pub struct Ledger {
 impl Ledger {
     pub(super) fn begin(origin: Entry) -> Result<Self, Error> {
         match origin {
-            Entry::Origin { format, .. } if format > FORMAT => Err(Error::Unfit(format!(
-                "the lake is of format {format}, use a newer clickweir"
-            ))),
             Entry::Origin {
                 lake,
                 topic,

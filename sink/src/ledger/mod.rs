@@ -13,19 +13,26 @@ pub(crate) mod swap;
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
 use topic::{Identity, Offset, Partition};
 
 use self::checkpoint::CHECKPOINT_ENTRIES;
 use self::entry::{Entry, Knowledge, path};
 use self::fold::Ledger;
 use self::id::LakeId;
-use crate::object::footer::FORMAT;
+use crate::object::footer::{FORMAT, check_format};
 use crate::{Error, Lake};
 
 /// How many entries are read ahead.
 const READ_AHEAD_ENTRIES: usize = 16;
 /// The largest entry that is read.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
+
+/// What an `origin` of any format says.
+#[derive(Deserialize)]
+struct OriginFormat {
+    format: u32,
+}
 
 impl Lake {
     /// Reads the ledger, from its newest checkpoint on; `None` if the lake has no `origin` yet.
@@ -85,6 +92,11 @@ impl Lake {
         let Some(bytes) = self.read_if_there(&path, MAX_ENTRY_BYTES).await? else {
             return Ok(None);
         };
+        if number == 0
+            && let Ok(origin) = serde_json::from_slice::<OriginFormat>(&bytes)
+        {
+            check_format(&format!("the lake at {}", self.location()), origin.format)?;
+        }
         let entry = serde_json::from_slice(&bytes).map_err(|error| {
             Error::Unfit(format!(
                 "{path}: {error}: this ledger was written by another version of clickweir; use \

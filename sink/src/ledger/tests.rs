@@ -87,12 +87,40 @@ async fn a_lake_has_one_identity_from_its_founding_on() {
 #[tokio::test]
 async fn a_lake_without_an_identity_is_refused() {
     let lake = Lake::new(Arc::new(InMemory::new()), Location::Folder("/m".into()));
-    let origin = r#"{"kind":"origin","format":1,"topic":{"cluster":"c","topic":"t"},"firsts":{}}"#;
+    let origin = r#"{"kind":"origin","format":2,"topic":{"cluster":"c","topic":"t"},"firsts":{}}"#;
     assert!(lake.create(&path(0), origin.into()).await.unwrap());
     let refused = lake.ledger().await.unwrap_err();
     assert!(matches!(refused, Error::Unfit(_)), "{refused}");
     for part in ["_ledger/0000000000.json", "`lake`", "lake.url of its own"] {
         assert!(refused.to_string().contains(part), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn fault_41_a_lake_of_another_format_is_refused_with_what_to_do_and_left_as_it_is() {
+    for (format, remedy) in [
+        (0, "set lake.url to a new folder or prefix"),
+        (1, "set lake.url to a new folder or prefix"),
+        (3, "use a newer clickweir"),
+        (u32::MAX, "use a newer clickweir"),
+    ] {
+        let lake = Lake::new(Arc::new(InMemory::new()), Location::Folder("/m".into()));
+        // Whatever else it says, and in whatever words.
+        let origin = format!(r#"{{"kind":"origin","format":{format},"lakes":[7],"topic":null}}"#);
+        let origin = bytes::Bytes::from(origin);
+        assert!(lake.create(&path(0), origin.clone()).await.unwrap());
+        let found = lake.found(&shop(), BTreeMap::new(), LakeId::new(8)).await;
+        for refused in [lake.ledger().await.unwrap_err(), found.unwrap_err()] {
+            let expect = format!(
+                "the lake at {} is of format {format}, and this program reads format 2: ",
+                lake.location()
+            );
+            let said = refused.to_string();
+            assert!(matches!(refused, Error::Unfit(_)), "{said}");
+            assert!(said.starts_with(&expect) && said.contains(remedy), "{said}");
+        }
+        let left = lake.read_if_there(&path(0), 1 << 10).await.unwrap();
+        assert_eq!(left, Some(origin));
     }
 }
 

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -15,10 +15,10 @@ use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 use topic::{Identity, Offset, Partition, Timestamp};
 
-use super::columns::{Builders, Encoding};
+use super::columns::{Builders, Column, Encoding, schema_of};
 use super::footer::{self, FORMAT};
 use super::letters;
-use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, ObjectName, Row};
+use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, LETTER_COLUMNS, ObjectName, Row};
 
 /// Rows are built in pieces of this many: a piece's buffers are as large as what they hold.
 /// Those of a whole batch would grow to twice that, and be copied at each growth.
@@ -242,13 +242,13 @@ impl SealedBatch {
         } = self;
         let letters = (!letters.is_empty()).then(|| {
             let rows = letters::rows(footer.partition, &letters);
-            let bytes = parquet(&letters::schema(), vec![rows], Vec::new());
+            let bytes = parquet(LETTER_COLUMNS, vec![rows], Vec::new());
             let digest = format!("{:x}", Sha256::digest(&bytes));
             (name.letters(&digest[..32]), Bytes::from(bytes))
         });
         footer.ledger = ledger;
         footer.letters = letters.as_ref().map(|(path, _)| path.to_string());
-        let mut object = parquet(&crate::schema(), pieces, footer.metadata());
+        let mut object = parquet(COLUMNS, pieces, footer.metadata());
         footer::stamp(&mut object);
         Encoded {
             name,
@@ -264,8 +264,9 @@ impl SealedBatch {
 const DICTIONARY_BYTES: usize = 256 << 10;
 
 /// One Parquet file of one row group: ZSTD(3), statistics, dictionaries for values that repeat.
+/// Its types are Parquet's own, so Arrow's schema is not in it as well.
 pub(super) fn parquet(
-    schema: &SchemaRef,
+    columns: &[Column],
     pieces: impl IntoIterator<Item = RecordBatch>,
     metadata: Vec<KeyValue>,
 ) -> Vec<u8> {
@@ -276,7 +277,7 @@ pub(super) fn parquet(
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_max_row_group_row_count(None);
-    for column in COLUMNS {
+    for column in columns {
         let path = ColumnPath::from(column.name);
         let repeats = column.encoding == Encoding::Dictionary;
         if column.encoding == Encoding::Delta {
@@ -285,7 +286,10 @@ pub(super) fn parquet(
         }
         properties = properties.set_column_dictionary_enabled(path, repeats);
     }
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties.build()))
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties.build())
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema_of(columns), options)
         .expect("every column of the table has a Parquet type");
     // Each piece is freed as soon as it is written.
     for rows in pieces {

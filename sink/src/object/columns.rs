@@ -5,27 +5,25 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder,
-    Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder, UInt32Builder,
-    UInt64Builder,
+    Array, ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder,
+    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use arrow_schema::extension;
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use topic::Timestamp;
 
-/// What a column holds.
+/// What a column holds. These are the types that every reader of Parquet has, and every format of
+/// tables: no unsigned number, no bytes of a fixed length, no UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
-    /// 16 bytes, with Parquet's UUID logical type.
-    Uuid,
     /// UTF-8 text.
     Text,
+    /// Bytes of any length. Dead letters alone have them.
+    Bytes,
     /// True or false.
     Bool,
-    /// A 32-bit count.
-    UInt32,
-    /// A 64-bit count.
-    UInt64,
+    /// A whole number, 32 bits.
+    Int32,
     /// A whole number, 64 bits.
     Int64,
     /// A number, 64-bit IEEE 754.
@@ -39,11 +37,10 @@ impl Type {
     #[must_use]
     pub fn arrow(self) -> DataType {
         match self {
-            Self::Uuid => DataType::FixedSizeBinary(16),
             Self::Text => DataType::Utf8,
+            Self::Bytes => DataType::Binary,
             Self::Bool => DataType::Boolean,
-            Self::UInt32 => DataType::UInt32,
-            Self::UInt64 => DataType::UInt64,
+            Self::Int32 => DataType::Int32,
             Self::Int64 => DataType::Int64,
             Self::Float64 => DataType::Float64,
             Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -54,11 +51,10 @@ impl Type {
     #[must_use]
     pub const fn sql(self) -> &'static str {
         match self {
-            Self::Uuid => "UUID",
             Self::Text => "VARCHAR",
+            Self::Bytes => "BLOB",
             Self::Bool => "BOOLEAN",
-            Self::UInt32 => "UINTEGER",
-            Self::UInt64 => "UBIGINT",
+            Self::Int32 => "INTEGER",
             Self::Int64 => "BIGINT",
             Self::Float64 => "DOUBLE",
             Self::Time => "TIMESTAMP WITH TIME ZONE",
@@ -81,6 +77,9 @@ pub enum Encoding {
 /// One column of the lake.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
+    /// Its Parquet field id: what it is known by for ever, whatever its name becomes. The id of a
+    /// column that is given up is never given again.
+    pub id: u16,
     /// Its name, in every place.
     pub name: &'static str,
     /// What it holds.
@@ -91,6 +90,15 @@ pub struct Column {
     pub encoding: Encoding,
     /// What it means.
     pub meaning: &'static str,
+}
+
+/// The Arrow schema of these columns, with their field ids as Parquet's metadata have them.
+pub(crate) fn schema_of(columns: &[Column]) -> SchemaRef {
+    let fields = columns.iter().map(|column| {
+        let id = (PARQUET_FIELD_ID_META_KEY.to_owned(), column.id.to_string());
+        Field::new(column.name, column.kind.arrow(), column.nullable).with_metadata([id].into())
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// An Arrow builder of one column: how it takes a row's value, and how many bytes that
@@ -117,10 +125,9 @@ macro_rules! appends {
 }
 
 appends! {
-    FixedSizeBinaryBuilder: [u8; 16], |b, v| b.append_value(v).expect("an id has 16 bytes");
     BooleanBuilder: bool, |b, v| b.append_value(*v);
-    UInt32Builder: u32, |b, v| b.append_value(*v);
-    UInt64Builder: u64, |b, v| b.append_value(*v);
+    Int32Builder: u32, |b, v| b.append_value(v.cast_signed());
+    Int64Builder: u64, |b, v| b.append_value(v.cast_signed());
     Int64Builder: Option<i64>, |b, v| b.append_option(*v);
     Float64Builder: Option<f64>, |b, v| b.append_option(*v);
     TimestampMicrosecondBuilder: Timestamp, |b, v| b.append_value(v.micros());
@@ -164,10 +171,8 @@ macro_rules! begins {
 }
 
 begins! {
-    FixedSizeBinaryBuilder = Self::with_capacity(ROOM_ROWS, 16);
     BooleanBuilder = Self::with_capacity(ROOM_ROWS);
-    UInt32Builder = Self::with_capacity(ROOM_ROWS);
-    UInt64Builder = Self::with_capacity(ROOM_ROWS);
+    Int32Builder = Self::with_capacity(ROOM_ROWS);
     Int64Builder = Self::with_capacity(ROOM_ROWS);
     Float64Builder = Self::with_capacity(ROOM_ROWS);
     TimestampMicrosecondBuilder = Self::with_capacity(ROOM_ROWS).with_timezone("UTC");
@@ -175,7 +180,7 @@ begins! {
 }
 
 macro_rules! columns {
-    ($($name:ident: $value:ty, $kind:ident, $nullable:literal, $encoding:ident, $builder:ty, $meaning:literal;)*) => {
+    ($($id:literal $name:ident: $value:ty, $kind:ident, $nullable:literal, $encoding:ident, $builder:ty, $meaning:literal;)*) => {
         /// One row of the lake, borrowed from the record where possible.
         #[derive(Debug, Clone, PartialEq)]
         pub struct Row<'r> {
@@ -192,6 +197,7 @@ macro_rules! columns {
         /// Every column, in the order of the schema.
         pub const COLUMNS: &[Column] = &[
             $(Column {
+                id: $id,
                 name: stringify!($name),
                 kind: Type::$kind,
                 nullable: $nullable,
@@ -231,104 +237,164 @@ macro_rules! columns {
 }
 
 columns! {
-    event_id: [u8; 16], Uuid, false, Plain, FixedSizeBinaryBuilder,
-        "the event's id: a UUID as it is, other text as the first 16 bytes of its SHA-256";
-    id_generated: bool, Bool, false, Dictionary, BooleanBuilder,
+    1 event_id: Cow<'r, str>, Text, false, Plain, StringBuilder,
+        "the event's id: the client's own text, with a UUID in small letters; at most 200 bytes";
+    2 id_generated: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the edge made the id, so that a client's retry could not be told from a new click";
-    item: Option<i64>, Int64, true, Dictionary, Int64Builder,
+    3 item: Option<i64>, Int64, true, Dictionary, Int64Builder,
         "which item of an event that holds several, from 0; NULL where the event is one row";
-    retried: bool, Bool, false, Dictionary, BooleanBuilder,
+    4 retried: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the client said that it sent the click again";
-    sample_rate: Option<f64>, Float64, true, Dictionary, Float64Builder,
+    5 sample_rate: Option<f64>, Float64, true, Dictionary, Float64Builder,
         "the share of visitors whose clicks are kept; NULL where all are";
-    partition: u32, UInt32, false, Dictionary, UInt32Builder,
+    6 partition: u32, Int32, false, Dictionary, Int32Builder,
         "the topic's partition";
-    offset: u64, UInt64, false, Delta, UInt64Builder,
+    7 offset: u64, Int64, false, Delta, Int64Builder,
         "the record's offset in its partition";
-    appended_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
+    8 appended_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
         "when the topic took the click; its hour names the partition path";
-    received_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
+    9 received_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
         "when the edge had the click";
-    occurred_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
+    10 occurred_at: Timestamp, Time, false, Delta, TimestampMicrosecondBuilder,
         "when the client says it happened; received_at where it does not say";
-    occurred_at_given: bool, Bool, false, Dictionary, BooleanBuilder,
+    11 occurred_at_given: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the client said when";
-    action: Cow<'r, str>, Text, false, Dictionary, StringBuilder,
+    12 action: Cow<'r, str>, Text, false, Dictionary, StringBuilder,
         "what was done: view, buy, …; `unknown` where the click does not say";
-    product_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    13 product_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the product";
-    product_name: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    14 product_name: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the product's name as the client showed it";
-    category: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    15 category: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the product's category";
-    quantity: Option<i64>, Int64, true, Dictionary, Int64Builder,
+    16 quantity: Option<i64>, Int64, true, Dictionary, Int64Builder,
         "how many; negative for what came back";
-    price: Option<f64>, Float64, true, Dictionary, Float64Builder,
+    17 price: Option<f64>, Float64, true, Dictionary, Float64Builder,
         "the price of one";
-    currency: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    18 currency: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the price's currency";
-    order_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    19 order_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the order or invoice";
-    visitor_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    20 visitor_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the visitor; one visitor's clicks keep their order";
-    session_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    21 session_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the visit";
-    user_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    22 user_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the account";
-    url: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    23 url: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the page's address, without user info";
-    path: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    24 path: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the address's path";
-    referrer: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    25 referrer: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the page before";
-    utm_source: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    26 utm_source: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: where from";
-    utm_medium: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    27 utm_medium: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: by what";
-    utm_campaign: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    28 utm_campaign: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: its name";
-    utm_term: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    29 utm_term: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: the searched words";
-    utm_content: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    30 utm_content: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "campaign: which variant";
-    user_agent: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    31 user_agent: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "what the client calls itself";
-    browser: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    32 browser: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the browser's family";
-    os: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    33 os: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the operating system";
-    device: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    34 device: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "pc, smartphone, mobilephone, appliance or crawler";
-    is_bot: bool, Bool, false, Dictionary, BooleanBuilder,
+    35 is_bot: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the user agent is empty or a crawler's";
-    ip: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    36 ip: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the address, cut to its network unless configured otherwise";
-    country: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    37 country: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the country";
-    region: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    38 region: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the region";
-    city: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+    39 city: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the city";
-    properties: Option<Cow<'r, str>>, Text, true, Plain, StringBuilder,
+    40 properties: Option<Cow<'r, str>>, Text, true, Plain, StringBuilder,
         "everything else that the client sent, as a JSON object";
 }
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let fields: Vec<Field> = COLUMNS
-        .iter()
-        .map(|column| {
-            let field = Field::new(column.name, column.kind.arrow(), column.nullable);
-            match column.kind {
-                Type::Uuid => field.with_extension_type(extension::Uuid),
-                _ => field,
-            }
-        })
-        .collect();
-    Arc::new(Schema::new(fields))
-});
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema_of(COLUMNS));
 
 /// The lake's Arrow schema.
 #[must_use]
 pub fn schema() -> SchemaRef {
     SCHEMA.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::LETTER_COLUMNS;
+
+    /// Every id that was ever given, and to what. A column may take another name; an id is never given
+    /// again, since the objects that were written keep it.
+    const CLICK_IDS: &str = "\
+        1 event_id, 2 id_generated, 3 item, 4 retried, 5 sample_rate, 6 partition, \
+        7 offset, 8 appended_at, 9 received_at, 10 occurred_at, 11 occurred_at_given, \
+        12 action, 13 product_id, 14 product_name, 15 category, 16 quantity, 17 price, \
+        18 currency, 19 order_id, 20 visitor_id, 21 session_id, 22 user_id, 23 url, \
+        24 path, 25 referrer, 26 utm_source, 27 utm_medium, 28 utm_campaign, 29 utm_term, \
+        30 utm_content, 31 user_agent, 32 browser, 33 os, 34 device, 35 is_bot, 36 ip, \
+        37 country, 38 region, 39 city, 40 properties";
+    const LETTER_IDS: &str = "\
+        1 partition, 2 offset, 3 appended_at, 4 event_id, 5 item, 6 reason, 7 detail, 8 raw";
+
+    #[test]
+    fn a_column_keeps_its_number_for_ever() {
+        for (columns, golden) in [(COLUMNS, CLICK_IDS), (LETTER_COLUMNS, LETTER_IDS)] {
+            let given = columns.iter().map(|one| format!("{} {}", one.id, one.name));
+            assert_eq!(given.collect::<Vec<_>>().join(", "), golden);
+            let ids: HashSet<u16> = columns.iter().map(|one| one.id).collect();
+            assert_eq!(ids.len(), columns.len(), "no id is given twice");
+            assert!(!ids.contains(&0), "Iceberg's ids begin at 1");
+        }
+    }
+
+    #[test]
+    fn the_ids_are_in_the_parquet_schema_and_every_reader_has_the_types() {
+        use parquet::arrow::ArrowSchemaConverter;
+        use parquet::basic::{LogicalType, TimeUnit as Unit, Type as Physical};
+        for columns in [COLUMNS, LETTER_COLUMNS] {
+            let schema = schema_of(columns);
+            let parquet = ArrowSchemaConverter::new().convert(&schema).unwrap();
+            for (column, written) in columns.iter().zip(parquet.root_schema().get_fields()) {
+                let info = written.get_basic_info();
+                assert_eq!(info.id(), i32::from(column.id), "{}", column.name);
+                let logical = info.logical_type_ref();
+                match (column.kind, written.get_physical_type()) {
+                    (Type::Text, Physical::BYTE_ARRAY) => {
+                        assert_eq!(logical, Some(&LogicalType::String), "{}", column.name);
+                    }
+                    (Type::Time, Physical::INT64) => assert!(
+                        matches!(
+                            logical,
+                            Some(LogicalType::Timestamp {
+                                is_adjusted_to_u_t_c: true,
+                                unit: Unit::MICROS
+                            })
+                        ),
+                        "{}: {logical:?}",
+                        column.name
+                    ),
+                    (Type::Bytes, Physical::BYTE_ARRAY)
+                    | (Type::Bool, Physical::BOOLEAN)
+                    | (Type::Int32, Physical::INT32)
+                    | (Type::Int64, Physical::INT64)
+                    | (Type::Float64, Physical::DOUBLE) => {
+                        assert_eq!(logical, None, "{}", column.name);
+                    }
+                    other => panic!("{}: {other:?}", column.name),
+                }
+            }
+        }
+        assert!(COLUMNS.iter().all(|column| column.kind != Type::Bytes));
+    }
 }

@@ -1,12 +1,12 @@
 //! What an object holds, read back by the audits: which record each row and each
 //! dead letter is.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt32Type, UInt64Type};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use topic::{Offset, Partition, Timestamp};
+use topic::{Offset, Partition, Timestamp, id_key};
 
 use super::identity::row_identity;
 use super::thrift::{check_footer, footer_in, footer_length};
@@ -45,7 +45,7 @@ pub struct LetterRecord {
     pub partition: Partition,
     /// Its offset.
     pub offset: Offset,
-    /// Its event id; `None` if it could not be read.
+    /// The key of its event's id; `None` if that could not be read.
     pub event_id: Option<[u8; 16]>,
     /// The record's value.
     pub raw: Option<Bytes>,
@@ -57,19 +57,14 @@ impl RowRecords {
         let mut rows = Self::default();
         let names = ["event_id", "item", "offset", "appended_at"];
         batches(object, &names, |batch| {
-            let ids = batch
-                .column(0)
-                .as_fixed_size_binary_opt()
-                .filter(|ids| ids.value_length() == 16)
-                .ok_or("its ids have not 16 bytes")?;
-            let (ids, _) = ids.value_data().as_chunks::<16>();
+            let ids = texts(batch, 0)?;
             let items = batch
                 .column(1)
                 .as_primitive_opt::<Int64Type>()
                 .ok_or("its items are no numbers")?;
-            let ids = ids[..batch.num_rows()].iter().zip(items);
-            rows.ids
-                .extend(ids.map(|(id, item)| row_identity(*id, item)));
+            let ids = ids.iter().map(|id| id_key(id.unwrap_or_default()));
+            let identities = ids.zip(items).map(|(id, item)| row_identity(id, item));
+            rows.ids.extend(identities);
             rows.offsets.extend(offsets(batch, 2)?);
             let appended = batch
                 .column(3)
@@ -92,12 +87,9 @@ impl LetterRecord {
         batches(object, &names, |batch| {
             let partitions = batch
                 .column(0)
-                .as_primitive_opt::<UInt32Type>()
+                .as_primitive_opt::<Int32Type>()
                 .ok_or("its partitions are no numbers")?;
-            let ids = batch
-                .column(2)
-                .as_fixed_size_binary_opt()
-                .ok_or("its ids have no fixed size")?;
+            let ids = texts(batch, 2)?;
             let raws = batch
                 .column(3)
                 .as_binary_opt::<i32>()
@@ -105,12 +97,9 @@ impl LetterRecord {
             for (place, offset) in offsets(batch, 1)?.enumerate() {
                 let raw = raws.is_valid(place).then(|| raws.value(place));
                 letters.push(Self {
-                    partition: Partition(partitions.value(place)),
+                    partition: Partition(partitions.value(place).cast_unsigned()),
                     offset,
-                    event_id: ids
-                        .is_valid(place)
-                        .then(|| ids.value(place).try_into().ok())
-                        .flatten(),
+                    event_id: ids.is_valid(place).then(|| id_key(ids.value(place))),
                     raw: raw.map(Bytes::copy_from_slice),
                 });
             }
@@ -123,9 +112,15 @@ impl LetterRecord {
 fn offsets(batch: &RecordBatch, column: usize) -> Result<impl Iterator<Item = Offset>, String> {
     let offsets = batch
         .column(column)
-        .as_primitive_opt::<UInt64Type>()
+        .as_primitive_opt::<Int64Type>()
         .ok_or("its offsets are no numbers")?;
-    Ok(offsets.values().iter().copied().map(Offset))
+    let offsets = offsets.values().iter();
+    Ok(offsets.map(|offset| Offset(offset.cast_unsigned())))
+}
+
+fn texts(batch: &RecordBatch, column: usize) -> Result<&StringArray, String> {
+    let texts = batch.column(column).as_string_opt::<i32>();
+    Ok(texts.ok_or("its ids are no text")?)
 }
 
 /// Takes the columns of these names, in this order, batch by batch.

@@ -3,6 +3,7 @@
 //! It is one JSON value among Parquet's key-value metadata, so that any Parquet reader
 //! can show it. The hash covers the object with the hash's own digits as zeros.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use object_store::path::Path;
@@ -13,8 +14,8 @@ use topic::{Identity, Offset, Partition, Timestamp};
 
 use crate::Error;
 
-/// The version of the lake's format that this code writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+/// The version of the lake's format that this code writes and reads. Version 1 was never released.
+pub(crate) const FORMAT: u32 = 2;
 /// Parquet's metadata key of the footer.
 const FOOTER_KEY: &str = "clickweir";
 /// Parquet's metadata key of the object's hash.
@@ -127,12 +128,7 @@ impl Footer {
             .ok_or_else(|| damaged("it has no clickweir footer".into()))?;
         let footer: Self =
             serde_json::from_str(json).map_err(|error| damaged(format!("its footer: {error}")))?;
-        if footer.format > FORMAT {
-            return Err(Error::Unfit(format!(
-                "{path} is of format {}, this program reads up to {FORMAT}: use a newer clickweir",
-                footer.format
-            )));
-        }
+        check_format(path.as_ref(), footer.format)?;
         Ok(footer)
     }
 }
@@ -140,6 +136,21 @@ impl Footer {
 /// The metadata in which an object's hash is written: zeros before it is known.
 pub(crate) fn hash_place() -> KeyValue {
     KeyValue::new(HASH_KEY.to_owned(), ZEROS.to_owned())
+}
+
+/// Refuses what is of another format than this program's, with what to do.
+pub(crate) fn check_format(what: &str, format: u32) -> Result<(), Error> {
+    let remedy = match format.cmp(&FORMAT) {
+        Ordering::Equal => return Ok(()),
+        Ordering::Greater => "use a newer clickweir",
+        Ordering::Less => {
+            "nothing was changed in it; set lake.url to a new folder or prefix, which the topic \
+             fills with all that it still holds"
+        }
+    };
+    Err(Error::Unfit(format!(
+        "{what} is of format {format}, and this program reads format {FORMAT}: {remedy}"
+    )))
 }
 
 fn value<'m>(metadata: &'m ParquetMetaData, key: &str) -> Option<&'m str> {

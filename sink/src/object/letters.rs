@@ -4,15 +4,14 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, FixedSizeBinaryBuilder, Int64Builder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder, UInt32Builder, UInt64Builder,
+    ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow_schema::extension;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use topic::{Offset, Partition, Timestamp};
 
-use crate::Type;
+use super::columns::{Column, Encoding, Type, schema_of};
 
 /// Why a click cannot become a row. Closed: a new reason is a new variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,13 +30,15 @@ pub enum Reason {
     BadTime,
     /// A number is beyond what its column holds.
     OutOfRange,
+    /// The event's id is longer than an id may be.
+    BadId,
     /// The transform itself failed on it: a bug of ours, contained.
     Panic,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoValue,
         Self::NotAnEnvelope,
         Self::UnknownVersion,
@@ -45,6 +46,7 @@ impl Reason {
         Self::WrongType,
         Self::BadTime,
         Self::OutOfRange,
+        Self::BadId,
         Self::Panic,
     ];
 
@@ -59,6 +61,7 @@ impl Reason {
             Self::WrongType => "wrong_type",
             Self::BadTime => "bad_time",
             Self::OutOfRange => "out_of_range",
+            Self::BadId => "bad_id",
             Self::Panic => "panic",
         }
     }
@@ -77,8 +80,8 @@ pub struct DeadLetter {
     pub offset: Offset,
     /// When the topic took it.
     pub appended_at: Timestamp,
-    /// Its id, where that could be read.
-    pub event_id: Option<[u8; 16]>,
+    /// Its event's id as the lake keeps it, of any length; `None` if it could not be read.
+    pub event_id: Option<String>,
     /// Which item of an event that holds several, from 0; `None` where the event is one record.
     pub item: Option<u32>,
     /// Why it is here.
@@ -89,18 +92,35 @@ pub struct DeadLetter {
     pub raw: Option<Bytes>,
 }
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![
-        Field::new("partition", Type::UInt32.arrow(), false),
-        Field::new("offset", Type::UInt64.arrow(), false),
-        Field::new("appended_at", Type::Time.arrow(), false),
-        Field::new("event_id", Type::Uuid.arrow(), true).with_extension_type(extension::Uuid),
-        Field::new("item", Type::Int64.arrow(), true),
-        Field::new("reason", Type::Text.arrow(), false),
-        Field::new("detail", Type::Text.arrow(), false),
-        Field::new("raw", DataType::Binary, true),
-    ]))
-});
+macro_rules! letter_columns {
+    ($($id:literal $name:ident: $kind:ident, $nullable:literal, $encoding:ident, $meaning:literal;)*) => {
+        /// The columns of dead letters, in the order of their schema.
+        pub const LETTER_COLUMNS: &[Column] = &[
+            $(Column {
+                id: $id,
+                name: stringify!($name),
+                kind: Type::$kind,
+                nullable: $nullable,
+                encoding: Encoding::$encoding,
+                meaning: $meaning,
+            },)*
+        ];
+    };
+}
+
+letter_columns! {
+    1 partition: Int32, false, Dictionary, "the topic's partition";
+    2 offset: Int64, false, Delta, "the record's offset in its partition";
+    3 appended_at: Time, false, Delta, "when the topic took it";
+    4 event_id: Text, true, Plain, "the event's id; NULL if it could not be read";
+    5 item: Int64, true, Dictionary,
+        "which item of an event that holds several, from 0; NULL where the event is one record";
+    6 reason: Text, false, Dictionary, "why it is no row";
+    7 detail: Text, false, Dictionary, "what exactly was wrong, and where";
+    8 raw: Bytes, true, Plain, "the record's value, byte for byte";
+}
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema_of(LETTER_COLUMNS));
 
 /// The Arrow schema of dead letters.
 #[must_use]
@@ -110,22 +130,19 @@ pub fn schema() -> SchemaRef {
 
 /// The letters' columns, in the order of the schema.
 pub(crate) fn rows(partition: Partition, letters: &[DeadLetter]) -> RecordBatch {
-    let mut partitions = UInt32Builder::new();
-    let mut offsets = UInt64Builder::new();
+    let mut partitions = Int32Builder::new();
+    let mut offsets = Int64Builder::new();
     let mut times = TimestampMicrosecondBuilder::new().with_timezone("UTC");
-    let mut ids = FixedSizeBinaryBuilder::new(16);
+    let mut ids = StringBuilder::new();
     let mut items = Int64Builder::new();
     let mut reasons = StringBuilder::new();
     let mut details = StringBuilder::new();
     let mut raws = BinaryBuilder::new();
     for letter in letters {
-        partitions.append_value(partition.0);
-        offsets.append_value(letter.offset.0);
+        partitions.append_value(partition.0.cast_signed());
+        offsets.append_value(letter.offset.0.cast_signed());
         times.append_value(letter.appended_at.micros());
-        match letter.event_id {
-            Some(id) => ids.append_value(id).expect("an id has 16 bytes"),
-            None => ids.append_null(),
-        }
+        ids.append_option(letter.event_id.as_deref());
         items.append_option(letter.item.map(i64::from));
         reasons.append_value(letter.reason.name());
         details.append_value(&letter.detail);

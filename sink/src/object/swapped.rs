@@ -15,7 +15,7 @@ use topic::{Identity, Offset, Partition, Timestamp};
 use super::batch::parquet;
 use super::contents::batches;
 use super::footer::{self, FORMAT, hash_place};
-use crate::{CoveredRange, RowDigest};
+use crate::{COLUMNS, CoveredRange, RowDigest};
 
 /// Parquet's metadata key of what such an object says of itself.
 const SWAPPED_KEY: &str = "clickweir.swap";
@@ -99,7 +99,7 @@ impl SortBuffer {
             interleave_record_batch(&sources, &places)
                 .expect("the rows of all objects have the columns of this program")
         });
-        let mut object = parquet(&crate::schema(), pieces, metadata);
+        let mut object = parquet(COLUMNS, pieces, metadata);
         footer::stamp(&mut object);
         Ok(SortedObject {
             object: object.into(),
@@ -132,8 +132,7 @@ impl KeyColumns {
             items: column("item", Some(&DataType::Int64))?,
             ids: column("event_id", None)?,
         };
-        let known = columns.ids.as_fixed_size_binary_opt().is_some()
-            || columns.ids.as_string_opt::<i32>().is_some();
+        let known = columns.ids.as_string_opt::<i32>().is_some();
         let whole = columns.partitions.null_count() + columns.offsets.null_count() == 0;
         match known && whole {
             true => Ok(columns),
@@ -149,10 +148,7 @@ impl KeyColumns {
     }
 
     fn id(&self, row: usize) -> &[u8] {
-        match self.ids.as_fixed_size_binary_opt() {
-            Some(ids) => ids.value(row),
-            None => self.ids.as_string::<i32>().value(row).as_bytes(),
-        }
+        self.ids.as_string::<i32>().value(row).as_bytes()
     }
 
     /// What the row adds to a sum.

@@ -82,6 +82,8 @@ impl Lake {
         if let Some(ledger) = self.replay(name).ledger().await? {
             return Ok(ledger);
         }
+        // If the lake itself cannot be read, that is what to say.
+        self.ledger().await?;
         let known = listed(&self.replays().await?);
         Err(Error::Refused(format!(
             "there is no replay {name} ({known}): `clickweir replay --into {name}` with \

@@ -218,7 +218,7 @@ async fn build(lake: &Lake, objects: u64) -> Result<()> {
             let mut row = transform(partition, record, &enrichment)
                 .map_err(|defect| anyhow::anyhow!("{}", defect.detail))?;
             row.offset = first + place;
-            row.event_id = u128::from(row.offset).to_be_bytes();
+            row.event_id = sink::uuid_text(u128::from(row.offset).to_be_bytes()).into();
             let at = begin + i64::try_from(place)? * (HOUR / i64::try_from(HOURLY * ROWS)?);
             row.occurred_at = Timestamp::from_micros(at);
             row.appended_at = row.occurred_at;

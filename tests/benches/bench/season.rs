@@ -90,7 +90,8 @@ async fn partition_of(
                 "cancel",
             ][dice.random_range(0..10)];
             row.offset = offset;
-            row.event_id = (u128::from(partition.0) << 64 | u128::from(offset)).to_be_bytes();
+            let number = u128::from(partition.0) << 64 | u128::from(offset);
+            row.event_id = sink::uuid_text(number.to_be_bytes()).into();
             let within = i64::try_from(offset - first)? * HOUR / i64::try_from(end - first)?;
             row.occurred_at = Timestamp::from_micros(begin + within);
             row.appended_at = row.occurred_at;

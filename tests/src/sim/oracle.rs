@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::AsArray;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, UInt64Type};
+use arrow::datatypes::{Int32Type, Int64Type};
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -69,10 +68,14 @@ fn read(record: &Record) -> (u128, bool) {
     let id = envelope["id"]
         .as_str()
         .expect("every click of the shop has an id");
-    let digits: String = id.chars().filter(|letter| *letter != '-').collect();
-    let id = u128::from_str_radix(&digits, 16).expect("the shop's ids are UUIDs");
     let sound = envelope["click"].get("occurred_at").is_none();
-    (id, sound)
+    (number(id), sound)
+}
+
+/// The number that an id's text is.
+fn number(id: &str) -> u128 {
+    let digits: String = id.chars().filter(|letter| *letter != '-').collect();
+    u128::from_str_radix(&digits, 16).expect("the shop's ids are UUIDs")
 }
 
 /// What must become of each record of a partition, in order.
@@ -211,15 +214,14 @@ fn ids(object: &Bytes) -> BTreeMap<u64, u128> {
     {
         let batch = batch.expect("it is Parquet");
         let column = |name| batch.column_by_name(name).expect("the column is there");
-        let ids = column("event_id").as_fixed_size_binary();
+        let ids = column("event_id").as_string::<i32>();
         for (row, offset) in column("offset")
-            .as_primitive::<UInt64Type>()
+            .as_primitive::<Int64Type>()
             .values()
             .iter()
             .enumerate()
         {
-            let id = u128::from_be_bytes(ids.value(row).try_into().expect("an id has 16 bytes"));
-            let again = found.insert(*offset, id);
+            let again = found.insert(offset.cast_unsigned(), number(ids.value(row)));
             assert!(again.is_none(), "offset {offset} is in one object twice");
         }
     }
@@ -245,21 +247,12 @@ fn swapped_rows(object: &Bytes) -> Vec<(Partition, u64, u128)> {
     for batch in reader.build().expect("it is Parquet") {
         let batch = batch.expect("it is Parquet");
         let column = |name| batch.column_by_name(name).expect("the column is there");
-        let number = |name| cast(column(name), &DataType::UInt64).expect("it is a number");
-        let (partitions, offsets) = (number("partition"), number("offset"));
-        let ids = column("event_id");
-        for row in 0..batch.num_rows() {
-            let partition = partitions.as_primitive::<UInt64Type>().value(row);
-            let partition = u32::try_from(partition).expect("partitions are few");
-            let id = match ids.as_fixed_size_binary_opt() {
-                Some(ids) => u128::from_be_bytes(ids.value(row).try_into().expect("16 bytes")),
-                None => {
-                    let digits = ids.as_string::<i32>().value(row).replace('-', "");
-                    u128::from_str_radix(&digits, 16).expect("the shop's ids are UUIDs")
-                }
-            };
-            let offset = offsets.as_primitive::<UInt64Type>().value(row);
-            found.push((Partition(partition), offset, id));
+        let partitions = column("partition").as_primitive::<Int32Type>().values();
+        let offsets = column("offset").as_primitive::<Int64Type>().values();
+        let ids = column("event_id").as_string::<i32>();
+        for (row, (partition, offset)) in partitions.iter().zip(offsets).enumerate() {
+            let partition = Partition(partition.cast_unsigned());
+            found.push((partition, offset.cast_unsigned(), number(ids.value(row))));
         }
     }
     found

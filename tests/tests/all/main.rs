@@ -29,6 +29,7 @@ mod kafka_faults;
 mod kafka_records;
 mod kills;
 mod kinesis;
+mod lake_format;
 mod libraries;
 mod limits;
 mod live;

@@ -68,10 +68,8 @@ fn shop() -> Identity {
 }
 
 fn row(partition: u32, offset: u64, appended_at: Timestamp) -> Row<'static> {
-    let mut event_id = [7; 16];
-    event_id[..8].copy_from_slice(&offset.to_be_bytes());
     Row {
-        event_id,
+        event_id: format!("{partition}-{offset}").into(),
         id_generated: false,
         item: None,
         retried: false,

@@ -8,11 +8,12 @@ use uuid::Uuid;
 
 /// What a record's value says.
 pub(super) struct Decoded {
-    /// The event's id as the lake keeps it.
+    /// The event's id, in the 16 bytes that stand for it.
     pub(super) id: [u8; 16],
     /// What tells its row from all others: the id, and after the first item a hash of both.
     pub(super) identity: [u8; 16],
-    /// True if it can be a row: its version is known and its click is a JSON object.
+    /// True if it can be a row: its version is known, its click is a JSON object, and its id is no
+    /// longer than an id may be.
     pub(super) is_click: bool,
 }
 
@@ -52,17 +53,23 @@ pub(super) fn decode(value: Option<&[u8]>) -> Option<Decoded> {
     let outer: Outer = serde_json::from_slice(value?).ok()?;
     // It is well-formed, since the envelope is; its values may be beyond serde's numbers, as 1e999.
     let is_object = outer.click.get().starts_with('{');
+    let is_short = outer.id.len() <= 200;
     let id = id(&outer.id);
     Some(Decoded {
         id,
         identity: identity(id, outer.item),
-        is_click: outer.v <= topic::envelope::VERSION && is_object,
+        is_click: outer.v <= topic::envelope::VERSION && is_object && is_short,
     })
 }
 
-/// A UUID as it is, any other text as the first 16 bytes of its SHA-256.
+/// A UUID as it is, if it is written with its four dashes and nothing else; any other text as the
+/// first 16 bytes of its SHA-256.
 fn id(text: &str) -> [u8; 16] {
-    if let Ok(uuid) = Uuid::parse_str(text) {
+    let has_dashes =
+        text.matches('-').count() == 4 && text.starts_with(|c: char| c.is_ascii_hexdigit());
+    if let Ok(uuid) = Uuid::parse_str(text)
+        && has_dashes
+    {
         return *uuid.as_bytes();
     }
     let digest = Sha256::new_with_prefix(text.as_bytes()).finalize();
@@ -92,7 +99,7 @@ mod tests {
             let decoded = decode(Some(text.as_bytes()));
             assert_eq!(decoded.as_ref().map(|read| read.is_click), expect, "{text}");
             if let Some(read) = decoded {
-                assert_eq!(read.id, crate::event_id("tea"), "{text}");
+                assert_eq!(read.id, topic::id_key("tea"), "{text}");
             }
         };
         let envelope = |v: u32, click: &str| {
@@ -112,7 +119,17 @@ mod tests {
         check("", None);
         assert!(decode(None).is_none());
         let uuid = "0190ad12-0000-7000-8000-00000000000A";
-        assert_eq!(id(uuid), crate::event_id(uuid));
+        for text in [
+            uuid,
+            &uuid.replace('-', ""),
+            &format!("{{{uuid}}}"),
+            &format!("urn:uuid:{uuid}"),
+            "a-b-c-d-e",
+            "🦀",
+            "",
+        ] {
+            assert_eq!(id(text), topic::id_key(text), "{text}");
+        }
         for item in [None, Some(0), Some(1), Some(70_000)] {
             let expect = sink::row_identity(id(uuid), item.map(i64::from));
             assert_eq!(identity(id(uuid), item), expect, "{item:?}");

@@ -10,8 +10,8 @@ pub struct Defect {
     pub reason: Reason,
     /// What exactly was wrong, and where.
     pub detail: String,
-    /// The event's id; `None` if it could not be read.
-    pub event_id: Option<[u8; 16]>,
+    /// The event's id as the lake keeps it; `None` if it could not be read.
+    pub event_id: Option<String>,
     /// Which of the event's items the record is; `None` if the event is one record.
     pub item: Option<u32>,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::AsArray;
-use arrow::datatypes::UInt64Type;
+use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::json;
@@ -45,11 +45,11 @@ impl RowSink for Noted {
         let before = self.ends.lock().insert(stretch.partition, stretch.end);
         assert_eq!(before, Some(stretch.first), "stretches chain");
         let offsets = stretch.rows.column_by_name("offset").unwrap();
-        let offsets = offsets.as_primitive::<UInt64Type>().values().iter();
+        let offsets = offsets.as_primitive::<Int64Type>().values().iter();
         let mut rows = self.rows.lock();
         let rows = rows.entry(stretch.partition).or_default();
         for offset in offsets {
-            assert!(rows.insert(*offset), "{offset} twice");
+            assert!(rows.insert(offset.cast_unsigned()), "{offset} twice");
         }
     }
 }

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de::IgnoredAny;
-use sha2::{Digest, Sha256};
 use sink::{Reason, Row, row_identity};
-use topic::{Envelope, Partition, Record, Timestamp, Unit};
-use uuid::Uuid;
+use topic::{Envelope, MAX_ID_BYTES, Partition, Record, Timestamp, Unit, id_key, id_text};
 
 use crate::row::address::Address;
 use crate::row::agent::{Agent, Agents};
@@ -29,24 +27,6 @@ pub struct Enrichment {
 const EARLIEST: Timestamp = Timestamp::from_millis(946_684_800_000);
 /// How far after its receipt a click may say that it occurred: an hour.
 const AHEAD_MICROS: i64 = Unit::Hour.micros();
-
-/// An event's id as the lake keeps it, and whether the text was a UUID.
-fn id_bytes(text: &str) -> ([u8; 16], bool) {
-    if let Ok(uuid) = Uuid::try_parse(text) {
-        return (uuid.into_bytes(), true);
-    }
-    let digest: [u8; 32] = Sha256::digest(text).into();
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
-    (id, false)
-}
-
-/// The lake's 16 bytes of an event's id: a UUID as it is, other text as the first 16 bytes
-/// of its SHA-256.
-#[must_use]
-pub fn event_id(text: &str) -> [u8; 16] {
-    id_bytes(text).0
-}
 
 /// Makes a row of a record.
 ///
@@ -81,8 +61,10 @@ pub(crate) fn read<'r>(
         let opened = match open(record, decode) {
             Ok(opened) => opened,
             Err(defect) => {
+                let item = defect.item.map(i64::from);
+                let id = defect.event_id.as_deref();
                 return Read {
-                    event: defect.event_id.map(|id| (id, value)),
+                    event: id.map(|id| (row_identity(id_key(id), item), value)),
                     retried: false,
                     row: Err(defect),
                 };
@@ -108,14 +90,13 @@ type Decode<'r> = fn(&'r [u8]) -> Result<Envelope<'r>, serde_json::Error>;
 /// A record's envelope, and its event's id as the lake keeps it.
 struct Opened<'r> {
     envelope: Envelope<'r>,
-    event_id: [u8; 16],
-    /// True if the id's text was a UUID.
-    is_uuid: bool,
+    event_id: Cow<'r, str>,
 }
 
 impl Opened<'_> {
     fn identity(&self) -> [u8; 16] {
-        row_identity(self.event_id, self.envelope.item.map(i64::from))
+        let item = self.envelope.item.map(i64::from);
+        row_identity(id_key(&self.event_id), item)
     }
 }
 
@@ -127,20 +108,16 @@ fn open<'r>(record: &'r Record, decode: Decode<'r>) -> Result<Opened<'r>, Defect
         .ok_or_else(|| Defect::new(Reason::NoValue, "the record has no value"))?;
     let envelope = decode(value)
         .map_err(|error| Defect::new(Reason::NotAnEnvelope, foreign(value, &error)))?;
-    let (event_id, is_uuid) = id_bytes(&envelope.id);
+    let event_id = id_text(envelope.id.clone());
     if envelope.v > topic::envelope::VERSION {
         let detail = format!("envelope version {}", envelope.v);
         return Err(Defect {
-            event_id: Some(event_id),
+            event_id: Some(event_id.into_owned()),
             item: envelope.item,
             ..Defect::new(Reason::UnknownVersion, detail)
         });
     }
-    Ok(Opened {
-        envelope,
-        event_id,
-        is_uuid,
-    })
+    Ok(Opened { envelope, event_id })
 }
 
 /// Says what a value is that is no envelope, and what to do if others write the topic.
@@ -162,7 +139,7 @@ fn row<'r>(
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
     isolated(|| build(partition, record, opened, enrichment)).map_err(|defect| Defect {
-        event_id: Some(opened.event_id),
+        event_id: Some(opened.event_id.to_string()),
         item: opened.envelope.item,
         ..defect
     })
@@ -186,10 +163,14 @@ fn build<'r>(
     enrichment: &Enrichment,
 ) -> Result<Row<'r>, Defect> {
     let envelope = &opened.envelope;
-    let mut click = format::parse(envelope)?;
-    if !opened.is_uuid {
-        click.properties.insert_text("id", &envelope.id);
+    let id_bytes = opened.event_id.len();
+    if id_bytes > MAX_ID_BYTES {
+        return Err(Defect::new(
+            Reason::BadId,
+            format!("id: {id_bytes} bytes, and an id has at most {MAX_ID_BYTES}"),
+        ));
     }
+    let mut click = format::parse(envelope)?;
     if envelope.replaced {
         click.properties.insert_text("text_defect", "not Unicode");
     }
@@ -225,7 +206,7 @@ fn build<'r>(
     let address = Address::of(text("url", click.url)?, &mut click.properties);
     let [source, medium, campaign, term, content] = address.campaign;
     Ok(Row {
-        event_id: opened.event_id,
+        event_id: opened.event_id.clone(),
         id_generated: envelope.id_generated,
         item: envelope.item.map(i64::from),
         retried: envelope.retried,
