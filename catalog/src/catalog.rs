@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use crate::config::{Config, External};
 use crate::dataset::{self, DatasetRun, DatasetState};
-use crate::db::access::LakeAccess;
 use crate::db::database::memory_bytes;
 use crate::db::engine::{Engine, Mode, STATEMENT_TIMEOUT, Session};
 use crate::error::Error;
@@ -40,7 +39,7 @@ use crate::registry::runs::{self, Run};
 use crate::registry::writer::RegistryWriter;
 use crate::rollup::dimension::Dimension;
 use crate::rollup::grain::HOUR_MICROS;
-use crate::tables::publish::{PUBLISHED, Publication};
+use crate::tables::publish::Publisher;
 use crate::tail::feed::ArrivalFeed;
 use crate::tail::memory::Tail;
 
@@ -63,8 +62,7 @@ pub(crate) struct Inner {
     pub(crate) tail: Tail,
     pub(crate) metrics: CatalogMetrics,
     pub(crate) externals: ExternalTables,
-    /// One publication at a time: they share a file.
-    pub(crate) publishing: tokio::sync::Mutex<()>,
+    pub(crate) publisher: Publisher,
 }
 
 impl fmt::Debug for Inner {
@@ -156,28 +154,6 @@ impl Catalog {
     pub async fn crawls(&self, n: usize) -> Result<Vec<Run>, Error> {
         self.read(move |session| runs::newest_runs(session, n))
             .await
-    }
-
-    /// Writes the published copy: the catalog's views over explicit lists of absolute names, and a
-    /// table `objects` of what `clicks` shows. `base` takes the place of the lake's own absolute
-    /// prefix, for readers that have it mounted elsewhere. The previous copy stays valid until the
-    /// new one is whole.
-    ///
-    /// # Errors
-    /// The lake's and the database's.
-    pub async fn publish(&self, base: Option<&str>) -> Result<(), Error> {
-        let inner = &self.inner;
-        let publication = self.work(Publication::read).await?;
-        let lake = inner.lake.location().clone();
-        let access = LakeAccess::new(&inner.config, &lake, &inner.s3)?;
-        let base = base.map(|base| Location::Folder(base.trim_end_matches('/').into()));
-        let base = base.unwrap_or_else(|| lake.clone());
-        let _turn = inner.publishing.lock().await;
-        let config = Arc::clone(&inner.config);
-        let write = move || publication.write(&config, &access, &lake, &base);
-        let bytes = tokio::task::spawn_blocking(write).await;
-        let bytes = bytes.expect("writing the copy does not panic")?;
-        Ok(inner.lake.replace(PUBLISHED, bytes).await?)
     }
 }
 
@@ -485,7 +461,7 @@ impl Catalog {
     }
 
     /// Reads in one snapshot, within the time of the catalog's own work.
-    async fn work<T, F>(&self, work: F) -> Result<T, Error>
+    pub(crate) async fn work<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&Session) -> Result<T, Error> + Send + 'static,

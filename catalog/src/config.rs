@@ -44,6 +44,8 @@ pub struct Config {
     /// How often the published copy is renewed.
     #[serde(with = "humantime_serde")]
     pub publish_every: Duration,
+    /// Whether those who load an Iceberg table get the S3 server and its keys with it.
+    pub iceberg_keys: bool,
     /// The folder of DuckDB's extensions (`httpfs` for buckets, `sqlite_scanner`,
     /// `postgres_scanner`), each in a file `NAME.duckdb_extension`.
     pub extensions: PathBuf,

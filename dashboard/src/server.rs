@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::api::live::Shutdown;
-use crate::api::{command, health, index, live, panels, query};
+use crate::api::{command, health, iceberg, index, live, panels, query};
 use crate::http::guard::{AccessRule, guard};
 use crate::http::problem::Problem;
 use crate::http::{assets, params};
@@ -125,7 +125,26 @@ fn routes(service: &mut web::ServiceConfig) {
         .service(read("/api", index::list))
         .service(read("/api/{panel}", panels::panel))
         .service(write("/command/{name}", command::run))
+        .configure(iceberg_routes)
         .default_service(web::to(not_found));
+}
+
+/// What engines that read Iceberg ask.
+fn iceberg_routes(service: &mut web::ServiceConfig) {
+    const TABLE: &str = "/iceberg/v1/namespaces/{namespace}/tables/{table}";
+    service
+        .service(read("/iceberg/v1/config", iceberg::config))
+        .service(read("/iceberg/v1/namespaces", iceberg::namespaces))
+        .service(read(
+            "/iceberg/v1/namespaces/{namespace}",
+            iceberg::namespace,
+        ))
+        .service(read(
+            "/iceberg/v1/namespaces/{namespace}/tables",
+            iceberg::tables,
+        ))
+        .service(read(TABLE, iceberg::table))
+        .service(write(&format!("{TABLE}/metrics"), iceberg::metrics));
 }
 
 /// A resource that is read. Other methods get 405.

@@ -39,6 +39,7 @@ pub use lake::folder::Obstacle;
 pub use lake::foreign::ForeignBucket;
 pub use lake::location::Location;
 pub use lake::pool::Pool;
+pub use lake::published::PublishedFile;
 pub use lake::tips::{Tip, Tips};
 pub use ledger::coverage::{Coverage, Covered};
 pub use ledger::entry::{Entry, Knowledge, Promotion, Ranges, ReplayName, ReplayOrigin};

@@ -1,7 +1,7 @@
 //! A replay compared with the live rows of its ranges, offset by offset.
 
 use serde::{Deserialize, Serialize};
-use sink::{Location, Ranges, ReplayName};
+use sink::{Column, Location, Ranges, ReplayName};
 
 use crate::db::engine::Session;
 use crate::error::Error;
@@ -194,7 +194,7 @@ impl Sides {
         ))?;
         let chosen = any(chosen);
         let columns = table.columns();
-        let differing = columns.iter().map(|(name, _)| {
+        let differing = columns.iter().map(|Column { name, .. }| {
             let (column, label) = (Ident(name), Literal(format!("{name}: ")));
             format!(
                 "CASE WHEN live.{column} IS DISTINCT FROM replay.{column} THEN concat(

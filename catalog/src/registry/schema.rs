@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use duckdb::Connection;
+use sink::Column;
 
 use crate::config::Config;
 use crate::db::access::LakeAccess;
@@ -242,7 +243,11 @@ fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
 fn definition() -> String {
     let layers = LAYER_COLUMNS.map(|(layers, columns)| layers.tables(columns));
     let objects = objects::create_table();
-    let [clicks, letters] = Table::ALL.map(|table| format!("-- {:?}\n", table.columns()));
+    let [clicks, letters] = Table::ALL.map(|table| {
+        let typed = |column: &Column| (column.name, column.kind.sql());
+        let columns: Vec<_> = table.columns().iter().map(typed).collect();
+        format!("-- {columns:?}\n")
+    });
     [
         TABLES,
         &objects,

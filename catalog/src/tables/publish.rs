@@ -1,23 +1,41 @@
-//! The published copy: a small read-only DuckDB file that anyone can attach.
+//! The published copy: a small read-only DuckDB file that anyone can attach, also as a DuckLake.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use duckdb::{Connection, params};
 use sink::Location;
+use tokio::sync::Mutex;
 
 use crate::config::Config;
 use crate::db::access::LakeAccess;
 use crate::db::engine::Session;
 use crate::error::Error;
+use crate::iceberg::IcebergPublisher;
+use crate::tables::ducklake;
+use crate::tables::published::PublishedTables;
 use crate::tables::view::View;
 
 /// The copy's path in the lake.
 pub const PUBLISHED: &str = "published/clickweir.duckdb";
 
+/// What a process remembers of its publications.
+#[derive(Debug, Default)]
+pub(crate) struct Publisher {
+    /// One publication at a time: they share a file.
+    pub(crate) turn: Mutex<()>,
+    /// The sizes of objects of dead letters, which no footer says.
+    pub(crate) sizes: Mutex<HashMap<String, u64>>,
+    pub(crate) iceberg: IcebergPublisher,
+}
+
 /// The content of the copy, from one snapshot.
 pub(crate) struct Publication {
+    /// The lake's identity; `None` if the catalog knows no object of it.
+    pub(crate) lake_id: Option<String>,
     views: Vec<View>,
+    pub(crate) tables: PublishedTables,
     /// Path and partition; first, end, rows and bytes. An object of a swap holds rows of several
     /// partitions, and has none of the first three.
     objects: Vec<(String, Option<u32>, [Option<u64>; 4])>,
@@ -25,18 +43,23 @@ pub(crate) struct Publication {
 
 impl Publication {
     /// Reads what is to be published.
-    pub(crate) fn read(session: &Session) -> Result<Self, Error> {
+    pub(crate) fn read(session: &Session, sizes: &HashMap<String, u64>) -> Result<Self, Error> {
         let mut statement = session.connection.prepare(
             "SELECT path, shown.partition, shown.\"first\", shown.\"end\", shown.\"rows\", bytes
              FROM shown JOIN objects USING (path)
              WHERE shown.partition IS NOT NULL OR shown.\"rows\" > 0 ORDER BY 2, 3, 1",
         )?;
+        let lake_id = session
+            .connection
+            .query_row("SELECT lake_id FROM meta", [], |row| row.get(0))?;
         let objects = statement.query_map([], |row| {
             let numbers = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
             Ok((row.get(0)?, row.get(1)?, numbers))
         })?;
         Ok(Self {
+            lake_id,
             views: View::all(session)?,
+            tables: PublishedTables::read(session, sizes)?,
             objects: objects.collect::<Result<_, _>>()?,
         })
     }
@@ -104,6 +127,7 @@ impl Publication {
         }
         appender.flush()?;
         drop(appender);
+        ducklake::write(&connection, &self.tables.tables, base)?;
         connection.execute_batch("COMMIT; CHECKPOINT")?;
         Ok(())
     }

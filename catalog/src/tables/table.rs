@@ -23,19 +23,17 @@ impl Table {
         }
     }
 
-    /// Its columns, and their types.
-    pub(crate) fn columns(self) -> Vec<(&'static str, &'static str)> {
-        let columns = match self {
+    /// Its columns.
+    pub(crate) const fn columns(self) -> &'static [Column] {
+        match self {
             Self::Clicks => COLUMNS,
             Self::Letters => LETTER_COLUMNS,
-        };
-        let typed = |column: &Column| (column.name, column.kind.sql());
-        columns.iter().map(typed).collect()
+        }
     }
 
     /// The names of its columns, as a list in SQL.
     pub(crate) fn column_list(self) -> String {
-        joined(self.columns().iter().map(|(name, _)| Ident(name)), ", ")
+        joined(self.columns().iter().map(|column| Ident(column.name)), ", ")
     }
 
     /// The rows of the pieces, as an SQL table. Without pieces it is empty and has its types.
@@ -53,7 +51,7 @@ impl Table {
         let columns = self.columns();
         let typed = columns
             .iter()
-            .map(|(name, kind)| format!("NULL::{kind} AS {}", Ident(name)));
+            .map(|column| format!("NULL::{} AS {}", column.kind.sql(), Ident(column.name)));
         let empty = format!("SELECT {} WHERE false", joined(typed, ", "));
         let select = |(group, list): (&ReadGroup, &String)| {
             let rows = if group.current {

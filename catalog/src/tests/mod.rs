@@ -12,6 +12,7 @@ mod ids;
 mod live;
 mod misfits;
 mod panels;
+mod published;
 mod queries;
 mod replays;
 mod swaps;
@@ -121,6 +122,7 @@ impl Shore {
             query_timeout: Duration::from_secs(30),
             query_rows: 10_000,
             publish_every: Duration::from_secs(60),
+            iceberg_keys: false,
             extensions: PathBuf::new(),
             externals: Vec::new(),
             datasets: Vec::new(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 pub(crate) mod health;
+pub(crate) mod iceberg;
 pub(crate) mod index;
 pub(crate) mod live;
 pub(crate) mod panels;

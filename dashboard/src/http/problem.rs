@@ -8,6 +8,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::command::CommandError;
 use crate::http::nav::Nav;
@@ -65,10 +66,13 @@ impl Problem {
         Self { choices, ..self }
     }
 
-    /// The answer to a request for `path`: JSON under `/api` and `/command`, else a page.
+    /// The answer to a request for `path`: JSON under `/api` and `/command`, JSON as its clients
+    /// know it under `/iceberg`, else a page.
     pub(crate) fn response(self, path: &str) -> HttpResponse {
         if path.starts_with("/api/") || path.starts_with("/command/") {
             self.error_response()
+        } else if path.starts_with("/iceberg/") {
+            IcebergProblem(self).error_response()
         } else {
             PageProblem(self).error_response()
         }
@@ -144,6 +148,58 @@ impl From<catalog::Error> for Problem {
                 )
             }
         }
+    }
+}
+
+/// A problem in the words of the Iceberg REST catalog: `{error: {message, type, code}}`.
+#[derive(Debug)]
+pub(crate) struct IcebergProblem(Problem);
+
+impl From<Problem> for IcebergProblem {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<catalog::Error> for IcebergProblem {
+    fn from(error: catalog::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for IcebergProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ResponseError for IcebergProblem {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let Problem {
+            status,
+            error,
+            remedy,
+            ..
+        } = &self.0;
+        let kind = match *status {
+            StatusCode::UNAUTHORIZED => "NotAuthorizedException",
+            StatusCode::FORBIDDEN => "ForbiddenException",
+            StatusCode::NOT_FOUND if error.contains("namespace") => "NoSuchNamespaceException",
+            StatusCode::NOT_FOUND => "NoSuchTableException",
+            StatusCode::METHOD_NOT_ALLOWED => "UnsupportedOperationException",
+            status if status.is_server_error() => "ServiceUnavailableException",
+            _ => "BadRequestException",
+        };
+        let message = match remedy.is_empty() {
+            true => error.clone(),
+            false => format!("{error}: {remedy}"),
+        };
+        let said = json!({"message": message, "type": kind, "code": status.as_u16()});
+        HttpResponse::build(*status).json(json!({"error": said}))
     }
 }
 

@@ -163,6 +163,7 @@ impl TestDashboard {
             query_timeout: Duration::from_secs(2),
             query_rows: 1_000,
             publish_every: Duration::from_secs(60),
+            iceberg_keys: false,
             extensions: "".into(),
             externals: Vec::new(),
             datasets: Vec::from_iter(filled.then_some(dataset)),

@@ -10,6 +10,7 @@ pub(crate) mod location;
 mod open;
 pub(crate) mod pool;
 mod probe;
+pub(crate) mod published;
 pub(crate) mod tips;
 
 use std::sync::Arc;

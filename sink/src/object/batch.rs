@@ -273,7 +273,7 @@ pub(super) fn parquet(
     let level = ZstdLevel::try_new(3).expect("3 is a level of zstd");
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
-        .set_created_by(concat!("clickweir ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_created_by(concat!("clickweir version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_max_row_group_row_count(None);

@@ -275,6 +275,7 @@ async fn over_bucket(server: &S3Server, lake: &str, prefix: &str) -> Catalog {
         query_timeout: Duration::from_secs(30),
         query_rows: 1_000,
         publish_every: Duration::from_secs(60),
+        iceberg_keys: false,
         extensions: concat!(env!("CARGO_MANIFEST_DIR"), "/../vendor/extensions").into(),
         externals: vec![external],
         datasets: Vec::new(),

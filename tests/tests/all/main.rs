@@ -50,5 +50,6 @@ mod sim;
 mod soak;
 mod store_faults;
 mod swaps;
+mod tables;
 mod tls;
 mod walk;
