@@ -144,6 +144,19 @@ async fn a_compaction_changes_no_answer_whatever_the_catalog_had_registered() {
     assert!(after.clean(), "{after:?}");
     let told = |audit: &Audit| (audit.rows, audit.dead_letters, audit.acknowledged);
     assert_eq!(told(&after), told(&audited_before));
+    // The published copy lists the objects that count.
+    catalog.publish(None).await.unwrap();
+    let copy = duckdb::Connection::open_in_memory().unwrap();
+    let attach = format!(
+        "ATTACH '{}' AS shop (READ_ONLY)",
+        shore.path(crate::PUBLISHED).display()
+    );
+    copy.execute_batch(&attach).unwrap();
+    let published = "SELECT (SELECT count(*) FROM shop.clicks) || ' ' ||
+        (SELECT count(*) FROM shop.dead_letters) || ' ' ||
+        (SELECT count(*) || ' ' || sum(rows) FROM shop.objects)";
+    let published: String = copy.query_row(published, [], |row| row.get(0)).unwrap();
+    assert_eq!(published, "24 4 10 24");
     // The next run finds nothing to do.
     assert_eq!(compact(&shore).await, Compacted::default());
     drop(catalog);

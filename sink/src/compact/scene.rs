@@ -34,7 +34,7 @@ pub struct Compacted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompactionLimits {
     /// It sorts as many rows at once as take this much memory, in bytes, and writes an object of
-    /// them. It needs about twice that.
+    /// them. It needs three to four times that.
     pub sort_bytes: usize,
     /// An hour with fewer objects is left as it is.
     pub min_objects: usize,
@@ -49,8 +49,8 @@ impl Default for CompactionLimits {
     }
 }
 
-/// Half of what a compaction may take.
-const SORT_BYTES: usize = 48 << 20;
+/// Measured with 806,400 rows in 1,440 objects, 48 MiB grew the process by 167 MiB.
+const SORT_BYTES: usize = 32 << 20;
 /// One object is merged with nothing.
 const MIN_OBJECTS: usize = 2;
 /// An hour closes so long after its end: brokers' clocks may step back when a leader changes.
