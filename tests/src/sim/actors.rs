@@ -65,7 +65,7 @@ impl Stage {
                 15 => self.reset_offsets(),
                 16 => self.add_partition(),
                 17 => drop(tokio::spawn(stage.expire())),
-                18 => drop(tokio::spawn(stage.sleep())),
+                18 | 19 => drop(tokio::spawn(stage.sleep())),
                 _ => {}
             }
         }
@@ -102,14 +102,19 @@ impl Stage {
         worker.process.freeze(false);
     }
 
-    /// Freezes a worker for so long that what it holds may have been replaced and deleted.
+    /// Freezes a worker after it has looked at the ledger and before its create, for so long that
+    /// what it holds may have been replaced and deleted.
     async fn sleep(self: Arc<Self>) {
         let Some(worker) = self.worker() else { return };
-        worker.process.freeze(true);
-        self.dice.struck(Fault::WorkerAsleep);
+        worker.process.doze(true);
         sleep(SESSION).await;
+        worker.process.doze(false);
+        if worker.process.runs() || worker.process.is_dead() {
+            return;
+        }
+        self.dice.struck(Fault::WorkerAsleep);
         self.workers.brokers.evict(&worker.process);
-        sleep(GRACE + self.dice.millis(0..30_000)).await;
+        sleep(GRACE + self.dice.millis(10_000..50_000)).await;
         worker.process.freeze(false);
     }
 

@@ -1,7 +1,7 @@
 //! A process of the simulation: it can be killed at any of its awaits, frozen, and cut from the
 //! brokers or the store. And the machines' wall clocks, which may be wrong.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -38,6 +38,8 @@ pub struct Process {
     changed: Notify,
     /// How many awaits it has left before it dies; 0 if it has no limit.
     left: AtomicU64,
+    /// True if it freezes when it is about to create an object of clicks.
+    dozes: AtomicBool,
 }
 
 impl Process {
@@ -69,6 +71,18 @@ impl Process {
     /// Ends it at its n-th await from now.
     pub fn kill_at(&self, awaits: u64) {
         self.left.store(awaits, Ordering::Relaxed);
+    }
+
+    /// Lets it freeze when it is about to create an object of clicks, or no more.
+    pub fn doze(&self, dozes: bool) {
+        self.dozes.store(dozes, Ordering::Relaxed);
+    }
+
+    /// It is about to create an object of clicks.
+    pub fn before_create(&self) {
+        if self.dozes.swap(false, Ordering::Relaxed) {
+            self.freeze(true);
+        }
     }
 
     /// Waits until it is dead.

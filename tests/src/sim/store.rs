@@ -322,6 +322,9 @@ impl ObjectStore for Client {
             Some(Bug::CreateAhead) => return Ok(self.create_ahead(location, payload, opts)),
             _ => {}
         }
+        if is_click {
+            self.process.before_create();
+        }
         self.request().await?;
         let stored = match is_click || opts.mode == PutMode::Create {
             true => self.create(location, payload, opts).await,
