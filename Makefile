@@ -11,7 +11,7 @@ VISITORS ?= 200
 SEEDS ?= 1000
 MINUTES ?= 60
 
-.PHONY: help setup test-setup build demo test tracker pictures sim soak siege measure fuzz lint fmt up down fresh test-containers notebook bench
+.PHONY: help setup test-setup build demo test test-engines tracker pictures sim soak siege measure fuzz lint fmt up down fresh test-containers notebook bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,10 @@ demo: build ## everything in one process, with visitors who browse and buy (ONCE
 
 test: test-setup build ## every test, on a real Kafka, a real object store and a real browser
 	cargo test --locked --workspace
+
+test-engines: test-setup build ## the lake, read by Spark, ClickHouse, Delta and Iceberg too (1.5 GB; a minute after that)
+	@compose/setup.sh engines
+	CLICKWEIR_ENGINES=all cargo test --locked --workspace --test all readers:: -- --nocapture
 
 # Its first line names the digest of its source; a test compares.
 TRACKER := producer/assets/clickweir

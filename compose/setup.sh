@@ -5,6 +5,7 @@
 #   setup.sh tests     the real programs that the tests start: a browser, Kafka, object stores
 #   setup.sh notebook  a Python environment for catalog/notebook
 #   setup.sh readers   a Python environment that reads the lake, for the tests
+#   setup.sh engines   Spark, ClickHouse and others that read it, for `make test-engines`
 #   setup.sh clients   the published client libraries of other trackers, for the tests
 #   setup.sh openapi   what tries the edge's own API, for the tests
 #   setup.sh bench     the load generator and the peers of the benches
@@ -239,7 +240,20 @@ notebook() {
 # Other programs that read the lake, for the tests.
 readers() {
   python_packages readers tests/readers/requirements.txt \
-    "a Python environment with pyarrow and polars, 130 MB, about a minute"
+    "a Python environment with pyarrow, pandas, polars and DataFusion, 190 MB, about a minute"
+}
+
+# Those that are large or slow.
+engines() {
+  local missing=() pom=tests/readers/spark.xml
+  java_and_maven
+  [ "${#missing[@]}" -eq 0 ] || packages "${missing[@]}"
+  python_packages engines tests/readers/engines.txt \
+    "a Python environment with Spark, ClickHouse, Delta and Iceberg, 1.5 GB, some minutes"
+  if current spark $pom; then return; fi
+  rm -rf vendor/spark
+  from_maven $pom "$PWD/vendor/spark"
+  stamp spark $pom
 }
 
 # The published libraries of other trackers, for the tests.
@@ -272,15 +286,21 @@ web_server() {
   rm -rf "$folder"
 }
 
+# from_maven POM FOLDER: copies what a POM names, with what that needs.
+from_maven() {
+  local said
+  said=$(mvn --quiet --batch-mode --file "$1" dependency:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$2" 2>&1) || { tail -n 5 <<<"$said"; return 1; }
+}
+
 # Apache Kafka, from Maven.
 kafka() {
-  local pom=tests/kafka/pom.xml part=$PWD/vendor/kafka.part said
+  local pom=tests/kafka/pom.xml part=$PWD/vendor/kafka.part
   if current kafka $pom; then return; fi
   { has java && has mvn; } || { say "missing: Java and Maven, with which Kafka is fetched and run"; return 1; }
   say "setup: fetching Kafka for the tests, 43 MB, about half a minute"
   rm -rf "$part"
-  said=$(mvn --quiet --batch-mode --file $pom dependency:copy-dependencies \
-    -DincludeScope=runtime -DoutputDirectory="$part" 2>&1) || { tail -n 5 <<<"$said"; return 1; }
+  from_maven $pom "$part"
   rm -rf vendor/kafka
   mv "$part" vendor/kafka
   stamp kafka $pom
@@ -346,12 +366,13 @@ case "${1:-}" in
     ;;
   notebook) notebook ;;
   readers) readers ;;
+  engines) engines ;;
   clients) clients ;;
   openapi) openapi ;;
   bench) bench ;;
   part) "$2" ;;
   *)
-    say "usage: $0 build|tests|notebook|readers|clients|openapi|bench"
+    say "usage: $0 build|tests|notebook|readers|engines|clients|openapi|bench"
     exit 2
     ;;
 esac

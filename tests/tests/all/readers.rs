@@ -1,6 +1,6 @@
-//! Other readers of the lake: pyarrow, polars and Python's DuckDB find in every partition path what
-//! `clickweir query` finds, in the objects themselves and in the published catalog while `up` runs,
-//! on a folder and on S3.
+//! Other readers of the lake find in every partition path what `clickweir query` finds, in the
+//! objects themselves and in the published catalog while `up` runs, on a folder and on S3. Those
+//! that are large or slow are asked by `make test-engines` only.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +14,7 @@ use tests::clickweir::Place;
 use tests::defaults::section;
 use tests::landing::land;
 use tests::{real, s3};
+use tokio::time::Instant;
 use topic::clock::{Clock, SystemClock};
 use topic::{Draft, Open, Timestamp, Unit};
 
@@ -23,11 +24,18 @@ const HOURS: [i64; 6] = [75, 74, 50, 26, 2, 1];
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The same query as in `lake.py`, for Clickweir.
-const ASKED: &str = r#"SELECT json_group_object(folder, [clicks, worth, offsets, ids])::VARCHAR FROM (
+const ASKED: &str = r#"SELECT json_group_object(folder,
+        json_array(clicks, worth, offsets, ids, least, greatest))::VARCHAR FROM (
     SELECT strftime(appended_at, '%Y/%m/%d/%H') AS folder, count(*) AS clicks,
         sum(round(coalesce(price * quantity, 0) * 100)::BIGINT)::BIGINT AS worth,
-        sum("offset")::BIGINT AS offsets, count(DISTINCT event_id) AS ids
+        sum("offset")::BIGINT AS offsets, count(DISTINCT event_id) AS ids,
+        min(event_id) AS least, max(event_id) AS greatest
     FROM clicks GROUP BY folder)"#;
+
+/// Engines that read the objects, in the environment of `make test-setup`.
+const QUICK: [&str; 5] = ["pyarrow", "pandas", "polars", "duckdb", "datafusion"];
+/// … and in that of `make test-engines`.
+const SLOW: [&str; 4] = ["spark", "clickhouse", "delta", "iceberg"];
 
 /// A clock that runs so far behind.
 #[derive(Default)]
@@ -40,16 +48,47 @@ impl Clock for Behind {
     }
 }
 
-/// The Python environment of `make test-setup`.
-fn python() -> Option<PathBuf> {
-    let root = real::fetched("readers", "pyarrow and polars")?;
-    Some(root.join("vendor/readers/bin/python"))
+/// The Python environments, one for each list of engines.
+struct Pythons {
+    quick: PathBuf,
+    slow: Option<PathBuf>,
+}
+
+impl Pythons {
+    /// `None` if `make test-setup` did not make the quick one.
+    fn new() -> Option<Self> {
+        let python = |folder: &str| {
+            let root = real::fetched(folder, "other programs that read the lake")?;
+            Some(root.join(format!("vendor/{folder}/bin/python")))
+        };
+        let asked = real::env("CLICKWEIR_ENGINES").is_some();
+        Some(Self {
+            quick: python("readers")?,
+            slow: asked.then(|| python("engines").expect("make test-engines fetches them")),
+        })
+    }
+
+    /// Checks that every engine finds this in a lake.
+    fn check(&self, lake: &str, environment: &[(&str, &str)], expect: &Value) {
+        let quick = QUICK.map(|engine| (Some(&self.quick), engine));
+        let slow = SLOW.map(|engine| (self.slow.as_ref(), engine));
+        for (python, engine) in quick.into_iter().chain(slow) {
+            if let Some(python) = python {
+                let begun = Instant::now();
+                let found = found(python, engine, lake, environment);
+                assert_eq!(found, *expect, "{engine}");
+                println!("{engine}: {:.1} s", begun.elapsed().as_secs_f64());
+            }
+        }
+    }
 }
 
 /// An engine's results, by partition path.
 fn found(python: &Path, engine: &str, place: &str, environment: &[(&str, &str)]) -> Value {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/lake.py");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = root.join("readers/lake.py");
     let mut reading = Command::new(python);
+    reading.env("CLICKWEIR_SPARK_JARS", root.join("../vendor/spark"));
     reading.arg(script).args([engine, place]);
     let read = reading.envs(environment.iter().copied()).output().unwrap();
     let said = String::from_utf8_lossy(&read.stderr);
@@ -109,8 +148,10 @@ async fn landed(place: &Place, lake: &S3) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_engines_find_in_every_partition_path_what_clickweir_finds() {
-    let Some(python) = python() else { return };
+async fn other_engines_find_in_every_partition_path_what_clickweir_finds() {
+    let Some(pythons) = Pythons::new() else {
+        return;
+    };
     let place = Place::new().unwrap();
     let folder = place.path().join("data/lake");
     let folder = folder.to_str().unwrap().to_owned();
@@ -131,11 +172,9 @@ async fn three_engines_find_in_every_partition_path_what_clickweir_finds() {
         );
     }
     let before = Value::Object(before);
-    for engine in ["pyarrow", "polars", "duckdb"] {
-        assert_eq!(found(&python, engine, &folder, &[]), before, "{engine}");
-    }
+    pythons.check(&folder, &[], &before);
     let published = format!("{folder}/published/clickweir.duckdb");
-    assert_eq!(found(&python, "published", &published, &[]), before);
+    assert_eq!(found(&pythons.quick, "published", &published, &[]), before);
     assert_eq!(
         Value::Object(asked(&place)),
         before,
@@ -145,8 +184,8 @@ async fn three_engines_find_in_every_partition_path_what_clickweir_finds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_published_catalog_of_a_bucket_shows_every_partition_path() {
-    let (Some(python), Some(s3)) = (python(), s3::shared().await) else {
+async fn other_engines_find_in_a_bucket_what_clickweir_finds() {
+    let (Some(pythons), Some(s3)) = (Pythons::new(), s3::shared().await) else {
         return;
     };
     let lake = s3.lake(&format!("readers-{}", std::process::id()));
@@ -167,9 +206,11 @@ async fn the_published_catalog_of_a_bucket_shows_every_partition_path() {
         ("CLICKWEIR_S3_SECRET_KEY", secret_key),
     ];
     let published = format!("{}/published/clickweir.duckdb", lake.url);
-    let shown = found(&python, "published", &published, &environment);
     let asked = asked(&place);
     assert!(asked.len() > HOURS.len(), "{asked:?}");
-    assert_eq!(shown, Value::Object(asked));
+    let asked = Value::Object(asked);
+    let shown = found(&pythons.quick, "published", &published, &environment);
+    assert_eq!(shown, asked);
+    pythons.check(&lake.url, &environment, &asked);
     assert!(up.process.end().unwrap());
 }
