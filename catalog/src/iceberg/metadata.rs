@@ -15,9 +15,6 @@ use crate::tables::published::PublishedTable;
 
 /// The most snapshots that a table keeps.
 const MAX_SNAPSHOTS: usize = 100;
-/// How long a snapshot that is not the newest is kept. What a swap replaces is deleted after as
-/// long.
-pub(super) const SNAPSHOT_AGE: Duration = Duration::from_hours(24);
 /// The keys of a snapshot's summary that are ours: the ends of the partitions, the number of swaps,
 /// and a digest of the manifests.
 const ENDS: &str = "clickweir.ends";
@@ -149,18 +146,20 @@ impl TableMetadata {
         })
     }
 
-    /// Adds a state, and drops those that are too old or too many.
+    /// Adds a state, and drops those that are older than `grace` or too many: what a swap replaces
+    /// is deleted after as long.
     pub(super) fn add(
         &mut self,
         table: &PublishedTable,
-        manifest_list: String,
-        digest: String,
+        (manifest_list, digest): (String, String),
         now: Timestamp,
+        grace: Duration,
     ) {
         let number = self.next_snapshot();
         // Engines refuse a snapshot that is older than the one before it.
         let millis = now.millis().max(self.last_updated_ms);
-        let oldest = millis - i64::try_from(SNAPSHOT_AGE.as_millis()).expect("a day fits");
+        let grace = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        let oldest = millis.saturating_sub(grace);
         self.snapshots.retain(|known| known.timestamp_ms >= oldest);
         let ends = serde_json::to_string(&table.ends).expect("numbers are JSON");
         let summary = [
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_keeps_the_states_of_a_day_and_a_hundred_at_most() {
+    fn a_table_keeps_the_states_of_the_grace_and_a_hundred_at_most() {
         let identity = TableIdentity {
             lake: "lake",
             location: "/lake/published/iceberg/clicks",
@@ -237,12 +236,8 @@ mod tests {
         let mut add = |minute: i64| {
             let now = Timestamp::from_micros(minute * 60_000_000);
             let end = u64::try_from(minute).unwrap();
-            metadata.add(
-                &table(end),
-                format!("list-{minute}"),
-                format!("d{minute}"),
-                now,
-            );
+            let names = (format!("list-{minute}"), format!("d{minute}"));
+            metadata.add(&table(end), names, now, Duration::from_hours(24));
             metadata.clone()
         };
         for minute in 0..=98 {

@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 use crate::error::Error;
 use crate::tables::published::{PublishedObject, PublishedTable};
 use manifest::{Manifest, manifest, manifest_list};
-use metadata::{SNAPSHOT_AGE, TableIdentity, TableMetadata};
+use metadata::{TableIdentity, TableMetadata};
 
 /// The folder of the tables, below `published/`.
 const FOLDER: &str = "iceberg";
@@ -185,7 +185,8 @@ impl IcebergPublisher {
                 let list = manifest_list(snapshot, &manifests);
                 let name = folder.file(&format!("snap-{snapshot}-{}.avro", short_hash(&list)));
                 lake.create_published(&name, list.into()).await?;
-                metadata.add(table, folder.absolute(&name), digest, now);
+                let names = (folder.absolute(&name), digest);
+                metadata.add(table, names, now, lake.grace());
                 let json = serde_json::to_vec(&metadata).expect("metadata are plain JSON");
                 let next = folder.version(number + 1);
                 if !lake.create_published(&next, json.into()).await? {
@@ -271,7 +272,7 @@ fn digest_of(manifests: &[Manifest]) -> String {
     short_hash(paths.join("\n").as_bytes())
 }
 
-/// Deletes versions, lists and manifests that no state of the last day needs.
+/// Deletes versions, lists and manifests that no state within the grace needs.
 async fn sweep(
     folder: &TableFolder<'_>,
     metadata: &TableMetadata,
@@ -299,7 +300,7 @@ async fn sweep(
             Some(number) => number.parse::<u64>().is_ok_and(|number| number < newest),
             None => name.ends_with(".avro") && !kept.contains(name),
         };
-        if is_spare && now.since(file.written_at) > SNAPSHOT_AGE {
+        if is_spare && now.since(file.written_at) > folder.lake.grace() {
             folder.lake.withdraw(&file).await?;
         }
     }

@@ -60,7 +60,8 @@ impl Lake {
     }
 
     /// How long what a swap has replaced stays.
-    pub(crate) const fn grace(&self) -> Duration {
+    #[must_use]
+    pub const fn grace(&self) -> Duration {
         self.grace
     }
 
