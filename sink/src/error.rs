@@ -84,6 +84,14 @@ const CLOCK_REFUSALS: [&str; 5] = [
     "Request has expired",
 ];
 
+/// How a list that is refused says so: the client tells its statuses apart for single objects only.
+/// A list that is not found is one of a missing bucket.
+const LIST_REFUSALS: [&str; 3] = [
+    "status code: 401 ",
+    "status code: 403 ",
+    "status code: 404 ",
+];
+
 impl Error {
     /// The error of a store that refused a request with this answer.
     #[must_use]
@@ -126,8 +134,10 @@ impl From<object_store::Error> for Error {
             )),
             // Some answer with a 400 or a 403 that is not told apart from a store's trouble.
             _ => match Self::of_refusal(root(&error)) {
-                Self::Denied(why) => Self::Unavailable(why),
-                clock => clock,
+                Self::Denied(why) if !LIST_REFUSALS.iter().any(|said| why.contains(said)) => {
+                    Self::Unavailable(why)
+                }
+                refusal => refusal,
             },
         }
     }
@@ -211,6 +221,11 @@ mod tests {
     async fn b114_other_refusals_are_not_the_clock_s() {
         let body = "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>";
         let lake = Lake::open(&refusing("403 Forbidden", body).await).unwrap();
+        assert!(matches!(lake.ledger().await, Err(Error::Denied(_))));
+        assert!(matches!(lake.files(None).await, Err(Error::Denied(_))));
+        assert!(matches!(lake.size("clicks").await, Err(Error::Denied(_))));
+        let body = "<Error><Code>NoSuchBucket</Code></Error>";
+        let lake = Lake::open(&refusing("404 Not Found", body).await).unwrap();
         assert!(matches!(lake.ledger().await, Err(Error::Denied(_))));
         // A store that says it in its own words, and one that has no such status.
         for (status, body) in [

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{ARRIVAL, Shore, VIEW};
+use super::{ARRIVAL, Shore, VIEW, swaps};
 use crate::Catalog;
 
 /// The newest metadata of a table, and where it is.
@@ -94,4 +94,44 @@ async fn who_knows_less_publishes_nothing_and_who_knows_the_same_changes_nothing
     let (location, metadata) = loaded(&new, "clicks").await;
     assert!(location.ends_with("/v2.metadata.json"), "{location}");
     assert_eq!(metadata["snapshots"][1]["summary"]["total-records"], "3");
+}
+
+#[tokio::test]
+async fn a_compaction_is_a_new_state_of_the_same_rows_and_stays() {
+    let shore = swaps::shore().await;
+    let old = shore.catalog().await;
+    let mut config = shore.config();
+    config.path = shore.folder.path().join("other/catalog.duckdb");
+    let new = shore.open(config).await.unwrap();
+    for catalog in [&old, &new] {
+        catalog.crawl(true).await.unwrap();
+    }
+    new.publish(None).await.unwrap();
+    let compacted = swaps::compact(&shore).await;
+    assert!(compacted.objects > 0 && compacted.replaced > 0);
+    new.crawl(true).await.unwrap();
+    new.publish(None).await.unwrap();
+    let (location, metadata) = loaded(&new, "clicks").await;
+    assert!(location.ends_with("/v2.metadata.json"), "{location}");
+    let said = |state: usize, key: &str| {
+        let number = metadata["snapshots"][state]["summary"][key].as_str();
+        number.unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(said(0, "total-records"), said(1, "total-records"));
+    assert_eq!(
+        said(1, "total-data-files"),
+        said(0, "total-data-files") - compacted.replaced + compacted.objects
+    );
+    assert_eq!(said(1, "clickweir.swaps"), compacted.hours);
+    // One that knows the same offsets and none of the swaps publishes nothing.
+    old.publish(None).await.unwrap();
+    assert_eq!(loaded(&old, "clicks").await, (location, metadata));
+    old.crawl(true).await.unwrap();
+    old.publish(None).await.unwrap();
+    assert!(
+        loaded(&old, "clicks")
+            .await
+            .0
+            .ends_with("/v2.metadata.json")
+    );
 }

@@ -27,7 +27,7 @@ const QUESTIONS: [&str; 5] = [
 ];
 
 /// Two partitions, two hours and the begin of a third, with dead letters.
-async fn shore() -> Shore {
+pub(super) async fn shore() -> Shore {
     let shore = Shore::new().await;
     for partition in [0, 1] {
         for (first, arrival) in [(0, ARRIVAL), (5, "2026-11-22T21:30:00Z")] {
@@ -43,7 +43,7 @@ async fn shore() -> Shore {
     shore
 }
 
-async fn compact(shore: &Shore) -> Compacted {
+pub(super) async fn compact(shore: &Shore) -> Compacted {
     compact_at(shore, LATER).await
 }
 
