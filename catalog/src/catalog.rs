@@ -62,7 +62,8 @@ pub(crate) struct Inner {
     pub(crate) tail: Tail,
     pub(crate) metrics: CatalogMetrics,
     pub(crate) externals: ExternalTables,
-    pub(crate) publisher: Publisher,
+    /// One publication at a time: they share a file.
+    pub(crate) publisher: tokio::sync::Mutex<Publisher>,
 }
 
 impl fmt::Debug for Inner {

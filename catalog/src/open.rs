@@ -18,7 +18,7 @@ use crate::query::bind::QueryScope;
 use crate::query::database::QueryDatabase;
 use crate::registry::schema;
 use crate::registry::writer::RegistryWriter;
-use crate::tables::publish::{PUBLISHED, Publisher};
+use crate::tables::publish::PUBLISHED;
 use crate::tail::memory::Tail;
 use crate::{dataset, names};
 
@@ -73,7 +73,7 @@ impl Catalog {
                 s3.clone(),
                 clock.clone(),
             )?,
-            publisher: Publisher::default(),
+            publisher: tokio::sync::Mutex::default(),
             s3: s3.clone(),
             config,
             lake,

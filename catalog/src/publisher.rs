@@ -11,6 +11,7 @@ use crate::db::access::LakeAccess;
 use crate::error::Error;
 use crate::iceberg::{self, IcebergTable};
 use crate::tables::publish::{PUBLISHED, Publication};
+use crate::tables::published::LetterSizes;
 
 impl Catalog {
     /// Writes the published copy: the catalog's views over explicit lists of absolute names, a
@@ -28,11 +29,11 @@ impl Catalog {
         let access = LakeAccess::new(&inner.config, &lake, &inner.s3)?;
         let base = base.map(|base| Location::Folder(base.trim_end_matches('/').into()));
         let base = base.unwrap_or_else(|| lake.clone());
-        let _turn = inner.publisher.turn.lock().await;
-        let publication = self.publication().await?;
+        let mut publisher = inner.publisher.lock().await;
+        let publication = self.publication(&mut publisher.sizes).await?;
         if let Some(lake_id) = self.lake_id(&publication).await? {
             for table in &publication.tables.tables {
-                let iceberg = &inner.publisher.iceberg;
+                let iceberg = &mut publisher.iceberg;
                 let published = iceberg.publish(&inner.lake, &lake_id, table, inner.clock.now());
                 if !published.await? {
                     return Ok(());
@@ -57,20 +58,20 @@ impl Catalog {
     }
 
     /// Reads what is to be published. Sizes that are not known are asked of the store.
-    async fn publication(&self) -> Result<Publication, Error> {
-        let inner = &self.inner;
+    async fn publication(&self, sizes: &mut LetterSizes) -> Result<Publication, Error> {
         loop {
-            let sizes = inner.publisher.sizes.lock().await.clone();
-            let read = self.work(move |session| Publication::read(session, &sizes));
-            let publication = read.await?;
+            let known = std::mem::take(sizes);
+            let read = self.work(move |session| Ok((Publication::read(session, &known)?, known)));
+            let publication;
+            (publication, *sizes) = read.await?;
             if publication.tables.unmeasured.is_empty() {
+                // What is gone may come back.
+                sizes.retain(|_, size| size.is_some());
                 return Ok(publication);
             }
             for path in publication.tables.unmeasured {
-                let size = inner.lake.size(&path).await?.ok_or_else(|| {
-                    Error::Unavailable(format!("{path} is gone: `clickweir audit` says more"))
-                })?;
-                inner.publisher.sizes.lock().await.insert(path, size);
+                let size = self.inner.lake.size(&path).await?;
+                sizes.insert(path, size);
             }
         }
     }

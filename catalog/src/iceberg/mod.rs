@@ -21,7 +21,6 @@ use bytes::Bytes;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use sink::{Lake, S3, Timestamp};
-use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::tables::published::{PublishedObject, PublishedTable};
@@ -66,11 +65,15 @@ pub(crate) fn properties(s3: &S3) -> BTreeMap<String, String> {
 
 /// Publishes tables, and remembers what it published.
 #[derive(Debug, Default)]
-pub(crate) struct IcebergPublisher {
-    /// The newest version of each table that was seen.
-    newest: Mutex<HashMap<String, u64>>,
-    /// The manifests that are there.
-    written: Mutex<BTreeSet<String>>,
+pub(crate) struct IcebergPublisher(HashMap<String, SeenTable>);
+
+/// What was seen of a table.
+#[derive(Debug, Default)]
+struct SeenTable {
+    /// Its newest version, to which the hint points; `None` before that is known.
+    version: Option<u64>,
+    /// The manifests of its newest state. Others may have been swept.
+    manifests: BTreeSet<String>,
 }
 
 /// One table in the store.
@@ -150,7 +153,7 @@ impl IcebergPublisher {
     /// Publishes a table's state, if it is a new one. Returns false if the newest one knows more.
     /// `lake_id` is the lake's identity.
     pub(crate) async fn publish(
-        &self,
+        &mut self,
         lake: &Lake,
         lake_id: &str,
         table: &PublishedTable,
@@ -160,9 +163,9 @@ impl IcebergPublisher {
             lake,
             name: &table.name,
         };
+        let seen = self.0.entry(table.name.clone()).or_default();
         for _ in 0..MAX_TRIES {
-            let seen = self.newest.lock().await.get(&table.name).copied();
-            let newest = folder.newest(seen).await?;
+            let newest = folder.newest(seen.version).await?;
             let (number, mut metadata) = match &newest {
                 Some((number, bytes)) => (*number, read(bytes, &folder.version(*number))?),
                 None => {
@@ -178,7 +181,7 @@ impl IcebergPublisher {
                 return Ok(false);
             }
             let schema = metadata.schema(table.columns);
-            let manifests = self.write_manifests(&folder, &schema, table).await?;
+            let manifests = seen.write_manifests(&folder, &schema, table).await?;
             let digest = digest_of(&manifests);
             if !metadata.shows(&digest) {
                 let snapshot = metadata.next_snapshot();
@@ -193,13 +196,13 @@ impl IcebergPublisher {
                     // Another publisher was first, or the answer to this one's own was lost.
                     continue;
                 }
-                self.point_to(&folder, number + 1).await?;
+                seen.point_to(&folder, number + 1).await?;
                 if snapshot % SWEEP_EVERY == 0 {
                     sweep(&folder, &metadata, number + 1, now).await?;
                 }
                 return Ok(true);
             }
-            self.point_to(&folder, number).await?;
+            seen.point_to(&folder, number).await?;
             return Ok(true);
         }
         Err(Error::Unavailable(format!(
@@ -207,11 +210,12 @@ impl IcebergPublisher {
             table.name
         )))
     }
+}
 
+impl SeenTable {
     /// Says that a version is the newest, unless that was said already.
-    async fn point_to(&self, folder: &TableFolder<'_>, number: u64) -> Result<(), Error> {
-        let mut newest = self.newest.lock().await;
-        if newest.insert(folder.name.to_owned(), number) == Some(number) {
+    async fn point_to(&mut self, folder: &TableFolder<'_>, number: u64) -> Result<(), Error> {
+        if self.version.replace(number) == Some(number) {
             return Ok(());
         }
         let hint = format!("published/{}", folder.file("version-hint.text"));
@@ -223,7 +227,7 @@ impl IcebergPublisher {
 
     /// Writes the manifests that are not there yet.
     async fn write_manifests(
-        &self,
+        &mut self,
         folder: &TableFolder<'_>,
         schema: &schema::TableSchema,
         table: &PublishedTable,
@@ -233,7 +237,7 @@ impl IcebergPublisher {
             days.entry(&object.day).or_default().push(object);
         }
         let mut manifests = Vec::with_capacity(days.len());
-        let mut written = self.written.lock().await;
+        let mut names = BTreeSet::new();
         for (day, objects) in days {
             let location = folder.lake.location();
             let bytes = manifest(schema, &objects, |path| location.absolute(path));
@@ -244,12 +248,13 @@ impl IcebergPublisher {
                 objects: objects.len() as u64,
                 rows: objects.iter().map(|object| object.rows).sum(),
             });
-            if !written.contains(&name) {
+            if !self.manifests.contains(&name) {
                 // One of that name has the same content.
                 folder.lake.create_published(&name, bytes.into()).await?;
-                written.insert(name);
             }
+            names.insert(name);
         }
+        self.manifests = names;
         Ok(manifests)
     }
 }

@@ -1,12 +1,10 @@
 //! The published copy: a small read-only DuckDB file that anyone can attach, also as a DuckLake.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use duckdb::{Connection, params};
 use sink::Location;
-use tokio::sync::Mutex;
 
 use crate::config::Config;
 use crate::db::access::LakeAccess;
@@ -14,7 +12,7 @@ use crate::db::engine::Session;
 use crate::error::Error;
 use crate::iceberg::IcebergPublisher;
 use crate::tables::ducklake;
-use crate::tables::published::PublishedTables;
+use crate::tables::published::{LetterSizes, PublishedTables};
 use crate::tables::view::View;
 
 /// The copy's path in the lake.
@@ -23,10 +21,7 @@ pub const PUBLISHED: &str = "published/clickweir.duckdb";
 /// What a process remembers of its publications.
 #[derive(Debug, Default)]
 pub(crate) struct Publisher {
-    /// One publication at a time: they share a file.
-    pub(crate) turn: Mutex<()>,
-    /// The sizes of objects of dead letters, which no footer says.
-    pub(crate) sizes: Mutex<HashMap<String, u64>>,
+    pub(crate) sizes: LetterSizes,
     pub(crate) iceberg: IcebergPublisher,
 }
 
@@ -43,7 +38,7 @@ pub(crate) struct Publication {
 
 impl Publication {
     /// Reads what is to be published.
-    pub(crate) fn read(session: &Session, sizes: &HashMap<String, u64>) -> Result<Self, Error> {
+    pub(crate) fn read(session: &Session, sizes: &LetterSizes) -> Result<Self, Error> {
         let mut statement = session.connection.prepare(
             "SELECT path, shown.partition, shown.\"first\", shown.\"end\", shown.\"rows\", bytes
              FROM shown JOIN objects USING (path)

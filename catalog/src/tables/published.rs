@@ -49,7 +49,7 @@ pub(crate) struct PublishedTable {
     pub(crate) columns: &'static [Column],
     /// Those that have rows.
     pub(crate) objects: Vec<PublishedObject>,
-    /// The end of each partition of which it knows.
+    /// The end of each partition of which it knows; none for a replay, which may be begun anew.
     pub(crate) ends: BTreeMap<u32, u64>,
     /// How many swaps it shows.
     pub(crate) swaps: u64,
@@ -65,20 +65,28 @@ impl PublishedTable {
     }
 }
 
+/// The sizes of objects of dead letters, which no footer says; `None` for one that is gone.
+pub(crate) type LetterSizes = HashMap<String, Option<u64>>;
+
 /// What one snapshot of the catalog has to publish.
 pub(crate) struct PublishedTables {
     pub(crate) tables: Vec<PublishedTable>,
     /// The objects of dead letters whose size is not known: it is asked of the store.
     pub(crate) unmeasured: BTreeSet<String>,
+    /// How many swaps the snapshot shows.
+    swaps: u64,
 }
 
 impl PublishedTables {
     /// Reads `clicks` and `dead_letters`, and those of each replay. A table that shows parts of
     /// objects is left out: other engines know whole objects only.
-    pub(crate) fn read(session: &Session, sizes: &HashMap<String, u64>) -> Result<Self, Error> {
+    pub(crate) fn read(session: &Session, sizes: &LetterSizes) -> Result<Self, Error> {
         let mut published = Self {
             tables: Vec::new(),
             unmeasured: BTreeSet::new(),
+            swaps: session
+                .connection
+                .query_row("SELECT swaps FROM meta", [], |row| row.get(0))?,
         };
         let replays = session.texts("SELECT DISTINCT replay FROM replays ORDER BY ALL")?;
         for table in Table::ALL {
@@ -94,7 +102,7 @@ impl PublishedTables {
         session: &Session,
         table: Table,
         replay: &str,
-        sizes: &HashMap<String, u64>,
+        sizes: &LetterSizes,
     ) -> Result<(), Error> {
         let (name, from) = match replay {
             "" => (
@@ -131,10 +139,18 @@ impl PublishedTables {
         while let Some(row) = rows.next()? {
             let path: String = row.get(0)?;
             let known: Option<u64> = row.get(1)?;
-            let bytes = known.or_else(|| sizes.get(&path).copied());
-            if bytes.is_none() {
-                self.unmeasured.insert(path.clone());
-            }
+            let bytes = match (known, sizes.get(&path)) {
+                (Some(bytes), _) => bytes,
+                (None, Some(Some(bytes))) => *bytes,
+                (None, Some(None)) => {
+                    tracing::warn!(table = %name, path, "an object is gone: other engines see the state before");
+                    return Ok(());
+                }
+                (None, None) => {
+                    self.unmeasured.insert(path.clone());
+                    0
+                }
+            };
             let bounds = |offset: Option<i64>, occurred: Option<i64>| {
                 let partition: Option<i32> = row.get(4)?;
                 let bounds = [
@@ -154,29 +170,31 @@ impl PublishedTables {
             let (first, end): (Option<i64>, Option<i64>) = (row.get(5)?, row.get(6)?);
             objects.push(PublishedObject {
                 path,
-                bytes: bytes.unwrap_or_default(),
+                bytes,
                 rows: row.get(2)?,
                 day: row.get(3)?,
                 least: bounds(first, row.get(7)?)?,
                 greatest: bounds(end.map(|end| end - 1), row.get(8)?)?,
             });
         }
+        let ends = match replay {
+            "" => live_ends(session)?,
+            _ => BTreeMap::new(),
+        };
         self.tables.push(PublishedTable {
             name,
             columns: table.columns(),
             objects,
-            ends: ends(session, replay)?,
-            swaps: session
-                .connection
-                .query_row("SELECT swaps FROM meta", [], |row| row.get(0))?,
+            ends,
+            swaps: self.swaps,
         });
         Ok(())
     }
 }
 
-fn ends(session: &Session, replay: &str) -> Result<BTreeMap<u32, u64>, Error> {
-    let sql = "SELECT partition, registered_end FROM partitions WHERE replay = ?";
+fn live_ends(session: &Session) -> Result<BTreeMap<u32, u64>, Error> {
+    let sql = "SELECT partition, registered_end FROM partitions WHERE replay = ''";
     let mut statement = session.connection.prepare(sql)?;
-    let ends = statement.query_map([replay], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let ends = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(ends.collect::<Result<_, _>>()?)
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::replays::{range, replay};
 use super::{ARRIVAL, Shore, VIEW, swaps};
 use crate::Catalog;
 
@@ -134,4 +135,36 @@ async fn a_compaction_is_a_new_state_of_the_same_rows_and_stays() {
             .0
             .ends_with("/v2.metadata.json")
     );
+}
+
+#[tokio::test]
+async fn a_replay_that_was_begun_anew_or_lost_its_letters_keeps_nothing_else_back() {
+    let shore = Shore::new().await;
+    shore.commit(0, 0, &[VIEW; 4]).await;
+    let catalog = shore.catalog().await;
+    let folder = shore.path("replays/again");
+    for (end, rows) in [(4, "3"), (2, "1")] {
+        let clicks = &[VIEW; 3][..end as usize - 1];
+        replay(&shore, "again", &range(0, 0, end), clicks, 1).await;
+        catalog.crawl(true).await.unwrap();
+        catalog.publish(None).await.unwrap();
+        let (_, metadata) = loaded(&catalog, "clicks_again").await;
+        let snapshots = metadata["snapshots"].as_array().unwrap();
+        let newest = &snapshots[snapshots.len() - 1]["summary"];
+        assert_eq!(newest["total-records"], rows, "{newest}");
+        if end == 4 {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+    // Its letters are gone, and the live tables go on.
+    fs::remove_dir_all(folder.join("dead_letters")).unwrap();
+    shore.commit(0, 4, &[VIEW]).await;
+    drop(catalog);
+    let again = shore.catalog().await;
+    again.crawl(true).await.unwrap();
+    again.publish(None).await.unwrap();
+    let (_, metadata) = loaded(&again, "clicks").await;
+    let snapshots = metadata["snapshots"].as_array().unwrap();
+    let newest = &snapshots[snapshots.len() - 1]["summary"];
+    assert_eq!(newest["total-records"], "5");
 }

@@ -21,7 +21,7 @@ fn name(text: &str) -> ReplayName {
     ReplayName::parse(text).unwrap()
 }
 
-fn range(partition: u32, first: u64, end: u64) -> Ranges {
+pub(super) fn range(partition: u32, first: u64, end: u64) -> Ranges {
     Ranges::from([(Partition(partition), (Offset(first), Offset(end)))])
 }
 
@@ -36,7 +36,13 @@ async fn begin(shore: &Shore, text: &str, range: &Ranges) -> Lake {
 }
 
 /// Begins a replay of a range and commits its clicks, and letters after them.
-async fn replay(shore: &Shore, text: &str, range: &Ranges, clicks: &[Click], letters: u64) -> Lake {
+pub(super) async fn replay(
+    shore: &Shore,
+    text: &str,
+    range: &Ranges,
+    clicks: &[Click],
+    letters: u64,
+) -> Lake {
     let lake = begin(shore, text, range).await;
     for (partition, (first, end)) in range {
         assert_eq!(first.distance(*end), clicks.len() as u64 + letters);
