@@ -6,7 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use secrecy::ExposeSecret;
 use serde_json::Value;
+use sink::S3;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -69,6 +71,15 @@ impl Place {
         self.environment
             .push((format!("CLICKWEIR__{key}"), value.to_owned()));
         self
+    }
+
+    /// Sets the lake.
+    #[must_use]
+    pub fn with_lake(self, lake: &S3) -> Self {
+        self.with("LAKE__URL", &lake.url)
+            .with("LAKE__ENDPOINT", &lake.endpoint)
+            .with("LAKE__ACCESS_KEY", &lake.access_key)
+            .with("LAKE__SECRET_KEY", lake.secret_key.expose_secret())
     }
 
     /// Copies the demo's files to where its configuration, `compose/demo/demo.toml`, expects them.

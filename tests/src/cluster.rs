@@ -19,7 +19,6 @@ pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Cluster {
     brokers: String,
     store: S3,
-    keys: (String, String),
     name: String,
     partitions: usize,
     settings: Vec<(String, String)>,
@@ -40,7 +39,6 @@ impl Cluster {
         Self {
             brokers: kafka.brokers().to_owned(),
             store: s3.lake(&name),
-            keys: (s3.keys().0.to_owned(), s3.keys().1.to_owned()),
             name,
             partitions: 4,
             settings: Vec::new(),
@@ -87,10 +85,7 @@ impl Cluster {
             .expect("a temporary folder")
             .with("TOPIC__URL", &self.url(&self.brokers))
             .with("TOPIC__PARTITIONS", &self.partitions.to_string())
-            .with("LAKE__URL", &self.store.url)
-            .with("LAKE__ENDPOINT", &self.store.endpoint)
-            .with("LAKE__ACCESS_KEY", &self.keys.0)
-            .with("LAKE__SECRET_KEY", &self.keys.1);
+            .with_lake(&self.store);
         let settings = self.settings.iter();
         settings.fold(place, |place, (key, value)| place.with(key, value))
     }

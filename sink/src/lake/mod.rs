@@ -146,9 +146,21 @@ impl Lake {
 
     /// Returns true if an object is there.
     pub(crate) async fn is_there(&self, path: &Path) -> Result<bool, Error> {
+        Ok(self.size_of(path).await?.is_some())
+    }
+
+    /// The size of an object in bytes; `None` if it is not there.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn size(&self, path: &str) -> Result<Option<u64>, Error> {
+        self.size_of(&Path::from(path)).await
+    }
+
+    async fn size_of(&self, path: &Path) -> Result<Option<u64>, Error> {
         match self.store.head(path).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

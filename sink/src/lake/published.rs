@@ -60,18 +60,6 @@ impl Lake {
     pub async fn withdraw(&self, file: &PublishedFile) -> Result<(), Error> {
         Ok(self.store().delete(&Path::from(file.path.as_str())).await?)
     }
-
-    /// The size of an object in bytes; `None` if it is not there.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn size(&self, path: &str) -> Result<Option<u64>, Error> {
-        match self.store().head(&Path::from(path)).await {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 fn published(name: &str) -> Path {

@@ -6,6 +6,7 @@ pub(crate) mod coverage;
 pub(crate) mod entry;
 pub(crate) mod fold;
 mod gap;
+mod hex_text;
 pub(crate) mod id;
 pub(crate) mod maker;
 pub(crate) mod swap;

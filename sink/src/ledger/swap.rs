@@ -1,13 +1,12 @@
 //! A swap: an entry of the ledger that puts objects in the place of others, whole and at once.
 
 use std::fmt;
-use std::str::FromStr;
 
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition, Timestamp};
 
-use crate::Error;
+use super::hex_text::hex_text;
 use crate::object::footer::Counts;
 use crate::object::names::SWAPS;
 
@@ -215,9 +214,6 @@ impl CoveredRange {
 #[serde(try_from = "String", into = "String")]
 pub struct RowDigest(pub(crate) u128);
 
-/// The length of its text.
-const DIGITS: usize = 32;
-
 impl RowDigest {
     /// The sum over the rows of both.
     #[must_use]
@@ -232,37 +228,4 @@ impl RowDigest {
     }
 }
 
-impl fmt::Display for RowDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:0DIGITS$x}", self.0)
-    }
-}
-
-impl FromStr for RowDigest {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let number = u128::from_str_radix(text, 16).ok();
-        let number = number.filter(|_| text.len() == DIGITS && text.bytes().all(is_digit));
-        number.map(Self).ok_or_else(|| {
-            Error::Unfit(format!(
-                "{text:?} is no sum over rows, which has {DIGITS} hexadecimal digits"
-            ))
-        })
-    }
-}
-
-impl TryFrom<String> for RowDigest {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self, Error> {
-        text.parse()
-    }
-}
-
-impl From<RowDigest> for String {
-    fn from(digest: RowDigest) -> Self {
-        digest.to_string()
-    }
-}
+hex_text!(RowDigest, "no sum over rows");

@@ -179,6 +179,24 @@ begins! {
     StringBuilder = Self::with_capacity(ROOM_ROWS, ROOM_ROWS);
 }
 
+/// A table of columns: each with its field id, its name, what it holds, whether it may be left out,
+/// how it is written and what it means.
+macro_rules! column_list {
+    ($($id:literal $name:ident: $kind:ident, $nullable:literal, $encoding:ident, $meaning:literal;)*) => {
+        &[
+            $($crate::object::columns::Column {
+                id: $id,
+                name: stringify!($name),
+                kind: $crate::object::columns::Type::$kind,
+                nullable: $nullable,
+                encoding: $crate::object::columns::Encoding::$encoding,
+                meaning: $meaning,
+            },)*
+        ]
+    };
+}
+pub(crate) use column_list;
+
 macro_rules! columns {
     ($($id:literal $name:ident: $value:ty, $kind:ident, $nullable:literal, $encoding:ident, $builder:ty, $meaning:literal;)*) => {
         /// One row of the lake, borrowed from the record where possible.
@@ -195,16 +213,9 @@ macro_rules! columns {
         }
 
         /// Every column, in the order of the schema.
-        pub const COLUMNS: &[Column] = &[
-            $(Column {
-                id: $id,
-                name: stringify!($name),
-                kind: Type::$kind,
-                nullable: $nullable,
-                encoding: Encoding::$encoding,
-                meaning: $meaning,
-            },)*
-        ];
+        pub const COLUMNS: &[Column] = column_list! {
+            $($id $name: $kind, $nullable, $encoding, $meaning;)*
+        };
 
         /// The builders of one open batch.
         pub(crate) struct Builders { $($name: $builder,)* }

@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use topic::{Offset, Partition, Timestamp};
 
-use super::columns::{Column, Encoding, Type, schema_of};
+use super::columns::{Column, column_list, schema_of};
 
 /// Why a click cannot become a row. Closed: a new reason is a new variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,23 +92,8 @@ pub struct DeadLetter {
     pub raw: Option<Bytes>,
 }
 
-macro_rules! letter_columns {
-    ($($id:literal $name:ident: $kind:ident, $nullable:literal, $encoding:ident, $meaning:literal;)*) => {
-        /// The columns of dead letters, in the order of their schema.
-        pub const LETTER_COLUMNS: &[Column] = &[
-            $(Column {
-                id: $id,
-                name: stringify!($name),
-                kind: Type::$kind,
-                nullable: $nullable,
-                encoding: Encoding::$encoding,
-                meaning: $meaning,
-            },)*
-        ];
-    };
-}
-
-letter_columns! {
+/// The columns of dead letters, in the order of their schema.
+pub const LETTER_COLUMNS: &[Column] = column_list! {
     1 partition: Int32, false, Dictionary, "the topic's partition";
     2 offset: Int64, false, Delta, "the record's offset in its partition";
     3 appended_at: Time, false, Delta, "when the topic took it";
@@ -118,7 +103,7 @@ letter_columns! {
     6 reason: Text, false, Dictionary, "why it is no row";
     7 detail: Text, false, Dictionary, "what exactly was wrong, and where";
     8 raw: Bytes, true, Plain, "the record's value, byte for byte";
-}
+};
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema_of(LETTER_COLUMNS));
 

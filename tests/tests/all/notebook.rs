@@ -134,12 +134,7 @@ async fn the_notebook_draws_what_sql_counts_on_minio() {
 fn draws_from(server: &S3Server, jupyter: &Path) {
     let lake = server.lake(&format!("notebook-{}", std::process::id()));
     let (access_key, secret_key) = server.keys();
-    let place = Place::new()
-        .unwrap()
-        .with("LAKE__URL", &lake.url)
-        .with("LAKE__ENDPOINT", &lake.endpoint)
-        .with("LAKE__ACCESS_KEY", access_key)
-        .with("LAKE__SECRET_KEY", secret_key);
+    let place = Place::new().unwrap().with_lake(&lake);
     let up = place.up(&["--visitors", "8"]).unwrap();
     let environment = [
         ("CLICKWEIR_S3_ENDPOINT", lake.endpoint.as_str()),

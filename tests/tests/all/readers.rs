@@ -190,12 +190,7 @@ async fn other_engines_find_in_a_bucket_what_clickweir_finds() {
     };
     let lake = s3.lake(&format!("readers-{}", std::process::id()));
     let (access_key, secret_key) = s3.keys();
-    let place = Place::new()
-        .unwrap()
-        .with("LAKE__URL", &lake.url)
-        .with("LAKE__ENDPOINT", &lake.endpoint)
-        .with("LAKE__ACCESS_KEY", access_key)
-        .with("LAKE__SECRET_KEY", secret_key);
+    let place = Place::new().unwrap().with_lake(&lake);
     landed(&place, &lake).await;
     let mut up = place.up(&["--visitors", "4"]).unwrap();
     up.process.line_after("clean: ").unwrap();

@@ -129,10 +129,7 @@ async fn engines_read_the_published_tables_of_a_bucket_with_the_keys_of_the_cata
     let (access_key, secret_key) = s3.keys();
     let place = Place::new()
         .unwrap()
-        .with("LAKE__URL", &lake.url)
-        .with("LAKE__ENDPOINT", &lake.endpoint)
-        .with("LAKE__ACCESS_KEY", access_key)
-        .with("LAKE__SECRET_KEY", secret_key)
+        .with_lake(&lake)
         .with("CATALOG__ICEBERG_KEYS", "true");
     let up = place.up(&[]).unwrap();
     for n in 0..10 {
