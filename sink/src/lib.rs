@@ -25,6 +25,7 @@ pub mod audit;
 mod compact;
 mod config;
 mod error;
+mod forget;
 mod lake;
 mod ledger;
 mod object;
@@ -33,6 +34,9 @@ mod replay;
 pub use compact::scene::{Compacted, CompactionLimits, CompactionScene};
 pub use config::{Config, GRACE, S3};
 pub use error::Error;
+pub use forget::keys::{LakeKeys, SubjectKey};
+pub use forget::records::RecordList;
+pub use forget::rule::{DropRule, Forgotten};
 pub use lake::Lake;
 pub use lake::commit::Outcome;
 pub use lake::folder::Obstacle;
@@ -44,6 +48,9 @@ pub use lake::tips::{Tip, Tips};
 pub use ledger::coverage::{Coverage, Covered};
 pub use ledger::entry::{Entry, Knowledge, Promotion, Ranges, ReplayName, ReplayOrigin};
 pub use ledger::fold::{Gap, Ledger};
+pub use ledger::forget::{
+    Erased, Forget, ForgetId, Forgetting, ForgottenRecords, Subject, SubjectHash,
+};
 pub use ledger::id::LakeId;
 pub use ledger::maker::{Made, Making};
 pub use ledger::swap::{

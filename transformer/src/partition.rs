@@ -2,15 +2,16 @@
 //! sealed ones that wait for their turn. No input or output happens here.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sink::{Batch, Hour, Knowledge, SealedBatch};
+use sink::{Batch, DropRule, Hour, Knowledge, SealedBatch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use topic::{Identity, Offset, Partition, Record};
 
 use crate::resume::ResumePoint;
-use crate::row::transform::{self, Enrichment};
+use crate::row::transform::{self, Enrichment, Read};
 use crate::window::{DuplicateWindow, Seam, Sighting};
 
 /// What every partition of a worker shares.
@@ -41,6 +42,8 @@ pub(crate) struct Active {
     begun: Option<Seam>,
     /// What is known of the ledger since the position was set or the last object was committed.
     pub(crate) known: Knowledge,
+    /// What is left out. `None` if nothing is, or nothing any more.
+    drops: Option<Arc<DropRule>>,
     open: Option<(Batch, Instant)>,
     sealed: VecDeque<SealedBatch>,
     /// The one create that has no answer yet, and what it holds in memory.
@@ -60,6 +63,7 @@ impl Active {
             window_cut: position.window_cut,
             begun: None,
             known: position.ledger.into(),
+            drops: position.drops,
             open: None,
             sealed: VecDeque::new(),
             committing: None,
@@ -125,14 +129,38 @@ impl Active {
         {
             self.window_cut = false;
         }
+        let left_out = self.leaves_out(record, &read);
         let batch = self.batch(hour, context);
         if let Sighting::Duplicate { differs } = verdict {
             batch.duplicate(record.offset, record.appended_at, differs);
             return;
         }
+        if left_out {
+            batch.leave_out(record.offset, record.appended_at);
+            return;
+        }
         match read.row {
             Ok(row) => batch.push(&row),
             Err(defect) => batch.reject(defect.letter(record)),
+        }
+    }
+
+    /// Returns true if somebody asked to be erased, and the record is of those.
+    fn leaves_out(&mut self, record: &Record, read: &Read<'_>) -> bool {
+        let Some(drops) = &self.drops else {
+            return false;
+        };
+        if record.offset >= drops.until() {
+            self.drops = None;
+            return false;
+        }
+        match &read.row {
+            Ok(row) => drops.takes_row(row),
+            Err(_) => drops.takes_letter(
+                record.offset,
+                record.key.as_deref(),
+                record.value.as_deref(),
+            ),
         }
     }
 
@@ -207,6 +235,8 @@ impl Active {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use bytes::Bytes;
     use topic::Timestamp;
 
@@ -234,6 +264,7 @@ mod tests {
             from: Offset(0),
             window_cut: false,
             ledger: 1,
+            drops: None,
         };
         let window = DuplicateWindow::new(Duration::from_secs(60), 1_000);
         let topic = Identity {
@@ -307,6 +338,72 @@ mod tests {
             said.push(batch.window_cut());
         }
         assert_eq!(said, [true, true, false, false]);
+    }
+
+    /// A request of visitor `v-1` that reaches to offset 3.
+    async fn asked() -> Arc<DropRule> {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = sink::Lake::open(&sink::S3::in_folder(folder.path())).unwrap();
+        let (_, context) = active(0);
+        let id = sink::LakeId::new(7);
+        lake.found(&context.topic, BTreeMap::new(), id)
+            .await
+            .unwrap();
+        let keys = sink::LakeKeys::new([1; 32], [2; 32]);
+        let keys = lake.make_keys(&keys).await.unwrap().subjects();
+        let forget = sink::Forget {
+            id: sink::ForgetId::new(1),
+            subject: sink::Subject::Visitor(keys.hash("v-1")),
+            until: BTreeMap::from([(Partition(1), Offset(3))]),
+            asked_at: Timestamp::from_micros(1),
+        };
+        lake.forget(&forget).await.unwrap();
+        let ledger = lake.ledger().await.unwrap().unwrap();
+        let forgotten = lake.forgotten(&ledger).await.unwrap();
+        forgotten.rule(Partition(1), Offset(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_to_be_erased_is_dropped_and_what_came_later_is_kept() {
+        let (mut active, context) = active(0);
+        active.drops = Some(asked().await);
+        let of = |offset: u64, id: u64, click: &str| {
+            let mut record = record(offset, 9 * HOUR, id);
+            let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+            let value = value.replace(r#"{"occurred_at":"2011-12-09T12:50:00Z"}"#, click);
+            record.value = Some(Bytes::from(value));
+            record
+        };
+        let (theirs, other) = (r#"{"visitor_id":"v-1"}"#, r#"{"visitor_id":"v-2"}"#);
+        let letter = r#"{"visitor_id":"v-1","price":[]}"#;
+        for (offset, id, click) in [
+            (0, 1, theirs),
+            (1, 2, other),
+            (2, 3, letter),
+            (3, 1, theirs),
+            (4, 4, theirs),
+            (5, 5, letter),
+        ] {
+            active.take(&of(offset, id, click), &context);
+        }
+        active.seal();
+        let folder = tempfile::tempdir().unwrap();
+        let lake = sink::Lake::open(&sink::S3::in_folder(folder.path())).unwrap();
+        let sealed = active.due().unwrap();
+        let outcome = lake.commit(sealed, 1, Duration::from_secs(9)).await;
+        let sink::Outcome::Committed(footer) = outcome.unwrap() else {
+            panic!("it is committed");
+        };
+        let counts = sink::Counts {
+            rows: 2,
+            dead_letters: 1,
+            // The window knows an id whatever became of its record.
+            duplicates: 1,
+            dropped: 2,
+            absent: 0,
+        };
+        assert_eq!(footer.counts, counts);
+        assert!(active.drops.is_none(), "nothing costs any more");
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Where a partition continues: the lake says it, the topic must agree.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use sink::{Footer, Hour, Lake, LakeId, Ledger, ObjectName};
+use sink::{DropRule, Footer, Forgotten, Hour, Lake, LakeId, Ledger, ObjectName};
 use topic::clock::STEP_BACK;
 use topic::{Offset, Partition, ReadError, Timestamp, Topic, Watermarks};
 
 use crate::{Config, Error};
 
 /// Where a partition continues.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ResumePoint {
     /// Where the next batch begins.
     pub(crate) next: Offset,
@@ -19,6 +20,8 @@ pub(crate) struct ResumePoint {
     pub(crate) window_cut: bool,
     /// How many entries of the ledger were read.
     pub(crate) ledger: u64,
+    /// What is left out from `next` on, by those entries. `None` if nothing is.
+    pub(crate) drops: Option<Arc<DropRule>>,
 }
 
 /// A position for each partition, or why that partition must stop.
@@ -52,6 +55,7 @@ async fn positions(
     marks: &BTreeMap<Partition, Watermarks>,
 ) -> Result<ResumePoints, Error> {
     let tips = lake.tips(ledger.clone(), partitions).await?;
+    let forgotten = lake.forgotten(ledger).await?;
     let mut starts = BTreeMap::new();
     for &partition in partitions {
         let Some(&marks) = marks.get(&partition) else {
@@ -63,6 +67,7 @@ async fn positions(
             topic,
             config,
             ledger,
+            forgotten: &forgotten,
             origin: ledger.first(partition),
             partition,
             marks,
@@ -120,11 +125,13 @@ pub(crate) async fn after(
         let position = positions.remove(&partition);
         return position.expect("a position or a reason is given for what was asked");
     }
+    let forgotten = lake.forgotten(&ledger).await?;
     let place = Place {
         lake,
         topic,
         config,
         ledger: &ledger,
+        forgotten: &forgotten,
         origin: ledger.first(partition),
         partition,
         marks,
@@ -145,6 +152,8 @@ pub(crate) struct Start {
     pub(crate) wanted: Offset,
     /// How many entries of the ledger were read.
     pub(crate) ledger: u64,
+    /// What is left out from `next` on.
+    pub(crate) drops: Option<Arc<DropRule>>,
 }
 
 /// Where the window's range before `next` begins; `appended_at` is that of the record before.
@@ -167,6 +176,8 @@ pub(crate) struct Place<'a> {
     pub(crate) config: &'a Config,
     /// The lake's own ledger.
     pub(crate) ledger: &'a Ledger,
+    /// What the live lake was asked to forget.
+    pub(crate) forgotten: &'a Forgotten,
     /// Where the live lake began with the partition: no record before that is looked at.
     pub(crate) origin: Offset,
     pub(crate) partition: Partition,
@@ -187,6 +198,7 @@ impl Start {
             next,
             wanted,
             ledger,
+            drops,
         } = self;
         // What the range begins with may be all that is left of it. The low watermark itself
         // need not be a record.
@@ -199,6 +211,7 @@ impl Start {
             from: wanted.max(low).min(next),
             window_cut,
             ledger,
+            drops,
         })
     }
 }
@@ -237,11 +250,13 @@ impl Place<'_> {
             seen = Some(there.appended_at);
         }
         let (origin, ledger) = (self.origin, self.ledger.next);
+        let drops = self.forgotten.rule(self.partition, next);
         let Some(appended_at) = seen else {
             return Ok(Start {
                 next,
                 wanted: origin,
                 ledger,
+                drops,
             });
         };
         let before = (next, appended_at);
@@ -250,6 +265,7 @@ impl Place<'_> {
             next,
             wanted: wanted.max(origin),
             ledger,
+            drops,
         })
     }
 

@@ -324,6 +324,7 @@ mod tests {
             replay: None,
             promotions: Vec::new(),
             coverage: sink::Coverage::default(),
+            forgets: Vec::new(),
             next: 1,
         };
         let check = |ranges: &[(u64, u64)], gaps: &[(u64, u64)], chained: &[u64], held, refused| {

@@ -10,6 +10,7 @@ use topic::{Identity, Offset, Partition};
 use super::coverage::{Coverage, StoredCoverage};
 use super::entry::{Promotion, ReplayOrigin};
 use super::fold::{Gap, Ledger};
+use super::forget::Forgetting;
 use super::id::LakeId;
 use crate::object::footer::{FORMAT, check_format};
 use crate::object::names::LEDGER;
@@ -34,6 +35,7 @@ struct LedgerCheckpoint {
     gaps: Vec<(Partition, Offset, Gap)>,
     promotions: Vec<Promotion>,
     coverage: StoredCoverage,
+    forgets: Vec<Forgetting>,
     next: u64,
 }
 
@@ -53,7 +55,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Unfit`] for one of a newer version, else the store's.
-    pub(super) async fn checkpoint(&self) -> Result<Option<Ledger>, Error> {
+    pub(crate) async fn checkpoint(&self) -> Result<Option<Ledger>, Error> {
         // Letters sort behind digits, so the entries themselves are not listed on S3.
         let (folder, after) = (Path::from(LEDGER), format!("{LEDGER}/{CHECKPOINT}"));
         let listed = self
@@ -107,6 +109,7 @@ impl From<&Ledger> for LedgerCheckpoint {
             gaps: gaps.map(|(&(of, first), gap)| (of, first, *gap)).collect(),
             promotions: ledger.promotions.clone(),
             coverage: ledger.coverage.stored(),
+            forgets: ledger.forgets.clone(),
             next: ledger.next,
         }
     }
@@ -123,6 +126,7 @@ impl From<LedgerCheckpoint> for Ledger {
             gaps: gaps.map(|(of, first, gap)| ((of, first), gap)).collect(),
             promotions: stored.promotions,
             coverage: Coverage::restored(stored.coverage),
+            forgets: stored.forgets,
             next: stored.next,
         }
     }

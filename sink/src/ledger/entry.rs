@@ -7,7 +7,9 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition, Timestamp};
 
+use super::forget::{Erased, Forget};
 use super::id::LakeId;
+use super::partition_keys::by_partition;
 use super::swap::Swap;
 use crate::Error;
 use crate::object::names::{LEDGER, REPLAYS};
@@ -63,6 +65,10 @@ pub enum Entry {
     },
     /// Objects take the place of others.
     Swap(Swap),
+    /// Somebody asked to be erased.
+    Forget(Forget),
+    /// That is complete.
+    Erased(Erased),
 }
 
 /// What a batch's maker knows of the ledger.
@@ -87,7 +93,8 @@ impl From<u64> for Knowledge {
 impl Entry {
     /// Returns true if the maker of a batch that begins at `first` must drop it and start from the
     /// tips: a gap gave something of its partition up, or a swap covers its first offset, or ends
-    /// within the object that it committed before, so that this object counts for nothing.
+    /// within the object that it committed before, so that this object counts for nothing; or the
+    /// batch may hold what was asked to be erased.
     pub(super) fn gives_up(&self, of: Partition, first: Offset, known: Knowledge) -> bool {
         match self {
             Self::Gap { partition, .. } => *partition == of,
@@ -96,7 +103,11 @@ impl Entry {
                 let cuts = |at: Offset| holds(at) && range.end < first;
                 range.partition == of && (holds(first) || known.previous.is_some_and(cuts))
             }),
-            Self::Origin { .. } | Self::Promote { .. } | Self::Rollback { .. } => false,
+            Self::Forget(forget) => forget.reaches(of, first),
+            Self::Origin { .. }
+            | Self::Promote { .. }
+            | Self::Rollback { .. }
+            | Self::Erased(_) => false,
         }
     }
 }
@@ -104,20 +115,6 @@ impl Entry {
 /// Where the entry of this number is.
 pub(crate) fn path(number: u64) -> Path {
     Path::from(format!("{LEDGER}/{number:010}.json"))
-}
-
-/// JSON's keys are texts, and serde does not read them as numbers in a tagged enum.
-pub(crate) fn by_partition<'de, D, V>(deserializer: D) -> Result<BTreeMap<Partition, V>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    V: Deserialize<'de>,
-{
-    let texts = BTreeMap::<String, V>::deserialize(deserializer)?;
-    let parsed = texts.into_iter().map(|(key, value)| {
-        let partition = key.parse().map_err(serde::de::Error::custom)?;
-        Ok((Partition(partition), value))
-    });
-    parsed.collect()
 }
 
 /// A replay's name: a letter, then letters, digits and underscores, in lower case, so that it

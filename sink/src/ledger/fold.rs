@@ -7,6 +7,7 @@ use topic::{Identity, Offset, Partition};
 
 use super::coverage::Coverage;
 use super::entry::{Entry, Promotion, Ranges, ReplayName, ReplayOrigin, path};
+use super::forget::{Forget, ForgetId, Forgetting};
 use super::id::LakeId;
 use crate::Error;
 use crate::object::footer::Footer;
@@ -38,6 +39,8 @@ pub struct Ledger {
     pub promotions: Vec<Promotion>,
     /// What the swaps cover, and their objects.
     pub coverage: Coverage,
+    /// What was asked to be erased, in the order of the requests.
+    pub forgets: Vec<Forgetting>,
     /// The number that the next entry will take.
     pub next: u64,
 }
@@ -59,6 +62,7 @@ impl Ledger {
                 gaps: BTreeMap::new(),
                 promotions: Vec::new(),
                 coverage: Coverage::default(),
+                forgets: Vec::new(),
                 next: 1,
             }),
             _ => Err(Error::Unfit(format!("{} is out of place", path(0)))),
@@ -98,6 +102,17 @@ impl Ledger {
                     path(number)
                 ))
             })?,
+            Entry::Forget(forget) => self.forgets.push(Forgetting {
+                forget,
+                number,
+                erased: None,
+            }),
+            Entry::Erased(erased) => {
+                let of_it = |asked: &&mut Forgetting| asked.forget.id == erased.id;
+                if let Some(asked) = self.forgets.iter_mut().find(of_it) {
+                    asked.erased.get_or_insert((number, erased));
+                }
+            }
         }
         self.next = number + 1;
         Ok(self)
@@ -180,6 +195,18 @@ impl Ledger {
         let ends = self.replay.iter().flat_map(|replay| &replay.ends);
         ends.map(|(&partition, &end)| (partition, (self.first(partition), end)))
             .collect()
+    }
+
+    /// The request of that identity. `None` if it is not in the ledger.
+    #[must_use]
+    pub fn forgetting(&self, id: ForgetId) -> Option<&Forgetting> {
+        self.forgets.iter().find(|asked| asked.forget.id == id)
+    }
+
+    /// The requests to be erased that are not complete.
+    pub fn unerased(&self) -> impl Iterator<Item = &Forget> {
+        let open = self.forgets.iter().filter(|asked| asked.erased.is_none());
+        open.map(|asked| &asked.forget)
     }
 
     /// Returns true if that replay is promoted.

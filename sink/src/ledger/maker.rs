@@ -167,6 +167,10 @@ impl Entry {
             }
             // What is shown changes, and the objects stay.
             Self::Rollback { .. } => None,
+            // What was read may hold the subject.
+            Self::Forget(_) => Some("asked for an erasure"),
+            // It may have been read before it was rewritten.
+            Self::Erased(_) => Some("completed an erasure"),
             Self::Swap(other) => {
                 let replaced = |path: &String| swap.replaced.iter().any(|one| one.path == *path);
                 let shared = other.replaced.iter().any(|one| replaced(&one.path));

@@ -5,10 +5,12 @@ mod checkpoint;
 pub(crate) mod coverage;
 pub(crate) mod entry;
 pub(crate) mod fold;
+pub(crate) mod forget;
 mod gap;
 mod hex_text;
 pub(crate) mod id;
 pub(crate) mod maker;
+mod partition_keys;
 pub(crate) mod swap;
 
 use std::collections::BTreeMap;

@@ -131,6 +131,12 @@ impl Batch {
         self.footer.differing += differs as u64;
     }
 
+    /// Counts the record as left out.
+    pub const fn leave_out(&mut self, offset: Offset, appended_at: Timestamp) {
+        self.advance(offset, appended_at);
+        self.footer.counts.dropped += 1;
+    }
+
     /// Notes that offsets up to `end` hold no record, so that a range ends where it should.
     pub const fn pass(&mut self, end: Offset) {
         self.footer.counts.absent += self.footer.end.distance(end);

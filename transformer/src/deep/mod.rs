@@ -13,10 +13,10 @@ mod report;
 use std::collections::BTreeMap;
 
 use sink::audit::{Finding, RecentIds, Reference, Survey, WindowRule, restore};
-use sink::{Lake, Ledger, ObjectName};
+use sink::{Forgotten, Lake, Ledger, ObjectName};
 use topic::{Offset, Partition, Topic, Watermarks};
 
-use self::object::Check;
+use self::object::{AbsenceJudge, Check};
 use self::records::Records;
 pub use self::report::Deep;
 use crate::Error;
@@ -27,6 +27,8 @@ struct Scene<'a> {
     lake: &'a Lake,
     against: &'a Reference<'a>,
     window: WindowRule,
+    /// What was asked to be erased: no other record may be dropped.
+    forgotten: &'a Forgotten,
     progress: &'a (dyn Fn(u64, u64) + Sync),
     /// How many offsets there are to read.
     total: u64,
@@ -44,6 +46,7 @@ pub async fn deep(
     against: &Reference<'_>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Deep, Error> {
+    let forgotten = lake.forgotten(against.ledger).await?;
     let mut objects: BTreeMap<Partition, Vec<ObjectName>> = BTreeMap::new();
     // What came after its offsets were given up counts for nothing.
     let late = |name: &ObjectName| against.ledger.gives_up(name.partition, name.first);
@@ -56,6 +59,7 @@ pub async fn deep(
         lake,
         against,
         window: against.window.clone().unwrap_or_default(),
+        forgotten: &forgotten,
         progress,
         total: held.map(|marks| marks.low.distance(marks.high)).sum(),
     };
@@ -110,7 +114,13 @@ impl Deep {
                 self.hole(&mut records, &mut recent, hole).await?;
             }
             let cut = marks.low > origin;
-            let mut check = Check::new(self, *name, &contents, at, &scene.window, cut);
+            let drops = scene.forgotten.rule(partition, contents.footer.first);
+            let judge = AbsenceJudge {
+                window: &scene.window,
+                drops,
+                cut,
+            };
+            let mut check = Check::new(self, *name, &contents, at, judge);
             let end = contents.footer.end;
             while let Some(batch) = records.next(end).await? {
                 for record in &batch {

@@ -1,7 +1,9 @@
 //! One object against the records of its range, in the order of offsets.
 
+use std::sync::Arc;
+
 use sink::audit::{Finding, RecentIds, Twin, WindowRule};
-use sink::{Contents, ObjectName};
+use sink::{Contents, DropRule, ObjectName};
 use topic::{Offset, Record};
 
 use super::decode::{Decoded, decode};
@@ -11,14 +13,21 @@ use super::report::Deep;
 /// How many findings of one object are reported one by one.
 const MAX_FINDINGS: u64 = 3;
 
+/// By what it is judged that a record is not in the lake.
+pub(super) struct AbsenceJudge<'a> {
+    pub(super) window: &'a WindowRule,
+    /// What somebody asked to be erased. `None` if that is nothing of this object.
+    pub(super) drops: Option<Arc<DropRule>>,
+    /// True if retention has cut the beginning of the partition.
+    pub(super) cut: bool,
+}
+
 /// An object, compared as far as its records came.
 pub(super) struct Check<'a> {
     deep: &'a mut Deep,
     name: ObjectName,
     contents: &'a Contents,
-    window: &'a WindowRule,
-    /// True if retention has cut the beginning of the partition.
-    cut: bool,
+    judge: AbsenceJudge<'a>,
     /// Where the object before ended: what this one holds below is in that one too.
     from: Offset,
     /// The next row and the next letter.
@@ -45,15 +54,13 @@ impl<'a> Check<'a> {
         name: ObjectName,
         contents: &'a Contents,
         from: Offset,
-        window: &'a WindowRule,
-        cut: bool,
+        judge: AbsenceJudge<'a>,
     ) -> Self {
         Self {
             deep,
             name,
             contents,
-            window,
-            cut,
+            judge,
             from,
             row: 0,
             letter: 0,
@@ -92,7 +99,8 @@ impl<'a> Check<'a> {
         if is_row || is_letter {
             self.unseen(record, seen);
         } else {
-            self.neither(record, decoded.is_some(), seen, records);
+            let hidden = decoded.is_some() && self.is_hidden(record, records);
+            self.neither(record, hidden, seen);
         }
         if self.contents.footer.end == record.offset.next()
             && self.contents.footer.appended_at != record.appended_at
@@ -205,7 +213,7 @@ impl<'a> Check<'a> {
     /// A record that is in the lake must not be a duplicate.
     fn unseen(&mut self, record: &Record, seen: Option<Twin>) {
         let footer = &self.contents.footer;
-        let judged = footer.configuration == self.window.configuration;
+        let judged = footer.configuration == self.judge.window.configuration;
         // If retention had cut the range, the worker could not see earlier objects.
         if let Some(twin) = seen
             && judged
@@ -217,28 +225,34 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// A record that is not in the lake must be a duplicate, or dropped.
-    fn neither(
-        &mut self,
-        record: &Record,
-        has_id: bool,
-        seen: Option<Twin>,
-        records: &Records<'_>,
-    ) {
-        self.neither += 1;
-        let footer = &self.contents.footer;
-        // Its twin may have left the topic, or been seen through another window.
-        let near = records.low().distance(record.offset) <= self.window.records
+    /// Returns true if a record's twin may have left the topic, or been seen through another window.
+    fn is_hidden(&self, record: &Record, records: &Records<'_>) -> bool {
+        let (footer, window) = (&self.contents.footer, self.judge.window);
+        let near = records.low().distance(record.offset) <= window.records
             && records
                 .since()
-                .is_some_and(|since| record.appended_at.since(since) <= self.window.within);
-        let hidden = (self.cut && near) || footer.configuration != self.window.configuration;
+                .is_some_and(|since| record.appended_at.since(since) <= window.within);
+        (self.judge.cut && near) || footer.configuration != window.configuration
+    }
+
+    /// Returns true if somebody asked to be erased, and is named in the record's key or in one of
+    /// its texts: that alone is looked at here, and not which column a text is of.
+    fn is_erased(&self, record: &Record) -> bool {
+        let drops = self.judge.drops.as_ref();
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        drops.is_some_and(|drops| drops.takes_letter(record.offset, key, value))
+    }
+
+    /// A record that is not in the lake must be a duplicate, or dropped.
+    fn neither(&mut self, record: &Record, hidden: bool, seen: Option<Twin>) {
+        self.neither += 1;
+        let footer = &self.contents.footer;
         if seen.is_some() {
             self.deep.duplicates += 1;
-        } else if self.dropped < footer.counts.dropped {
+        } else if self.dropped < footer.counts.dropped && self.is_erased(record) {
             self.dropped += 1;
             self.deep.dropped += 1;
-        } else if has_id && hidden {
+        } else if hidden {
             self.deep.unproven += 1;
         } else {
             self.deep.missing += 1;

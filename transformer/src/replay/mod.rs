@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
-use sink::{Hour, Lake, Outcome, SealedBatch};
+use sink::{Forgotten, Hour, Lake, Outcome, SealedBatch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -85,6 +85,7 @@ pub async fn run(
         let lane = Lane {
             job: &job,
             lake: &replay.lake,
+            live: &replay.live,
             partition,
             first,
             end,
@@ -142,6 +143,7 @@ impl Job {
 struct Lane<'a> {
     job: &'a Job,
     lake: &'a Lake,
+    live: &'a Lake,
     partition: Partition,
     first: Offset,
     end: Offset,
@@ -228,11 +230,13 @@ impl Lane<'_> {
             // The window is filled as it was when the record before was live.
             None => self.before(next).await?,
         };
+        let forgotten = self.forgotten().await?;
         let place = Place {
             lake: self.lake,
             topic,
             config: &self.job.config,
             ledger: &ledger,
+            forgotten: &forgotten,
             origin: self.origin,
             partition,
             marks,
@@ -240,6 +244,15 @@ impl Lane<'_> {
         let position = place.position(next, tip).await?;
         let hour = tip.map_or(Hour(0), |(_, appended_at)| Hour::of(appended_at));
         Ok((position.next < self.end).then_some((position, hour)))
+    }
+
+    /// What the live lake was asked to forget. It is read after the replay's own ledger: a request
+    /// that comes later is written there too, and met before a commit.
+    async fn forgotten(&self) -> Result<Forgotten, Error> {
+        match self.live.ledger().await? {
+            Some(live) => Ok(self.live.forgotten(&live).await?),
+            None => Ok(Forgotten::default()),
+        }
     }
 
     /// The end and the append time of the record before `next`; `None` if that is the
@@ -263,9 +276,8 @@ impl Lane<'_> {
     ) -> Result<Ended, Error> {
         let config = &self.job.config;
         let window = DuplicateWindow::new(config.window, config.window_records);
-        let ledger = position.ledger;
+        let (ledger, mut at) = (position.ledger, position.from);
         let mut active = Active::new(self.partition, position, window);
-        let mut at = position.from;
         let mut reading = self.fetch(at);
         let mut commit: Option<Commit> = None;
         loop {

@@ -34,6 +34,8 @@ pub enum ReplaySpan {
 pub struct Replay {
     /// Its own lake, below the live one.
     pub lake: Lake,
+    /// The live one, whose ledger says who asked to be erased.
+    pub live: Lake,
     /// Its ranges.
     pub ranges: Ranges,
     /// Where the live lake began with each of them.
@@ -77,6 +79,7 @@ pub async fn begin(
     let origins = ranges.keys().map(|&p| (p, ledger.first(p))).collect();
     Ok(Replay {
         lake,
+        live: live.clone(),
         ranges,
         origins,
     })

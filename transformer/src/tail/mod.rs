@@ -218,6 +218,7 @@ impl TailLoop {
         let (Some(ledger), Some(wanted)) = (ledger, self.rows.wanted()) else {
             return Ok(false);
         };
+        let forgotten = self.lake.forgotten(&ledger).await?;
         let marks = self.topic.watermarks().await?;
         let mut starts = Vec::new();
         for &partition in partitions {
@@ -225,7 +226,12 @@ impl TailLoop {
             let next = wanted.get(&partition).copied().unwrap_or(origin);
             let topic = self.topic.as_ref();
             match start(topic, &self.config, partition, (origin, next), &marks).await {
-                Ok(start) => starts.push((partition, origin, start)),
+                Ok(mut start) => {
+                    // A tail that began before a request shows its rows until the lake has
+                    // passed the request's end.
+                    start.drops = forgotten.rule(partition, start.next);
+                    starts.push((partition, origin, start));
+                }
                 Err(error) => {
                     tracing::warn!(%partition, "the tail waits: {error}");
                     self.wait(partition, RETRY_EVERY);
@@ -247,9 +253,10 @@ impl TailLoop {
         tracing::debug!(%partition, next = %position.next, from = %position.from, "the tail begins");
         self.rows.begin(partition, position.next);
         let window = DuplicateWindow::new(self.config.window, self.config.window_records);
+        let from = position.from;
         let active = Box::new(Active::new(partition, position, window));
         self.partitions.insert(partition, Following::Active(active));
-        if let Err(error) = self.reader.seek(partition, position.from) {
+        if let Err(error) = self.reader.seek(partition, from) {
             tracing::debug!(%partition, "{error}");
             self.wait(partition, RETRY_PAUSE);
         }
@@ -302,6 +309,7 @@ async fn start(
         next,
         wanted: wanted.max(origin),
         ledger: 0,
+        drops: None,
     })
 }
 

@@ -81,12 +81,13 @@ impl Worker {
         };
         tracing::debug!(%partition, next = %position.next, from = %position.from, "resumes");
         let window = DuplicateWindow::new(self.config.window, self.config.window_records);
+        let (next, from) = (position.next, position.from);
         let active = Box::new(Active::new(partition, position, window));
         self.partitions
             .insert(partition, Assignment::Active { epoch, active });
-        self.status.committed(partition, position.next);
-        self.reader.report(partition, position.next);
-        if let Err(error) = self.reader.seek(partition, position.from) {
+        self.status.committed(partition, next);
+        self.reader.report(partition, next);
+        if let Err(error) = self.reader.seek(partition, from) {
             self.stop(partition, &error.into());
         }
         if self.paused
