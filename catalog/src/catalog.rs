@@ -290,10 +290,7 @@ impl Catalog {
 
 /// The pipeline's own numbers.
 impl Catalog {
-    /// What became of every registered offset, as the tables show it: in a promotion's ranges by
-    /// the replay. Rows and dead letters are counted. If a promotion cuts an object in two whose
-    /// range holds duplicates beside offsets of other kinds that leave no trace, the first part
-    /// gets the duplicates.
+    /// What became of every registered offset.
     pub async fn accounting(&self) -> Result<Accounting, Error> {
         self.read(accounting::accounting).await
     }

@@ -19,15 +19,13 @@ pub(crate) const LIVE_VIEWS: [&str; 4] = [
 /// The views of the catalog's own database.
 pub(crate) const CATALOG_VIEWS: [&str; 3] = ["shown", "rollup", "returns"];
 /// The tables of the catalog's own database.
-pub(crate) const CATALOG_TABLES: [&str; 20] = [
+pub(crate) const CATALOG_TABLES: [&str; 18] = [
     "meta",
     "partitions",
     "gaps",
     "covered",
     "objects",
     "replays",
-    "promoted",
-    "pieces",
     "rollup_base",
     "rollup_fresh",
     "returns_base",

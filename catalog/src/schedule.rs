@@ -22,8 +22,8 @@ const REST_FACTOR: u32 = 3;
 
 /// Crawls every `config.every`, and at once when `landed` is notified, which says that this process
 /// committed an object; the whole lake every `config.full_every`. Between crawls it folds the
-/// backlog. It publishes every `config.publish_every`, and when a replay was promoted or rolled
-/// back. Beside that it runs over the external tables and makes the data sets, as each says. An
+/// backlog. It publishes every `config.publish_every`, and when a swap has exchanged
+/// objects. Beside that it runs over the external tables and makes the data sets, as each says. An
 /// error is logged, and the next turn tries again. `progress` is called after every crawl that
 /// succeeded. When `shutdown` is cancelled, it ends with one last crawl.
 pub async fn run(
@@ -71,16 +71,16 @@ async fn crawls(
         };
         let now = Instant::now();
         let full = now >= full_at && !stopping;
-        let mut promoted = false;
+        let mut swapped = false;
         match catalog.crawl(full).await {
             Ok(crawl) => {
-                promoted = crawl.promoted;
+                swapped = crawl.swapped;
                 if full {
                     full_at = now + config.full_every;
                     sweep(catalog).await;
                 }
                 progress(&crawl);
-                if crawl.registered > 0 || crawl.promoted {
+                if crawl.registered > 0 || crawl.swapped {
                     registered.notify_one();
                 }
                 backlog = unfolded(catalog).await;
@@ -91,7 +91,7 @@ async fn crawls(
             return;
         }
         rested = Instant::now() + MIN_REST.max(now.elapsed() * REST_FACTOR);
-        if promoted || now >= publish_at {
+        if swapped || now >= publish_at {
             match catalog.publish(None).await {
                 Ok(()) => publish_at = now + config.publish_every,
                 Err(error) => tracing::warn!(%error, "the catalog could not be published"),

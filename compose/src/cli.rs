@@ -136,12 +136,15 @@ pub(crate) enum Task {
         #[arg(long)]
         json: bool,
     },
-    /// Makes `clicks` show the replay instead of the live rows of its range
+    /// Puts the replay in the place of the live rows of its range
     Promote {
         /// The name of the replay
         name: String,
+        /// Ends the time in which its promotion can be rolled back; what it replaced is deleted
+        #[arg(long)]
+        settle: bool,
     },
-    /// Undoes `promote`
+    /// Undoes `promote`, for 30 days or until it is settled
     Rollback {
         /// The name of the replay
         name: String,

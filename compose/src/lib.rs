@@ -28,7 +28,9 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use cli::{Cli, ConfigTask, Invocation, Task};
-use command::{audit, compact, follow, gap, import, key, promote, publish, query, replay, topic};
+use command::{
+    audit, compact, diff, follow, gap, import, key, promote, publish, query, replay, topic,
+};
 use role::log::{ProcessLog, Verbosity};
 use role::{crawl, dashboard, health, prepare, producer, transformer, up};
 use settings::Settings;
@@ -124,8 +126,9 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         } => audit::audit(settings, json, deep, against.as_deref()).await,
         Task::Compact => compact::compact(settings).await,
         Task::Replay { into, range } => replay::replay(settings, &into, range).await,
-        Task::Diff { name, json } => promote::diff(settings, name, json).await,
-        Task::Promote { name } => promote::promote(settings, name).await,
+        Task::Diff { name, json } => diff::diff(settings, name, json).await,
+        Task::Promote { name, settle: true } => promote::settle(settings, name).await,
+        Task::Promote { name, .. } => promote::promote(settings, name).await,
         Task::Rollback { name } => promote::rollback(settings, name).await,
         Task::Topic { topic: task } => topic::topic(settings, task).await,
         Task::Gap { gap: task } => gap::gap(settings, task).await,

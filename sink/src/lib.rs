@@ -9,7 +9,8 @@
 //!
 //! The files, from the ground up: `object/` is what an object holds and how it is written and
 //! read; `ledger/` the entries and their fold; `lake/` the store, the commit and the tips;
-//! `replay/` lakes below the lake; `audit/` is on top.
+//! `rewrite/` how objects take the place of others, by which `compact/` merges small ones and
+//! `replay/` promotes lakes below the lake; `audit/` is on top.
 //!
 //! This crate knows no brokers, no DuckDB and no HTTP: watermarks and the catalog's list are
 //! parameters.
@@ -30,6 +31,7 @@ mod lake;
 mod ledger;
 mod object;
 mod replay;
+mod rewrite;
 
 pub use compact::scene::{Compacted, CompactionLimits, CompactionScene};
 pub use config::{Config, GRACE, S3};
@@ -46,15 +48,17 @@ pub use lake::pool::Pool;
 pub use lake::published::PublishedFile;
 pub use lake::tips::{Tip, Tips};
 pub use ledger::coverage::{Coverage, Covered};
-pub use ledger::entry::{Entry, Knowledge, Promotion, Ranges, ReplayName, ReplayOrigin};
+pub use ledger::entry::{Entry, Knowledge};
 pub use ledger::fold::{Gap, Ledger};
 pub use ledger::forget::{
     Erased, Forget, ForgetId, Forgetting, ForgottenRecords, Subject, SubjectHash,
 };
 pub use ledger::id::LakeId;
 pub use ledger::maker::{Made, Making};
+pub use ledger::replayed::{Promotion, Ranges, ReplayName, ReplayOrigin};
 pub use ledger::swap::{
-    CoveredRange, RangeCounts, ReplacedObject, RowDigest, Swap, SwapLetters, SwapMaker, SwapObject,
+    CoveredRange, RangeCounts, Removal, ReplacedObject, RowDigest, Swap, SwapLetters, SwapMaker,
+    SwapObject,
 };
 pub use object::batch::{Batch, SealedBatch};
 pub use object::columns::{COLUMNS, Column, Encoding, Row, Type, schema};
@@ -65,7 +69,7 @@ pub use object::letters::{DeadLetter, LETTER_COLUMNS, Reason, schema as letters_
 pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;
 pub use object::thrift::{UnfitParquet, check_parquet};
-pub use replay::{PromotedRange, promoted_ranges};
+pub use rewrite::choice::RowRule;
 pub use topic::{
     Identity, Offset, Partition, Timestamp, Unit, Watermarks, clock, id_text, uuid_bytes, uuid_text,
 };

@@ -12,7 +12,7 @@ use crate::tables::table::Table;
 /// How many differing offsets of a table are listed.
 const SAMPLE_OFFSETS: usize = 10;
 
-/// A replay compared with the live objects, whatever is promoted.
+/// A replay compared with the live objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Diff {
@@ -134,14 +134,19 @@ impl Sides {
                 end: *end,
             })
             .collect();
-        let touched = any(ranges.iter().map(|range| {
-            let OffsetRange {
-                partition,
-                first,
-                end,
-            } = range;
-            format!(r#"(partition = {partition} AND "first" < {end} AND "end" > {first})"#)
-        }));
+        // The objects of swaps are of several partitions.
+        let swapped = "partition IS NULL".to_owned();
+        let touched = any(ranges
+            .iter()
+            .map(|range| {
+                let OffsetRange {
+                    partition,
+                    first,
+                    end,
+                } = range;
+                format!(r#"(partition = {partition} AND "first" < {end} AND "end" > {first})"#)
+            })
+            .chain([swapped]));
         let within = any(&ranges);
         let side = |lake: &str| {
             let pieces = objects(session, table, lake, &touched)?;

@@ -11,7 +11,7 @@ use crate::tables::piece::{Piece, fitting};
 
 /// How many objects are folded at once, at most: one statement of SQL lists them.
 const MAX_SLICE_OBJECTS: usize = 10_000;
-/// The condition of objects in the backlog. A promotion folds what it shows itself.
+/// The condition of objects in the backlog.
 const UNFOLDED: &str = "replay = '' AND NOT folded";
 
 /// Returns true if so many new rows may be folded as they are registered: they are few, and the
@@ -35,7 +35,11 @@ pub(crate) fn next_slice(connection: &Connection, fold_rows: u64) -> Result<Vec<
             \"first\" LIMIT {MAX_SLICE_OBJECTS}"
     ))?;
     let pieces = statement.query_map([], |row| {
-        Ok(Piece::whole(row.get(0)?, row.get(1)?, row.get(2)?))
+        Ok(Piece {
+            path: row.get(0)?,
+            current: row.get(1)?,
+            rows: row.get(2)?,
+        })
     })?;
     let mut pieces: Vec<Piece> = pieces.collect::<Result<_, _>>()?;
     pieces.truncate(fitting(&pieces, fold_rows, |piece| piece.rows));

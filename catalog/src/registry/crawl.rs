@@ -14,7 +14,7 @@ use crate::registry::load::load;
 use crate::registry::register::{Registration, register};
 use crate::registry::runs::Run;
 use crate::registry::schema;
-use crate::registry::state::{CrawlState, Discovered, HASH_MISMATCH};
+use crate::registry::state::{CrawlState, Discovered, HASH_MISMATCH, RegisteredEnd};
 use crate::registry::writer::RegistryWriter;
 use crate::tables::piece::fitting;
 
@@ -36,10 +36,10 @@ pub struct Crawl {
     pub refused: u64,
     /// Files that are not named like an object.
     pub foreign: u64,
-    /// True if this run changed what the tables show of the replays.
+    /// True if this run exchanged objects as a swap of the ledger says.
     #[serde(default)]
-    pub promoted: bool,
-    /// Why the tables do not show the replays as the ledger says. `None` if they do.
+    pub swapped: bool,
+    /// Why the tables do not show all of the replays. `None` if they do.
     #[serde(default)]
     pub unshown: Option<String>,
     /// The held, refused and foreign names, and why.
@@ -79,16 +79,14 @@ impl RegistryWriter {
             self.write(wipe).await?;
             state = CrawlState::default();
         }
-        self.show_swaps(&mut state, &ledger).await?;
+        let swapped = self.show_swaps(&mut state, &ledger).await?;
         state.ledger = Some(ledger.clone());
         // If anything below fails, the next run reads the state from the database again.
         let mut run = self.register_new(&mut state, &ledger, full, begun).await?;
+        run.swapped = swapped;
         on_registered(state.registered(&ledger));
         match self.follow_replays(&mut state, &ledger, full).await {
-            Ok((promoted, unshown)) => {
-                (run.promoted, run.unshown) = (promoted, unshown);
-                *slot = Some(state);
-            }
+            Ok(()) => *slot = Some(state),
             // The live rows are registered whatever a replay is like.
             Err(error) => {
                 tracing::error!(%error, "the replays cannot be followed");
@@ -131,7 +129,7 @@ impl RegistryWriter {
         state: &mut CrawlState,
         ledger: &Ledger,
         mut chain: Vec<Discovered>,
-        moved: &[(Partition, Offset)],
+        moved: &[(Partition, RegisteredEnd)],
         run: (Run, Instant),
     ) -> Result<Chained, Error> {
         let (mut registered, of) = (0, chain.len());
@@ -245,7 +243,7 @@ impl Unregistered {
             held,
             refused,
             foreign: self.foreign.len() as u64,
-            promoted: false,
+            swapped: false,
             unshown: None,
             detail: names.join("\n"),
         }

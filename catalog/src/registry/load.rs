@@ -14,23 +14,16 @@ pub(crate) fn load(
 ) -> Result<CrawlState, Error> {
     let connection = &session.connection;
     let (replay, folder) = place(replay);
-    let (lake, topic, promotions, swaps): (Option<String>, _, String, (u64, u64)) = connection
-        .query_row(
-            "SELECT lake_id, topic, promotions, swaps, rewrites FROM meta",
-            [],
-            |row| {
-                let swaps = (row.get(3)?, row.get(4)?);
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, swaps))
-            },
-        )?;
+    let sql = "SELECT lake_id, topic, swaps, rewrites FROM meta";
+    let (lake, topic, swaps): (Option<String>, _, (u64, u64)) =
+        connection.query_row(sql, [], |row| {
+            Ok((row.get(0)?, row.get(1)?, (row.get(2)?, row.get(3)?)))
+        })?;
     let mut state = CrawlState {
         lake: lake.map(|id| id.parse()).transpose()?,
         topic,
         swaps: swaps.0,
         rewrites: swaps.1,
-        promotions: serde_json::from_str(&promotions).map_err(|error| {
-            Error::Unavailable(format!("its promotions cannot be read: {error}"))
-        })?,
         ..CrawlState::default()
     };
     let mut statement = connection

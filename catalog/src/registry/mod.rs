@@ -7,7 +7,6 @@ pub(crate) mod fold;
 pub(crate) mod listing;
 pub(crate) mod load;
 pub(crate) mod objects;
-pub(crate) mod promotions;
 pub(crate) mod register;
 pub(crate) mod replays;
 pub(crate) mod runs;

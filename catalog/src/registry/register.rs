@@ -1,14 +1,14 @@
 //! The transaction that registers objects: their list, the partitions' ends, the rollup and the
 //! run, all or nothing.
 
-use duckdb::params;
-use sink::{Ledger, Location, Offset, Partition, ReplayName};
+use duckdb::{Connection, params};
+use sink::{Ledger, Location, Partition, ReplayName};
 use tokio::time::Instant;
 
 use crate::db::engine::Session;
 use crate::error::Error;
 use crate::registry::runs::{Run, insert_run};
-use crate::registry::state::Discovered;
+use crate::registry::state::{Discovered, RegisteredEnd};
 use crate::registry::{backlog, objects as table};
 use crate::rollup::fold;
 use crate::tables::piece::Piece;
@@ -19,8 +19,8 @@ pub(crate) struct Registration {
     pub(crate) replay: Option<ReplayName>,
     pub(crate) ledger: Ledger,
     pub(crate) objects: Vec<Discovered>,
-    /// The partitions whose registered end a gap has moved, and their new ends.
-    pub(crate) moved: Vec<(Partition, Offset)>,
+    /// The partitions whose registered end a gap has moved.
+    pub(crate) moved: Vec<(Partition, RegisteredEnd)>,
     pub(crate) location: Location,
     /// How many rows are folded at once. More are left to the backlog.
     pub(crate) fold_rows: u64,
@@ -39,12 +39,7 @@ pub(crate) fn register(session: &mut Session, registration: &Registration) -> Re
         fold_rows,
         ..
     } = registration;
-    for (partition, end) in &registration.moved {
-        connection.execute(
-            "UPDATE partitions SET registered_end = ? WHERE partition = ? AND replay = ''",
-            params![end.0, partition.0],
-        )?;
-    }
+    move_ends(connection, &registration.moved)?;
     for ((partition, first), gap) in &ledger.gaps {
         connection.execute(
             "INSERT OR IGNORE INTO gaps VALUES (?, ?, ?)",
@@ -52,7 +47,7 @@ pub(crate) fn register(session: &mut Session, registration: &Registration) -> Re
         )?;
     }
     let rows = objects.iter().map(|object| object.footer.counts.rows).sum();
-    // A replay's rows are folded when it is promoted.
+    // The rollups are of the live rows.
     let fold_now = replay.is_some() || backlog::is_next(connection, rows, *fold_rows)?;
     if !objects.is_empty() {
         table::insert(connection, replay.as_ref(), objects, fold_now)?;
@@ -62,7 +57,6 @@ pub(crate) fn register(session: &mut Session, registration: &Registration) -> Re
         )?;
     }
     if fold_now && replay.is_none() {
-        // A promotion covers only what is registered, so new objects are shown as they are.
         let pieces: Vec<Piece> = objects.iter().filter_map(piece).collect();
         fold::add(connection, &pieces, &registration.location, *fold_rows)?;
         fold::settle(connection, false)?;
@@ -74,10 +68,29 @@ pub(crate) fn register(session: &mut Session, registration: &Registration) -> Re
     }
 }
 
+/// Moves the registered ends of partitions of the live lake.
+pub(crate) fn move_ends(
+    connection: &Connection,
+    moved: &[(Partition, RegisteredEnd)],
+) -> Result<(), Error> {
+    for (partition, registered) in moved {
+        connection.execute(
+            "INSERT INTO partitions VALUES ('', ?, ?, ?) ON CONFLICT DO UPDATE
+             SET registered_end = excluded.registered_end, hour = excluded.hour",
+            params![partition.0, registered.end.0, registered.hour.0],
+        )?;
+    }
+    Ok(())
+}
+
 /// All of an object. `None` if it has no rows.
 fn piece(object: &Discovered) -> Option<Piece> {
     let rows = object.footer.counts.rows;
-    (rows > 0).then(|| Piece::whole(object.name.to_string(), object.current, rows))
+    (rows > 0).then(|| Piece {
+        path: object.name.to_string(),
+        current: object.current,
+        rows,
+    })
 }
 
 /// Lists a replay, whose ledger this is.

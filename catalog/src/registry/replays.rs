@@ -1,36 +1,31 @@
-//! The replays: each is crawled until all its ranges are registered, and a promotion is shown once
-//! both sides are registered up to its end.
+//! The replays: each is crawled until all its ranges are registered.
 
 use sink::{Ledger, ReplayName};
 
 use crate::db::engine::Session;
 use crate::error::Error;
 use crate::registry::load::load;
-use crate::registry::promotions;
 use crate::registry::register::{Registration, delete_replay, insert_replay, register};
 use crate::registry::state::{CrawlState, ReplayState};
 use crate::registry::writer::RegistryWriter;
 
 impl RegistryWriter {
-    /// Registers what the replays committed since the last run, and shows the promotions that can
-    /// be shown. Returns whether those have changed, and why others cannot be shown yet. A `full`
-    /// run also checks the replays that it knows: one may have been deleted and begun anew.
+    /// Registers what the replays committed since the last run. A `full` run also checks the replays
+    /// that it knows: one may have been deleted and begun anew.
     pub(crate) async fn follow_replays(
         &self,
         state: &mut CrawlState,
         ledger: &Ledger,
         full: bool,
-    ) -> Result<(bool, Option<String>), Error> {
+    ) -> Result<(), Error> {
         let present = self.lake.replays().await?;
-        let gone = |name: &&ReplayName| !present.contains(name) && !ledger.promoted(name);
+        let gone = |name: &&ReplayName| !present.contains(name);
         let gone: Vec<ReplayName> = state.listed.keys().filter(gone).cloned().collect();
         for name in gone {
             self.forget_replay(&name, state).await?;
         }
         for name in present {
-            let mut promoted = ledger.promotions.iter().filter(|shown| shown.name == name);
-            let replay = state.replays.get(&name);
-            if full || replay.is_none_or(|replay| !promoted.all(|shown| replay.is(shown))) {
+            if full || !state.replays.contains_key(&name) {
                 self.begin_replay(&name, state, ledger).await?;
             }
             if let Some(replay) = state.replays.get_mut(&name)
@@ -39,17 +34,7 @@ impl RegistryWriter {
                 self.register_replay(&name, replay).await?;
             }
         }
-        let (promoted, waits) = state.reached(ledger);
-        if promoted == state.promotions {
-            return Ok((false, waits));
-        }
-        let (wanted, location) = (promoted.clone(), self.lake.location().clone());
-        let fold_rows = self.fold_rows;
-        let show =
-            move |session: &mut Session| promotions::show(session, &wanted, &location, fold_rows);
-        self.write(show).await?;
-        state.promotions = promoted;
-        Ok((true, waits))
+        Ok(())
     }
 
     /// Begins to follow a replay that has a ledger of this topic. A replay that was begun anew
@@ -63,7 +48,7 @@ impl RegistryWriter {
         let lake = self.lake.replay(name);
         let Some(ledger) = lake.ledger().await? else {
             // A deletion that was interrupted leaves files without a ledger.
-            return match state.listed.contains_key(name) && !live.promoted(name) {
+            return match state.listed.contains_key(name) {
                 true => self.forget_replay(name, state).await,
                 false => Ok(()),
             };

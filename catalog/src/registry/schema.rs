@@ -17,7 +17,7 @@ use crate::tables::table::Table;
 
 /// The version of what the tables mean. A file of another version is built anew, and so is one
 /// whose tables have other columns; see [`definition`].
-const SCHEMA_VERSION: u32 = 13;
+const SCHEMA_VERSION: u32 = 14;
 
 /// The tables beside `objects` and the rollups' layers. All of them are a fold of the lake, except
 /// the last four.
@@ -28,15 +28,13 @@ const SCHEMA_VERSION: u32 = 13;
 /// - `objects.folded` is true if an object's rows are in the rollups, and `settled` is how many
 ///   rows of a fresh layer the last fold left.
 /// - `replay` is a replay's name, and empty for the live lake. `replays` says what each replay is
-///   of, and `promoted` where one takes the place of the live rows.
-/// - `shown` is what the tables show: the live objects that no promotion touches, and `pieces`, the
-///   parts of the other live objects and of the replays' objects.
+///   of. `shown` has the live objects.
 /// - The last four are the external tables' columns, objects (with the reason if one is not shown)
 ///   and runs, and the data sets' runs.
 const TABLES: &str = r#"
 CREATE TABLE meta (
     version INTEGER, definition VARCHAR, lake VARCHAR, lake_id VARCHAR, topic VARCHAR, revision BIGINT,
-    promotions VARCHAR, swaps BIGINT, rewrites BIGINT);
+    swaps BIGINT, rewrites BIGINT);
 CREATE TABLE partitions (
     replay VARCHAR, partition INTEGER, registered_end BIGINT, hour BIGINT,
     PRIMARY KEY (replay, partition));
@@ -49,13 +47,6 @@ CREATE TABLE covered (
 CREATE TABLE replays (
     replay VARCHAR, partition INTEGER, "first" BIGINT, "end" BIGINT, configuration VARCHAR,
     begun_at TIMESTAMP WITH TIME ZONE, PRIMARY KEY (replay, partition));
-CREATE TABLE promoted (replay VARCHAR, partition INTEGER, "first" BIGINT, "end" BIGINT);
-CREATE TABLE pieces (
-    replay VARCHAR, path VARCHAR, partition INTEGER, "first" BIGINT, "end" BIGINT,
-    "rows" BIGINT, dead_letters BIGINT, duplicates BIGINT, differing BIGINT,
-    dropped BIGINT, absent BIGINT, letters VARCHAR,
-    occurred_least TIMESTAMP WITH TIME ZONE, occurred_greatest TIMESTAMP WITH TIME ZONE,
-    current BOOLEAN, cut BOOLEAN);
 CREATE TABLE visits (
     kind VARCHAR, key UHUGEINT, hour TIMESTAMP WITH TIME ZONE, previous TIMESTAMP WITH TIME ZONE);
 CREATE TABLE settled (name VARCHAR PRIMARY KEY, "rows" BIGINT);
@@ -78,15 +69,12 @@ CREATE TABLE dataset_runs (
     "rows" BIGINT, error VARCHAR, PRIMARY KEY (name, number));
 "#;
 
-/// The view of the pieces that the tables show.
+/// The view of the objects that the tables of the live lake show.
 const SHOWN_VIEW: &str = r#"
 CREATE VIEW shown AS
-    SELECT replay, path, partition, "first", "end", "rows", dead_letters, duplicates, differing,
-        dropped, absent, letters, occurred_least, occurred_greatest, current, false AS cut, folded
-    FROM objects WHERE replay = '' AND NOT EXISTS (
-        FROM promoted WHERE promoted.partition = objects.partition
-            AND promoted."first" < objects."end" AND objects."first" < promoted."end")
-    UNION ALL BY NAME SELECT *, true AS folded FROM pieces;
+    SELECT path, partition, "first", "end", "rows", dead_letters, duplicates, differing, dropped,
+        absent, letters, occurred_least, occurred_greatest, current, folded
+    FROM objects WHERE replay = '';
 "#;
 
 /// The columns of the rollups' layers.
@@ -232,7 +220,7 @@ fn read_indexes(connection: &Connection, table: &str) -> Result<(), duckdb::Erro
 fn create(connection: &Connection, lake: &str) -> Result<(), duckdb::Error> {
     connection.execute_batch(&definition())?;
     connection.execute(
-        "INSERT INTO meta VALUES (?, ?, ?, NULL, NULL, 0, '[]', 0, 0)",
+        "INSERT INTO meta VALUES (?, ?, ?, NULL, NULL, 0, 0, 0)",
         duckdb::params![SCHEMA_VERSION, definition(), lake],
     )?;
     Ok(())
@@ -268,7 +256,7 @@ pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
         }
     }
     connection.execute_batch(
-        "UPDATE meta SET lake_id = NULL, topic = NULL, revision = revision + 1, promotions = '[]',
+        "UPDATE meta SET lake_id = NULL, topic = NULL, revision = revision + 1,
             swaps = 0, rewrites = 0",
     )
 }

@@ -1,11 +1,11 @@
 //! What the crawler knows between two runs: how far each partition is registered, which objects
 //! it has discovered, and which wait.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sink::{
-    Coverage, Footer, Hour, Lake, LakeId, Ledger, ObjectName, Offset, Partition, Promotion,
-    ReplayName, Timestamp,
+    Coverage, Footer, Hour, Lake, LakeId, Ledger, ObjectName, Offset, Partition, ReplayName,
+    Timestamp,
 };
 
 /// Why an object is refused whose hash does not match.
@@ -51,12 +51,6 @@ pub(crate) struct ReplayState {
 }
 
 impl ReplayState {
-    /// Returns true if it is the replay that was promoted, and not another of that name.
-    pub(crate) fn is(&self, promotion: &Promotion) -> bool {
-        let begun_at = self.ledger.replay.as_ref().map(|replay| replay.begun_at);
-        begun_at == Some(promotion.begun_at) && self.ledger.ranges() == promotion.ranges
-    }
-
     /// Returns true if all its ranges are registered.
     pub(crate) fn is_whole(&self) -> bool {
         let mut ranges = self.ledger.ranges().into_iter();
@@ -91,8 +85,6 @@ pub(crate) struct CrawlState {
     pub(crate) listed: BTreeMap<ReplayName, Timestamp>,
     /// The replays that this process crawls.
     pub(crate) replays: BTreeMap<ReplayName, ReplayState>,
-    /// The promotions that the tables show.
-    pub(crate) promotions: Vec<Promotion>,
 }
 
 impl CrawlState {
@@ -111,42 +103,6 @@ impl CrawlState {
         known
             .map(|partition| (*partition, self.end(*partition, ledger)))
             .collect()
-    }
-
-    /// The ledger's promotions that can be shown: those before the first whose ranges are not
-    /// registered yet, live or replayed; and why that one waits.
-    pub(crate) fn reached(&self, ledger: &Ledger) -> (Vec<Promotion>, Option<String>) {
-        let mut reached = Vec::new();
-        for promotion in &ledger.promotions {
-            if let Some(why) = self.lacks(promotion, ledger) {
-                return (reached, Some(why));
-            }
-            reached.push(promotion.clone());
-        }
-        (reached, None)
-    }
-
-    /// Why a promotion cannot be shown yet. `None` if it can.
-    fn lacks(&self, promotion: &Promotion, ledger: &Ledger) -> Option<String> {
-        let name = &promotion.name;
-        let Some(replay) = self.replays.get(name) else {
-            return Some(format!("there is no replay {name}"));
-        };
-        if !replay.is(promotion) {
-            return Some(format!(
-                "the replay {name} is not the one that was promoted"
-            ));
-        }
-        if !replay.is_whole() {
-            return Some(format!("not all of the replay {name} is registered"));
-        }
-        let mut ranges = promotion.ranges.iter();
-        ranges.find_map(|(&partition, &(_, end))| {
-            let at = self.end(partition, ledger);
-            (at < end).then(|| {
-                format!("the live objects of partition {partition} are registered up to {at}, the replay {name} ends at {end}")
-            })
-        })
     }
 
     /// The hour from which on a run must list: the one before the newest, or the one before the
@@ -169,15 +125,26 @@ impl CrawlState {
         Some(since.min(lagging.unwrap_or(since)))
     }
 
-    /// Moves the ends at which a gap begins, or that a swap covers, and returns the new ones.
-    pub(crate) fn pass(&mut self, ledger: &Ledger) -> Vec<(Partition, Offset)> {
+    /// Moves the ends at which a gap begins, or that a swap covers, and returns the new ones. A
+    /// partition may have no objects but those of swaps.
+    pub(crate) fn pass(&mut self, ledger: &Ledger) -> Vec<(Partition, RegisteredEnd)> {
+        let covered = ledger.coverage.ranges().map(|one| one.range.partition);
+        let partitions: BTreeSet<Partition> = self.ends.keys().copied().chain(covered).collect();
         let mut moved = Vec::new();
-        for (partition, registered) in &mut self.ends {
-            let end = ledger.past(*partition, registered.end);
-            if end != registered.end {
-                registered.end = end;
-                moved.push((*partition, end));
+        for partition in partitions {
+            let known = self.ends.get(&partition).copied();
+            let at = known.map_or_else(|| ledger.first(partition), |known| known.end);
+            let end = ledger.past(partition, at);
+            if end == at {
+                continue;
             }
+            let last = ledger.coverage.last(partition).map(|last| &last.range);
+            let last = last.filter(|last| last.end <= end);
+            let hour = last.map(|last| Hour::of(last.appended_at));
+            let hour = hour.max(known.map(|known| known.hour)).unwrap_or(Hour(0));
+            let registered = RegisteredEnd { end, hour };
+            self.ends.insert(partition, registered);
+            moved.push((partition, registered));
         }
         moved
     }

@@ -7,39 +7,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use duckdb::{Connection, params};
-use sink::{Coverage, Ledger, Location, Offset, Partition, Timestamp};
+use sink::{Coverage, Ledger, Partition, Timestamp};
 
 use crate::db::engine::Session;
 use crate::error::Error;
-use crate::registry::state::CrawlState;
+use crate::registry::register::move_ends;
+use crate::registry::state::{CrawlState, RegisteredEnd};
 use crate::registry::writer::RegistryWriter;
 use crate::rollup::fold;
-use crate::tables::select;
-use crate::tables::table::Table;
 
 /// What one transaction makes the tables show.
 struct ShownSwaps {
     ledger: Ledger,
     /// Whether the columns of a new object are exactly those that this program writes, by path.
     current: BTreeMap<String, bool>,
-    /// The partitions whose registered end moves, and their new ends.
-    moved: Vec<(Partition, Offset)>,
+    /// The partitions whose registered end moves.
+    moved: Vec<(Partition, RegisteredEnd)>,
     /// True if the rows after the swaps may be others than before.
     rewritten: bool,
-    location: Location,
-    fold_rows: u64,
 }
 
 impl RegistryWriter {
-    /// Makes the tables show what the ledger's swaps come to, if they do not yet.
+    /// Makes the tables show what the ledger's swaps come to. Returns false if they do already.
     pub(crate) async fn show_swaps(
         &self,
         state: &mut CrawlState,
         ledger: &Ledger,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let coverage = &ledger.coverage;
         if state.swaps == coverage.swaps() {
-            return Ok(());
+            return Ok(false);
         }
         let listed = self.read(|session| {
             session.texts("SELECT path FROM objects WHERE replay = '' AND partition IS NULL")
@@ -62,13 +59,11 @@ impl RegistryWriter {
             current,
             moved,
             rewritten: state.rewrites != coverage.rewrites(),
-            location: self.lake.location().clone(),
-            fold_rows: self.fold_rows,
         };
         self.write(move |session| show(session, &shown)).await?;
         state.belongs_to(ledger);
         state.swapped(coverage);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -123,15 +118,10 @@ fn show(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
     )?;
     // The rollups have some of the new rows, or rows that are gone.
     if !same && exchange.folded > 0 {
-        fold_anew(session, shown)?;
+        fold_anew(session)?;
     }
     let connection = &session.connection;
-    for (partition, end) in &shown.moved {
-        connection.execute(
-            "UPDATE partitions SET registered_end = ? WHERE partition = ? AND replay = ''",
-            params![end.0, partition.0],
-        )?;
-    }
+    move_ends(connection, &shown.moved)?;
     connection.execute(
         "UPDATE meta SET lake_id = ?, topic = ?, swaps = ?, rewrites = ?, revision = revision + 1",
         params![
@@ -144,24 +134,11 @@ fn show(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
     Ok(())
 }
 
-/// Empties the rollups. Without promotions the backlog fills them again, one slice at a time.
-fn fold_anew(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
+/// Empties the rollups. The backlog fills them again, one slice at a time.
+fn fold_anew(session: &Session) -> Result<(), Error> {
     fold::clear(&session.connection)?;
-    let promoted: u64 =
-        session
-            .connection
-            .query_row("SELECT count(*)::BIGINT FROM promoted", [], |row| {
-                row.get(0)
-            })?;
-    if promoted == 0 {
-        let unfolded = "UPDATE objects SET folded = false WHERE replay = '' AND \"rows\" > 0";
-        return Ok(session.connection.execute_batch(unfolded)?);
-    }
-    let pieces = select::pieces(session, Table::Clicks, "true")?;
-    let connection = &session.connection;
-    fold::add(connection, &pieces, &shown.location, shown.fold_rows)?;
-    fold::settle(connection, false)?;
-    Ok(connection.execute_batch("UPDATE objects SET folded = true WHERE NOT folded")?)
+    let unfolded = "UPDATE objects SET folded = false WHERE replay = '' AND \"rows\" > 0";
+    Ok(session.connection.execute_batch(unfolded)?)
 }
 
 /// Fills the table `covered`.

@@ -15,9 +15,6 @@ impl RegistryWriter {
     /// on its way.
     pub(crate) async fn sweep(&self) -> Result<u64, Error> {
         let mut swept = self.sweep_lake(&self.lake, None).await?;
-        if let Some(ledger) = self.lake.ledger().await? {
-            swept += self.lake.sweep_swapped(&ledger).await?;
-        }
         for name in self.lake.replays().await? {
             swept += self
                 .sweep_lake(&self.lake.replay(&name), Some(name))
@@ -27,10 +24,14 @@ impl RegistryWriter {
     }
 
     async fn sweep_lake(&self, lake: &Lake, replay: Option<ReplayName>) -> Result<u64, Error> {
+        let Some(ledger) = lake.ledger().await? else {
+            return Ok(0);
+        };
+        let (swapped, coverage) = (lake.sweep_swapped(&ledger).await?, &ledger.coverage);
         // The lake first: an object that is registered meanwhile then counts as naming its letters.
         let letters = lake.letters().await?;
         if letters.is_empty() {
-            return Ok(0);
+            return Ok(swapped);
         }
         let objects = move |session: &mut Session| objects(session, replay.as_ref());
         let mut named = HashSet::new();
@@ -40,17 +41,12 @@ impl RegistryWriter {
             *end = object.footer.end.max(*end);
             named.extend(object.footer.letters);
         }
-        let ledger = lake.ledger().await?;
-        let coverage = ledger.map(|ledger| ledger.coverage).unwrap_or_default();
-        named.extend(coverage.letters().map(|letters| letters.path.clone()));
-        for covered in coverage.ranges() {
-            let end = ends.entry(covered.range.partition).or_default();
-            *end = covered.range.end.max(*end);
-        }
-        let mut swept = 0;
+        let mut swept = swapped;
         for (path, partition, first) in letters {
             let passed = ends.get(&partition).is_some_and(|end| first < *end);
-            if passed && !named.contains(&path) {
+            // What a swap has replaced, or may have on its way, is swept with its objects.
+            let swapped = coverage.holding(partition, first).is_some();
+            if passed && !swapped && !named.contains(&path) {
                 lake.sweep(&path).await?;
                 swept += 1;
             }

@@ -40,9 +40,8 @@ impl Publication {
     /// Reads what is to be published.
     pub(crate) fn read(session: &Session, sizes: &LetterSizes) -> Result<Self, Error> {
         let mut statement = session.connection.prepare(
-            "SELECT path, shown.partition, shown.\"first\", shown.\"end\", shown.\"rows\", bytes
-             FROM shown JOIN objects USING (path)
-             WHERE shown.partition IS NOT NULL OR shown.\"rows\" > 0 ORDER BY 2, 3, 1",
+            "SELECT path, partition, \"first\", \"end\", \"rows\", bytes FROM objects
+             WHERE replay = '' AND (partition IS NOT NULL OR \"rows\" > 0) ORDER BY 2, 3, 1",
         )?;
         let lake_id = session
             .connection

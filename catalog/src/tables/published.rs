@@ -78,8 +78,7 @@ pub(crate) struct PublishedTables {
 }
 
 impl PublishedTables {
-    /// Reads `clicks` and `dead_letters`, and those of each replay. A table that shows parts of
-    /// objects is left out: other engines know whole objects only.
+    /// Reads `clicks` and `dead_letters`, and those of each replay.
     pub(crate) fn read(session: &Session, sizes: &LetterSizes) -> Result<Self, Error> {
         let mut published = Self {
             tables: Vec::new(),
@@ -104,35 +103,21 @@ impl PublishedTables {
         replay: &str,
         sizes: &LetterSizes,
     ) -> Result<(), Error> {
-        let (name, from) = match replay {
-            "" => (
-                table.name().to_owned(),
-                "(SELECT shown.*, bytes, appended_at FROM shown JOIN objects USING (path))"
-                    .to_owned(),
-            ),
-            replay => (
-                format!("{}_{replay}", table.name()),
-                format!(
-                    "(SELECT *, false AS cut FROM objects WHERE replay = {})",
-                    Literal(replay)
-                ),
-            ),
+        let name = match replay {
+            "" => table.name().to_owned(),
+            replay => format!("{}_{replay}", table.name()),
         };
         let (path, counted, bytes) = match table {
             Table::Clicks => ("path", "\"rows\"", "bytes"),
             Table::Letters => ("letters", "dead_letters", "NULL"),
         };
-        let cut = format!("SELECT path FROM {from} WHERE cut AND {counted} > 0 LIMIT 1");
-        if !session.texts(&cut)?.is_empty() {
-            tracing::warn!(table = %name, "a promotion cut an object: other engines see the state before it");
-            return Ok(());
-        }
         let mut statement = session.connection.prepare(&format!(
             r#"SELECT {path}, {bytes}::UBIGINT, {counted}::UBIGINT,
                   strftime(appended_at AT TIME ZONE 'UTC', '%Y-%m-%d'), partition::INTEGER,
                   "first"::BIGINT, "end"::BIGINT, epoch_us(occurred_least),
                   epoch_us(occurred_greatest)
-               FROM {from} WHERE {counted} > 0 ORDER BY 4, 5, 6, 1"#
+               FROM objects WHERE replay = {} AND {counted} > 0 ORDER BY 4, 5, 6, 1"#,
+            Literal(replay)
         ))?;
         let mut rows = statement.query([])?;
         let mut objects = Vec::new();

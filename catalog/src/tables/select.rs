@@ -1,10 +1,8 @@
 //! Which pieces the catalog lists.
 
-use sink::Offset;
-
 use crate::db::engine::Session;
 use crate::error::Error;
-use crate::sql::{Literal, OffsetRange};
+use crate::sql::Literal;
 use crate::tables::piece::Piece;
 use crate::tables::table::Table;
 
@@ -25,7 +23,7 @@ pub(crate) fn objects(
     condition: &str,
 ) -> Result<Vec<Piece>, Error> {
     let lake = Literal(lake);
-    let objects = format!("(SELECT *, false AS cut FROM objects WHERE replay = {lake})");
+    let objects = format!("(SELECT * FROM objects WHERE replay = {lake})");
     listed(session, table, &objects, condition)
 }
 
@@ -41,20 +39,15 @@ fn listed(
         Table::Letters => ("letters", "false", "dead_letters"),
     };
     let mut statement = session.connection.prepare(&format!(
-        r#"SELECT {path}, {current}, cut, replay, partition, "first", "end", {counted} FROM {from}
-           WHERE {counted} > 0 AND ({condition}) ORDER BY replay, partition, "first""#
+        r#"SELECT {path}, {current}, {counted} FROM {from}
+           WHERE {counted} > 0 AND ({condition}) ORDER BY partition, "first", path"#
     ))?;
     let pieces = statement.query_map([], |row| {
-        let (path, current, rows) = (row.get(0)?, row.get(1)?, row.get(7)?);
-        if !row.get(2)? {
-            return Ok(Piece::whole(path, current, rows));
-        }
-        let range = OffsetRange {
-            partition: row.get(4)?,
-            first: Offset(row.get(5)?),
-            end: Offset(row.get(6)?),
-        };
-        Ok(Piece::cut(path, current, rows, row.get(3)?, range))
+        Ok(Piece {
+            path: row.get(0)?,
+            current: row.get(1)?,
+            rows: row.get(2)?,
+        })
     })?;
     Ok(pieces.collect::<Result<_, _>>()?)
 }

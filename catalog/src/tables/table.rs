@@ -3,7 +3,7 @@
 use sink::{COLUMNS, Column, LETTER_COLUMNS, Location};
 
 use crate::names::{CLICKS, DEAD_LETTERS};
-use crate::sql::{Ident, any, joined};
+use crate::sql::{Ident, joined};
 use crate::tables::piece::{Piece, ReadGroup, groups};
 
 /// A table of the lake.
@@ -63,11 +63,7 @@ impl Table {
                      read_parquet({list}, union_by_name = true, hive_partitioning = false))"
                 )
             };
-            let within = match group.ranges.is_empty() {
-                true => "true".to_owned(),
-                false => any(&group.ranges),
-            };
-            format!("SELECT {names} FROM {rows} WHERE {within}")
+            format!("SELECT {names} FROM {rows}")
         };
         let mut selects: Vec<String> = groups.iter().zip(lists).map(select).collect();
         if selects.is_empty() {

@@ -20,8 +20,6 @@ pub(super) async fn digests(catalog: &Catalog) -> Vec<String> {
             "partitions",
             "objects",
             "replays",
-            "promoted",
-            "pieces",
             "shown",
             "rollup",
             "returns",

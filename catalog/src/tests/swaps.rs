@@ -228,45 +228,83 @@ async fn what_was_replaced_is_swept_after_the_grace_and_nothing_else_is() {
     assert_eq!(answers(&fresh).await, before);
 }
 
-#[tokio::test]
-async fn a_promotion_and_a_compaction_keep_out_of_each_others_ranges() {
-    let shore = shore().await;
-    compact(&shore).await;
-    let name = ReplayName::parse("again").unwrap();
-    let live = shore.lake.ledger().await.unwrap().unwrap();
-    let (replay, now) = (shore.lake.replay(&name), moment(LATER));
-    let ranges = BTreeMap::from([(Partition(0), (Offset(0), Offset(4)))]);
-    let begun = replay.begin_replay(&name, &live, &ranges, "c1", now);
-    begun.await.unwrap();
-    Shore::commit_in(&replay, ARRIVAL, 0, 0, &[VIEW; 4], 0).await;
-    let refused = shore
-        .lake
-        .promote(&name, now)
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(refused.contains("which was compacted"), "{refused}");
-    // The other way round: what a replay replaces is not compacted.
-    let other = shore_with_promotion(&name).await;
-    let done = compact(&other).await;
-    assert_eq!(done.replaced, 7, "{done:?}");
-    let catalog = other.catalog().await;
-    let crawl = catalog.crawl(true).await.unwrap();
-    assert_eq!(crawl.unshown, None);
-    let rows = catalog.query("SELECT count(*) FROM clicks").await.unwrap();
-    assert_eq!(lines(&rows), ["24"]);
-}
-
-async fn shore_with_promotion(name: &ReplayName) -> Shore {
-    let shore = shore().await;
+/// Promotes a replay of offsets 3 to 11 of partition 0, in which everything was bought: it cuts the
+/// first object and the third.
+async fn promoted(shore: &Shore, name: &ReplayName) {
     let live = shore.lake.ledger().await.unwrap().unwrap();
     let (replay, now) = (shore.lake.replay(name), moment(LATER));
-    let ranges = BTreeMap::from([(Partition(0), (Offset(0), Offset(5)))]);
+    let ranges = BTreeMap::from([(Partition(0), (Offset(3), Offset(11)))]);
     let begun = replay.begin_replay(name, &live, &ranges, "c1", now);
     begun.await.unwrap();
-    Shore::commit_in(&replay, ARRIVAL, 0, 0, &[VIEW; 4], 1).await;
+    Shore::commit_in(&replay, ARRIVAL, 0, 3, &[BUY; 6], 2).await;
     shore.lake.promote(name, now).await.unwrap();
-    shore
+}
+
+#[tokio::test]
+async fn a_promotion_and_its_rollback_go_through_compactions_before_between_and_after() {
+    let name = ReplayName::parse("again").unwrap();
+    let bought = "SELECT count(*) || ' ' || count(DISTINCT \"offset\") || ' ' ||
+        count(*) FILTER (action = 'buy' AND \"offset\" BETWEEN 3 AND 10) FROM clicks
+        WHERE partition = 0";
+    for compacted in 0..8 {
+        let shore = shore().await;
+        let catalog = shore.catalog().await;
+        catalog.crawl(true).await.unwrap();
+        let before = answers(&catalog).await;
+        let step = async |bit: u32| {
+            if compacted & (1 << bit) != 0 {
+                compact(&shore).await;
+            }
+            catalog.crawl(true).await.unwrap();
+            assert_eq!(audited(&shore, &catalog).await.findings, [], "{compacted}");
+        };
+        step(0).await;
+        promoted(&shore, &name).await;
+        step(1).await;
+        let rows = catalog.query(bought).await.unwrap();
+        assert_eq!(lines(&rows), ["12 12 6"], "{compacted}");
+        let ranges = BTreeMap::from([(Partition(0), (Offset(3), Offset(11)))]);
+        let diff = catalog.diff(&name, &ranges).await.unwrap();
+        assert_eq!((diff.is_empty(), diff.clicks.live), (true, 6), "{diff:?}");
+        let promoted = answers(&catalog).await;
+        // A catalog that is made now knows nothing else.
+        let other = shore.folder.path().join(format!("{compacted}.duckdb"));
+        let config = crate::Config {
+            path: other,
+            ..shore.config()
+        };
+        let fresh = shore.open(config).await.unwrap();
+        fresh.crawl(true).await.unwrap();
+        assert_eq!(answers(&fresh).await, promoted, "{compacted}");
+        // What it replaced stays until it is settled, whatever the grace.
+        let eager = shore.lake.clone().with_grace(Duration::ZERO);
+        let ledger = eager.ledger().await.unwrap().unwrap();
+        eager.sweep_swapped(&ledger).await.unwrap();
+        shore.lake.rollback(&name, moment(LATER)).await.unwrap();
+        step(2).await;
+        assert_eq!(answers(&catalog).await, before, "{compacted}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_settled_promotion_replaced_is_swept() {
+    let shore = shore().await;
+    let name = ReplayName::parse("again").unwrap();
+    promoted(&shore, &name).await;
+    let eager = shore.lake.clone().with_grace(Duration::ZERO);
+    let swept = async || {
+        let ledger = eager.ledger().await.unwrap().unwrap();
+        eager.sweep_swapped(&ledger).await.unwrap()
+    };
+    assert_eq!(swept().await, 0);
+    shore.lake.settle(&name, moment(LATER)).await.unwrap();
+    // Three objects, and the letters of two of them.
+    assert_eq!(swept().await, 5);
+    let refused = shore.lake.rollback(&name, moment(LATER)).await;
+    assert!(refused.unwrap_err().to_string().contains("not promoted"));
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    assert_eq!(audited(&shore, &catalog).await.findings, []);
 }
 
 #[tokio::test]

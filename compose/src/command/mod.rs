@@ -4,7 +4,7 @@
 //! process that owns the files; both ends use the same type, so the compiler checks both.
 //!
 //! - `query`, `topic`, `gap`, `key`, `publish`: the commands of these names.
-//! - `promote`: `diff`, `promote` and `rollback` of a replay.
+//! - `diff`, `promote`: a replay compared, promoted and rolled back.
 //! - `audit`, `compact`, `follow`, `import`, `replay`: commands that take long and run as jobs.
 //! - `verdict`: what an audit came to; `lookup`: which ids have arrived, and what records become.
 //! - `work`: how a shell starts a job and watches it; `job`: a job in the process that runs it.
@@ -14,6 +14,7 @@
 pub(crate) mod audit;
 pub(crate) mod claim;
 pub(crate) mod compact;
+pub(crate) mod diff;
 pub(crate) mod follow;
 pub(crate) mod gap;
 pub(crate) mod import;

@@ -1,11 +1,10 @@
-//! `clickweir diff`, `promote` and `rollback`: what becomes of a finished replay.
+//! `clickweir promote` and `rollback`: a finished replay in the place of the live rows, and back.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use catalog::{Diff, TableDiff};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use sink::{Ranges, ReplayName};
@@ -20,34 +19,14 @@ use crate::settings::Settings;
 /// How often a waiting line moves.
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Compares a finished replay with the live rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DiffReplay {
-    pub(crate) name: String,
-}
-
-impl Command for DiffReplay {
-    const NAME: &'static str = "diff";
-    type Answer = Diff;
-
-    async fn run(self, node: &Arc<Node>) -> anyhow::Result<Diff> {
-        let name = ReplayName::parse(&self.name)?;
-        let ranges = finished(node, &name).await?;
-        let catalog = node.catalog().await?;
-        catalog.crawl(true).await?;
-        Ok(catalog.diff(&name, &ranges).await?)
-    }
-}
-
-/// Shows a replay in the tables, once every object of it was read and is sound.
+/// Puts a replay in the place of the live rows, once every object of it was read and is sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PromoteReplay {
     pub(crate) name: String,
 }
 
-/// The half-open ranges of offsets that are shown as the replay has them.
+/// The half-open ranges of offsets that are as the replay has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PromotedRanges {
@@ -79,7 +58,7 @@ impl Command for PromoteReplay {
     }
 }
 
-/// Shows what was shown before the replay was promoted.
+/// Puts back what was live before the replay was promoted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RollbackReplay {
@@ -103,8 +82,31 @@ impl Command for RollbackReplay {
     }
 }
 
+/// Ends the time in which a promotion can be rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SettleReplay {
+    pub(crate) name: String,
+}
+
+/// A promotion is settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settled {}
+
+impl Command for SettleReplay {
+    const NAME: &'static str = "settle";
+    type Answer = Settled;
+
+    async fn run(self, node: &Arc<Node>) -> anyhow::Result<Settled> {
+        let name = ReplayName::parse(&self.name)?;
+        node.lake().await?.settle(&name, node.clock.now()).await?;
+        Ok(Settled {})
+    }
+}
+
 /// The ranges of a replay, which must be committed whole.
-async fn finished(node: &Node, name: &ReplayName) -> anyhow::Result<Ranges> {
+pub(super) async fn finished(node: &Node, name: &ReplayName) -> anyhow::Result<Ranges> {
     let lake = node.lake().await?;
     let left = lake.unfinished(name).await?;
     if let Some((partition, (at, end))) = left.first_key_value() {
@@ -131,7 +133,7 @@ pub(super) async fn follow_ledger(node: &Node) -> anyhow::Result<()> {
 }
 
 /// Sends the command, and shows that it waits for the answer.
-async fn send<C: Command>(
+pub(super) async fn send<C: Command>(
     settings: Settings,
     command: C,
     doing: String,
@@ -144,72 +146,6 @@ async fn send<C: Command>(
     answer
 }
 
-/// Compares a replay and prints the differences. The exit code is 1 if there are any.
-pub(crate) async fn diff(
-    settings: Settings,
-    name: String,
-    as_json: bool,
-) -> anyhow::Result<ExitCode> {
-    let doing = format!("comparing {name}");
-    let diff = send(settings, DiffReplay { name }, doing).await?;
-    if as_json {
-        print::answer(&serde_json::to_string_pretty(&diff)?)?;
-    } else {
-        print::answer(&table(&diff))?;
-    }
-    Ok(if diff.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-fn table(diff: &Diff) -> String {
-    let row = |name: &str, one: &TableDiff| {
-        let numbers = [
-            one.live,
-            one.replay,
-            one.only_live,
-            one.only_replay,
-            one.differing,
-        ];
-        let cells = numbers.iter().map(ToString::to_string);
-        std::iter::once(name.to_owned()).chain(cells).collect()
-    };
-    let header = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let counts = print::table(
-        &header(&[
-            "table",
-            "live",
-            "replay",
-            "live only",
-            "replay only",
-            "differing",
-        ]),
-        &[
-            row("clicks", &diff.clicks),
-            row("dead_letters", &diff.dead_letters),
-        ],
-    );
-    if diff.is_empty() {
-        return format!("{counts}\nno row differs");
-    }
-    let sample: Vec<Vec<String>> = diff
-        .sample
-        .iter()
-        .map(|one| {
-            let id = one.event_id.clone().unwrap_or_default();
-            let place = (one.partition.to_string(), one.offset.to_string());
-            vec![one.table.clone(), place.0, place.1, id, one.what.clone()]
-        })
-        .collect();
-    let sample = print::table(
-        &header(&["table", "partition", "offset", "event_id", "what differs"]),
-        &sample,
-    );
-    format!("{counts}\nthe first that differ:\n{sample}")
-}
-
 /// Promotes a replay and prints the ranges that it is shown in.
 pub(crate) async fn promote(settings: Settings, name: String) -> anyhow::Result<ExitCode> {
     let doing = format!("checking and promoting {name}");
@@ -217,10 +153,23 @@ pub(crate) async fn promote(settings: Settings, name: String) -> anyhow::Result<
     let PromotedRanges { ranges } = send(settings, command, doing).await?;
     for (partition, (first, end)) in &ranges {
         print::line(&format!(
-            "partition {partition}: offsets {first}..{end} are shown as the replay {name} has them"
+            "partition {partition}: offsets {first}..{end} are as the replay {name} has them now"
         ));
     }
-    print::line(&format!("`clickweir rollback {name}` undoes it"));
+    print::line(&format!(
+        "`clickweir rollback {name}` undoes it, for 30 days or until `clickweir promote --settle \
+         {name}`"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the time in which a promotion can be rolled back.
+pub(crate) async fn settle(settings: Settings, name: String) -> anyhow::Result<ExitCode> {
+    let doing = format!("settling {name}");
+    let Settled {} = send(settings, SettleReplay { name: name.clone() }, doing).await?;
+    print::line(&format!(
+        "the promotion of {name} is settled; what it replaced is deleted after lake.grace"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -229,7 +178,7 @@ pub(crate) async fn rollback(settings: Settings, name: String) -> anyhow::Result
     let doing = format!("rolling back {name}");
     let RolledBack {} = send(settings, RollbackReplay { name: name.clone() }, doing).await?;
     print::line(&format!(
-        "the replay {name} is no longer shown; its own table clicks_{name} stays"
+        "the replay {name} is no longer live; its own table clicks_{name} stays"
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -12,11 +12,12 @@ use tokio::runtime::Handle;
 use super::Command;
 use super::audit::AuditLake;
 use super::compact::CompactLake;
+use super::diff::DiffReplay;
 use super::follow::FollowFiles;
 use super::gap::AcceptGap;
 use super::import::ImportFile;
 use super::owner::Ping;
-use super::promote::{DiffReplay, PromoteReplay, RollbackReplay};
+use super::promote::{PromoteReplay, RollbackReplay, SettleReplay};
 use super::publish::PublishCatalog;
 use super::query::RunQuery;
 use super::replay::ReplayRange;
@@ -37,6 +38,7 @@ pub(crate) fn commands(node: &Arc<Node>, token: &str) -> Commands {
         .with::<DiffReplay>()
         .with::<PromoteReplay>()
         .with::<RollbackReplay>()
+        .with::<SettleReplay>()
         .with::<JobRequest<AuditLake>>()
         .with::<JobRequest<CompactLake>>()
         .with::<JobRequest<FollowFiles>>()

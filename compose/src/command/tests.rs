@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use topic::{Offset, Partition};
 
 use super::audit::{AuditLake, AuditProgress};
+use super::diff::DiffReplay;
 use super::gap::{AcceptGap, AcceptedGap};
 use super::import::ImportFile;
 use super::job::JobState;
-use super::promote::{DiffReplay, PromoteReplay, PromotedRanges, RollbackReplay, RolledBack};
+use super::promote::{PromoteReplay, PromotedRanges, RollbackReplay, RolledBack};
 use super::publish::{PublishCatalog, PublishedCatalog};
 use super::query::{QueryAnswer, RunQuery};
 use super::replay::{ReplayProgress, ReplayRange};

@@ -16,7 +16,7 @@ use super::report::Audit;
 use super::{Chains, READ_AHEAD_OBJECTS, Reference};
 use crate::ledger::entry::path as entry_path;
 use crate::object::contents::LetterRecord;
-use crate::object::names::parse_letters;
+use crate::object::names::DIGEST_DIGITS;
 use crate::object::swapped::RangeSums;
 use crate::{Covered, Error, Lake, SwapLetters, SwapObject};
 
@@ -35,7 +35,11 @@ impl Audit {
         chains: &mut Chains,
     ) -> Result<(), Error> {
         let coverage = &reference.ledger.coverage;
-        let mut sums = RangeSums::of(coverage.ranges().map(|covered| &covered.range));
+        let mut sums = RangeSums::of(
+            coverage
+                .ranges()
+                .map(|Covered { range, .. }| ((range.partition, range.first), range.end)),
+        );
         let objects: Vec<SwapObject> = coverage.objects().cloned().collect();
         let reading = stream::iter(objects.into_iter().map(|object| async move {
             let read = whole(lake, &object).await?;
@@ -118,9 +122,7 @@ impl Audit {
             count.0 += covered.range.counts.counts.dead_letters;
         }
         for letters in coverage.letters() {
-            if let Some((partition, _)) = parse_letters(&letters.path) {
-                counted.entry(partition).or_default().1 += letters.dead_letters;
-            }
+            counted.entry(letters.partition).or_default().1 += letters.dead_letters;
             if let Some(why) = unsound(lake, letters).await? {
                 let mend = "put it back from a copy";
                 self.findings
@@ -192,11 +194,10 @@ async fn unsound(lake: &Lake, letters: &SwapLetters) -> Result<Option<String>, E
         Err(error) => return Err(error),
     };
     let digest = format!("{:x}", Sha256::digest(&bytes));
-    let named = format!(
-        "-{}.parquet",
-        &digest[..crate::object::names::DIGEST_DIGITS]
-    );
-    if !letters.path.ends_with(&named) {
+    // Those that came with a commit are named by the first digits of their hash.
+    let digits = [digest.as_str(), &digest[..DIGEST_DIGITS]];
+    let mut named = digits.into_iter().map(|digits| format!("{digits}.parquet"));
+    if !named.any(|name| letters.path.ends_with(&name)) {
         return Ok(Some(
             "it is damaged: its hash does not fit its name".to_owned(),
         ));

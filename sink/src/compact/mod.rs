@@ -1,13 +1,17 @@
 //! Compaction: the small objects of closed hours, of all partitions, become few large ones, by a
 //! swap that keeps every row.
 
-mod merge;
 mod plan;
 pub(crate) mod scene;
 mod sweep;
 
+use std::collections::BTreeSet;
+
 use self::plan::HourPlan;
 use self::scene::{Compacted, CompactionScene};
+use crate::rewrite::choice::Choice;
+use crate::rewrite::scope::Scope;
+use crate::rewrite::source::RewriteSource;
 use crate::{Error, Lake, Ledger, Made, Making, SwapMaker};
 
 impl Lake {
@@ -66,15 +70,24 @@ impl Lake {
     ) -> Result<Option<String>, Error> {
         let now = scene.now;
         let mut making = Making::begin(self, ledger, SwapMaker::Compaction, now);
-        let replaced_bytes = plan.inputs.iter().map(|input| input.bytes).sum::<u64>();
-        self.merge(&mut making, plan, scene.limits).await?;
+        let source = RewriteSource {
+            lake: self,
+            ledger,
+            scope: Scope {
+                commits: plan.inputs,
+                swaps: BTreeSet::new(),
+            },
+            choice: Choice::All,
+        };
+        let sort_bytes = scene.limits.sort_bytes;
+        self.rewrite(&mut making, source, None, sort_bytes).await?;
         let swap = making.swap().clone();
         Ok(match making.finish().await? {
             Made::Written(number) => {
                 let objects = swap.objects.len();
                 tracing::info!(number, replaced = swap.replaced.len(), objects, "compacted");
                 done.replaced += swap.replaced.len() as u64;
-                done.replaced_bytes += replaced_bytes;
+                done.replaced_bytes += swap.replaced.iter().map(|one| one.bytes).sum::<u64>();
                 done.objects += objects as u64;
                 done.bytes += swap.objects.iter().map(|object| object.bytes).sum::<u64>();
                 done.rows += swap.objects.iter().map(|object| object.rows).sum::<u64>();

@@ -74,7 +74,7 @@ async fn a_request_is_in_the_ledger_once_and_in_its_checkpoints_too() {
     assert_eq!(folded.next, 100);
     assert_eq!(folded.forgets[0].erased, Some((3, erased)));
     assert_eq!(folded.unerased().collect::<Vec<_>>(), [&other]);
-    let checkpoint = lake.checkpoint().await.unwrap();
+    let checkpoint = lake.checkpoint(u64::MAX).await.unwrap();
     assert_eq!(checkpoint, Some(folded));
 }
 

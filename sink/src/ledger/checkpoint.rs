@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition};
 
 use super::coverage::{Coverage, StoredCoverage};
-use super::entry::{Promotion, ReplayOrigin};
 use super::fold::{Gap, Ledger};
 use super::forget::Forgetting;
 use super::id::LakeId;
+use super::replayed::{Promotion, ReplayOrigin};
 use crate::object::footer::{FORMAT, check_format};
 use crate::object::names::LEDGER;
 use crate::{Error, Lake};
@@ -33,7 +33,7 @@ struct LedgerCheckpoint {
     firsts: BTreeMap<Partition, Offset>,
     replay: Option<ReplayOrigin>,
     gaps: Vec<(Partition, Offset, Gap)>,
-    promotions: Vec<Promotion>,
+    promotions: Vec<(u64, Promotion)>,
     coverage: StoredCoverage,
     forgets: Vec<Forgetting>,
     next: u64,
@@ -51,18 +51,19 @@ fn entries(path: &Path) -> Option<u64> {
 }
 
 impl Lake {
-    /// The newest checkpoint that can be read; `None` if there is none.
+    /// The newest checkpoint of at most so many entries that can be read; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Unfit`] for one of a newer version, else the store's.
-    pub(crate) async fn checkpoint(&self) -> Result<Option<Ledger>, Error> {
+    pub(crate) async fn checkpoint(&self, most: u64) -> Result<Option<Ledger>, Error> {
         // Letters sort behind digits, so the entries themselves are not listed on S3.
         let (folder, after) = (Path::from(LEDGER), format!("{LEDGER}/{CHECKPOINT}"));
         let listed = self
             .store()
             .list_with_offset(Some(&folder), &Path::from(after));
         let listed: Vec<Path> = listed.map_ok(|meta| meta.location).try_collect().await?;
-        let mut known: Vec<u64> = listed.iter().filter_map(entries).collect();
+        let known = listed.iter().filter_map(entries);
+        let mut known: Vec<u64> = known.filter(|entries| *entries <= most).collect();
         known.sort_unstable();
         for entries in known.into_iter().rev() {
             let path = path(entries);

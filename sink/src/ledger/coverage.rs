@@ -6,17 +6,19 @@ use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition, Timestamp};
 
 use super::swap::{CoveredRange, Swap, SwapLetters, SwapObject};
-use crate::object::names::{SWAPS, parse_letters};
+use crate::object::names::SWAPS;
 
 /// All swaps, folded. The newest entry that covers a range says what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// By partition and first; none meets another.
     ranges: BTreeMap<(Partition, Offset), Covered>,
-    /// The objects that count, by path.
-    objects: BTreeMap<String, SwapObject>,
-    /// The objects of dead letters that count within the ranges, by path.
-    letters: BTreeMap<String, SwapLetters>,
+    /// The objects that count, by path, and the number of the entry that added each.
+    objects: BTreeMap<String, (u64, SwapObject)>,
+    /// The objects of dead letters that count within the ranges, in the same way.
+    letters: BTreeMap<String, (u64, SwapLetters)>,
+    /// How many ranges and objects each entry has that count.
+    extents: BTreeMap<u64, SwapExtent>,
     /// Objects of earlier swaps that count no longer, and the number of the entry that said so.
     retired: BTreeMap<String, u64>,
     /// How many swaps there were, and how many of them may have changed rows.
@@ -34,13 +36,28 @@ pub struct Covered {
     pub number: u64,
 }
 
+/// How many ranges and how many objects of an entry count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct SwapExtent {
+    ranges: usize,
+    objects: usize,
+}
+
+/// What counts of an entry.
+#[derive(Debug, Default)]
+pub(crate) struct SwapParts<'a> {
+    pub(crate) ranges: Vec<&'a CoveredRange>,
+    pub(crate) objects: Vec<&'a SwapObject>,
+    pub(crate) letters: Vec<&'a SwapLetters>,
+}
+
 /// A coverage as a checkpoint has it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredCoverage {
     ranges: Vec<Covered>,
-    objects: Vec<SwapObject>,
-    letters: Vec<SwapLetters>,
+    objects: Vec<(u64, SwapObject)>,
+    letters: Vec<(u64, SwapLetters)>,
     retired: BTreeMap<String, u64>,
     swaps: u64,
     rewrites: u64,
@@ -49,7 +66,7 @@ pub(super) struct StoredCoverage {
 impl Coverage {
     /// Takes a swap, or says what is wrong with it and takes nothing.
     pub(super) fn fold(&mut self, number: u64, swap: Swap) -> Result<(), String> {
-        self.check(&swap)?;
+        let taken = self.check(&swap)?;
         for range in &swap.ranges {
             let of = range.partition;
             let within = (of, range.first)..(of, range.end);
@@ -58,24 +75,34 @@ impl Coverage {
                 self.ranges.remove(&at);
             }
         }
-        self.letters.retain(|path, _| {
-            let place = parse_letters(path);
-            let covered = place.is_some_and(|(of, first)| swap.covers(of, first));
-            !covered
+        let (letters, retired) = (&mut self.letters, &mut self.retired);
+        letters.retain(|path, (by, _)| {
+            let stays = !taken.contains(by);
+            if !stays && path.starts_with(SWAPS) {
+                retired.insert(path.clone(), number);
+            }
+            stays
         });
         for replaced in swap.replaced {
             if self.objects.remove(&replaced.path).is_some() {
                 self.retired.insert(replaced.path, number);
             }
         }
+        self.extents.retain(|number, _| !taken.contains(number));
+        let extent = SwapExtent {
+            ranges: swap.ranges.len(),
+            objects: swap.objects.len(),
+        };
+        self.extents.insert(number, extent);
         for object in swap.objects {
             let path = object.path().to_string();
             self.retired.remove(&path);
-            self.objects.insert(path, object);
+            self.objects.insert(path, (number, object));
         }
-        let letters = swap.letters.into_iter();
-        self.letters
-            .extend(letters.map(|letters| (letters.path.clone(), letters)));
+        for letters in swap.letters {
+            self.retired.remove(&letters.path);
+            self.letters.insert(letters.path.clone(), (number, letters));
+        }
         for range in swap.ranges {
             let at = (range.partition, range.first);
             self.ranges.insert(at, Covered { range, number });
@@ -85,8 +112,10 @@ impl Coverage {
         Ok(())
     }
 
-    /// Says what no maker of ours writes. `Ok` if it can be folded.
-    fn check(&self, swap: &Swap) -> Result<(), String> {
+    /// Says what no maker of ours writes. If it can be folded, returns the numbers of the swaps that
+    /// it takes.
+    fn check(&self, swap: &Swap) -> Result<BTreeSet<u64>, String> {
+        let mut taken: BTreeMap<u64, SwapExtent> = BTreeMap::new();
         let mut before: Option<&CoveredRange> = None;
         for range in &swap.ranges {
             let CoveredRange {
@@ -115,14 +144,28 @@ impl Coverage {
                     cut.first, cut.end
                 ));
             }
+            let inside = self.ranges.range((*partition, *first)..(*partition, *end));
+            for (_, covered) in inside {
+                taken.entry(covered.number).or_default().ranges += 1;
+            }
         }
         let mut replaced = BTreeSet::new();
         for object in &swap.replaced {
             let path = &object.path;
-            let swapped = path.starts_with(SWAPS);
-            if !replaced.insert(path) || (swapped && !self.objects.contains_key(path)) {
+            let counted = self.objects.get(path);
+            let counts = counted.is_some() || self.letters.contains_key(path);
+            if !replaced.insert(path) || (path.starts_with(SWAPS) && !counts) {
                 return Err(format!("it replaces {path}, which does not count"));
             }
+            if let Some((number, _)) = counted {
+                taken.entry(*number).or_default().objects += 1;
+            }
+        }
+        // The objects of a swap hold rows of any of its ranges.
+        let whole =
+            |(number, extent): (&u64, &SwapExtent)| self.extents.get(number) == Some(extent);
+        if let Some((number, _)) = taken.iter().find(|taken| !whole(*taken)) {
+            return Err(format!("it takes a part of entry {number}, not all of it"));
         }
         let held = |object: &SwapObject| {
             let path = object.path().to_string();
@@ -130,8 +173,42 @@ impl Coverage {
         };
         match swap.objects.iter().find(|object| held(object)) {
             Some(object) => Err(format!("it adds {}, which counts already", object.path())),
-            None => Ok(()),
+            None => Ok(taken.into_keys().collect()),
         }
+    }
+
+    /// What counts of the entry of that number.
+    pub(crate) fn parts(&self, number: u64) -> SwapParts<'_> {
+        let ranges = self.ranges.values();
+        let ranges = ranges.filter(|covered| covered.number == number);
+        let objects = self.objects.values();
+        let letters = self.letters.values();
+        SwapParts {
+            ranges: ranges.map(|covered| &covered.range).collect(),
+            objects: objects
+                .filter_map(|(by, object)| (*by == number).then_some(object))
+                .collect(),
+            letters: letters
+                .filter_map(|(by, letters)| (*by == number).then_some(letters))
+                .collect(),
+        }
+    }
+
+    /// The number of the entry that added an object of rows which counts. `None` if none did.
+    pub(crate) fn added_by(&self, path: &str) -> Option<u64> {
+        self.objects.get(path).map(|(number, _)| *number)
+    }
+
+    /// The numbers of the entries that cover some of a partition's `[first, end)`.
+    pub(crate) fn meeting(
+        &self,
+        partition: Partition,
+        (first, end): (Offset, Offset),
+    ) -> impl Iterator<Item = u64> {
+        let reaching = (partition, Offset(0))..(partition, end);
+        let reaching = self.ranges.range(reaching).rev();
+        let meeting = reaching.take_while(move |(_, covered)| covered.range.end > first);
+        meeting.map(|(_, covered)| covered.number)
     }
 
     /// The range that holds an offset; `None` if no swap covers it.
@@ -164,18 +241,18 @@ impl Coverage {
 
     /// The objects that count, by path.
     pub fn objects(&self) -> impl Iterator<Item = &SwapObject> {
-        self.objects.values()
+        self.objects.values().map(|(_, object)| object)
     }
 
     /// The object of that path, if it counts.
     #[must_use]
     pub fn object(&self, path: &str) -> Option<&SwapObject> {
-        self.objects.get(path)
+        self.objects.get(path).map(|(_, object)| object)
     }
 
     /// The objects of dead letters that count, by path.
     pub fn letters(&self) -> impl Iterator<Item = &SwapLetters> {
-        self.letters.values()
+        self.letters.values().map(|(_, letters)| letters)
     }
 
     /// Returns true if the dead letters of that path count.
@@ -220,6 +297,13 @@ impl Coverage {
     }
 
     pub(super) fn restored(stored: StoredCoverage) -> Self {
+        let mut extents: BTreeMap<u64, SwapExtent> = BTreeMap::new();
+        for covered in &stored.ranges {
+            extents.entry(covered.number).or_default().ranges += 1;
+        }
+        for (number, _) in &stored.objects {
+            extents.entry(*number).or_default().objects += 1;
+        }
         let ranges = stored.ranges.into_iter();
         let objects = stored.objects.into_iter();
         let letters = stored.letters.into_iter();
@@ -228,10 +312,11 @@ impl Coverage {
                 .map(|covered| ((covered.range.partition, covered.range.first), covered))
                 .collect(),
             objects: objects
-                .map(|object| (object.path().to_string(), object))
+                .map(|(by, object)| (object.path().to_string(), (by, object)))
                 .collect(),
+            extents,
             letters: letters
-                .map(|letters| (letters.path.clone(), letters))
+                .map(|(by, letters)| (letters.path.clone(), (by, letters)))
                 .collect(),
             retired: stored.retired,
             swaps: stored.swaps,

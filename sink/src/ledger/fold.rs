@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use topic::{Identity, Offset, Partition};
 
 use super::coverage::Coverage;
-use super::entry::{Entry, Promotion, Ranges, ReplayName, ReplayOrigin, path};
+use super::entry::{Entry, path};
 use super::forget::{Forget, ForgetId, Forgetting};
 use super::id::LakeId;
+use super::replayed::{Promotion, Ranges, ReplayName, ReplayOrigin};
+use super::swap::SwapMaker;
 use crate::Error;
 use crate::object::footer::Footer;
 
@@ -35,8 +37,9 @@ pub struct Ledger {
     pub replay: Option<ReplayOrigin>,
     /// Accepted losses, by partition and first.
     pub gaps: BTreeMap<(Partition, Offset), Gap>,
-    /// The replays that are promoted and not rolled back, in the order of their promotion.
-    pub promotions: Vec<Promotion>,
+    /// The replays that are promoted and neither rolled back nor settled, in the order of their
+    /// promotion, and the number of its entry.
+    pub promotions: Vec<(u64, Promotion)>,
     /// What the swaps cover, and their objects.
     pub coverage: Coverage,
     /// What was asked to be erased, in the order of the requests.
@@ -80,33 +83,33 @@ impl Ledger {
                 end,
                 ..
             } => drop(self.gaps.insert((partition, first), Gap { end, number })),
-            Entry::Promote {
-                name,
-                begun_at,
-                ranges,
-                ..
-            } => {
-                // The newest promotion is on top.
-                self.promotions.retain(|known| known.name != name);
-                self.promotions.push(Promotion {
-                    name,
-                    begun_at,
-                    ranges,
+            Entry::Settle { name, .. } => self.promotions.retain(|(_, known)| known.name != name),
+            Entry::Swap(swap) => {
+                let (by, promotion) = (swap.by, swap.promotion.clone());
+                self.coverage.fold(number, swap).map_err(|why| {
+                    Error::Unfit(format!(
+                        "{}: {why}: no clickweir wrote this swap, move the entry and those after \
+                         it out of the ledger",
+                        path(number)
+                    ))
+                })?;
+                if let Some(promotion) = promotion {
+                    self.promotions
+                        .retain(|(_, known)| known.name != promotion.name);
+                    if by == SwapMaker::Promote {
+                        self.promotions.push((number, promotion));
+                    }
+                }
+            }
+            Entry::Forget(forget) => {
+                // What promotions replaced may hold the subject, and goes.
+                self.promotions.clear();
+                self.forgets.push(Forgetting {
+                    forget,
+                    number,
+                    erased: None,
                 });
             }
-            Entry::Rollback { name, .. } => self.promotions.retain(|known| known.name != name),
-            Entry::Swap(swap) => self.coverage.fold(number, swap).map_err(|why| {
-                Error::Unfit(format!(
-                    "{}: {why}: no clickweir wrote this swap, move the entry and those after it \
-                     out of the ledger",
-                    path(number)
-                ))
-            })?,
-            Entry::Forget(forget) => self.forgets.push(Forgetting {
-                forget,
-                number,
-                erased: None,
-            }),
             Entry::Erased(erased) => {
                 let of_it = |asked: &&mut Forgetting| asked.forget.id == erased.id;
                 if let Some(asked) = self.forgets.iter_mut().find(of_it) {
@@ -197,6 +200,14 @@ impl Ledger {
             .collect()
     }
 
+    /// The promotion of that replay, and the number of its entry. `None` if it is not promoted.
+    #[must_use]
+    pub fn promotion(&self, name: &ReplayName) -> Option<&(u64, Promotion)> {
+        self.promotions
+            .iter()
+            .find(|(_, known)| known.name == *name)
+    }
+
     /// The request of that identity. `None` if it is not in the ledger.
     #[must_use]
     pub fn forgetting(&self, id: ForgetId) -> Option<&Forgetting> {
@@ -212,6 +223,6 @@ impl Ledger {
     /// Returns true if that replay is promoted.
     #[must_use]
     pub fn promoted(&self, name: &ReplayName) -> bool {
-        self.promotions.iter().any(|shown| shown.name == *name)
+        self.promotion(name).is_some()
     }
 }

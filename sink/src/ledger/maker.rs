@@ -11,6 +11,7 @@ use topic::{Backoff, Timestamp};
 
 use super::entry::Entry;
 use super::fold::Ledger;
+use super::replayed::Promotion;
 use super::swap::{CoveredRange, ReplacedObject, Swap, SwapLetters, SwapMaker, SwapObject};
 use crate::{Error, Lake};
 
@@ -47,6 +48,7 @@ impl Making {
                 by,
                 made_at,
                 read: ledger.next,
+                promotion: None,
                 replaced: Vec::new(),
                 objects: Vec::new(),
                 letters: Vec::new(),
@@ -65,6 +67,11 @@ impl Making {
     #[must_use]
     pub const fn swap(&self) -> &Swap {
         &self.swap
+    }
+
+    /// Says which replay it puts in the live rows' place, or takes out again.
+    pub fn promote(&mut self, promotion: Promotion) {
+        self.swap.promotion = Some(promotion);
     }
 
     /// Takes an object out of the lake's list.
@@ -91,6 +98,15 @@ impl Making {
         let object = self.lake.put_swapped(object, rows, occurred).await?;
         self.swap.objects.push(object);
         Ok(())
+    }
+
+    /// Writes an object of dead letters. Returns its path. It counts once the entry names it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn put_letters(&self, object: Bytes) -> Result<String, Error> {
+        let object = self.lake.put_swapped(object, 0, None).await?;
+        Ok(object.path().to_string())
     }
 
     /// Takes the ledger's next number.
@@ -160,13 +176,11 @@ impl Entry {
                 end,
                 ..
             } => within(*partition, (*first, *end)).then_some("gave some of it up"),
-            Self::Promote { ranges, .. } => {
-                let mut ranges = ranges.iter();
-                let meets = ranges.any(|(of, range)| within(*of, *range));
-                meets.then_some("promoted a replay within it")
+            Self::Settle { name, .. } => {
+                let settled = |promotion: &Promotion| promotion.name == *name;
+                let touched = swap.promotion.as_ref().is_some_and(settled);
+                touched.then_some("settled the promotion")
             }
-            // What is shown changes, and the objects stay.
-            Self::Rollback { .. } => None,
             // What was read may hold the subject.
             Self::Forget(_) => Some("asked for an erasure"),
             // It may have been read before it was rewritten.

@@ -11,6 +11,7 @@ mod hex_text;
 pub(crate) mod id;
 pub(crate) mod maker;
 mod partition_keys;
+pub(crate) mod replayed;
 pub(crate) mod swap;
 
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ impl Lake {
     /// # Errors
     /// [`Error::Unfit`] for an entry of a kind or version that this program does not know.
     pub async fn ledger(&self) -> Result<Option<Ledger>, Error> {
-        let folded = match self.checkpoint().await? {
+        let folded = match self.checkpoint(u64::MAX).await? {
             Some(folded) => folded,
             None => match self.entry(0).await? {
                 Some(origin) => Ledger::begin(origin)?,
@@ -51,6 +52,28 @@ impl Lake {
             },
         };
         self.fold_next(folded).await.map(Some)
+    }
+
+    /// The ledger as it was before the entry of that number.
+    ///
+    /// # Errors
+    /// As [`Lake::ledger`].
+    pub(crate) async fn ledger_before(&self, number: u64) -> Result<Option<Ledger>, Error> {
+        let mut ledger = match self.checkpoint(number).await? {
+            Some(folded) => folded,
+            None => match self.entry(0).await? {
+                Some(origin) => Ledger::begin(origin)?,
+                None => return Ok(None),
+            },
+        };
+        while ledger.next < number {
+            let next = ledger.next;
+            let Some(entry) = self.entry(next).await? else {
+                return Ok(None);
+            };
+            ledger = ledger.fold(next, entry)?;
+        }
+        Ok(Some(ledger))
     }
 
     /// Reads what the ledger got since it was `known`: as [`Lake::ledger`], with two questions if
@@ -90,7 +113,7 @@ impl Lake {
         Ok(ledger)
     }
 
-    async fn entry(&self, number: u64) -> Result<Option<Entry>, Error> {
+    pub(crate) async fn entry(&self, number: u64) -> Result<Option<Entry>, Error> {
         let path = path(number);
         let Some(bytes) = self.read_if_there(&path, MAX_ENTRY_BYTES).await? else {
             return Ok(None);

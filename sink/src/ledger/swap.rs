@@ -7,8 +7,18 @@ use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition, Timestamp};
 
 use super::hex_text::hex_text;
+use super::replayed::Promotion;
 use crate::object::footer::Counts;
 use crate::object::names::SWAPS;
+
+/// Why rows and letters are taken out of the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Somebody asked for it.
+    Erased,
+    /// They are older than an operator keeps.
+    Expired,
+}
 
 /// Some objects are replaced by others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +30,10 @@ pub struct Swap {
     pub made_at: Timestamp,
     /// How many entries of the ledger its maker had read when it read what it replaces.
     pub read: u64,
-    /// The objects that count no longer.
+    /// The replay that it puts in the live rows' place, or takes out again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Promotion>,
+    /// The objects that count no longer, of rows or of dead letters.
     pub replaced: Vec<ReplacedObject>,
     /// The objects that count from now on.
     pub objects: Vec<SwapObject>,
@@ -124,6 +137,8 @@ pub(crate) fn swap_path(hash: &str) -> Path {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SwapLetters {
+    /// The partition that its letters are of.
+    pub partition: Partition,
     /// Its path in the lake.
     pub path: String,
     /// How many letters it holds.
@@ -184,6 +199,57 @@ impl RangeCounts {
             .saturating_add(self.erased)
             .saturating_add(self.expired)
             .saturating_add(self.mended)
+    }
+
+    /// How many rows the range's objects hold.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.counts.rows.saturating_add(self.mended)
+    }
+
+    /// Splits off so many rows, letters and other offsets. The others are duplicates, as far as
+    /// there are any, then dropped ones, and so on.
+    pub(crate) fn take(&mut self, rows: u64, letters: u64, others: u64) -> Self {
+        let mut others = others;
+        let mut some = |of: &mut u64| {
+            let taken = others.min(*of);
+            others -= taken;
+            *of -= taken;
+            taken
+        };
+        let mut taken = Self {
+            counts: Counts {
+                rows,
+                dead_letters: letters,
+                duplicates: some(&mut self.counts.duplicates),
+                dropped: some(&mut self.counts.dropped),
+                absent: some(&mut self.counts.absent),
+            },
+            erased: some(&mut self.erased),
+            expired: some(&mut self.expired),
+            ..Self::default()
+        };
+        taken.differing = taken.counts.duplicates.min(self.differing);
+        taken.mended = rows.min(self.mended);
+        taken.counts.rows -= taken.mended;
+        self.differing -= taken.differing;
+        self.mended -= taken.mended;
+        self.counts.rows = self.counts.rows.saturating_sub(taken.counts.rows);
+        self.counts.dead_letters = self.counts.dead_letters.saturating_sub(letters);
+        taken
+    }
+
+    /// Counts so many rows and letters as taken out.
+    pub(crate) const fn remove(&mut self, rows: u64, letters: u64, removal: Removal) {
+        let mended = rows.saturating_sub(self.counts.rows);
+        self.counts.rows -= rows - mended;
+        self.mended -= mended;
+        self.counts.dead_letters -= letters;
+        let count = match removal {
+            Removal::Erased => &mut self.erased,
+            Removal::Expired => &mut self.expired,
+        };
+        *count += rows + letters;
     }
 
     /// Adds another range's.

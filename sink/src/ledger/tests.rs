@@ -211,6 +211,7 @@ fn swap(lake_read: u64, replaced: &[ObjectName], ranges: &[(u64, u64)], content:
         by: SwapMaker::Compaction,
         made_at: Timestamp::from_micros(1),
         read: lake_read,
+        promotion: None,
         replaced: replaced
             .iter()
             .map(|name| ReplacedObject {
@@ -400,6 +401,15 @@ async fn swaps_that_no_maker_writes_are_refused() {
     let mut gone = whole();
     gone.replaced[0].path = format!("swaps/{:0>64}.parquet", "z");
     check(vec![gone], "does not count").await;
+    // Its object holds rows of both ranges.
+    let two = swap(1, &[], &[(0, 9), (20, 29)], "a");
+    let mut half = swap(2, &[], &[(0, 9)], "b");
+    half.replaced.push(ReplacedObject {
+        path: format!("swaps/{:0>64}.parquet", "a"),
+        bytes: 1,
+        hash: "a".to_owned(),
+    });
+    check(vec![two, half], "a part of entry 1").await;
     // A swap of a day replaces those of its hours.
     let lake = lake().await;
     write(&lake, whole()).await;

@@ -18,6 +18,7 @@ use topic::{Identity, Offset, Partition, Timestamp};
 use super::columns::{Builders, Column, Encoding, schema_of};
 use super::footer::{self, FORMAT};
 use super::letters;
+use super::names::DIGEST_DIGITS;
 use crate::{COLUMNS, Counts, DeadLetter, Footer, Hour, LETTER_COLUMNS, ObjectName, Row};
 
 /// Rows are built in pieces of this many: a piece's buffers are as large as what they hold.
@@ -247,10 +248,8 @@ impl SealedBatch {
             ..
         } = self;
         let letters = (!letters.is_empty()).then(|| {
-            let rows = letters::rows(footer.partition, &letters);
-            let bytes = parquet(LETTER_COLUMNS, vec![rows], Vec::new());
-            let digest = format!("{:x}", Sha256::digest(&bytes));
-            (name.letters(&digest[..32]), Bytes::from(bytes))
+            let (digest, object) = letters_object(letters::rows(footer.partition, &letters));
+            (name.letters(&digest), object)
         });
         footer.ledger = ledger;
         footer.letters = letters.as_ref().map(|(path, _)| path.to_string());
@@ -263,6 +262,14 @@ impl SealedBatch {
             letters,
         }
     }
+}
+
+/// The object of these letters, and the digits of its hash that its name holds.
+pub(crate) fn letters_object(rows: RecordBatch) -> (String, Bytes) {
+    let bytes = parquet(LETTER_COLUMNS, vec![rows], Vec::new());
+    let mut digest = format!("{:x}", Sha256::digest(&bytes));
+    digest.truncate(DIGEST_DIGITS);
+    (digest, bytes.into())
 }
 
 /// The largest dictionary, in bytes: some ten thousand names of products. A column with more

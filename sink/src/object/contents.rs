@@ -124,7 +124,7 @@ fn texts(batch: &RecordBatch, column: usize) -> Result<&StringArray, String> {
 }
 
 /// Takes the columns of these names, in this order, batch by batch.
-pub(super) fn batches(
+pub(crate) fn batches(
     object: Bytes,
     names: &[&str],
     mut take: impl FnMut(&RecordBatch) -> Result<(), String>,

@@ -15,7 +15,7 @@ use topic::{Identity, Offset, Partition, Timestamp};
 use super::batch::parquet;
 use super::contents::batches;
 use super::footer::{self, FORMAT, hash_place};
-use crate::{COLUMNS, CoveredRange, RowDigest};
+use crate::{COLUMNS, RowDigest};
 
 /// Parquet's metadata key of what such an object says of itself.
 const SWAPPED_KEY: &str = "clickweir.swap";
@@ -109,6 +109,14 @@ impl SortBuffer {
     }
 }
 
+/// Which record each row or dead letter is.
+pub(crate) fn places(batch: &RecordBatch) -> Result<Vec<(Partition, Offset)>, String> {
+    let columns = KeyColumns::of(batch)?;
+    Ok((0..batch.num_rows())
+        .map(|row| columns.place(row))
+        .collect())
+}
+
 /// Which record each row is, and its id.
 struct KeyColumns {
     partitions: arrow::array::ArrayRef,
@@ -185,11 +193,9 @@ pub(crate) struct RangeSums {
 
 impl RangeSums {
     /// Of these ranges, before any row was taken.
-    pub(crate) fn of<'r>(ranges: impl IntoIterator<Item = &'r CoveredRange>) -> Self {
-        let ranges = ranges.into_iter().map(|range| {
-            let at = (range.partition, range.first);
-            (at, (range.end, RowDigest::default(), 0))
-        });
+    pub(crate) fn of(ranges: impl IntoIterator<Item = ((Partition, Offset), Offset)>) -> Self {
+        let ranges = ranges.into_iter();
+        let ranges = ranges.map(|(at, end)| (at, (end, RowDigest::default(), 0)));
         Self {
             ranges: ranges.collect(),
             stray: None,
@@ -219,6 +225,11 @@ impl RangeSums {
     pub(crate) fn add_object(&mut self, object: Bytes) -> Result<(), String> {
         let names = ["event_id", "item", "partition", "offset"];
         batches(object, &names, |batch| self.add(batch))
+    }
+
+    /// How many rows were added.
+    pub(crate) fn rows(&self) -> u64 {
+        self.ranges.values().map(|(_, _, rows)| rows).sum()
     }
 
     /// A row that is in no range. `None` if there was none.

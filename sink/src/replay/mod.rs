@@ -1,57 +1,12 @@
-//! Replays: lakes of their own below the live one, each of a range of the topic, and the
-//! entries of the ledger that put them in the live rows' place.
+//! Replays: lakes of their own below the live one, each of a range of the topic.
 
-use topic::{Offset, Partition, Timestamp};
+pub(crate) mod promote;
+
+use topic::Timestamp;
 
 use crate::object::footer::FORMAT;
 use crate::object::names::REPLAYS;
-use crate::{Entry, Error, Lake, Ledger, Promotion, Ranges, ReplayName, ReplayOrigin};
-
-/// A range of a partition in which the tables show a replay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PromotedRange {
-    /// The partition.
-    pub partition: Partition,
-    /// Where it begins.
-    pub first: Offset,
-    /// Where it ends (exclusive).
-    pub end: Offset,
-    /// The replay.
-    pub name: ReplayName,
-}
-
-/// What promotions come to: ranges that do not overlap, by partition and offset. Where two
-/// promotions meet, the later one is shown.
-#[must_use]
-pub fn promoted_ranges(promotions: &[Promotion]) -> Vec<PromotedRange> {
-    let mut shown: Vec<PromotedRange> = Vec::new();
-    for Promotion { name, ranges, .. } in promotions {
-        for (&partition, &(first, end)) in ranges {
-            let mut rest = Vec::with_capacity(shown.len() + 2);
-            for old in shown {
-                if old.partition != partition || old.end <= first || end <= old.first {
-                    rest.push(old);
-                    continue;
-                }
-                let before = PromotedRange {
-                    end: first,
-                    ..old.clone()
-                };
-                let after = PromotedRange { first: end, ..old };
-                rest.extend([before, after].into_iter().filter(|s| s.first < s.end));
-            }
-            rest.push(PromotedRange {
-                partition,
-                first,
-                end,
-                name: name.clone(),
-            });
-            shown = rest;
-        }
-    }
-    shown.sort_by_key(|range| (range.partition, range.first));
-    shown
-}
+use crate::{Entry, Error, Lake, Ledger, Ranges, ReplayName, ReplayOrigin};
 
 impl Lake {
     /// The lake of a replay, whether or not it was begun.
@@ -159,98 +114,6 @@ impl Lake {
             .into_iter()
             .map(|(partition, (_, end))| (partition, (tips.resume(partition), end)));
         Ok(left.filter(|(_, (at, end))| at < end).collect())
-    }
-
-    /// Lets the tables show a finished replay within its ranges, by the ledger's next entry.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if there is no such replay, it is unfinished, or it is promoted.
-    pub async fn promote(&self, name: &ReplayName, now: Timestamp) -> Result<Promotion, Error> {
-        let left = self.unfinished(name).await?;
-        if !left.is_empty() {
-            return Err(Error::Refused(format!(
-                "the replay {name} is not finished, it lacks {}: `clickweir replay --into \
-                 {name}` goes on with it",
-                spelt(&left)
-            )));
-        }
-        let replayed = self.replay_ledger(name).await?;
-        let ranges = replayed.ranges();
-        let Some(ReplayOrigin { begun_at, .. }) = replayed.replay else {
-            return Err(Error::Refused(format!(
-                "{} holds a lake that is no replay: take it out of there",
-                name.folder()
-            )));
-        };
-        loop {
-            let ledger = self.live_ledger().await?;
-            if ledger.promoted(name) {
-                return Err(Error::Refused(format!(
-                    "the replay {name} is promoted already; `clickweir rollback {name}` undoes it"
-                )));
-            }
-            let covered = ledger.coverage.ranges().find(|covered| {
-                let range = &covered.range;
-                let promoted = ranges.get(&range.partition);
-                promoted.is_some_and(|promoted| range.meets(range.partition, *promoted))
-            });
-            if let Some(covered) = covered {
-                let range = &covered.range;
-                return Err(Error::Refused(format!(
-                    "the replay {name} reaches into {}..{} of partition {}, which was compacted \
-                     (entry {} of the ledger), and can be compared there but not promoted: replay \
-                     what is not compacted yet",
-                    range.first, range.end, range.partition, covered.number
-                )));
-            }
-            let entry = Entry::Promote {
-                name: name.clone(),
-                begun_at,
-                ranges: ranges.clone(),
-                promoted_at: now,
-            };
-            // The loser of the race for the number looks again at what is there now.
-            if self.write_entry(ledger.next, &entry).await? {
-                let name = name.clone();
-                return Ok(Promotion {
-                    name,
-                    begun_at,
-                    ranges,
-                });
-            }
-        }
-    }
-
-    /// Lets the tables show what they showed without the replay, by the ledger's next entry.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if it is not promoted.
-    pub async fn rollback(&self, name: &ReplayName, now: Timestamp) -> Result<(), Error> {
-        loop {
-            let ledger = self.live_ledger().await?;
-            if !ledger.promoted(name) {
-                let shown: Vec<ReplayName> =
-                    ledger.promotions.into_iter().map(|p| p.name).collect();
-                return Err(Error::Refused(format!(
-                    "the replay {name} is not promoted, so there is nothing to roll back \
-                     (promoted now: {})",
-                    listed(&shown)
-                )));
-            }
-            let entry = Entry::Rollback {
-                name: name.clone(),
-                rolled_back_at: now,
-            };
-            if self.write_entry(ledger.next, &entry).await? {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn live_ledger(&self) -> Result<Ledger, Error> {
-        self.ledger().await?.ok_or_else(|| {
-            Error::Refused("the lake is empty: there is nothing that a replay could replace".into())
-        })
     }
 }
 

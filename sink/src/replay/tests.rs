@@ -1,4 +1,4 @@
-//! Names, promoted_ranges, and the ledger's entries.
+//! Names, and what promotion and rollback refuse.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::memory::InMemory;
-use topic::Identity;
+use topic::{Identity, Offset, Partition};
 
 use super::*;
 use crate::{Batch, Hour, LakeId, Location};
@@ -81,35 +81,6 @@ fn a_name_is_safe_in_sql_and_in_paths() {
     }
 }
 
-#[test]
-fn the_later_promotion_lies_on_top() {
-    let check = |promoted: &[(&str, u64, u64)], expect: &[(&str, u64, u64)]| {
-        let promotions: Vec<Promotion> = promoted
-            .iter()
-            .map(|&(text, first, end)| Promotion {
-                name: name(text),
-                begun_at: Timestamp::default(),
-                ranges: ranges(first, end),
-            })
-            .collect();
-        let shown = promoted_ranges(&promotions);
-        let shown: Vec<(&str, u64, u64)> = shown
-            .iter()
-            .map(|s| (s.name.as_str(), s.first.0, s.end.0))
-            .collect();
-        assert_eq!(shown, expect, "{promoted:?}");
-    };
-    check(&[], &[]);
-    check(&[("a", 5, 9)], &[("a", 5, 9)]);
-    check(&[("a", 5, 9), ("b", 9, 12)], &[("a", 5, 9), ("b", 9, 12)]);
-    check(
-        &[("a", 0, 9), ("b", 3, 5)],
-        &[("a", 0, 3), ("b", 3, 5), ("a", 5, 9)],
-    );
-    check(&[("a", 3, 5), ("b", 0, 9)], &[("b", 0, 9)]);
-    check(&[("a", 0, 5), ("b", 3, 9)], &[("a", 0, 3), ("b", 3, 9)]);
-}
-
 #[tokio::test]
 async fn a_replay_is_begun_once_and_found_again() {
     let lake = lake().await;
@@ -172,19 +143,30 @@ async fn only_a_finished_replay_is_promoted_and_only_a_promoted_one_rolled_back(
     commit(&replay, 7, 9).await;
     commit(&lake.replay(&b), 5, 9).await;
     refuses(lake.rollback(&a, now).await, "not promoted");
-    // Two at once: each takes a number of its own.
+    commit(&lake, 0, 8).await;
+    refuses(
+        lake.promote(&a, now).await.map(drop),
+        "has not all of partition 0: 5..9",
+    );
+    commit(&lake, 8, 12).await;
+    // Two at once: one of them is made anew.
     let (one, other) = tokio::join!(lake.promote(&a, now), lake.promote(&b, now));
     assert_eq!(one.unwrap().ranges, ranges(5, 9));
     other.unwrap();
     refuses(lake.promote(&a, now).await.map(drop), "promoted already");
     let ledger = lake.ledger().await.unwrap().unwrap();
     assert_eq!((ledger.promotions.len(), ledger.next), (2, 3));
-    lake.rollback(&a, now).await.unwrap();
+    let covered: Vec<_> = ledger.coverage.ranges().map(|one| &one.range).collect();
+    assert_eq!(covered.len(), 1);
+    assert_eq!((covered[0].first, covered[0].end), (Offset(0), Offset(12)));
+    let [(_, first), (_, last)] = &ledger.promotions[..] else {
+        panic!("two")
+    };
+    refuses(lake.rollback(&first.name, now).await, "roll it back first");
+    lake.rollback(&last.name, now).await.unwrap();
+    lake.settle(&first.name, now).await.unwrap();
+    refuses(lake.rollback(&first.name, now).await, "not promoted");
+    refuses(lake.settle(&first.name, now).await, "settled");
     let ledger = lake.ledger().await.unwrap().unwrap();
-    assert_eq!((ledger.promoted(&a), ledger.promoted(&b)), (false, true));
-    assert_eq!(
-        lake.hours().await.unwrap(),
-        [],
-        "the live lake has none of it"
-    );
+    assert_eq!((ledger.promotions.len(), ledger.next), (0, 5));
 }

@@ -38,6 +38,7 @@ fn swap(number: u64) -> Entry {
         digest: RowDigest::default(),
     };
     Entry::Swap(Swap {
+        promotion: None,
         by: SwapMaker::Compaction,
         made_at: Timestamp::from_micros(1),
         read: number,

@@ -140,7 +140,7 @@ impl Scene {
         let late = "SELECT count(*) FROM clicks WHERE visitor_id = 'late'";
         assert_eq!(place.ask(late).unwrap(), json!(3));
         assert!(place.must(&["audit"]).unwrap().contains("clean"));
-        let promoted = "SELECT count(*) FROM promoted";
+        let promoted = "SELECT count(DISTINCT partition) FROM covered";
         assert_eq!(place.ask(promoted).unwrap(), json!(4));
     }
 
