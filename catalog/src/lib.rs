@@ -30,6 +30,7 @@ mod dataset;
 mod db;
 mod error;
 mod external;
+mod forget;
 mod iceberg;
 mod metrics;
 mod names;

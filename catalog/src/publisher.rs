@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sink::Location;
+use bytes::Bytes;
+use sink::{CERTIFICATE_KEY, Location};
 
 use crate::catalog::Catalog;
 use crate::db::access::LakeAccess;
 use crate::error::Error;
-use crate::iceberg::{self, IcebergTable};
+use crate::iceberg::{self, History, IcebergTable, IcebergTarget};
 use crate::tables::publish::{PUBLISHED, Publication};
 use crate::tables::published::LetterSizes;
 
@@ -24,6 +25,23 @@ impl Catalog {
     /// # Errors
     /// The lake's and the database's.
     pub async fn publish(&self, base: Option<&str>) -> Result<(), Error> {
+        let ledger = self.inner.lake.ledger().await?;
+        if ledger.is_some_and(|ledger| ledger.unerased().next().is_some()) {
+            return Err(Error::Refused(
+                "nothing is published while an erasure is under way; `clickweir forget` with the \
+                 same subject goes on with it"
+                    .to_owned(),
+            ));
+        }
+        self.publish_state(base, History::Kept).await
+    }
+
+    /// Publishes as [`Catalog::publish`], also while an erasure is under way.
+    pub(crate) async fn publish_state(
+        &self,
+        base: Option<&str>,
+        history: History,
+    ) -> Result<(), Error> {
         let inner = &self.inner;
         let lake = inner.lake.location().clone();
         let access = LakeAccess::new(&inner.config, &lake, &inner.s3)?;
@@ -34,7 +52,12 @@ impl Catalog {
         if let Some(lake_id) = self.lake_id(&publication).await? {
             for table in &publication.tables.tables {
                 let iceberg = &mut publisher.iceberg;
-                let published = iceberg.publish(&inner.lake, &lake_id, table, inner.clock.now());
+                let to = IcebergTarget {
+                    lake: &inner.lake,
+                    lake_id: &lake_id,
+                    history,
+                };
+                let published = iceberg.publish(&to, table, inner.clock.now());
                 if !published.await? {
                     return Ok(());
                 }
@@ -82,6 +105,15 @@ impl Catalog {
     /// The lake's.
     pub async fn iceberg_tables(&self) -> Result<Vec<String>, Error> {
         iceberg::names(&self.inner.lake).await
+    }
+
+    /// The public half of the key that signs the lake's certificates, as PEM; `None` before the
+    /// first one.
+    ///
+    /// # Errors
+    /// The lake's.
+    pub async fn certificate_key(&self) -> Result<Option<Bytes>, Error> {
+        Ok(self.inner.lake.read_published(CERTIFICATE_KEY).await?)
     }
 
     /// The newest state of a published Iceberg table, as the store has it; `None` if there is no

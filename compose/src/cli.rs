@@ -7,6 +7,8 @@ use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
 use crate::command::follow::FollowArgs;
+use crate::command::forget::{CertificateTask, ForgetArgs};
+use crate::command::gap::GapTask;
 use crate::command::import::ImportArgs;
 use crate::role::Role;
 
@@ -120,6 +122,13 @@ pub(crate) enum Task {
     },
     /// Merges the small objects of closed hours into few large ones; the rows stay the same
     Compact,
+    /// Shows what is somebody's, and with --yes erases it, and writes a certificate
+    Forget(ForgetArgs),
+    /// Proves a certificate of an erasure
+    Certificate {
+        #[command(subcommand)]
+        certificate: CertificateTask,
+    },
     /// Reads a range of the topic again, into a table of its own, `clicks_NAME`
     Replay {
         /// The name of the replay; without a range, continues the replay of this name
@@ -192,16 +201,6 @@ pub(crate) enum TopicTask {
         /// The offset to stop before [default: the end]
         #[arg(long)]
         to_offset: Option<u64>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum GapTask {
-    /// Accepts that records were deleted before the lake had them, and notes it in the ledger
-    Accept {
-        /// The partition that is stopped
-        #[arg(long)]
-        partition: u32,
     },
 }
 

@@ -28,8 +28,9 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use cli::{Cli, ConfigTask, Invocation, Task};
+use command::forget::CertificateTask;
 use command::{
-    audit, compact, diff, follow, gap, import, key, promote, publish, query, replay, topic,
+    audit, compact, diff, follow, forget, gap, import, key, promote, publish, query, replay, topic,
 };
 use role::log::{ProcessLog, Verbosity};
 use role::{crawl, dashboard, health, prepare, producer, transformer, up};
@@ -125,6 +126,13 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
             against,
         } => audit::audit(settings, json, deep, against.as_deref()).await,
         Task::Compact => compact::compact(settings).await,
+        Task::Forget(args) => {
+            let (asked, yes) = (args.asked(), args.yes);
+            forget::forget(settings, asked, yes, args.certificate.as_deref()).await
+        }
+        Task::Certificate {
+            certificate: CertificateTask::Verify { file },
+        } => forget::verify(settings, &file).await,
         Task::Replay { into, range } => replay::replay(settings, &into, range).await,
         Task::Diff { name, json } => diff::diff(settings, name, json).await,
         Task::Promote { name, settle: true } => promote::settle(settings, name).await,

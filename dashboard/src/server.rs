@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::api::live::Shutdown;
-use crate::api::{command, health, iceberg, index, live, panels, query};
+use crate::api::{certificate, command, health, iceberg, index, live, panels, query};
 use crate::http::guard::{AccessRule, guard};
 use crate::http::problem::Problem;
 use crate::http::{assets, params};
@@ -113,6 +113,7 @@ fn routes(service: &mut web::ServiceConfig) {
         .service(read("/healthz", health::healthz))
         .service(read("/readyz", health::readyz))
         .service(read("/metrics", health::metrics))
+        .service(read("/certificate-key.pem", certificate::key))
         .service(
             web::resource("/api/query")
                 .route(web::get().to(query::get))

@@ -36,9 +36,13 @@ mod rewrite;
 pub use compact::scene::{Compacted, CompactionLimits, CompactionScene};
 pub use config::{Config, GRACE, S3};
 pub use error::Error;
+pub use forget::certificate::{CERTIFICATE_KEY, ErasureCertificate, SignedCertificate};
+pub use forget::erase::ErasureScene;
 pub use forget::keys::{LakeKeys, SubjectKey};
 pub use forget::records::RecordList;
 pub use forget::rule::{DropRule, Forgotten};
+pub use forget::scan::SubjectShare;
+pub use forget::sign::SigningKey;
 pub use lake::Lake;
 pub use lake::commit::Outcome;
 pub use lake::folder::Obstacle;
@@ -51,7 +55,7 @@ pub use ledger::coverage::{Coverage, Covered};
 pub use ledger::entry::{Entry, Knowledge};
 pub use ledger::fold::{Gap, Ledger};
 pub use ledger::forget::{
-    Erased, Forget, ForgetId, Forgetting, ForgottenRecords, Subject, SubjectHash,
+    Erased, ErasedShare, Forget, ForgetId, Forgetting, ForgottenRecords, Subject, SubjectHash,
 };
 pub use ledger::id::LakeId;
 pub use ledger::maker::{Made, Making};

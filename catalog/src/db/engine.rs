@@ -146,6 +146,14 @@ impl Engine {
         }
     }
 
+    /// Writes what is in the log into the file, and gives back the blocks at its end that are free.
+    ///
+    /// # Errors
+    /// The database's, as while a transaction is under way.
+    pub(crate) fn checkpoint(&self) -> Result<(), Error> {
+        Ok(self.root.lock().execute_batch("CHECKPOINT")?)
+    }
+
     /// Begins a transaction on this thread, beside those of [`Engine::run`]: for work that runs
     /// within another database's time limit.
     ///

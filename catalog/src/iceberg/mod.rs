@@ -63,6 +63,23 @@ pub(crate) fn properties(s3: &S3) -> BTreeMap<String, String> {
     properties
 }
 
+/// What becomes of the states that were published before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum History {
+    /// They stay readable for the lake's grace.
+    Kept,
+    /// They are deleted at once: they name what was erased.
+    Expired,
+}
+
+/// Where a table is published.
+pub(crate) struct IcebergTarget<'t> {
+    pub(crate) lake: &'t Lake,
+    /// The lake's identity.
+    pub(crate) lake_id: &'t str,
+    pub(crate) history: History,
+}
+
 /// Publishes tables, and remembers what it published.
 #[derive(Debug, Default)]
 pub(crate) struct IcebergPublisher(HashMap<String, SeenTable>);
@@ -99,10 +116,16 @@ impl TableFolder<'_> {
     /// The newest version, and its bytes; `None` if there is none. Versions are numbered without
     /// gaps from 1; those before `seen` may be gone.
     async fn newest(&self, seen: Option<u64>) -> Result<Option<(u64, Bytes)>, Error> {
-        let hint = match seen {
-            Some(seen) => seen,
-            None => self.hint().await?,
-        };
+        if let Some(seen) = seen
+            && let Some(newest) = self.newest_from(seen).await?
+        {
+            return Ok(Some(newest));
+        }
+        // An erasure deletes all earlier ones, also those that another process has seen.
+        self.newest_from(self.hint().await?).await
+    }
+
+    async fn newest_from(&self, hint: u64) -> Result<Option<(u64, Bytes)>, Error> {
         let mut newest = None;
         for number in hint.max(1).. {
             match self.lake.read_published(&self.version(number)).await? {
@@ -151,14 +174,18 @@ pub(crate) async fn names(lake: &Lake) -> Result<Vec<String>, Error> {
 
 impl IcebergPublisher {
     /// Publishes a table's state, if it is a new one. Returns false if the newest one knows more.
-    /// `lake_id` is the lake's identity.
     pub(crate) async fn publish(
         &mut self,
-        lake: &Lake,
-        lake_id: &str,
+        to: &IcebergTarget<'_>,
         table: &PublishedTable,
         now: Timestamp,
     ) -> Result<bool, Error> {
+        let IcebergTarget {
+            lake,
+            lake_id,
+            history,
+        } = to;
+        let expired = *history == History::Expired;
         let folder = TableFolder {
             lake,
             name: &table.name,
@@ -183,12 +210,15 @@ impl IcebergPublisher {
             let schema = metadata.schema(table.columns);
             let manifests = seen.write_manifests(&folder, &schema, table).await?;
             let digest = digest_of(&manifests);
-            if !metadata.shows(&digest) {
+            if expired || !metadata.shows(&digest) {
                 let snapshot = metadata.next_snapshot();
                 let list = manifest_list(snapshot, &manifests);
                 let name = folder.file(&format!("snap-{snapshot}-{}.avro", short_hash(&list)));
                 lake.create_published(&name, list.into()).await?;
                 let names = (folder.absolute(&name), digest);
+                if expired {
+                    metadata.snapshots.clear();
+                }
                 metadata.add(table, names, now, lake.grace());
                 let json = serde_json::to_vec(&metadata).expect("metadata are plain JSON");
                 let next = folder.version(number + 1);
@@ -197,8 +227,10 @@ impl IcebergPublisher {
                     continue;
                 }
                 seen.point_to(&folder, number + 1).await?;
-                if snapshot % SWEEP_EVERY == 0 {
-                    sweep(&folder, &metadata, number + 1, now).await?;
+                if expired {
+                    sweep(&folder, &metadata, number + 1, None).await?;
+                } else if snapshot % SWEEP_EVERY == 0 {
+                    sweep(&folder, &metadata, number + 1, Some(now)).await?;
                 }
                 return Ok(true);
             }
@@ -277,12 +309,13 @@ fn digest_of(manifests: &[Manifest]) -> String {
     short_hash(paths.join("\n").as_bytes())
 }
 
-/// Deletes versions, lists and manifests that no state within the grace needs.
+/// Deletes versions, lists and manifests that no state needs, once they are older than the grace;
+/// at once without a time.
 async fn sweep(
     folder: &TableFolder<'_>,
     metadata: &TableMetadata,
     newest: u64,
-    now: Timestamp,
+    now: Option<Timestamp>,
 ) -> Result<(), Error> {
     let mut kept = BTreeSet::new();
     for snapshot in &metadata.snapshots {
@@ -305,7 +338,8 @@ async fn sweep(
             Some(number) => number.parse::<u64>().is_ok_and(|number| number < newest),
             None => name.ends_with(".avro") && !kept.contains(name),
         };
-        if is_spare && now.since(file.written_at) > folder.lake.grace() {
+        let is_old = now.is_none_or(|now| now.since(file.written_at) > folder.lake.grace());
+        if is_spare && is_old {
             folder.lake.withdraw(&file).await?;
         }
     }

@@ -4,15 +4,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition};
 
 use super::Command;
 use super::owner::Target;
-use crate::cli::GapTask;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GapTask {
+    /// Accepts that records were deleted before the lake had them, and notes it in the ledger
+    Accept {
+        /// The partition that is stopped
+        #[arg(long)]
+        partition: u32,
+    },
+}
 
 /// Notes in the ledger that the records between the lake's end and the topic's begin are lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use super::audit::AuditLake;
 use super::compact::CompactLake;
 use super::diff::DiffReplay;
 use super::follow::FollowFiles;
+use super::forget::ForgetSubject;
 use super::gap::AcceptGap;
 use super::import::ImportFile;
 use super::owner::Ping;
@@ -42,6 +43,7 @@ pub(crate) fn commands(node: &Arc<Node>, token: &str) -> Commands {
         .with::<JobRequest<AuditLake>>()
         .with::<JobRequest<CompactLake>>()
         .with::<JobRequest<FollowFiles>>()
+        .with::<JobRequest<ForgetSubject>>()
         .with::<JobRequest<ImportFile>>()
         .with::<JobRequest<ReplayRange>>()
         .commands

@@ -1,5 +1,6 @@
 //! What programs ask for.
 
+pub(crate) mod certificate;
 pub(crate) mod command;
 pub(crate) mod health;
 pub(crate) mod iceberg;

@@ -6,7 +6,7 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use topic::{Offset, Partition};
 
-use crate::ledger::forget::ForgottenRecords;
+use crate::ledger::forget::{ForgottenRecords, SubjectHash};
 use crate::object::names::{DIGEST_DIGITS, LEDGER};
 use crate::{Error, Lake};
 
@@ -37,6 +37,15 @@ impl RecordList {
         self.len() == 0
     }
 
+    /// Leaves out what is at these ends or beyond.
+    pub fn cut(&mut self, ends: &BTreeMap<Partition, Offset>) {
+        for (partition, offsets) in &mut self.0 {
+            let end = ends.get(partition).copied().unwrap_or_default();
+            offsets.retain(|at| *at < end);
+        }
+        self.0.retain(|_, offsets| !offsets.is_empty());
+    }
+
     pub(super) fn of(&self, partition: Partition) -> &[Offset] {
         self.0.get(&partition).map_or(&[], Vec::as_slice)
     }
@@ -61,14 +70,22 @@ impl Lake {
     ///
     /// # Errors
     /// The store's.
-    pub async fn store_records(&self, list: &RecordList) -> Result<ForgottenRecords, Error> {
+    pub async fn store_records(
+        &self,
+        list: &RecordList,
+        condition: SubjectHash,
+    ) -> Result<ForgottenRecords, Error> {
         let json = serde_json::to_vec(&list.0).expect("a list is plain numbers");
         let digest = format!("{:x}", Sha256::digest(&json));
         let path = format!("{LEDGER}/records-{}.json", &digest[..DIGEST_DIGITS]);
         // Its name holds the hash of its content, so what is there already is the same.
         self.create(&Path::from(path.as_str()), json.into()).await?;
         let records = list.len();
-        Ok(ForgottenRecords { path, records })
+        Ok(ForgottenRecords {
+            path,
+            records,
+            condition,
+        })
     }
 
     /// The list that an entry names.

@@ -1,6 +1,6 @@
 //! Which records of a partition are left out, since somebody asked to be erased.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use topic::{Offset, Partition};
@@ -55,6 +55,23 @@ impl Forgotten {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.asked.is_empty()
+    }
+
+    /// Of one request that is not in the ledger yet.
+    #[must_use]
+    pub fn of(key: &SubjectKey, forget: Forget, list: Option<RecordList>) -> Self {
+        Self {
+            key: Some(key.clone()),
+            asked: vec![(forget, list.map(Arc::new))],
+        }
+    }
+
+    /// The partitions that some request reaches into.
+    pub(super) fn partitions(&self) -> BTreeSet<Partition> {
+        let asked = self.asked.iter();
+        asked
+            .flat_map(|(forget, _)| forget.until.keys().copied())
+            .collect()
     }
 
     /// The same, of these requests alone.
@@ -132,8 +149,15 @@ impl DropRule {
     pub fn takes(&self, offset: Offset, visitor: Option<&str>, user: Option<&str>) -> bool {
         offset < self.until
             && (self.lists(offset)
-                || self.names(&self.visitors, offset, visitor)
-                || self.names(&self.users, offset, user))
+                || self
+                    .until_of(visitor, user)
+                    .is_some_and(|until| offset < until))
+    }
+
+    /// Up to where rows of this visitor and user are left out; `None` if none are.
+    pub(super) fn until_of(&self, visitor: Option<&str>, user: Option<&str>) -> Option<Offset> {
+        self.named(&self.visitors, visitor)
+            .max(self.named(&self.users, user))
     }
 
     /// Returns true if the dead letter of a record is left out: its key, or a text in its value, is
@@ -159,20 +183,15 @@ impl DropRule {
             || value.is_some_and(|value| any_text(value, &|text| is_subject(text.as_bytes())))
     }
 
-    fn lists(&self, offset: Offset) -> bool {
+    /// Returns true if a request lists that record.
+    pub(super) fn lists(&self, offset: Offset) -> bool {
         self.records.binary_search(&offset).is_ok()
     }
 
-    fn names(
-        &self,
-        subjects: &HashMap<SubjectHash, Offset>,
-        offset: Offset,
-        text: Option<&str>,
-    ) -> bool {
-        let (Some(key), Some(text), false) = (&self.key, text, subjects.is_empty()) else {
-            return false;
+    fn named(&self, of: &HashMap<SubjectHash, Offset>, text: Option<&str>) -> Option<Offset> {
+        let (Some(key), Some(text), false) = (&self.key, text, of.is_empty()) else {
+            return None;
         };
-        let until = subjects.get(&key.hash(text));
-        until.is_some_and(|until| offset < *until)
+        of.get(&key.hash(text)).copied()
     }
 }

@@ -53,6 +53,18 @@ pub struct ForgottenRecords {
     pub path: String,
     /// How many records it lists.
     pub records: u64,
+    /// The keyed hash of the condition: the same command goes on with the same request.
+    pub condition: SubjectHash,
+}
+
+/// What a swap took out for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasedShare {
+    /// The request.
+    pub id: ForgetId,
+    /// How many rows and dead letters.
+    pub taken: u64,
 }
 
 /// An erasure is complete.

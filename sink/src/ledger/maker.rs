@@ -11,6 +11,7 @@ use topic::{Backoff, Timestamp};
 
 use super::entry::Entry;
 use super::fold::Ledger;
+use super::forget::ErasedShare;
 use super::replayed::Promotion;
 use super::swap::{CoveredRange, ReplacedObject, Swap, SwapLetters, SwapMaker, SwapObject};
 use crate::{Error, Lake};
@@ -49,6 +50,7 @@ impl Making {
                 made_at,
                 read: ledger.next,
                 promotion: None,
+                erased: None,
                 replaced: Vec::new(),
                 objects: Vec::new(),
                 letters: Vec::new(),
@@ -72,6 +74,11 @@ impl Making {
     /// Says which replay it puts in the live rows' place, or takes out again.
     pub fn promote(&mut self, promotion: Promotion) {
         self.swap.promotion = Some(promotion);
+    }
+
+    /// Says for which request it took out so many rows and dead letters.
+    pub fn erase(&mut self, erased: ErasedShare) {
+        self.swap.erased = Some(erased);
     }
 
     /// Takes an object out of the lake's list.

@@ -6,6 +6,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition, Timestamp};
 
+use super::forget::ErasedShare;
 use super::hex_text::hex_text;
 use super::replayed::Promotion;
 use crate::object::footer::Counts;
@@ -33,6 +34,9 @@ pub struct Swap {
     /// The replay that it puts in the live rows' place, or takes out again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Promotion>,
+    /// What it took out for a request to be erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<ErasedShare>,
     /// The objects that count no longer, of rows or of dead letters.
     pub replaced: Vec<ReplacedObject>,
     /// The objects that count from now on.

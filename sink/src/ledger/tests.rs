@@ -212,6 +212,7 @@ fn swap(lake_read: u64, replaced: &[ObjectName], ranges: &[(u64, u64)], content:
         made_at: Timestamp::from_micros(1),
         read: lake_read,
         promotion: None,
+        erased: None,
         replaced: replaced
             .iter()
             .map(|name| ReplacedObject {

@@ -19,7 +19,6 @@ pub(crate) enum Choice {
     /// Those that are not.
     Outside(Ranges),
     /// Those that a rule keeps. The others are counted as it says.
-    #[expect(dead_code, reason = "retention and erasure come next")]
     Ruled(Arc<dyn RowRule>, Removal),
 }
 

@@ -181,7 +181,7 @@ impl Lake {
     }
 
     /// Runs work on an object off the event loop.
-    pub(super) async fn heavy<T: Send + 'static>(
+    pub(crate) async fn heavy<T: Send + 'static>(
         &self,
         path: &str,
         work: impl FnOnce() -> Result<T, String> + Send + 'static,

@@ -20,6 +20,7 @@ mod documentation;
 mod edge_faults;
 mod end_to_end;
 mod external;
+mod forget;
 mod fuzz;
 mod hostile_sql;
 mod house;

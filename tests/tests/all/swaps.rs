@@ -39,6 +39,7 @@ fn swap(number: u64) -> Entry {
     };
     Entry::Swap(Swap {
         promotion: None,
+        erased: None,
         by: SwapMaker::Compaction,
         made_at: Timestamp::from_micros(1),
         read: number,

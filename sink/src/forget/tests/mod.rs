@@ -1,5 +1,8 @@
 //! Requests in the ledger, who knows them, and what is left out by them.
 
+mod erasing;
+mod shore;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +153,7 @@ async fn what_is_below_a_request_is_left_out_and_what_comes_later_is_kept() {
         .into_iter()
         .collect();
     let mut found = request(&lake, 5, "", 12).await;
-    found.subject = Subject::Records(lake.store_records(&list).await.unwrap());
+    found.subject = Subject::Records(lake.store_records(&list, hash).await.unwrap());
     lake.forget(&found).await.unwrap();
     let ledger = lake.ledger().await.unwrap().unwrap();
     let forgotten = lake.forgotten(&ledger).await.unwrap();
@@ -199,7 +202,9 @@ async fn a_request_whose_keys_or_list_are_lost_is_no_empty_request() {
     let lake = lake().await;
     let mut asked = request(&lake, 1, "v-17", 5).await;
     let list: RecordList = [(P, Offset(4))].into_iter().collect();
-    let mut stored = lake.store_records(&list).await.unwrap();
+    let keys = lake.keys().await.unwrap().unwrap().subjects();
+    let stored = lake.store_records(&list, keys.hash("x")).await;
+    let mut stored = stored.unwrap();
     assert_eq!(lake.stored_records(&stored).await.unwrap(), list);
     stored.records = 2;
     for path in [stored.path.clone(), "_ledger/records-x.json".to_owned()] {

@@ -1,0 +1,157 @@
+//! Proving a certificate: what it says is compared with the lake, as far as that can be done
+//! without knowing who asked.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
+
+use super::certificate::{ErasureCertificate, SignedCertificate};
+use super::erase::ErasureScene;
+use crate::{Error, Lake, SubjectShare, Timestamp};
+
+/// How many objects are asked for at once.
+const CONCURRENT_OBJECTS: usize = 8;
+/// How many findings of a kind are named.
+const MAX_NAMED: usize = 3;
+
+impl Lake {
+    /// Compares a certificate with this, the live lake. Returns what does not fit, in sentences;
+    /// empty if it is proved. `progress` gets the number of objects that were read, and of all.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn prove(
+        &self,
+        signed: &SignedCertificate,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Vec<String>, Error> {
+        let mut faults = Vec::new();
+        let said = &signed.certificate;
+        let Some(keys) = self.keys().await? else {
+            return Ok(vec!["this lake has signed no certificate".to_owned()]);
+        };
+        if signed.key != keys.signing_key().public_digits() {
+            faults.push("its key is not this lake's".to_owned());
+        }
+        if !signed.is_signed() {
+            faults.push("its signature does not fit what it says".to_owned());
+        }
+        let Some(ledger) = self.ledger().await? else {
+            return Ok(vec!["the lake is empty".to_owned()]);
+        };
+        if (said.lake, &said.topic) != (ledger.lake, &ledger.topic) {
+            faults.push(format!(
+                "it is of the lake {} of topic {}, this is {} of {}",
+                said.lake, said.topic, ledger.lake, ledger.topic
+            ));
+        }
+        let Some(asked) = ledger.forgetting(said.id) else {
+            faults.push(format!("the ledger has no request {}", said.id));
+            return Ok(faults);
+        };
+        match &asked.erased {
+            None => faults.push("the ledger does not say that the erasure is complete".to_owned()),
+            Some((number, erased)) => {
+                if erased.certificate != said.digest() {
+                    faults.push(format!(
+                        "entry {number} of the ledger names another certificate"
+                    ));
+                }
+                let found = self.certificate(said.id, erased.erased_at).await?;
+                compare(said, &found, &mut faults);
+            }
+        }
+        self.prove_objects(said, &mut faults).await?;
+        let forgotten = self.forgotten(&ledger).await?;
+        let forgotten = forgotten.only(|one| one.id == said.id);
+        let (lows, now) = (BTreeMap::new(), Timestamp::default());
+        let scene = ErasureScene {
+            id: said.id,
+            forgotten: &forgotten,
+            lows: &lows,
+            now,
+            progress,
+        };
+        let mut share = SubjectShare::default();
+        let replays = self.replays().await?;
+        let replays = replays.iter().map(|name| self.replay(name));
+        for lake in std::iter::once(self.clone()).chain(replays) {
+            match lake.subject_share(&scene).await {
+                Ok(found) => share.add(&found),
+                Err(Error::Damaged { path, detail }) => faults.push(format!("{path}: {detail}")),
+                Err(Error::Refused(why)) => faults.push(why),
+                Err(error) => return Err(error),
+            }
+        }
+        if share.objects > 0 {
+            faults.push(format!(
+                "{} objects hold {} rows and {} dead letters that were to be erased",
+                share.objects, share.rows, share.letters
+            ));
+        }
+        Ok(faults)
+    }
+
+    /// What was replaced must be gone, and what took its place and still counts must be as it was
+    /// written.
+    async fn prove_objects(
+        &self,
+        said: &ErasureCertificate,
+        faults: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        let mut there = Vec::new();
+        for path in said.before.keys() {
+            if self.size(path).await?.is_some() {
+                there.push(path.as_str());
+            }
+        }
+        name(faults, "was replaced and is still there", &there);
+        let reading = stream::iter(&said.after).map(|(path, hash)| async move {
+            let bytes = match self.whole(&path.as_str().into()).await {
+                Ok(bytes) => bytes,
+                Err(Error::Damaged { .. }) => return Ok((path, false)),
+                Err(error) => return Err(error),
+            };
+            // Another swap may have replaced it since.
+            let fits = bytes.is_none_or(|bytes| format!("{:x}", Sha256::digest(bytes)) == **hash);
+            Ok::<_, Error>((path, fits))
+        });
+        let mut reading = reading.buffered(CONCURRENT_OBJECTS);
+        let mut changed = Vec::new();
+        while let Some((path, fits)) = reading.try_next().await? {
+            if !fits {
+                changed.push(path.as_str());
+            }
+        }
+        name(faults, "is not the object that was written", &changed);
+        Ok(())
+    }
+}
+
+fn name(faults: &mut Vec<String>, what: &str, paths: &[&str]) {
+    let named = paths.iter().take(MAX_NAMED);
+    faults.extend(named.map(|path| format!("{path} {what}")));
+    if paths.len() > MAX_NAMED {
+        let more = paths.len() - MAX_NAMED;
+        faults.push(format!("{more} more: {what}"));
+    }
+}
+
+/// What a certificate says and the ledgers do not.
+fn compare(said: &ErasureCertificate, found: &ErasureCertificate, faults: &mut Vec<String>) {
+    let same = [
+        ("form", said.format == found.format),
+        ("subject", said.subject == found.subject),
+        ("ends", said.until == found.until),
+        ("time of the request", said.asked_at == found.asked_at),
+        ("time of completion", said.erased_at == found.erased_at),
+        ("number of rows", said.taken == found.taken),
+        ("entries", said.entries == found.entries),
+        ("objects before", said.before == found.before),
+        ("objects after", said.after == found.after),
+        ("what is not covered", said.not_covered == found.not_covered),
+    ];
+    let differing = same.into_iter().filter(|(_, same)| !same);
+    faults.extend(differing.map(|(what, _)| format!("the ledger says otherwise: {what}")));
+}

@@ -1,0 +1,223 @@
+//! What of a lake requests take: which commits and swaps hold some of it, and how much.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use topic::{Offset, Partition};
+
+use super::erasure_rule::{ErasureRule, ROW_COLUMNS};
+use crate::object::contents::batches;
+use crate::object::swapped::places;
+use crate::rewrite::scope::Scope;
+use crate::{Error, LETTER_COLUMNS, Lake, Ledger};
+
+/// How many objects are read at once.
+const READ_AHEAD_OBJECTS: usize = 4;
+
+/// How much of a lake is the subject's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectShare {
+    /// Rows.
+    pub rows: u64,
+    /// Dead letters.
+    pub letters: u64,
+    /// The objects that hold some of them.
+    pub objects: u64,
+    /// The rows and letters whose records the topic still holds: a replay would skip them.
+    pub replayable: u64,
+}
+
+impl SubjectShare {
+    /// Adds another lake's.
+    pub const fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.letters += other.letters;
+        self.objects += other.objects;
+        self.replayable += other.replayable;
+    }
+}
+
+/// With what a lake is scanned.
+pub(crate) struct LakeScan<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) rule: Arc<ErasureRule>,
+    /// Where the topic begins.
+    pub(crate) lows: &'a BTreeMap<Partition, Offset>,
+    /// Gets the number of objects that were read, and of all.
+    pub(crate) progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+/// What a scan found.
+pub(crate) struct Scanned {
+    /// The commits and swaps that hold some of what is taken.
+    pub(crate) scope: Scope,
+    /// How much.
+    pub(crate) share: SubjectShare,
+    /// Up to where each partition was looked at.
+    pub(crate) reached: BTreeMap<Partition, Offset>,
+}
+
+/// An object to be read: whose it is, its path, and true if it holds dead letters.
+struct ScannedObject {
+    of: ObjectHolder,
+    path: String,
+    letters: bool,
+}
+
+/// Whose an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ObjectHolder {
+    /// A commit of the scope, by its place.
+    Commit(usize),
+    /// The swap of that number.
+    Swap(u64),
+}
+
+impl LakeScan<'_> {
+    /// Finds the commits and swaps that hold some of what is taken.
+    pub(crate) async fn run(&self) -> Result<Scanned, Error> {
+        let mut left = Vec::new();
+        let ranges = self.rule.ranges();
+        let scope = self.lake.scope_of(self.ledger, &ranges, &mut left).await?;
+        if let Some(why) = left.first() {
+            return Err(Error::Refused(format!(
+                "it cannot be looked at whole: {why}; mend that first (`clickweir audit` says \
+                 how)"
+            )));
+        }
+        let reached = self.reached(&scope);
+        let objects = self.objects(&scope);
+        let (all, mut done) = (objects.len() as u64, 0);
+        let reading = stream::iter(objects).map(|object| async move {
+            let found = self
+                .lake
+                .share_of(&object.path, object.letters, &self.rule, self.lows);
+            Ok::<_, Error>((object.of, found.await?))
+        });
+        let mut reading = reading.buffer_unordered(READ_AHEAD_OBJECTS);
+        let (mut share, mut holders) = (SubjectShare::default(), BTreeSet::new());
+        while let Some((owner, found)) = reading.try_next().await? {
+            done += 1;
+            (self.progress)(done, all);
+            if found.objects > 0 {
+                holders.insert(owner);
+                share.add(&found);
+            }
+        }
+        let commits = scope.commits.into_iter().enumerate();
+        let scope = Scope {
+            commits: commits
+                .filter(|(place, _)| holders.contains(&ObjectHolder::Commit(*place)))
+                .map(|(_, commit)| commit)
+                .collect(),
+            swaps: scope
+                .swaps
+                .into_iter()
+                .filter(|number| holders.contains(&ObjectHolder::Swap(*number)))
+                .collect(),
+        };
+        Ok(Scanned {
+            scope,
+            share,
+            reached,
+        })
+    }
+
+    /// Where the lake ends in each partition, as far as was listed.
+    fn reached(&self, scope: &Scope) -> BTreeMap<Partition, Offset> {
+        let mut reached: BTreeMap<Partition, Offset> = BTreeMap::new();
+        let mut reach = |of, end: Offset| {
+            let known = reached.entry(of).or_default();
+            *known = end.max(*known);
+        };
+        for commit in &scope.commits {
+            reach(commit.footer.partition, commit.footer.end);
+        }
+        for covered in self.ledger.coverage.ranges() {
+            reach(covered.range.partition, covered.range.end);
+        }
+        for (of, end) in &mut reached {
+            *end = self.ledger.past(*of, *end);
+        }
+        reached
+    }
+
+    fn objects(&self, scope: &Scope) -> Vec<ScannedObject> {
+        let mut objects = Vec::new();
+        let mut add = |of, path: String, letters| objects.push(ScannedObject { of, path, letters });
+        for (place, commit) in scope.commits.iter().enumerate() {
+            let of = ObjectHolder::Commit(place);
+            if commit.footer.counts.rows > 0 {
+                add(of, commit.name.to_string(), false);
+            }
+            if let Some(letters) = &commit.footer.letters {
+                add(of, letters.clone(), true);
+            }
+        }
+        for &number in &scope.swaps {
+            let parts = self.ledger.coverage.parts(number);
+            for object in parts.objects {
+                add(ObjectHolder::Swap(number), object.path().to_string(), false);
+            }
+            for letters in parts.letters {
+                add(ObjectHolder::Swap(number), letters.path.clone(), true);
+            }
+        }
+        objects
+    }
+}
+
+impl Lake {
+    /// How much of an object is taken.
+    pub(super) async fn share_of(
+        &self,
+        path: &str,
+        letters: bool,
+        rule: &Arc<ErasureRule>,
+        lows: &BTreeMap<Partition, Offset>,
+    ) -> Result<SubjectShare, Error> {
+        let bytes = self.whole(&path.into()).await?;
+        let bytes = bytes.ok_or_else(|| Error::Damaged {
+            path: path.to_owned(),
+            detail: "it is not there".to_owned(),
+        })?;
+        let (rule, lows) = (Arc::clone(rule), lows.clone());
+        let work = move || {
+            let names: Vec<&str> = match letters {
+                true => LETTER_COLUMNS.iter().map(|column| column.name).collect(),
+                false => ROW_COLUMNS.to_vec(),
+            };
+            let (mut taken, mut replayable) = (0, 0);
+            batches(bytes, &names, |batch| {
+                let mask = match letters {
+                    true => rule.letters_taken(batch)?,
+                    false => rule.rows_taken(batch)?,
+                };
+                if mask.iter().all(|taken| !taken) {
+                    return Ok(());
+                }
+                for ((partition, offset), _) in places(batch)?
+                    .into_iter()
+                    .zip(mask)
+                    .filter(|(_, taken)| *taken)
+                {
+                    taken += 1;
+                    let low = lows.get(&partition).copied().unwrap_or_default();
+                    replayable += u64::from(offset >= low);
+                }
+                Ok(())
+            })?;
+            Ok(SubjectShare {
+                rows: if letters { 0 } else { taken },
+                letters: if letters { taken } else { 0 },
+                objects: u64::from(taken > 0),
+                replayable,
+            })
+        };
+        self.heavy(path, work).await
+    }
+}

@@ -1,0 +1,262 @@
+//! A lake of two partitions with rows and letters of two visitors, and what its objects hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use futures::TryStreamExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use topic::{Identity, Offset, Partition, Timestamp, Watermarks};
+
+use crate::audit::{Audit, Reference, Survey, audit};
+use crate::{
+    Batch, CompactionLimits, CompactionScene, DeadLetter, ErasureScene, Forget, ForgetId, Hour,
+    Lake, LakeId, LakeKeys, Location, Outcome, Reason, Row, SignedCertificate, Subject,
+};
+
+/// Whom the lake is to forget.
+pub(super) const SUBJECT: &str = "v-17";
+/// The lake's hours, and a day later.
+const HOUR: i64 = topic::Unit::Hour.micros();
+const BEGIN: i64 = 400_000 * HOUR;
+pub(super) const LATER: Timestamp = Timestamp::from_micros(BEGIN + 24 * HOUR);
+
+/// A lake in memory. Its partitions end at 60 in the topic.
+pub(super) struct Shore {
+    pub(super) store: Arc<InMemory>,
+    pub(super) lake: Lake,
+}
+
+impl Shore {
+    /// Three objects of 20 offsets for each of two partitions, one an hour; every fifth row and a
+    /// letter of each object are the subject's.
+    pub(super) async fn new() -> Self {
+        let store = Arc::new(InMemory::new());
+        let lake = Lake::new(store.clone(), Location::Folder("/memory".into()));
+        let founded = lake.found(&topic(), BTreeMap::new(), LakeId::new(7)).await;
+        founded.unwrap();
+        let shore = Self { store, lake };
+        for partition in 0..2 {
+            for object in 0..3 {
+                shore.commit(partition, object * 20, 1).await;
+            }
+        }
+        shore
+    }
+
+    /// Commits 20 offsets from `first` on, its maker having read so many entries.
+    pub(super) async fn commit(&self, partition: u32, first: u64, read: u64) -> Outcome {
+        let hour = Hour((BEGIN / HOUR) + i64::try_from(first / 20).unwrap());
+        let of = Partition(partition);
+        let mut batch = Batch::new(topic(), "a".into(), of, Offset(first), hour, false);
+        for offset in first..first + 20 {
+            let at = BEGIN + i64::try_from(offset).unwrap() * HOUR / 20;
+            let appended_at = Timestamp::from_micros(at);
+            let visitor = match offset % 5 {
+                0 => SUBJECT,
+                _ => "v-1",
+            };
+            if offset % 20 >= 18 {
+                let name = ["v-1", SUBJECT][usize::from(offset % 20 == 18)];
+                batch.reject(letter(Offset(offset), appended_at, name));
+            } else {
+                batch.push(&row(partition, offset, appended_at, visitor));
+            }
+        }
+        let commit = self.lake.commit(batch.seal(), read, Duration::from_secs(9));
+        commit.await.unwrap()
+    }
+
+    /// Merges the closed hours.
+    pub(super) async fn compact(&self) -> u64 {
+        let watermarks = marks();
+        let scene = CompactionScene {
+            watermarks: &watermarks,
+            now: LATER,
+            limits: CompactionLimits::default(),
+        };
+        self.lake.compact(&scene, &|_| true).await.unwrap().hours
+    }
+
+    /// Asks to forget the subject in all that the topic holds now.
+    pub(super) async fn ask(&self, until: u64) -> Forget {
+        let keys = self.keys().await.subjects();
+        let until = [0, 1].map(|partition| (Partition(partition), Offset(until)));
+        let forget = Forget {
+            id: ForgetId::new(until[0].1.0.into()),
+            subject: Subject::Visitor(keys.hash(SUBJECT)),
+            until: until.into(),
+            asked_at: LATER,
+        };
+        self.lake.forget(&forget).await.unwrap();
+        forget
+    }
+
+    pub(super) async fn keys(&self) -> LakeKeys {
+        let keys = self.lake.make_keys(&LakeKeys::new([7; 32], [8; 32])).await;
+        keys.unwrap()
+    }
+
+    /// Erases, and returns the number of entries as of which it is done.
+    pub(super) async fn erase(&self, forget: &Forget) -> u64 {
+        let ledger = self.lake.ledger().await.unwrap().unwrap();
+        let forgotten = self.lake.forgotten(&ledger).await.unwrap();
+        let forgotten = forgotten.only(|one| one.id == forget.id);
+        let scene = ErasureScene {
+            id: forget.id,
+            forgotten: &forgotten,
+            lows: &BTreeMap::new(),
+            now: LATER,
+            progress: &|_, _| {},
+        };
+        self.lake.erase(&scene).await.unwrap()
+    }
+
+    /// Certifies a complete erasure.
+    pub(super) async fn certify(&self, forget: &Forget, number: u64) -> SignedCertificate {
+        let keys = self.keys().await;
+        let certificate = self.lake.certificate(forget.id, LATER).await.unwrap();
+        let signed = SignedCertificate::sign(certificate, &keys.signing_key());
+        let written = self.lake.certify(&signed, &keys, (number, LATER)).await;
+        assert!(written.unwrap());
+        signed
+    }
+
+    pub(super) async fn proves(&self, signed: &SignedCertificate) -> Vec<String> {
+        self.lake.prove(signed, &|_, _| {}).await.unwrap()
+    }
+
+    /// The audit's words.
+    pub(super) async fn audit(&self) -> Audit {
+        let ledger = self.lake.ledger().await.unwrap().unwrap();
+        let watermarks = marks();
+        let against = Reference {
+            ledger: &ledger,
+            watermarks: &watermarks,
+            catalog: None,
+            window: None,
+        };
+        let survey = Survey::of(&self.lake).await.unwrap();
+        let audited = audit(&self.lake, &survey, &against, &|_, _| {}).await;
+        audited.unwrap()
+    }
+
+    /// The paths of all stored objects that hold a text: in their bytes, or in a column.
+    pub(super) async fn mentions(&self, needle: &str) -> Vec<String> {
+        let listed: Vec<_> = self.store.list(None).try_collect().await.unwrap();
+        let mut found = Vec::new();
+        for meta in listed {
+            let object = self.store.get(&meta.location).await.unwrap();
+            let bytes = object.bytes().await.unwrap();
+            let mut all = bytes.to_vec();
+            if meta.location.as_ref().ends_with(".parquet") {
+                let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+                for batch in reader.build().unwrap() {
+                    for column in batch.unwrap().columns() {
+                        let texts = column.as_string_opt::<i32>().into_iter().flatten();
+                        let raws = column.as_binary_opt::<i32>().into_iter().flatten();
+                        texts.flatten().for_each(|text| all.extend(text.as_bytes()));
+                        raws.flatten().for_each(|raw| all.extend(raw));
+                    }
+                }
+            }
+            let needle = needle.as_bytes();
+            if all.windows(needle.len()).any(|window| window == needle) {
+                found.push(meta.location.to_string());
+            }
+        }
+        found
+    }
+
+    /// Puts an object there, whatever was there before.
+    pub(super) async fn put(&self, path: &str, bytes: Vec<u8>) {
+        let path = Path::from(path);
+        self.store.put(&path, bytes.into()).await.unwrap();
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Vec<u8> {
+        let object = self.store.get(&Path::from(path)).await.unwrap();
+        object.bytes().await.unwrap().to_vec()
+    }
+}
+
+fn marks() -> BTreeMap<Partition, Watermarks> {
+    let marks = Watermarks {
+        low: Offset(0),
+        high: Offset(60),
+    };
+    [0, 1].map(|partition| (Partition(partition), marks)).into()
+}
+
+fn topic() -> Identity {
+    Identity {
+        cluster: "c".into(),
+        topic: "t".into(),
+    }
+}
+
+fn letter(offset: Offset, appended_at: Timestamp, visitor: &str) -> DeadLetter {
+    DeadLetter {
+        offset,
+        appended_at,
+        event_id: None,
+        item: None,
+        reason: Reason::WrongType,
+        detail: "price".into(),
+        raw: Some(format!(r#"{{"click":{{"visitor_id":"{visitor}","price":[]}}}}"#).into()),
+    }
+}
+
+pub(super) fn row(
+    partition: u32,
+    offset: u64,
+    appended_at: Timestamp,
+    visitor: &'static str,
+) -> Row<'static> {
+    Row {
+        event_id: format!("{partition}-{offset}").into(),
+        id_generated: false,
+        item: None,
+        retried: false,
+        sample_rate: None,
+        partition,
+        offset,
+        appended_at,
+        received_at: appended_at,
+        occurred_at: appended_at,
+        occurred_at_given: true,
+        action: "view".into(),
+        product_id: None,
+        product_name: None,
+        category: None,
+        quantity: None,
+        price: None,
+        currency: None,
+        order_id: None,
+        visitor_id: Some(visitor.into()),
+        session_id: None,
+        user_id: None,
+        url: None,
+        path: None,
+        referrer: None,
+        utm_source: None,
+        utm_medium: None,
+        utm_campaign: None,
+        utm_term: None,
+        utm_content: None,
+        user_agent: None,
+        browser: None,
+        os: None,
+        device: None,
+        is_bot: false,
+        ip: None,
+        country: None,
+        region: None,
+        city: None,
+        properties: None,
+    }
+}
