@@ -68,6 +68,8 @@ faults! {
     WorkerAstray "a worker of another group believes that it owns every partition",
     MakerKilled "a compactor is killed at some await",
     MakerFrozen "a compactor is frozen, and wakes",
+    EraserKilled "a process that erases a client is killed at some await",
+    EraserFrozen "a process that erases a client is frozen, and wakes",
     EdgeKilled "an edge is killed with requests in flight",
     EdgeClockJump "an edge's wall clock jumps by a day",
     HttpReplyLost "a client does not hear the edge's answer",
@@ -98,17 +100,20 @@ pub enum Bug {
     Unchained,
     /// What a swap has replaced is deleted at once.
     NoGrace,
+    /// A replay does not look who asked to be erased: it undoes an erasure.
+    ReplayRemembers,
 }
 
 impl Bug {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PlainPut,
         Self::ReplyGuessed,
         Self::CreateAhead,
         Self::GroupBelieved,
         Self::Unchained,
         Self::NoGrace,
+        Self::ReplayRemembers,
     ];
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parking_lot::Mutex;
-use sink::{CompactionLimits, CompactionScene, Lake, ObjectName, SwapObject};
+use sink::{CompactionLimits, CompactionScene, Lake, Ledger, ObjectName, SwapObject};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use topic::Timestamp;
@@ -127,17 +127,27 @@ impl Makers {
         let lake = self.sight();
         loop {
             sleep(self.dice.millis(500..5_000)).await;
-            let Some(list) = list(&lake).await else {
+            let Some((list, before)) = list(&lake).await else {
                 continue;
             };
             sleep(self.dice.millis(0..HELD_MILLIS)).await;
             for path in list {
                 let there = self.bucket.holds(&path).await;
-                if !there {
+                // An erasure deletes at once: a reader of an old list fails, and reads no wrong
+                // number.
+                if !there && !self.forgets(&lake, before).await {
                     let why = format!("invariant 7: a reader's list names {path}, which is gone");
                     self.wrong.lock().push(why);
                 }
             }
+        }
+    }
+
+    /// Returns true if an erasure is, or was, under way since that many requests were known.
+    async fn forgets(&self, lake: &Lake, before: (usize, usize)) -> bool {
+        match lake.ledger().await {
+            Ok(Some(ledger)) => requests(&ledger) != before || before.1 > 0,
+            _ => true,
         }
     }
 
@@ -152,14 +162,20 @@ impl Makers {
     }
 }
 
-/// The paths of the objects that count. `None` if the lake does not answer.
-async fn list(lake: &Lake) -> Option<Vec<Path>> {
+/// How many requests to be erased there are, and how many of them are not complete.
+fn requests(ledger: &Ledger) -> (usize, usize) {
+    (ledger.forgets.len(), ledger.unerased().count())
+}
+
+/// The paths of the objects that count, and the requests. `None` if the lake does not answer.
+async fn list(lake: &Lake) -> Option<(Vec<Path>, (usize, usize))> {
     let files = lake.files(None).await.ok()?;
     let ledger = lake.ledger().await.ok()??;
     let names = files.iter().filter_map(|(path, _)| ObjectName::parse(path));
     let counts = names.filter(|name| !ledger.gives_up(name.partition, name.first));
     let swapped = ledger.coverage.objects().map(SwapObject::path);
-    Some(counts.map(|name| name.path()).chain(swapped).collect())
+    let paths = counts.map(|name| name.path()).chain(swapped).collect();
+    Some((paths, requests(&ledger)))
 }
 
 impl Bucket {

@@ -10,14 +10,18 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sink::{Footer, Hour, Lake, Ledger, ObjectName};
+use sink::{Counts, Footer, Hour, Lake, Ledger, ObjectName};
 use topic::{Offset, Partition, Record};
+
+use super::forgetter::AskedVisitor;
 
 /// What must become of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Row(u128),
     Letter,
+    /// Neither: its visitor asked to be erased, at a later offset.
+    Erased,
     /// A duplicate of the record at `twin`, or a row if retention had taken that.
     Duplicate {
         twin: u64,
@@ -58,6 +62,33 @@ pub struct Twins {
     pub records: u64,
 }
 
+/// What the lake is judged by.
+pub struct Promised<'a> {
+    /// Every record that was ever appended, by partition.
+    pub history: &'a [Vec<Record>],
+    /// Where the topic begins.
+    pub lows: &'a BTreeMap<Partition, Offset>,
+    /// The ids that were acknowledged, and how often.
+    pub acknowledged: &'a BTreeMap<u128, u64>,
+    /// The window for duplicates.
+    pub twins: Twins,
+    /// The visitors that were erased, and up to where.
+    pub erased: &'a [AskedVisitor],
+}
+
+impl Promised<'_> {
+    /// Returns true if the record's visitor was erased.
+    fn is_erased(&self, partition: Partition, record: &Record) -> bool {
+        let value = record.value.as_deref().unwrap_or_default();
+        let envelope: serde_json::Value = serde_json::from_slice(value).unwrap_or_default();
+        let visitor = envelope["click"]["visitor_id"].as_str();
+        self.erased.iter().any(|(name, until)| {
+            let until = until.get(&partition).copied().unwrap_or_default();
+            visitor == Some(name.as_str()) && record.offset < until
+        })
+    }
+}
+
 /// A record's id, and whether it can be a row.
 fn read(record: &Record) -> (u128, bool) {
     let value = record
@@ -79,7 +110,8 @@ fn number(id: &str) -> u128 {
 }
 
 /// What must become of each record of a partition, in order.
-fn fates(history: &[Record], twins: Twins) -> BTreeMap<u64, Fate> {
+fn fates(partition: Partition, history: &[Record], promised: &Promised<'_>) -> BTreeMap<u64, Fate> {
+    let twins = promised.twins;
     let mut last: BTreeMap<u128, &Record> = BTreeMap::new();
     let mut fates = BTreeMap::new();
     for record in history {
@@ -94,6 +126,7 @@ fn fates(history: &[Record], twins: Twins) -> BTreeMap<u64, Fate> {
                 id,
                 sound,
             },
+            (None, _) if promised.is_erased(partition, record) => Fate::Erased,
             (None, true) => Fate::Row(id),
             (None, false) => Fate::Letter,
         };
@@ -120,10 +153,9 @@ pub async fn audit(
     lake: &Lake,
     store: &dyn ObjectStore,
     ledger: &Ledger,
-    (history, lows): (&[Vec<Record>], &BTreeMap<Partition, Offset>),
-    acknowledged: &BTreeMap<u128, u64>,
-    twins: Twins,
+    promised: &Promised<'_>,
 ) -> Verdict {
+    let lows = promised.lows;
     let mut verdict = Verdict::default();
     let mut partitions: BTreeMap<Partition, Vec<Found>> = BTreeMap::new();
     for (path, _) in lake.files(None).await.expect("the store answers") {
@@ -173,19 +205,23 @@ pub async fn audit(
             .push(found);
     }
     let mut landed: BTreeSet<u128> = BTreeSet::new();
-    for (partition, history) in (0..).map(Partition).zip(history) {
+    for partition in (0..).map(Partition).take(promised.history.len()) {
         let mut chain = partitions.remove(&partition).unwrap_or_default();
         chain.sort_by_key(|found| found.name.first);
         let low = lows.get(&partition).copied().unwrap_or_default();
         let of = (partition, low);
-        verdict.partition(of, ledger, history, &chain, twins, &mut landed);
+        verdict.partition(of, ledger, &chain, promised, &mut landed);
         let mut gaps = ledger.gaps.iter().filter(|((of, _), _)| *of == partition);
         if gaps.any(|(_, gap)| gap.end > low) {
             let why = format!("partition {partition}: what the topic still holds was given up");
             verdict.violations.push(why);
         }
     }
-    for id in acknowledged.keys().filter(|id| !landed.contains(id)) {
+    for id in promised
+        .acknowledged
+        .keys()
+        .filter(|id| !landed.contains(id))
+    {
         verdict.lost += 1;
         verdict.violations.push(format!(
             "invariant 1: {id:x} was acknowledged and is nowhere"
@@ -285,12 +321,9 @@ impl Verdict {
         }
         let mut letters: BTreeMap<Partition, BTreeSet<u64>> = BTreeMap::new();
         for named in ledger.coverage.letters() {
-            let name = named.path.rsplit('/').next().unwrap_or_default();
-            let partition = name.split('-').next().and_then(|text| text.parse().ok());
-            let partition = Partition(partition.expect("letters are named by their partition"));
             match bytes(store, &named.path).await {
                 Some(object) => letters
-                    .entry(partition)
+                    .entry(named.partition)
                     .or_default()
                     .extend(ids(&object).into_keys()),
                 None => self.violations.push(format!(
@@ -318,7 +351,10 @@ impl Verdict {
                     first: range.first,
                     end: range.end,
                     appended_at: range.appended_at,
-                    counts: range.counts.counts,
+                    counts: Counts {
+                        dropped: range.counts.counts.dropped + range.counts.erased,
+                        ..range.counts.counts
+                    },
                     differing: range.counts.differing,
                     letters: None,
                     occurred: None,
@@ -342,12 +378,13 @@ impl Verdict {
         &mut self,
         (partition, low): (Partition, Offset),
         ledger: &Ledger,
-        history: &[Record],
         chain: &[Found],
-        twins: Twins,
+        promised: &Promised<'_>,
         landed: &mut BTreeSet<u128>,
     ) {
-        let fates = fates(history, twins);
+        let place = usize::try_from(partition.0).expect("it is small");
+        let history = &promised.history[place];
+        let fates = fates(partition, history, promised);
         let end = history.last().map_or(0, |record| record.offset.0 + 1);
         self.records += history.len() as u64;
         let mut at = ledger.first(partition);
@@ -396,6 +433,7 @@ impl Verdict {
                 let fits = match fate {
                     Fate::Row(id) => row == Some(id),
                     Fate::Letter => row.is_none() && letters.contains(&offset),
+                    Fate::Erased => row.is_none() && !letters.contains(&offset),
                     Fate::Duplicate { twin, id, sound } => {
                         let counted = row.is_none() && !letters.contains(&offset);
                         let unseen = footer.window_cut && twin < low.0;

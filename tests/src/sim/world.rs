@@ -13,9 +13,11 @@ use topic::{Identity, Offset, Partition, Timestamp};
 
 use super::actors::Stage;
 use super::brokers::{Brokers, Limits};
+use super::forgetter::{AskedVisitor, Forgetter};
 use super::makers::Makers;
-use super::oracle::{self, Twins, Verdict};
+use super::oracle::{self, Promised, Twins, Verdict};
 use super::process::WallClock;
+use super::replayer::{self, Replayer};
 use super::shelf::Shelf;
 use super::shop::{Server, Shop};
 use super::store::Bucket;
@@ -116,6 +118,10 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     ];
     let makers = Makers::new(&bucket, dice.clone(), bug);
     let making = makers.start();
+    let forgetter = Forgetter::new(&bucket, &brokers, dice.clone(), CLIENTS);
+    let forgetting = tokio::spawn(forgetter.clone().forget());
+    let replayer = Replayer::new(&bucket, &brokers, dice.clone(), bug);
+    let replaying = tokio::spawn(replayer.replay());
     let mut actors = vec![tokio::spawn(stage.clone().trouble())];
     for client in 0..CLIENTS {
         actors.push(tokio::spawn(shop.clone().visit(client)));
@@ -128,11 +134,18 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     dice.calm_down();
     let recovered = recover(&stage).await;
     makers.stop(&making);
+    assert!(!forgetting.is_finished(), "it forgets for ever");
+    forgetting.abort();
+    replaying.abort();
+    let (erased, unfinished) = forgetter.complete().await;
     // A list may lag once more, and the crawler runs every few seconds.
     sleep(Duration::from_secs(60)).await;
-    let mut report = judge(&stage, &shelf, twins).await;
+    let mut report = judge(&stage, &shelf, twins, &erased).await;
     report.verdict.violations.extend(workers.failed());
     report.verdict.violations.extend(makers.wrong());
+    report.verdict.violations.extend(unfinished);
+    let undone = replayer::undone(&bucket, &erased).await;
+    report.verdict.violations.extend(undone);
     assert!(
         !for_ever.iter().any(JoinHandle::is_finished),
         "the keeper and the crawler work for ever"
@@ -199,7 +212,7 @@ async fn recover(stage: &Stage) -> bool {
     false
 }
 
-async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins) -> Report {
+async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins, erased: &[AskedVisitor]) -> Report {
     let process = Arc::new(Process::default());
     let bucket = &stage.workers.bucket;
     let lake: Lake = lake(bucket, &process, None);
@@ -215,8 +228,14 @@ async fn judge(stage: &Stage, shelf: &Shelf, twins: Twins) -> Report {
         .map(|(partition, marks)| (partition, marks.low))
         .collect();
     let acknowledged = stage.shop.acknowledged();
-    let topic = (history.as_slice(), &lows);
-    let mut verdict = oracle::audit(&lake, &*store, &ledger, topic, &acknowledged, twins).await;
+    let promised = Promised {
+        history: &history,
+        lows: &lows,
+        acknowledged: &acknowledged,
+        twins,
+        erased,
+    };
+    let mut verdict = oracle::audit(&lake, &*store, &ledger, &promised).await;
     verdict.violations.extend(shelf.audit(&ledger).await);
     Report {
         faults: stage.dice.tally(),
