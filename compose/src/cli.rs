@@ -129,6 +129,12 @@ pub(crate) enum Task {
         #[command(subcommand)]
         certificate: CertificateTask,
     },
+    /// Takes out what is older than the sections `[[retention]]` keep
+    Expire {
+        /// Only prints what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Reads a range of the topic again, into a table of its own, `clicks_NAME`
     Replay {
         /// The name of the replay; without a range, continues the replay of this name

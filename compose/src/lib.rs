@@ -30,7 +30,8 @@ use rustix::process::umask;
 use cli::{Cli, ConfigTask, Invocation, Task};
 use command::forget::CertificateTask;
 use command::{
-    audit, compact, diff, follow, forget, gap, import, key, promote, publish, query, replay, topic,
+    audit, compact, diff, expire, follow, forget, gap, import, key, promote, publish, query,
+    replay, topic,
 };
 use role::log::{ProcessLog, Verbosity};
 use role::{crawl, dashboard, health, prepare, producer, transformer, up};
@@ -135,6 +136,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         } => forget::verify(settings, &file).await,
         Task::Replay { into, range } => replay::replay(settings, &into, range).await,
         Task::Diff { name, json } => diff::diff(settings, name, json).await,
+        Task::Expire { dry_run } => expire::expire(settings, dry_run).await,
         Task::Promote { name, settle: true } => promote::settle(settings, name).await,
         Task::Promote { name, .. } => promote::promote(settings, name).await,
         Task::Rollback { name } => promote::rollback(settings, name).await,

@@ -9,8 +9,8 @@
 //!
 //! The files, from the ground up: `object/` is what an object holds and how it is written and
 //! read; `ledger/` the entries and their fold; `lake/` the store, the commit and the tips;
-//! `rewrite/` how objects take the place of others, by which `compact/` merges small ones and
-//! `replay/` promotes lakes below the lake; `audit/` is on top.
+//! `rewrite/` how objects take the place of others, by which `compact/` merges small ones,
+//! `retention/` takes out old rows and `replay/` promotes lakes below the lake; `audit/` is on top.
 //!
 //! This crate knows no brokers, no DuckDB and no HTTP: watermarks and the catalog's list are
 //! parameters.
@@ -31,6 +31,7 @@ mod lake;
 mod ledger;
 mod object;
 mod replay;
+mod retention;
 mod rewrite;
 
 pub use compact::scene::{Compacted, CompactionLimits, CompactionScene};
@@ -73,6 +74,8 @@ pub use object::letters::{DeadLetter, LETTER_COLUMNS, Reason, schema as letters_
 pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;
 pub use object::thrift::{UnfitParquet, check_parquet};
+pub use retention::rule::RetentionRule;
+pub use retention::{Expired, RetentionScene};
 pub use rewrite::choice::RowRule;
 pub use topic::{
     Identity, Offset, Partition, Timestamp, Unit, Watermarks, clock, id_text, uuid_bytes, uuid_text,

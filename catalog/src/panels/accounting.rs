@@ -83,7 +83,8 @@ pub(crate) fn accounting(session: &Session) -> Result<Accounting, Error> {
                 FROM shown WHERE partition IS NOT NULL
                 UNION ALL BY NAME
                 SELECT partition, \"rows\" + mended AS \"rows\", dead_letters, duplicates, differing,
-                    dropped + erased + expired AS dropped, absent FROM covered)
+                    dropped + erased + expired AS dropped, absent
+                FROM covered WHERE replay = '')
             GROUP BY partition)
          SELECT partition, \"rows\"::UBIGINT, letters::UBIGINT, duplicates::UBIGINT,
             differing::UBIGINT, dropped::UBIGINT, absent::UBIGINT,
@@ -120,7 +121,7 @@ pub(crate) fn freshness(session: &Session) -> Result<Vec<Freshness>, Error> {
             count(path)::UBIGINT, coalesce(sum(bytes), 0)::UBIGINT,
             coalesce(least(min(\"first\"),
                 (SELECT min(covered.\"first\") FROM covered
-                    WHERE covered.partition = partitions.partition),
+                    WHERE covered.partition = partitions.partition AND covered.replay = ''),
                 (SELECT min(gaps.\"first\") FROM gaps
                     WHERE gaps.partition = partitions.partition
                         AND gaps.\"first\" < registered_end)), registered_end)

@@ -79,13 +79,16 @@ impl RegistryWriter {
             self.write(wipe).await?;
             state = CrawlState::default();
         }
-        let swapped = self.show_swaps(&mut state, &ledger).await?;
+        let swapped = self.show_swaps(None, &self.lake, &mut state, &ledger);
+        let swapped = swapped.await?;
+        let read = state.ledger.as_ref().map(|read| read.next);
+        let changed = full || read != Some(ledger.next);
         state.ledger = Some(ledger.clone());
         // If anything below fails, the next run reads the state from the database again.
         let mut run = self.register_new(&mut state, &ledger, full, begun).await?;
         run.swapped = swapped;
         on_registered(state.registered(&ledger));
-        match self.follow_replays(&mut state, &ledger, full).await {
+        match self.follow_replays(&mut state, &ledger, changed).await {
             Ok(()) => *slot = Some(state),
             // The live rows are registered whatever a replay is like.
             Err(error) => {

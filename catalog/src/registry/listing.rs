@@ -82,12 +82,20 @@ pub(crate) fn listing(session: &Session, replay: Option<&ReplayName>) -> Result<
     let swapped = statement.query_map([&replay], |row| {
         Ok((without(&folder, row.get(0)?), row.get(1)?))
     })?;
-    if replay.is_empty() {
-        let swaps = "SELECT swaps FROM meta";
-        listing.swaps = session.connection.query_row(swaps, [], |row| row.get(0))?;
-    }
+    listing.swaps = shown_swaps(session, &replay)?;
     listing.swapped = swapped.collect::<Result<_, _>>()?;
     Ok(listing)
+}
+
+/// How many swaps the tables show of a replay, or of the live lake if its name is empty.
+pub(crate) fn shown_swaps(session: &Session, replay: &str) -> Result<u64, Error> {
+    let sql = match replay {
+        "" => "SELECT swaps FROM meta WHERE ? = ''",
+        _ => "SELECT coalesce(max(swaps), 0) FROM replays WHERE replay = ?",
+    };
+    Ok(session
+        .connection
+        .query_row(sql, [replay], |row| row.get(0))?)
 }
 
 /// The registered end of each partition of the live lake.

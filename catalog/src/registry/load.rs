@@ -4,6 +4,7 @@ use sink::{Hour, ObjectName, Offset, Partition, ReplayName, Timestamp};
 
 use crate::db::engine::Session;
 use crate::error::Error;
+use crate::registry::listing::shown_swaps;
 use crate::registry::state::{CrawlState, RegisteredEnd, place};
 use crate::sql::Literal;
 
@@ -14,16 +15,14 @@ pub(crate) fn load(
 ) -> Result<CrawlState, Error> {
     let connection = &session.connection;
     let (replay, folder) = place(replay);
-    let sql = "SELECT lake_id, topic, swaps, rewrites FROM meta";
-    let (lake, topic, swaps): (Option<String>, _, (u64, u64)) =
-        connection.query_row(sql, [], |row| {
-            Ok((row.get(0)?, row.get(1)?, (row.get(2)?, row.get(3)?)))
-        })?;
+    let sql = "SELECT lake_id, topic, rewrites FROM meta";
+    let (lake, topic, rewrites): (Option<String>, _, u64) =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut state = CrawlState {
         lake: lake.map(|id| id.parse()).transpose()?,
         topic,
-        swaps: swaps.0,
-        rewrites: swaps.1,
+        swaps: shown_swaps(session, &replay)?,
+        rewrites,
         ..CrawlState::default()
     };
     let mut statement = connection

@@ -39,7 +39,7 @@ pub(crate) fn register(session: &mut Session, registration: &Registration) -> Re
         fold_rows,
         ..
     } = registration;
-    move_ends(connection, &registration.moved)?;
+    move_ends(connection, "", &registration.moved)?;
     for ((partition, first), gap) in &ledger.gaps {
         connection.execute(
             "INSERT OR IGNORE INTO gaps VALUES (?, ?, ?)",
@@ -68,16 +68,17 @@ pub(crate) fn register(session: &mut Session, registration: &Registration) -> Re
     }
 }
 
-/// Moves the registered ends of partitions of the live lake.
+/// Moves the registered ends of partitions of a replay, or of the live lake if its name is empty.
 pub(crate) fn move_ends(
     connection: &Connection,
+    replay: &str,
     moved: &[(Partition, RegisteredEnd)],
 ) -> Result<(), Error> {
     for (partition, registered) in moved {
         connection.execute(
-            "INSERT INTO partitions VALUES ('', ?, ?, ?) ON CONFLICT DO UPDATE
+            "INSERT INTO partitions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
              SET registered_end = excluded.registered_end, hour = excluded.hour",
-            params![partition.0, registered.end.0, registered.hour.0],
+            params![replay, partition.0, registered.end.0, registered.hour.0],
         )?;
     }
     Ok(())
@@ -104,7 +105,7 @@ pub(crate) fn insert_replay(
     let begun_at = replay.map(|replay| replay.begun_at.micros());
     for (partition, (first, end)) in ledger.ranges() {
         session.connection.execute(
-            "INSERT OR IGNORE INTO replays VALUES (?, ?, ?, ?, ?, make_timestamptz(?))",
+            "INSERT OR IGNORE INTO replays VALUES (?, ?, ?, ?, ?, make_timestamptz(?), 0)",
             params![
                 name.as_str(),
                 partition.0,
@@ -122,7 +123,7 @@ pub(crate) fn insert_replay(
 
 /// Deletes a replay from the tables.
 pub(crate) fn delete_replay(session: &mut Session, name: &ReplayName) -> Result<(), Error> {
-    for table in ["objects", "partitions", "replays"] {
+    for table in ["objects", "partitions", "covered", "replays"] {
         let delete = format!("DELETE FROM {table} WHERE replay = ?");
         session.connection.execute(&delete, [name.as_str()])?;
     }

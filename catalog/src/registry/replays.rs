@@ -10,13 +10,14 @@ use crate::registry::state::{CrawlState, ReplayState};
 use crate::registry::writer::RegistryWriter;
 
 impl RegistryWriter {
-    /// Registers what the replays committed since the last run. A `full` run also checks the replays
-    /// that it knows: one may have been deleted and begun anew.
+    /// Registers what the replays committed since the last run. If it may have `changed`, what is
+    /// known is looked at again: a replay may have been deleted and begun anew, and what was erased
+    /// from the live lake is erased from the replays.
     pub(crate) async fn follow_replays(
         &self,
         state: &mut CrawlState,
         ledger: &Ledger,
-        full: bool,
+        changed: bool,
     ) -> Result<(), Error> {
         let present = self.lake.replays().await?;
         let gone = |name: &&ReplayName| !present.contains(name);
@@ -25,12 +26,22 @@ impl RegistryWriter {
             self.forget_replay(&name, state).await?;
         }
         for name in present {
-            if full || !state.replays.contains_key(&name) {
+            if changed || !state.replays.contains_key(&name) {
                 self.begin_replay(&name, state, ledger).await?;
             }
-            if let Some(replay) = state.replays.get_mut(&name)
-                && !replay.is_whole()
-            {
+            let Some(replay) = state.replays.get_mut(&name) else {
+                continue;
+            };
+            if changed && let Some(ledger) = replay.lake.follow(replay.ledger.clone()).await? {
+                replay.ledger = ledger;
+            }
+            let ReplayState {
+                lake,
+                ledger,
+                state,
+            } = replay;
+            self.show_swaps(Some(&name), lake, state, ledger).await?;
+            if !replay.is_whole() {
                 self.register_replay(&name, replay).await?;
             }
         }

@@ -17,14 +17,14 @@ use crate::tables::table::Table;
 
 /// The version of what the tables mean. A file of another version is built anew, and so is one
 /// whose tables have other columns; see [`definition`].
-const SCHEMA_VERSION: u32 = 14;
+const SCHEMA_VERSION: u32 = 15;
 
 /// The tables beside `objects` and the rollups' layers. All of them are a fold of the lake, except
 /// the last four.
 ///
 /// - `partitions` says how far a partition is registered, and the hour of its last object.
 /// - `gaps` are the losses that the ledger accepted, `covered` what became of the ranges that its
-///   swaps cover. `meta.swaps` counts the swaps that the tables show.
+///   swaps cover. `meta.swaps` and `replays.swaps` count the swaps that the tables show.
 /// - `objects.folded` is true if an object's rows are in the rollups, and `settled` is how many
 ///   rows of a fresh layer the last fold left.
 /// - `replay` is a replay's name, and empty for the live lake. `replays` says what each replay is
@@ -41,12 +41,12 @@ CREATE TABLE partitions (
 CREATE TABLE gaps (
     partition INTEGER, "first" BIGINT, "end" BIGINT, PRIMARY KEY (partition, "first"));
 CREATE TABLE covered (
-    partition INTEGER, "first" BIGINT, "end" BIGINT, "rows" BIGINT, dead_letters BIGINT,
+    replay VARCHAR, partition INTEGER, "first" BIGINT, "end" BIGINT, "rows" BIGINT, dead_letters BIGINT,
     duplicates BIGINT, differing BIGINT, dropped BIGINT, absent BIGINT, erased BIGINT,
-    expired BIGINT, mended BIGINT, PRIMARY KEY (partition, "first"));
+    expired BIGINT, mended BIGINT, PRIMARY KEY (replay, partition, "first"));
 CREATE TABLE replays (
     replay VARCHAR, partition INTEGER, "first" BIGINT, "end" BIGINT, configuration VARCHAR,
-    begun_at TIMESTAMP WITH TIME ZONE, PRIMARY KEY (replay, partition));
+    begun_at TIMESTAMP WITH TIME ZONE, swaps BIGINT, PRIMARY KEY (replay, partition));
 CREATE TABLE visits (
     kind VARCHAR, key UHUGEINT, hour TIMESTAMP WITH TIME ZONE, previous TIMESTAMP WITH TIME ZONE);
 CREATE TABLE settled (name VARCHAR PRIMARY KEY, "rows" BIGINT);

@@ -7,17 +7,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use duckdb::{Connection, params};
-use sink::{Coverage, Ledger, Partition, Timestamp};
+use sink::{Coverage, Lake, Ledger, Partition, ReplayName, Timestamp};
 
 use crate::db::engine::Session;
 use crate::error::Error;
 use crate::registry::register::move_ends;
-use crate::registry::state::{CrawlState, RegisteredEnd};
+use crate::registry::state::{CrawlState, RegisteredEnd, place};
 use crate::registry::writer::RegistryWriter;
 use crate::rollup::fold;
+use crate::sql::Literal;
 
 /// What one transaction makes the tables show.
 struct ShownSwaps {
+    /// The replay's name, and the prefix of its paths; both are empty for the live lake.
+    replay: String,
+    folder: String,
     ledger: Ledger,
     /// Whether the columns of a new object are exactly those that this program writes, by path.
     current: BTreeMap<String, bool>,
@@ -28,9 +32,12 @@ struct ShownSwaps {
 }
 
 impl RegistryWriter {
-    /// Makes the tables show what the ledger's swaps come to. Returns false if they do already.
+    /// Makes the tables of a replay, or of the live lake if it is `None`, show what the swaps of its
+    /// ledger come to. Returns false if they do already.
     pub(crate) async fn show_swaps(
         &self,
+        replay: Option<&ReplayName>,
+        lake: &Lake,
         state: &mut CrawlState,
         ledger: &Ledger,
     ) -> Result<bool, Error> {
@@ -38,15 +45,18 @@ impl RegistryWriter {
         if state.swaps == coverage.swaps() {
             return Ok(false);
         }
-        let listed = self.read(|session| {
-            session.texts("SELECT path FROM objects WHERE replay = '' AND partition IS NULL")
-        });
-        let listed: BTreeSet<String> = listed.await?.into_iter().collect();
+        let (replay, folder) = place(replay);
+        let listed = format!(
+            "SELECT path FROM objects WHERE replay = {} AND partition IS NULL",
+            Literal(&replay)
+        );
+        let listed = self.read(move |session| session.texts(&listed)).await?;
+        let listed: BTreeSet<String> = listed.into_iter().collect();
         let mut current = BTreeMap::new();
         for object in coverage.objects() {
             let path = object.path().to_string();
-            if !listed.contains(&path) {
-                let known = self.lake.is_current(&path).await?;
+            if !listed.contains(&format!("{folder}{path}")) {
+                let known = lake.is_current(&path).await?;
                 let known = known.ok_or_else(|| {
                     Error::Unavailable(format!("{path} is in the ledger and is not there (yet)"))
                 })?;
@@ -55,6 +65,8 @@ impl RegistryWriter {
         }
         let moved = state.pass(ledger);
         let shown = ShownSwaps {
+            replay,
+            folder,
             ledger: ledger.clone(),
             current,
             moved,
@@ -79,16 +91,18 @@ struct Exchange {
 fn show(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
     let connection = &session.connection;
     let coverage = &shown.ledger.coverage;
-    cover(connection, coverage)?;
+    let replay = Literal(&shown.replay);
+    cover(connection, &shown.replay, coverage)?;
     list_counting(connection, shown)?;
-    connection.execute_batch(
+    connection.execute_batch(&format!(
         r#"CREATE OR REPLACE TEMP TABLE replaced AS
-           SELECT path, "rows", folded FROM objects WHERE replay = '' AND (
-              EXISTS (FROM covered WHERE covered.partition = objects.partition
+           SELECT path, "rows", folded FROM objects WHERE replay = {replay} AND (
+              EXISTS (FROM covered WHERE covered.replay = objects.replay
+                 AND covered.partition = objects.partition
                  AND covered."first" <= objects."first" AND objects."first" < covered."end")
               OR (partition IS NULL AND path NOT IN (SELECT path FROM counting)));
-           DELETE FROM counting WHERE path IN (SELECT path FROM objects)"#,
-    )?;
+           DELETE FROM counting WHERE path IN (SELECT path FROM objects)"#
+    ))?;
     let exchange = connection.query_row(
         r#"SELECT coalesce(sum("rows") FILTER (folded), 0)::BIGINT,
               coalesce(sum("rows") FILTER (NOT folded), 0)::BIGINT,
@@ -102,26 +116,34 @@ fn show(session: &mut Session, shown: &ShownSwaps) -> Result<(), Error> {
             })
         },
     )?;
+    // The rollups are of the live rows.
+    let live = shown.replay.is_empty();
     let same = exchange.unfolded == 0 && exchange.folded == exchange.added && !shown.rewritten;
     connection.execute(
         r#"INSERT INTO objects BY NAME
-           SELECT '' AS replay, path, make_timestamptz(appended_at) AS appended_at, bytes, "rows",
+           SELECT ? AS replay, path, make_timestamptz(appended_at) AS appended_at, bytes, "rows",
               dead_letters, 0 AS duplicates, 0 AS differing, 0 AS dropped, 0 AS absent, letters,
               make_timestamptz(occurred_least) AS occurred_least,
               make_timestamptz(occurred_greatest) AS occurred_greatest, false AS window_cut,
               '' AS configuration, current, ("rows" = 0 OR ?) AS folded FROM counting"#,
-        [same],
+        params![shown.replay, same || !live],
     )?;
     connection.execute_batch(
         "DELETE FROM objects WHERE path IN (SELECT path FROM replaced);
          DROP TABLE replaced; DROP TABLE counting",
     )?;
     // The rollups have some of the new rows, or rows that are gone.
-    if !same && exchange.folded > 0 {
+    if live && !same && exchange.folded > 0 {
         fold_anew(session)?;
     }
     let connection = &session.connection;
-    move_ends(connection, &shown.moved)?;
+    move_ends(connection, &shown.replay, &shown.moved)?;
+    if !live {
+        let swaps = "UPDATE replays SET swaps = ? WHERE replay = ?";
+        connection.execute(swaps, params![coverage.swaps(), shown.replay])?;
+        let next = "UPDATE meta SET revision = revision + 1";
+        return Ok(connection.execute_batch(next)?);
+    }
     connection.execute(
         "UPDATE meta SET lake_id = ?, topic = ?, swaps = ?, rewrites = ?, revision = revision + 1",
         params![
@@ -141,13 +163,14 @@ fn fold_anew(session: &Session) -> Result<(), Error> {
     Ok(session.connection.execute_batch(unfolded)?)
 }
 
-/// Fills the table `covered`.
-fn cover(connection: &Connection, coverage: &Coverage) -> Result<(), Error> {
-    connection.execute_batch("DELETE FROM covered")?;
+/// Fills the table `covered` of a replay, or of the live lake if its name is empty.
+fn cover(connection: &Connection, replay: &str, coverage: &Coverage) -> Result<(), Error> {
+    connection.execute("DELETE FROM covered WHERE replay = ?", [replay])?;
     let mut appender = connection.appender("covered")?;
     for covered in coverage.ranges() {
         let (range, counts) = (&covered.range, &covered.range.counts);
         appender.append_row(params![
+            replay,
             range.partition.0,
             range.first.0,
             range.end.0,
@@ -181,7 +204,7 @@ fn list_counting(connection: &Connection, shown: &ShownSwaps) -> Result<(), Erro
         let (least, greatest) = object.occurred.unzip();
         let letters: Option<&str> = None;
         appender.append_row(params![
-            path,
+            format!("{}{path}", shown.folder),
             object.bytes,
             object.rows,
             0_u64,
@@ -194,12 +217,13 @@ fn list_counting(connection: &Connection, shown: &ShownSwaps) -> Result<(), Erro
     }
     for letters in coverage.letters() {
         let none: Option<i64> = None;
+        let path = format!("{}{}", shown.folder, letters.path);
         appender.append_row(params![
-            letters.path,
+            path,
             0_u64,
             0_u64,
             letters.dead_letters,
-            letters.path,
+            path,
             letters.appended_at.micros(),
             none,
             none,

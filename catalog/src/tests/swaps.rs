@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use sink::audit::{Audit, Reference, Survey, audit};
-use sink::{Compacted, CompactionLimits, CompactionScene, Ledger, ReplayName, Watermarks};
+use sink::{Compacted, CompactionLimits, CompactionScene, Ledger, Watermarks};
 
 use super::*;
 
 /// An hour after everything here has closed.
-const LATER: &str = "2026-11-22T23:30:00Z";
+pub(super) const LATER: &str = "2026-11-22T23:30:00Z";
 
-const BUY: Click = Click {
+pub(super) const BUY: Click = Click {
     action: "buy",
     product: "p2",
     occurred_at: "2026-11-22T20:59:00Z",
@@ -69,7 +69,7 @@ async fn compact_with(
 }
 
 /// What the topic holds: as much as the lake.
-async fn marks(shore: &Shore) -> BTreeMap<Partition, Watermarks> {
+pub(super) async fn marks(shore: &Shore) -> BTreeMap<Partition, Watermarks> {
     let ledger = shore.lake.ledger().await.unwrap().unwrap();
     let both = [Partition(0), Partition(1)].into();
     let tips = shore.lake.tips(ledger, &both).await.unwrap();
@@ -83,7 +83,7 @@ async fn marks(shore: &Shore) -> BTreeMap<Partition, Watermarks> {
     both.into_iter().map(marks).collect()
 }
 
-async fn answers(catalog: &Catalog) -> Vec<Vec<String>> {
+pub(super) async fn answers(catalog: &Catalog) -> Vec<Vec<String>> {
     while catalog.fold().await.unwrap() > 0 {}
     let mut answers = Vec::new();
     for question in QUESTIONS {
@@ -107,7 +107,7 @@ async fn rollup(catalog: &Catalog) -> Vec<String> {
     lines(&catalog.query(sums).await.unwrap())
 }
 
-async fn audited(shore: &Shore, catalog: &Catalog) -> Audit {
+pub(super) async fn audited(shore: &Shore, catalog: &Catalog) -> Audit {
     let listing = catalog.listing(None).await.unwrap();
     let survey = Survey::of(&shore.lake).await.unwrap();
     let ledger: Ledger = shore.lake.ledger().await.unwrap().unwrap();
@@ -226,85 +226,6 @@ async fn what_was_replaced_is_swept_after_the_grace_and_nothing_else_is() {
     let fresh = shore.catalog().await;
     fresh.crawl(true).await.unwrap();
     assert_eq!(answers(&fresh).await, before);
-}
-
-/// Promotes a replay of offsets 3 to 11 of partition 0, in which everything was bought: it cuts the
-/// first object and the third.
-async fn promoted(shore: &Shore, name: &ReplayName) {
-    let live = shore.lake.ledger().await.unwrap().unwrap();
-    let (replay, now) = (shore.lake.replay(name), moment(LATER));
-    let ranges = BTreeMap::from([(Partition(0), (Offset(3), Offset(11)))]);
-    let begun = replay.begin_replay(name, &live, &ranges, "c1", now);
-    begun.await.unwrap();
-    Shore::commit_in(&replay, ARRIVAL, 0, 3, &[BUY; 6], 2).await;
-    shore.lake.promote(name, now).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_promotion_and_its_rollback_go_through_compactions_before_between_and_after() {
-    let name = ReplayName::parse("again").unwrap();
-    let bought = "SELECT count(*) || ' ' || count(DISTINCT \"offset\") || ' ' ||
-        count(*) FILTER (action = 'buy' AND \"offset\" BETWEEN 3 AND 10) FROM clicks
-        WHERE partition = 0";
-    for compacted in 0..8 {
-        let shore = shore().await;
-        let catalog = shore.catalog().await;
-        catalog.crawl(true).await.unwrap();
-        let before = answers(&catalog).await;
-        let step = async |bit: u32| {
-            if compacted & (1 << bit) != 0 {
-                compact(&shore).await;
-            }
-            catalog.crawl(true).await.unwrap();
-            assert_eq!(audited(&shore, &catalog).await.findings, [], "{compacted}");
-        };
-        step(0).await;
-        promoted(&shore, &name).await;
-        step(1).await;
-        let rows = catalog.query(bought).await.unwrap();
-        assert_eq!(lines(&rows), ["12 12 6"], "{compacted}");
-        let ranges = BTreeMap::from([(Partition(0), (Offset(3), Offset(11)))]);
-        let diff = catalog.diff(&name, &ranges).await.unwrap();
-        assert_eq!((diff.is_empty(), diff.clicks.live), (true, 6), "{diff:?}");
-        let promoted = answers(&catalog).await;
-        // A catalog that is made now knows nothing else.
-        let other = shore.folder.path().join(format!("{compacted}.duckdb"));
-        let config = crate::Config {
-            path: other,
-            ..shore.config()
-        };
-        let fresh = shore.open(config).await.unwrap();
-        fresh.crawl(true).await.unwrap();
-        assert_eq!(answers(&fresh).await, promoted, "{compacted}");
-        // What it replaced stays until it is settled, whatever the grace.
-        let eager = shore.lake.clone().with_grace(Duration::ZERO);
-        let ledger = eager.ledger().await.unwrap().unwrap();
-        eager.sweep_swapped(&ledger).await.unwrap();
-        shore.lake.rollback(&name, moment(LATER)).await.unwrap();
-        step(2).await;
-        assert_eq!(answers(&catalog).await, before, "{compacted}");
-    }
-}
-
-#[tokio::test]
-async fn what_a_settled_promotion_replaced_is_swept() {
-    let shore = shore().await;
-    let name = ReplayName::parse("again").unwrap();
-    promoted(&shore, &name).await;
-    let eager = shore.lake.clone().with_grace(Duration::ZERO);
-    let swept = async || {
-        let ledger = eager.ledger().await.unwrap().unwrap();
-        eager.sweep_swapped(&ledger).await.unwrap()
-    };
-    assert_eq!(swept().await, 0);
-    shore.lake.settle(&name, moment(LATER)).await.unwrap();
-    // Three objects, and the letters of two of them.
-    assert_eq!(swept().await, 5);
-    let refused = shore.lake.rollback(&name, moment(LATER)).await;
-    assert!(refused.unwrap_err().to_string().contains("not promoted"));
-    let catalog = shore.catalog().await;
-    catalog.crawl(true).await.unwrap();
-    assert_eq!(audited(&shore, &catalog).await.findings, []);
 }
 
 #[tokio::test]

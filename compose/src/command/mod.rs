@@ -5,8 +5,8 @@
 //!
 //! - `query`, `topic`, `gap`, `key`, `publish`: the commands of these names.
 //! - `diff`, `promote`: a replay compared, promoted and rolled back.
-//! - `audit`, `compact`, `follow`, `forget`, `import`, `replay`: commands that take long and run as
-//!   jobs.
+//! - `audit`, `compact`, `expire`, `follow`, `forget`, `import`, `replay`: commands that take long and
+//!   run as jobs.
 //! - `verdict`: what an audit came to; `lookup`: which ids have arrived, and what records become.
 //! - `work`: how a shell starts a job and watches it; `job`: a job in the process that runs it.
 //! - `owner`: finds the process that owns the files; `claim`: becomes it; `registry`: the commands
@@ -16,6 +16,7 @@ pub(crate) mod audit;
 pub(crate) mod claim;
 pub(crate) mod compact;
 pub(crate) mod diff;
+pub(crate) mod expire;
 pub(crate) mod follow;
 pub(crate) mod forget;
 pub(crate) mod gap;

@@ -13,6 +13,7 @@ use super::Command;
 use super::audit::AuditLake;
 use super::compact::CompactLake;
 use super::diff::DiffReplay;
+use super::expire::ExpireLake;
 use super::follow::FollowFiles;
 use super::forget::ForgetSubject;
 use super::gap::AcceptGap;
@@ -42,6 +43,7 @@ pub(crate) fn commands(node: &Arc<Node>, token: &str) -> Commands {
         .with::<SettleReplay>()
         .with::<JobRequest<AuditLake>>()
         .with::<JobRequest<CompactLake>>()
+        .with::<JobRequest<ExpireLake>>()
         .with::<JobRequest<FollowFiles>>()
         .with::<JobRequest<ForgetSubject>>()
         .with::<JobRequest<ImportFile>>()

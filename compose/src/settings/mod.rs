@@ -42,6 +42,8 @@ pub(crate) struct Sections {
     #[serde(default)]
     capture: Vec<producer::CaptureRule>,
     #[serde(default)]
+    pub(crate) retention: Vec<sink::RetentionRule>,
+    #[serde(default)]
     external: Vec<catalog::External>,
     #[serde(default)]
     dataset: Vec<catalog::Dataset>,
@@ -147,6 +149,10 @@ impl Settings {
             every.transpose()?;
         }
         let edge = &mut sections.producer;
+        for rule in &sections.retention {
+            let checked = rule.check();
+            checked.map_err(|why| anyhow::anyhow!("configuration retention: {why}"))?;
+        }
         for capture in &sections.capture {
             let checked = capture.check(edge.ip, &edge.strip_query, !edge.keys.is_empty());
             checked.map_err(|why| anyhow::anyhow!("configuration capture: {why}"))?;

@@ -194,11 +194,6 @@ impl Coverage {
         }
     }
 
-    /// The number of the entry that added an object of rows which counts. `None` if none did.
-    pub(crate) fn added_by(&self, path: &str) -> Option<u64> {
-        self.objects.get(path).map(|(number, _)| *number)
-    }
-
     /// The numbers of the entries that cover some of a partition's `[first, end)`.
     pub(crate) fn meeting(
         &self,

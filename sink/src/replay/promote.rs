@@ -7,7 +7,6 @@ use topic::Timestamp;
 
 use super::{listed, spelt};
 use crate::ledger::entry::path as entry_path;
-use crate::object::names::SWAPS;
 use crate::rewrite::choice::Choice;
 use crate::rewrite::counted::Commit;
 use crate::rewrite::scope::{Scope, joined};
@@ -221,9 +220,14 @@ impl Lake {
                     bytes: replaced.bytes,
                     footer,
                 });
-            } else if replaced.path.starts_with(SWAPS) {
-                scope.swaps.extend(before.coverage.added_by(&replaced.path));
             }
+        }
+        // A swap may have ranges and no object.
+        for range in &swap.ranges {
+            let meeting = before
+                .coverage
+                .meeting(range.partition, (range.first, range.end));
+            scope.swaps.extend(meeting);
         }
         Ok(scope)
     }
