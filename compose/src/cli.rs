@@ -10,6 +10,7 @@ use crate::command::follow::FollowArgs;
 use crate::command::forget::{CertificateTask, ForgetArgs};
 use crate::command::gap::GapTask;
 use crate::command::import::ImportArgs;
+use crate::command::topic::TopicTask;
 use crate::role::Role;
 
 const EXAMPLES: &str = "\
@@ -189,24 +190,6 @@ pub(crate) enum Task {
     Config {
         #[command(subcommand)]
         config: Option<ConfigTask>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TopicTask {
-    /// Prints the offsets that each partition holds
-    Describe,
-    /// Prints records, one JSON object per line
-    Read {
-        /// The partition
-        #[arg(long)]
-        partition: u32,
-        /// The first offset
-        #[arg(long, default_value_t = 0)]
-        from_offset: u64,
-        /// The offset to stop before [default: the end]
-        #[arg(long)]
-        to_offset: Option<u64>,
     },
 }
 

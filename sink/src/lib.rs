@@ -75,7 +75,7 @@ pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;
 pub use object::thrift::{UnfitParquet, check_parquet};
 pub use retention::rule::RetentionRule;
-pub use retention::{Expired, RetentionScene};
+pub use retention::scene::{Expired, RetentionScene};
 pub use rewrite::choice::RowRule;
 pub use topic::{
     Identity, Offset, Partition, Timestamp, Unit, Watermarks, clock, id_text, uuid_bytes, uuid_text,

@@ -4,16 +4,34 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use topic::{Offset, Partition, Record};
 
 use super::Command;
 use super::owner::Target;
-use crate::cli::TopicTask;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicTask {
+    /// Prints the offsets that each partition holds
+    Describe,
+    /// Prints records, one JSON object per line
+    Read {
+        /// The partition
+        #[arg(long)]
+        partition: u32,
+        /// The first offset
+        #[arg(long, default_value_t = 0)]
+        from_offset: u64,
+        /// The offset to stop before [default: the end]
+        #[arg(long)]
+        to_offset: Option<u64>,
+    },
+}
 
 /// How many records one answer holds at most.
 const MAX_RECORDS: usize = 1_000;

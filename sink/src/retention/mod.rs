@@ -2,49 +2,17 @@
 //! hour and swap by swap. A partition's newest object stays as it is.
 
 pub(crate) mod rule;
+pub(crate) mod scene;
 mod scope;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use topic::Timestamp;
-
-use self::rule::{ExpiryRule, RetentionRule};
+use self::rule::ExpiryRule;
+use self::scene::{Expired, RetentionScene};
 use self::scope::Expiring;
 use crate::rewrite::choice::Choice;
 use crate::rewrite::source::RewriteSource;
-use crate::{CompactionLimits, Error, Lake, Made, Making, Removal, SwapMaker};
-
-/// What retention takes out, or would.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expired {
-    /// Objects that hold something of it.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// The rows that are too old.
-    pub rows: u64,
-    /// The dead letters that are.
-    pub letters: u64,
-    /// Hours and swaps that were looked at, and all that may hold something.
-    pub looked: u64,
-    /// All of them.
-    pub of: u64,
-    /// What was left as it is, and why.
-    pub left: Vec<String>,
-}
-
-/// What retention has to know of the world.
-#[derive(Debug)]
-pub struct RetentionScene<'a> {
-    /// What is kept for how long.
-    pub rules: &'a [RetentionRule],
-    /// The time.
-    pub now: Timestamp,
-    /// True if it is only counted.
-    pub dry_run: bool,
-}
+use crate::{CompactionLimits, Error, Lake, Ledger, Made, Making, Removal, SwapMaker};
 
 impl Lake {
     /// Takes out of this lake what is older than the rules keep, or counts it. What is damaged, or
@@ -93,7 +61,7 @@ impl Lake {
     /// Takes out what is too old of an hour or a swap. `None` if nothing is.
     async fn expire_some(
         &self,
-        ledger: &crate::Ledger,
+        ledger: &Ledger,
         plan: &Expiring,
         rule: &Arc<ExpiryRule>,
         scene: &RetentionScene<'_>,
@@ -121,18 +89,5 @@ impl Lake {
             };
         }
         Ok(Some(found))
-    }
-}
-
-impl Expired {
-    /// Adds what was found elsewhere.
-    pub fn add(&mut self, other: &Self) {
-        self.objects += other.objects;
-        self.bytes += other.bytes;
-        self.rows += other.rows;
-        self.letters += other.letters;
-        self.looked += other.looked;
-        self.of += other.of;
-        self.left.extend(other.left.iter().cloned());
     }
 }

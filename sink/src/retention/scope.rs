@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use topic::{Partition, Timestamp};
 
-use super::Expired;
 use super::rule::{ExpiryRule, LETTER_COLUMNS, ROW_COLUMNS};
+use super::scene::Expired;
 use crate::object::contents::batches;
 use crate::rewrite::choice::RowRule;
 use crate::rewrite::counted::Commit;
