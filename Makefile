@@ -69,7 +69,7 @@ fuzz: setup ## requests, records, files and settings, changed at random (SECONDS
 measure: setup ## how much of what others call an attack the rules find, and what they take wrongly (two minutes)
 	CLICKWEIR_MEASURE=all cargo test --locked --workspace --lib input_28 -- --nocapture
 
-up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one dashboard
+up: ## start the containers: Redpanda, MinIO, one edge, two transformers, one dashboard, one compactor
 	$(COMPOSE) up --detach --build --wait
 
 down: ## stop the containers; their volumes stay

@@ -89,6 +89,8 @@ pub(crate) enum Task {
     },
     /// Runs the dashboard, with a crawler, a tail and a catalog of its own
     Dashboard,
+    /// Runs the compactor alone: merges what has closed into few large objects, for as long as it runs
+    Compactor,
     /// Makes a key that a source of clicks may use, and what a file of keys says of it
     Key {
         /// What the source is called: the column `properties` and the file say it

@@ -34,7 +34,7 @@ use command::{
     replay, topic,
 };
 use role::log::{ProcessLog, Verbosity};
-use role::{crawl, dashboard, health, prepare, producer, transformer, up};
+use role::{compactor, crawl, dashboard, health, prepare, producer, transformer, up};
 use settings::Settings;
 
 /// How long blocking work may take to end after everything else has.
@@ -93,7 +93,8 @@ fn verbosity(task: &Task) -> Verbosity {
         | Task::Producer
         | Task::Transformer
         | Task::Crawl { watch: true }
-        | Task::Dashboard => Verbosity::All,
+        | Task::Dashboard
+        | Task::Compactor => Verbosity::All,
         _ => Verbosity::Quiet,
     }
 }
@@ -118,6 +119,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         Task::Transformer => transformer::transformer(settings).await,
         Task::Crawl { watch } => crawl::crawl(settings, watch).await,
         Task::Dashboard => dashboard::dashboard(settings).await,
+        Task::Compactor => compactor::compactor(settings).await,
         Task::Import(args) => import::import(settings, args).await,
         Task::Follow(args) => follow::follow(settings, args).await,
         Task::Query { sql, format } => query::query(settings, sql, format).await,

@@ -6,7 +6,7 @@ use anyhow::Context;
 use catalog::Catalog;
 use sha2::{Digest, Sha256};
 use sink::Lake;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use topic::clock::{self, SharedClock};
 use topic::{Open, Topic};
 use transformer::{PlainRule, PlainTopic};
@@ -24,6 +24,8 @@ pub(crate) struct Node {
     catalog: OnceCell<Catalog>,
     /// The long commands that run here.
     pub(crate) jobs: Jobs,
+    /// Who compacts has it: twice at once would take the memory twice.
+    pub(crate) compacting: Mutex<()>,
 }
 
 impl Node {
@@ -36,6 +38,7 @@ impl Node {
             lake: OnceCell::new(),
             catalog: OnceCell::new(),
             jobs: Jobs::default(),
+            compacting: Mutex::default(),
         })
     }
 
@@ -60,7 +63,10 @@ impl Node {
 
     /// The lake.
     pub(crate) async fn lake(&self) -> anyhow::Result<Lake> {
-        let open = || async { Ok::<_, anyhow::Error>(Lake::open(&self.settings.sections.lake)?) };
+        let open = || async {
+            let lake = Lake::open(&self.settings.sections.lake)?;
+            Ok::<_, anyhow::Error>(lake.with_spill(self.settings.folder()))
+        };
         self.lake.get_or_try_init(open).await.cloned()
     }
 

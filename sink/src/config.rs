@@ -29,6 +29,19 @@ pub struct Config {
     pub max_silence: Duration,
 }
 
+/// The keys of `[compaction]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompactionConfig {
+    /// True if the process that runs every stage compacts by itself.
+    pub enabled: bool,
+    /// How often it looks for what has closed.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// How much of one core it takes at most, in percent.
+    pub cpu_percent: u32,
+}
+
 /// The keys of `[lake]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use sink::{Compacted, CompactionLimits, CompactionScene};
+use sink::{Compacted, CompactionLimits, CompactionScene, CoreShare, Pool};
 
 use super::owner::Target;
 use super::promote::follow_ledger;
@@ -30,7 +30,10 @@ impl Work for CompactLake {
             job.update(|progress| *progress = now.clone());
             true
         };
+        let _alone = node.compacting.lock().await;
         let (topic, lake) = (node.topic().await?, node.lake().await?);
+        // Somebody waits for it, so it does not rest; it gives way all the same.
+        let lake = lake.with_pool(Pool::aside(CoreShare::percent(100)));
         let watermarks = topic.watermarks().await?;
         let scene = CompactionScene {
             watermarks: &watermarks,

@@ -1,5 +1,5 @@
 //! `clickweir health ROLE`, which containers run. Edge and dashboard are asked for `/readyz` at
-//! their own listeners; transformer and crawler renew a file while they make progress.
+//! their own listeners; transformer, crawler and compactor renew a file while they make progress.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(1);
 fn file(settings: &Settings, role: Role) -> PathBuf {
     settings.folder().join(match role {
         Role::Transformer => "transformer.alive",
+        Role::Compactor => "compactor.alive",
         _ => "crawl.alive",
     })
 }
@@ -65,7 +66,7 @@ pub(crate) async fn health(settings: Settings, role: Role) -> anyhow::Result<Exi
             ready(edge.scheme(), edge.listen).await
         }
         Role::Dashboard => ready("http", settings.sections.dashboard.listen).await,
-        Role::Transformer | Role::Crawl => fresh(&file(&settings, role)),
+        Role::Transformer | Role::Crawl | Role::Compactor => fresh(&file(&settings, role)),
     };
     match well {
         Ok(()) => Ok(ExitCode::SUCCESS),

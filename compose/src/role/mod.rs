@@ -1,6 +1,7 @@
 //! What serves until a signal: `up` runs every stage, a role runs its own (the dashboard's are
 //! dashboard, crawler and tail). `prepare`, `health` and a single crawl end by themselves.
 
+pub(crate) mod compactor;
 pub(crate) mod crawl;
 pub(crate) mod dashboard;
 mod demo;
@@ -26,4 +27,5 @@ pub(crate) enum Role {
     Transformer,
     Crawl,
     Dashboard,
+    Compactor,
 }

@@ -13,7 +13,7 @@ use super::dashboard::EdgePanel;
 use super::listener::bind_near;
 use super::log::ProcessLog;
 use super::supervisor::Stages;
-use super::{crawl, dashboard, demo, producer, rules, tail, transformer};
+use super::{compactor, crawl, dashboard, demo, producer, rules, tail, transformer};
 use crate::command::claim::Ownership;
 use crate::node::Node;
 use crate::print;
@@ -81,6 +81,9 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
     transformer::start(stages, node, status.clone()).await?;
     tail::start(stages, node).await?;
     crawl::start(stages, node, status.landed()).await?;
+    if sections.compaction.enabled {
+        compactor::start(stages, node).await?;
+    }
     let owned = dashboard::start(stages, node, page_listener, edge).await?;
     // Last: who reads these lines may type a command at once, which then finds the owner.
     let Addresses { edge, pages } = addresses;

@@ -23,7 +23,7 @@ pub(super) enum Bounds {
 use Bounds::{Count, Size, Time};
 
 /// Every key that is a number.
-pub(super) const BOUNDS: [(&str, Bounds); 39] = [
+pub(super) const BOUNDS: [(&str, Bounds); 41] = [
     // Each partition of an embedded topic has files and memory of its own.
     ("topic.partitions", Count(1, 1_024)),
     ("topic.retention", Time("1s", "100years")),
@@ -42,6 +42,9 @@ pub(super) const BOUNDS: [(&str, Bounds); 39] = [
     ("sink.max_memory", Size("1MiB", "1TiB")),
     ("sink.handover", Time("0s", "1h")),
     ("sink.max_silence", Time("1s", "7days")),
+    // Each turn lists the lake.
+    ("compaction.every", Time("100ms", "1day")),
+    ("compaction.cpu_percent", Count(1, 100)),
     ("transformer.window", Time("0s", "30days")),
     ("transformer.window_records", Count(0, 1_000_000_000)),
     ("producer.workers", Count(1, 1_024)),

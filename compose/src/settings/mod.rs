@@ -29,6 +29,7 @@ pub(crate) struct Sections {
     pub(crate) topic: topic::Config,
     pub(crate) lake: sink::S3,
     pub(crate) sink: sink::Config,
+    pub(crate) compaction: sink::CompactionConfig,
     pub(crate) transformer: transformer::Config,
     pub(crate) producer: producer::Config,
     pub(crate) import: ImportConfig,

@@ -16,6 +16,7 @@ mod captures;
 mod cluster;
 mod commands;
 mod commit_faults;
+mod compaction;
 mod documentation;
 mod edge_faults;
 mod end_to_end;

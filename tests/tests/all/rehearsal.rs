@@ -121,8 +121,8 @@ fn what_the_compose_files_say_is_whole() {
         .sum();
     assert_eq!(ours[0].0, "prepare", "the topic and the bucket come first");
     assert_eq!(
-        members, 5,
-        "one that prepares, one edge, two transformers, one dashboard"
+        members, 6,
+        "one that prepares, one edge, two transformers, one dashboard, one compactor"
     );
     for (name, service) in &compose.services {
         check(name, service, &compose);

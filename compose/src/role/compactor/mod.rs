@@ -1,0 +1,131 @@
+//! The compactor: it merges what has closed and deletes what was replaced, by itself, for as long as
+//! the process runs.
+
+mod status;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sink::{Compacted, CompactionLimits, CompactionScene, CoreShare, Lake, Pool};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use self::status::CompactorStatus;
+use super::Role;
+use super::health;
+use super::supervisor::Stages;
+use crate::node::Node;
+use crate::print;
+use crate::settings::Settings;
+
+/// How often it shows that it lives.
+const PULSE_INTERVAL: Duration = Duration::from_secs(5);
+/// A process that has just started has better things to do for so long.
+const FIRST_REST: Duration = Duration::from_secs(60);
+
+/// Starts the compactor.
+pub(super) async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<()> {
+    let config = &node.settings.sections.compaction;
+    let lake = node.lake().await?;
+    let lake = lake.with_pool(Pool::aside(CoreShare::percent(config.cpu_percent)));
+    let compactor = Compactor {
+        node: node.clone(),
+        lake,
+        every: config.every,
+        status: Arc::default(),
+    };
+    let (telemetry, status) = (stages.telemetry(), compactor.status.clone());
+    telemetry.register(|registry| status.register(registry));
+    telemetry.ready_if(move || std::future::ready(status.check()));
+    stages.start("compactor", |stop| compactor.run(stop));
+    Ok(())
+}
+
+struct Compactor {
+    node: Arc<Node>,
+    lake: Lake,
+    every: Duration,
+    status: Arc<CompactorStatus>,
+}
+
+impl Compactor {
+    /// Works at its times until `stop` is cancelled. What it is at then is given up: a swap that no
+    /// entry names counts for nothing, and its objects are swept.
+    async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let pulse = health::pulse(
+            &self.node.settings,
+            Role::Compactor,
+            self.node.clock.clone(),
+        );
+        let mut beats = interval(PULSE_INTERVAL);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let working = async {
+            sleep(self.every.min(FIRST_REST)).await;
+            loop {
+                let begun = Instant::now();
+                self.turn().await;
+                sleep(self.every.saturating_sub(begun.elapsed())).await;
+            }
+        };
+        tokio::pin!(working);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                _ = beats.tick() => pulse(),
+                () = &mut working => return Ok(()),
+            }
+        }
+    }
+
+    /// Merges what has closed, then deletes what was replaced. An error is logged, and the next turn
+    /// tries again.
+    async fn turn(&self) {
+        match self.compact().await {
+            Ok(done) => self.status.done(&done, self.node.clock.now()),
+            Err(error) => {
+                tracing::warn!("the lake could not be compacted: {error:#}");
+                self.status.failed(format!("{error:#}"));
+            }
+        }
+    }
+
+    async fn compact(&self) -> anyhow::Result<Compacted> {
+        let _alone = self.node.compacting.lock().await;
+        let watermarks = self.node.topic().await?.watermarks().await?;
+        let scene = CompactionScene {
+            watermarks: &watermarks,
+            now: self.node.clock.now(),
+            limits: CompactionLimits::default(),
+        };
+        let progress = |done: &Compacted| {
+            self.status.progress(done);
+            true
+        };
+        let done = self.lake.compact(&scene, &progress).await?;
+        for left in &done.left {
+            tracing::warn!("left as it is: {left}");
+        }
+        if let Some(ledger) = self.lake.ledger().await? {
+            let swept = self.lake.sweep_swapped(&ledger).await?;
+            self.status.swept(swept);
+        }
+        Ok(done)
+    }
+}
+
+/// Runs the compactor until a signal comes.
+pub(crate) async fn compactor(settings: Settings) -> anyhow::Result<ExitCode> {
+    let mut stages = Stages::new(&settings)?;
+    let node = Node::new(settings);
+    let starting = stages.signals().unless_stopped(async {
+        node.settings.make_folder()?;
+        node.probe().await?;
+        start(&mut stages, &node).await?;
+        Ok(node.lake().await?.location().clone())
+    });
+    let lake = starting.await?;
+    print::line(&format!("compacts {lake}"));
+    stages.run_until_signal().await
+}

@@ -1,0 +1,163 @@
+//! Compaction by itself: in `up`, and as a role of its own that is killed again and again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sink::{Lake, S3};
+use tests::clickweir::{Place, Process};
+use tests::defaults::section;
+use tests::landing::land;
+use tokio::time::{Instant, sleep};
+use topic::clock::{Clock, SystemClock};
+use topic::{Draft, Open, Timestamp};
+
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(100);
+const HOUR: i64 = 3_600_000_000;
+/// Clicks came so many hours ago.
+const HOURS: [i64; 4] = [7, 6, 5, 3];
+const RECORDS: usize = 600;
+
+/// A clock that runs so many hours behind.
+struct Behind(AtomicI64);
+
+impl Clock for Behind {
+    fn now(&self) -> Timestamp {
+        let hours = self.0.load(Ordering::SeqCst);
+        Timestamp::from_micros(SystemClock.now().micros() - hours * HOUR)
+    }
+}
+
+/// A place whose lake has many small objects in hours that have closed.
+async fn old_hours() -> (Place, Lake) {
+    let place = Place::new().unwrap();
+    let data = place.path().join("data");
+    let clock = Arc::new(Behind(AtomicI64::new(0)));
+    let url = format!("file:{}", data.join("topic").display());
+    let config: topic::Config = section("topic", &[("url", &url)]).unwrap();
+    let with = Open {
+        clock: clock.clone(),
+        create: true,
+    };
+    let topic = topic::open(&config, with).await.unwrap();
+    let writer = topic.writer().unwrap();
+    for hour in HOURS {
+        clock.0.store(hour, Ordering::SeqCst);
+        let drafts = (0..RECORDS).map(|n| Draft {
+            key: format!("v{}", n % 40).into(),
+            value: format!(
+                r#"{{"v":1,"id":"{hour}-{n}","received_at":1795000000000000,"format":"native","source":"test","click":{{"action":"view"}}}}"#
+            )
+            .into(),
+        });
+        writer.append(drafts.collect()).unwrap().await.unwrap();
+    }
+    let lake = Lake::open(&S3::in_folder(&data.join("lake"))).unwrap();
+    let sink = [("max_rows", "20"), ("max_age", "200ms")];
+    land(&topic, &lake, "old", &sink, WAIT_TIMEOUT)
+        .await
+        .unwrap();
+    (place, lake)
+}
+
+/// How many objects count.
+async fn counting(lake: &Lake) -> usize {
+    let Some(ledger) = lake.ledger().await.unwrap() else {
+        return 0;
+    };
+    let files = lake.files(None).await.unwrap();
+    let names = files
+        .iter()
+        .filter_map(|(path, _)| sink::ObjectName::parse(path));
+    let commits = names.filter(|name| !ledger.gives_up(name.partition, name.first));
+    commits.count() + ledger.coverage.objects().count()
+}
+
+/// Nothing is lost or doubled, and SQL has every click once.
+fn check(place: &Place) {
+    let verdict = place.audit().unwrap();
+    let found = [&verdict["rows"], &verdict["lost"], &verdict["doubled"]];
+    let rows = HOURS.len() * RECORDS;
+    assert_eq!(found, [&json!(rows), &json!(0), &json!(0)], "{verdict}");
+    assert_eq!(verdict["findings"], json!([]), "{verdict}");
+    let distinct = place
+        .ask("SELECT count(DISTINCT event_id) FROM clicks")
+        .unwrap();
+    assert_eq!(distinct, json!(rows));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_merges_what_has_closed_by_itself() {
+    let (place, lake) = old_hours().await;
+    let before = counting(&lake).await;
+    assert!(before > 60, "{before}");
+    let place = place.with("COMPACTION__EVERY", "300ms");
+    let up = place.up(&[]).unwrap();
+    let deadline = Instant::now() + WAIT_TIMEOUT;
+    // Each partition's newest object stays, and what is merged of the day is few.
+    while counting(&lake).await > 12 {
+        assert!(Instant::now() < deadline, "{}", counting(&lake).await);
+        sleep(LOOK).await;
+    }
+    check(&place);
+    let metrics = reqwest::get(format!("{}/metrics", up.dashboard))
+        .await
+        .unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let value = |name: &str| {
+        let found = metrics.lines().find_map(|line| line.strip_prefix(name));
+        found.and_then(|rest| rest.trim().parse::<f64>().ok())
+    };
+    let replaced = value("clickweir_compactor_replaced_objects_total");
+    assert!(replaced.is_some_and(|count| count > 40.0), "{metrics}");
+    assert_eq!(value("clickweir_compactor_left"), Some(0.0), "{metrics}");
+    assert!(up.process.end().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_30_a_compactor_that_is_killed_again_and_again_loses_nothing() {
+    let (place, lake) = old_hours().await;
+    let before = counting(&lake).await;
+    let place = place
+        .with("COMPACTION__EVERY", "100ms")
+        .with("COMPACTION__CPU_PERCENT", "100");
+    for turn in 0..6 {
+        let mut compactor = Process::start(&place, &["compactor"]).unwrap();
+        compactor.line_after("compacts ").unwrap();
+        sleep(Duration::from_millis(110 + 35 * turn)).await;
+        compactor.kill().unwrap();
+    }
+    let well = |place: &Place| {
+        place
+            .run(&["health", "compactor"])
+            .unwrap()
+            .status
+            .success()
+    };
+    let mut compactor = Process::start(&place, &["compactor"]).unwrap();
+    compactor.line_after("compacts ").unwrap();
+    let deadline = Instant::now() + WAIT_TIMEOUT;
+    while counting(&lake).await > 12 {
+        assert!(
+            Instant::now() < deadline,
+            "{} of {before}",
+            counting(&lake).await
+        );
+        sleep(LOOK).await;
+    }
+    assert!(well(&place));
+    assert!(compactor.end().unwrap());
+    check(&place);
+    let spilled = std::fs::read_dir(place.path().join("data")).unwrap();
+    let names: Vec<String> = spilled
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(
+        !names.iter().any(|name| name.starts_with(".tmp")),
+        "{names:?}"
+    );
+    let done: Value = json!(place.must(&["compact"]).unwrap());
+    assert!(done.as_str().unwrap().contains("no closed hour"), "{done}");
+}
