@@ -10,6 +10,7 @@ use crate::command::follow::FollowArgs;
 use crate::command::forget::{CertificateTask, ForgetArgs};
 use crate::command::gap::GapTask;
 use crate::command::import::ImportArgs;
+use crate::command::objects::ObjectsArgs;
 use crate::command::topic::TopicTask;
 use crate::role::Role;
 
@@ -123,8 +124,10 @@ pub(crate) enum Task {
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
     },
-    /// Merges the small objects of closed hours into few large ones; the rows stay the same
+    /// Merges the objects of closed hours, days and months into few large ones; the rows stay the same
     Compact,
+    /// Shows how many objects the lake has, how large they are, and what becomes of them
+    Objects(ObjectsArgs),
     /// Shows what is somebody's, and with --yes erases it, and writes a certificate
     Forget(ForgetArgs),
     /// Proves a certificate of an erasure

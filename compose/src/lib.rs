@@ -30,8 +30,8 @@ use rustix::process::umask;
 use cli::{Cli, ConfigTask, Invocation, Task};
 use command::forget::CertificateTask;
 use command::{
-    audit, compact, diff, expire, follow, forget, gap, import, key, promote, publish, query,
-    replay, topic,
+    audit, compact, diff, expire, follow, forget, gap, import, key, objects, promote, publish,
+    query, replay, topic,
 };
 use role::log::{ProcessLog, Verbosity};
 use role::{compactor, crawl, dashboard, health, prepare, producer, transformer, up};
@@ -136,6 +136,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         Task::Certificate {
             certificate: CertificateTask::Verify { file },
         } => forget::verify(settings, &file).await,
+        Task::Objects(args) => objects::objects(settings, args).await,
         Task::Replay { into, range } => replay::replay(settings, &into, range).await,
         Task::Diff { name, json } => diff::diff(settings, name, json).await,
         Task::Expire { dry_run } => expire::expire(settings, dry_run).await,

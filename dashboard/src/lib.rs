@@ -39,7 +39,7 @@ mod view;
 
 pub use command::{CommandError, CommandFn, Commands, Span, WatermarksFn};
 pub use config::Config;
-pub use disk::{DiskUse, Disks};
+pub use disk::{DiskUse, Disks, ObjectState, ObjectStates};
 pub use firewall::{EdgeHit, EdgeRules, EdgeWarningFn, RuleActivity, RuleCount};
 pub use metrics::Exposition;
 pub use server::{Error, run};

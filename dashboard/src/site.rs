@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::Config;
 use crate::command::{Commands, Span, WatermarksFn};
-use crate::disk::{DiskUse, Disks};
+use crate::disk::{DiskUse, Disks, ObjectStates};
 use crate::firewall::{EdgeRules, EdgeWarningFn};
 use crate::http::body::BodyBudget;
 use crate::http::problem::Problem;
@@ -40,6 +40,8 @@ pub struct Sources {
     pub exposition: Exposition,
     /// Measures what the pipeline keeps on this machine's disks.
     pub disks: Disks,
+    /// Counts the objects of the lake.
+    pub objects: ObjectStates,
     /// What the rules of the edge did.
     pub rules: EdgeRules,
     /// Says what is wrong with the edge of this process; `None` if nothing is.

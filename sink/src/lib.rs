@@ -35,7 +35,8 @@ mod retention;
 mod rewrite;
 
 pub use compact::scene::{Compacted, CompactionLimits, CompactionScene};
-pub use config::{Config, GRACE, S3};
+pub use compact::tally::{LakeTally, ObjectTally, PeriodTally};
+pub use config::{CompactionConfig, Config, GRACE, S3};
 pub use error::Error;
 pub use forget::certificate::{CERTIFICATE_KEY, ErasureCertificate, SignedCertificate};
 pub use forget::erase::ErasureScene;
@@ -49,7 +50,7 @@ pub use lake::commit::Outcome;
 pub use lake::folder::Obstacle;
 pub use lake::foreign::ForeignBucket;
 pub use lake::location::Location;
-pub use lake::pool::Pool;
+pub use lake::pool::{CoreShare, Pool};
 pub use lake::published::PublishedFile;
 pub use lake::tips::{Tip, Tips};
 pub use ledger::coverage::{Coverage, Covered};

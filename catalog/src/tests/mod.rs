@@ -12,6 +12,7 @@ mod ids;
 mod live;
 mod misfits;
 mod panels;
+mod periods;
 mod promotions;
 mod published;
 mod queries;

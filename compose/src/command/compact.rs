@@ -1,4 +1,4 @@
-//! `clickweir compact`: merges the small objects of closed hours.
+//! `clickweir compact`: merges the objects of closed hours, days and months.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
 
-/// Merges the objects of every closed hour.
+/// Merges the objects of every closed hour, day and month.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CompactLake {}
@@ -41,7 +41,7 @@ impl Work for CompactLake {
             limits: CompactionLimits::default(),
         };
         let done = lake.compact(&scene, &progress).await?;
-        if done.hours > 0 {
+        if done.periods() > 0 {
             follow_ledger(&node).await?;
         }
         Ok(done)
@@ -53,11 +53,11 @@ pub(crate) async fn compact(settings: Settings) -> anyhow::Result<ExitCode> {
     let target = Target::find(settings).await?;
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template(
-        "hours {bar:40} {human_pos}/{human_len} {eta} left",
+        "merged {bar:40} {human_pos}/{human_len} {eta} left",
     )?);
     let show = |bar: &ProgressBar, progress: &Compacted| {
         bar.set_length(progress.closed);
-        bar.set_position(progress.hours + progress.left.len() as u64);
+        bar.set_position(progress.closed - progress.waiting());
     };
     let done = watch(&target, CompactLake {}, &bar, show).await?;
     print::answer(&sentence(&done))?;
@@ -71,11 +71,18 @@ pub(crate) async fn compact(settings: Settings) -> anyhow::Result<ExitCode> {
 }
 
 fn sentence(done: &Compacted) -> String {
-    if done.hours == 0 {
-        return "no closed hour has objects to merge".to_owned();
+    if done.periods() == 0 {
+        return "no closed hour, day or month has objects to merge".to_owned();
     }
     format!(
-        "{} hours: {} objects of {} bytes became {} of {} bytes, {} rows",
-        done.hours, done.replaced, done.replaced_bytes, done.objects, done.bytes, done.rows
+        "{} hours, {} days, {} months: {} objects of {} bytes became {} of {} bytes, {} rows",
+        done.hours,
+        done.days,
+        done.months,
+        done.replaced,
+        done.replaced_bytes,
+        done.objects,
+        done.bytes,
+        done.rows
     )
 }

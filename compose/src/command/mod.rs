@@ -3,7 +3,7 @@
 //! A command is its request. It runs in the process that received it, or travels as JSON to the
 //! process that owns the files; both ends use the same type, so the compiler checks both.
 //!
-//! - `query`, `topic`, `gap`, `key`, `publish`: the commands of these names.
+//! - `query`, `topic`, `gap`, `key`, `objects`, `publish`: the commands of these names.
 //! - `diff`, `promote`: a replay compared, promoted and rolled back.
 //! - `audit`, `compact`, `expire`, `follow`, `forget`, `import`, `replay`: commands that take long and
 //!   run as jobs.
@@ -24,6 +24,7 @@ pub(crate) mod import;
 pub(crate) mod job;
 pub(crate) mod key;
 mod lookup;
+pub(crate) mod objects;
 pub(crate) mod owner;
 pub(crate) mod promote;
 pub(crate) mod publish;

@@ -18,6 +18,7 @@ use super::follow::FollowFiles;
 use super::forget::ForgetSubject;
 use super::gap::AcceptGap;
 use super::import::ImportFile;
+use super::objects::TallyObjects;
 use super::owner::Ping;
 use super::promote::{PromoteReplay, RollbackReplay, SettleReplay};
 use super::publish::PublishCatalog;
@@ -37,6 +38,7 @@ pub(crate) fn commands(node: &Arc<Node>, token: &str) -> Commands {
         .with::<ReadTopic>()
         .with::<AcceptGap>()
         .with::<PublishCatalog>()
+        .with::<TallyObjects>()
         .with::<DiffReplay>()
         .with::<PromoteReplay>()
         .with::<RollbackReplay>()

@@ -3,8 +3,16 @@
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use dashboard::{CommandError, EdgeRules, EdgeWarningFn, Site, Sources, Span, WatermarksFn};
+use dashboard::{
+    CommandError, EdgeRules, EdgeWarningFn, ObjectState, ObjectStates, Site, Sources, Span,
+    WatermarksFn,
+};
+use sink::ObjectTally;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use topic::Topic;
 
 use super::listener::bind;
@@ -12,10 +20,14 @@ use super::supervisor::Stages;
 use super::telemetry::Telemetry;
 use super::{crawl, tail};
 use crate::command::claim::Ownership;
+use crate::command::objects::{TallyBy, states, tally};
 use crate::command::registry;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
+
+/// The page counts the lake's objects anew after this time: it lists the lake.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// What the pages show of the edge.
 pub(super) struct EdgePanel {
@@ -50,6 +62,7 @@ pub(super) async fn start(
             let watch = telemetry.disks();
             Arc::new(move || watch.measure())
         },
+        objects: objects(node),
         rules: edge.rules,
         edge_warning: edge.warning,
     };
@@ -63,6 +76,43 @@ pub(super) async fn start(
         dashboard::run(config, listener, site, stop)
     });
     Ownership::claim(&node.settings, address, &token).await
+}
+
+/// The lake's objects, counted at most once in [`COUNT_EVERY`].
+fn objects(node: &Arc<Node>) -> ObjectStates {
+    let (node, counted) = (node.clone(), Arc::new(Mutex::new(None)));
+    let runtime = Handle::current();
+    Arc::new(move || {
+        let (node, counted) = (node.clone(), counted.clone());
+        // The store's connections belong to this runtime.
+        let counting = runtime.spawn(async move {
+            let mut counted = counted.lock().await;
+            if let Some((at, states)) = &*counted
+                && Instant::now() < *at + COUNT_EVERY
+            {
+                return Vec::clone(states);
+            }
+            let states = match tally(&node, TallyBy::Day).await {
+                Ok(tally) => states(&tally).map(shown).to_vec(),
+                Err(error) => {
+                    tracing::warn!("the lake's objects cannot be counted: {error:#}");
+                    Vec::new()
+                }
+            };
+            *counted = Some((Instant::now(), states.clone()));
+            states
+        });
+        Box::pin(async move { counting.await.unwrap_or_default() })
+    })
+}
+
+fn shown((state, of): (&'static str, ObjectTally)) -> ObjectState {
+    ObjectState {
+        state,
+        objects: of.objects,
+        bytes: of.bytes,
+        rows: of.rows,
+    }
 }
 
 /// Asks the site before a scrape and for readiness.

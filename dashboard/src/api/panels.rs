@@ -99,7 +99,7 @@ macro_rules! panel {
 }
 
 /// Every panel.
-pub(crate) const PANELS: [Panel; 18] = [
+pub(crate) const PANELS: [Panel; 19] = [
     panel!(
         "totals",
         "clicks, visitors, orders and revenue of a range",
@@ -143,6 +143,11 @@ pub(crate) const PANELS: [Panel; 18] = [
         "the newest runs of the crawler",
         crawls,
         Some(DEFAULT_ROWS)
+    ),
+    panel!(
+        "object_states",
+        "how many objects the lake has, and what becomes of them",
+        object_states
     ),
     panel!("disk", "what is kept on this machine's disks", disk),
     panel!(
@@ -321,6 +326,11 @@ async fn crawls(site: &Site, request: &PanelRequest) -> Result<Answer, Problem> 
 
 async fn disk(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
     Ok(panels::disk(&site.disks().await).into())
+}
+
+async fn object_states(site: &Site, _: &PanelRequest) -> Result<Answer, Problem> {
+    let states = (site.sources.objects)().await;
+    Ok(panels::object_states(&states).into())
 }
 
 /// What the rules did. An edge that is another process shows it itself.

@@ -43,6 +43,7 @@ struct PipelinePanels {
     cut: bool,
     objects: Grid,
     crawls: Grid,
+    object_states: Grid,
     disk: Grid,
     rules: Grid,
     rule_hits: Grid,
@@ -73,7 +74,7 @@ pub(crate) async fn fragment(site: Data<Site>) -> Result<HttpResponse, PageProbl
 }
 
 async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
-    let ((balance, freshness), rates, (letters, cut), objects, runs, backlog, disks) = try_join!(
+    let ((balance, freshness), rates, (letters, cut), objects, runs, backlog, disks, states) = try_join!(
         site.balance(),
         async { Ok(site.catalog.rates(RATE_WINDOW).await?) },
         async { Ok(site.catalog.letters(SAMPLES_PER_REASON).await?) },
@@ -81,6 +82,7 @@ async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
         async { Ok(site.catalog.crawls(LISTED_RUNS).await?) },
         async { Ok(site.catalog.backlog().await?) },
         async { Ok(site.disks().await) },
+        async { Ok((site.sources.objects)().await) },
     )?;
     let now = site.clock.now();
     let (rule_note, activity) = activity(site);
@@ -95,6 +97,7 @@ async fn gather(site: &Site) -> Result<PipelinePanels, Problem> {
         cut,
         objects: panels::objects(&objects),
         crawls: panels::crawls(&runs),
+        object_states: panels::object_states(&states),
         disk: panels::disk(&disks),
         rules: panels::rules(&activity.rules),
         rule_hits: panels::rule_hits(&activity.hits),

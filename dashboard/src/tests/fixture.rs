@@ -22,8 +22,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    CommandError, Commands, Config, DiskUse, EdgeHit, EdgeRules, Error, Exposition, RuleActivity,
-    RuleCount, Site, Sources, Span,
+    CommandError, Commands, Config, DiskUse, EdgeHit, EdgeRules, Error, Exposition, ObjectState,
+    RuleActivity, RuleCount, Site, Sources, Span,
 };
 
 /// The time of the fixture.
@@ -35,6 +35,14 @@ pub(crate) const HARM: &str = "=cmd()<script>alert('x')</script>";
 
 /// A clock that moves only when a test moves it.
 pub(crate) struct TestClock(AtomicI64);
+
+/// What the lake's objects are.
+const COUNTING: ObjectState = ObjectState {
+    state: "counting",
+    objects: 5,
+    bytes: 3 << 20,
+    rows: 1_000,
+};
 
 impl TestClock {
     /// Moves it on.
@@ -189,6 +197,7 @@ impl TestDashboard {
                     full_in: Some(Duration::from_secs(30 * 86_400)),
                 }]
             }),
+            objects: Arc::new(|| ready(vec![COUNTING]).boxed()),
             rules: EdgeRules::Here(Arc::new(hostile_rules)),
             edge_warning: Arc::new(|| Some("all came from 10.0.0.3<script>".into())),
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use catalog::{Breakdown, Freshness, Letters, Object, Run, Slice, Timestamp, Totals};
 
-use crate::disk::DiskUse;
+use crate::disk::{DiskUse, ObjectState};
 use crate::firewall::{EdgeHit, RuleCount};
 use crate::view::balance::Balance;
 use crate::view::grid::{Cell, Grid};
@@ -106,6 +106,20 @@ pub(crate) fn disk(places: &[DiskUse]) -> Grid {
     };
     let columns = ["place", "size", "growth_a_day", "free", "full_in"];
     Grid::new(columns, places.iter().map(row).collect())
+}
+
+/// One row for each fate of the lake's objects.
+pub(crate) fn object_states(states: &[ObjectState]) -> Grid {
+    let row = |one: &ObjectState| {
+        vec![
+            Cell::Text(one.state.into()),
+            Cell::Count(one.objects),
+            Cell::Size(one.bytes),
+            Cell::Count(one.rows),
+        ]
+    };
+    let columns = ["state", "objects", "size", "rows"];
+    Grid::new(columns, states.iter().map(row).collect())
 }
 
 /// One row for each rule of the edge.

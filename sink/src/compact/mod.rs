@@ -1,23 +1,25 @@
-//! Compaction: the small objects of closed hours, of all partitions, become few large ones, by a
-//! swap that keeps every row.
+//! Compaction: the small objects of closed hours, of all partitions, become few large ones; those of
+//! closed days one of the day, and those of closed months one of the month. Each is a swap that keeps
+//! every row.
 
+mod period;
 mod plan;
 pub(crate) mod scene;
 mod sweep;
+pub(crate) mod tally;
 
-use std::collections::BTreeSet;
-
-use self::plan::HourPlan;
+use self::period::PeriodLength;
+use self::plan::PeriodPlan;
 use self::scene::{Compacted, CompactionScene};
 use crate::rewrite::choice::Choice;
-use crate::rewrite::scope::Scope;
 use crate::rewrite::source::RewriteSource;
 use crate::{Error, Lake, Ledger, Made, Making, SwapMaker};
 
 impl Lake {
-    /// Merges the objects of every closed hour, one hour after the other, each by a swap. What is
-    /// damaged, or touched by another maker meanwhile, is left as it is. `progress` gets what was
-    /// done so far, and answers false to end it before the next hour.
+    /// Merges the objects of every closed hour, then of every closed day, then of every closed month,
+    /// one after the other, each by a swap. What is damaged, or touched by another maker meanwhile, is
+    /// left as it is. `progress` gets what was done so far, and answers false to end it before the
+    /// next one.
     ///
     /// # Errors
     /// The store's. Nothing of what was done before is undone.
@@ -30,57 +32,74 @@ impl Lake {
         let Some(mut ledger) = self.ledger().await? else {
             return Ok(done);
         };
-        let plans = self.closed_hours(&ledger, scene, &mut done.left).await?;
-        done.closed = plans.len() as u64;
-        for plan in plans {
-            if !progress(&done) {
-                break;
-            }
-            let hour = plan.hour;
-            // The plan was made before the swaps that were written since.
-            if let Some(name) = plan.touched(&ledger) {
-                done.left
-                    .push(format!("{hour}: {name} was replaced or given up meanwhile"));
-                continue;
-            }
-            match self.compact_hour(&ledger, plan, scene, &mut done).await {
-                Ok(None) => done.hours += 1,
-                Ok(Some(why)) => done.left.push(format!("{hour}: {why}")),
-                Err(Error::Damaged { path, detail }) => {
-                    done.left
-                        .push(format!("{hour}: {path} is damaged: {detail}"));
+        for length in PeriodLength::ALL {
+            let mut left = Vec::new();
+            let plans = self.closed_periods(&ledger, scene, length, &mut left);
+            let plans = plans.await?;
+            // What is damaged is so at each length.
+            left.retain(|why| !done.left.contains(why));
+            done.damaged += left.len() as u64;
+            done.left.extend(left);
+            done.closed += plans.len() as u64;
+            for plan in plans {
+                if !progress(&done) {
+                    return Ok(done);
                 }
-                Err(error) => return Err(error),
+                self.compact_period(&ledger, plan, scene, &mut done).await?;
+                ledger = self.follow(ledger).await?.ok_or_else(|| {
+                    Error::Unavailable("its ledger was there and is not any more".to_owned())
+                })?;
             }
-            ledger = self.follow(ledger).await?.ok_or_else(|| {
-                Error::Unavailable("its ledger was there and is not any more".to_owned())
-            })?;
         }
         progress(&done);
         Ok(done)
     }
 
-    /// Merges an hour. Returns why it was left as it is; `None` if it was not.
-    async fn compact_hour(
+    /// Merges a period, or notes why it was left as it is.
+    async fn compact_period(
         &self,
         ledger: &Ledger,
-        plan: HourPlan,
+        plan: PeriodPlan,
+        scene: &CompactionScene<'_>,
+        done: &mut Compacted,
+    ) -> Result<(), Error> {
+        let period = plan.period;
+        // The plan was made before the swaps that were written since.
+        if let Some(what) = plan.touched(ledger) {
+            done.left.push(format!(
+                "{period}: {what} was replaced or given up meanwhile"
+            ));
+            return Ok(());
+        }
+        match self.merge(ledger, plan, scene, done).await {
+            Ok(None) => *done.merged(period.length) += 1,
+            Ok(Some(why)) => done.left.push(format!("{period}: {why}")),
+            Err(Error::Damaged { path, detail }) => {
+                done.left
+                    .push(format!("{period}: {path} is damaged: {detail}"));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Merges a period. Returns why it was left as it is; `None` if it was not.
+    async fn merge(
+        &self,
+        ledger: &Ledger,
+        plan: PeriodPlan,
         scene: &CompactionScene<'_>,
         done: &mut Compacted,
     ) -> Result<Option<String>, Error> {
-        let now = scene.now;
-        let mut making = Making::begin(self, ledger, SwapMaker::Compaction, now);
+        let mut making = Making::begin(self, ledger, SwapMaker::Compaction, scene.now);
         let source = RewriteSource {
             lake: self,
             ledger,
-            scope: Scope {
-                commits: plan.inputs,
-                swaps: BTreeSet::new(),
-            },
+            scope: plan.scope,
             choice: Choice::All,
         };
-        let sort_bytes = scene.limits.sort_bytes;
-        self.rewrite(&mut making, source, None, sort_bytes).await?;
+        let limits = scene.limits.sorting();
+        self.rewrite(&mut making, source, None, limits).await?;
         let swap = making.swap().clone();
         Ok(match making.finish().await? {
             Made::Written(number) => {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use topic::{Partition, Timestamp, Watermarks};
 
+use super::period::PeriodLength;
 use crate::Hour;
+use crate::object::sort::limits::{OBJECT_BYTES, SORT_BYTES, SortLimits};
 
 /// What compaction did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +16,14 @@ use crate::Hour;
 pub struct Compacted {
     /// The hours whose objects were merged.
     pub hours: u64,
-    /// The closed hours that have objects to merge, before it began.
+    /// The days.
+    pub days: u64,
+    /// The months.
+    pub months: u64,
+    /// The closed hours, days and months that have objects to merge, as far as it has looked.
     pub closed: u64,
+    /// The objects among [`Compacted::left`] that cannot be read.
+    pub damaged: u64,
     /// The objects that were replaced, and their bytes.
     pub replaced: u64,
     /// Their bytes.
@@ -26,16 +34,42 @@ pub struct Compacted {
     pub bytes: u64,
     /// Their rows.
     pub rows: u64,
-    /// The hours that were left as they are, and why.
+    /// What was left as it is, and why.
     pub left: Vec<String>,
+}
+
+impl Compacted {
+    /// How many hours, days and months were merged.
+    #[must_use]
+    pub const fn periods(&self) -> u64 {
+        self.hours + self.days + self.months
+    }
+
+    /// How many of [`Compacted::closed`] are still to be merged.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        let left = (self.left.len() as u64).saturating_sub(self.damaged);
+        self.closed.saturating_sub(self.periods() + left)
+    }
+
+    /// The count of the periods of that length.
+    pub(super) const fn merged(&mut self, length: PeriodLength) -> &mut u64 {
+        match length {
+            PeriodLength::Hour => &mut self.hours,
+            PeriodLength::Day => &mut self.days,
+            PeriodLength::Month => &mut self.months,
+        }
+    }
 }
 
 /// How much a compaction takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompactionLimits {
-    /// It sorts as many rows at once as take this much memory, in bytes, and writes an object of
-    /// them. It needs three to four times that.
+    /// It sorts as many rows at once as take this much memory, in bytes. More of them are spilled to
+    /// files. It needs less than 128 MiB in all with the default.
     pub sort_bytes: usize,
+    /// An object is closed at this size.
+    pub object_bytes: u64,
     /// An hour with fewer objects is left as it is.
     pub min_objects: usize,
 }
@@ -44,13 +78,22 @@ impl Default for CompactionLimits {
     fn default() -> Self {
         Self {
             sort_bytes: SORT_BYTES,
+            object_bytes: OBJECT_BYTES,
             min_objects: MIN_OBJECTS,
         }
     }
 }
 
-/// Measured with 806,400 rows in 1,440 objects, 48 MiB grew the process by 167 MiB.
-const SORT_BYTES: usize = 32 << 20;
+impl CompactionLimits {
+    pub(super) fn sorting(&self) -> SortLimits {
+        SortLimits {
+            sort_bytes: self.sort_bytes,
+            object_bytes: self.object_bytes,
+            ..SortLimits::default()
+        }
+    }
+}
+
 /// One object is merged with nothing.
 const MIN_OBJECTS: usize = 2;
 /// An hour closes so long after its end: brokers' clocks may step back when a leader changes.

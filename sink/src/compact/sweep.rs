@@ -106,7 +106,7 @@ impl Lake {
         Ok(kept)
     }
 
-    async fn listed(&self, folder: &str) -> Result<Vec<ObjectMeta>, Error> {
+    pub(super) async fn listed(&self, folder: &str) -> Result<Vec<ObjectMeta>, Error> {
         let folder = Path::from(folder);
         Ok(self.store().list(Some(&folder)).try_collect().await?)
     }

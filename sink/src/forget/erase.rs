@@ -6,11 +6,10 @@ use topic::{Offset, Partition, Timestamp};
 
 use super::rule::Forgotten;
 use super::scan::{LakeScan, Scanned, SubjectShare};
+use crate::object::sort::limits::SortLimits;
 use crate::rewrite::choice::Choice;
 use crate::rewrite::source::RewriteSource;
-use crate::{
-    CompactionLimits, ErasedShare, Error, ForgetId, Lake, Ledger, Made, Making, Removal, SwapMaker,
-};
+use crate::{ErasedShare, Error, ForgetId, Lake, Ledger, Made, Making, Removal, SwapMaker};
 
 /// What an erasure has to know of the world.
 pub struct ErasureScene<'a> {
@@ -78,8 +77,8 @@ impl Lake {
                 scope,
                 choice: Choice::Ruled(rule, Removal::Erased),
             };
-            let sort_bytes = CompactionLimits::default().sort_bytes;
-            let taken = self.rewrite(&mut making, source, None, sort_bytes).await?;
+            let limits = SortLimits::default();
+            let taken = self.rewrite(&mut making, source, None, limits).await?;
             let id = scene.id;
             making.erase(ErasedShare { id, taken });
             match making.finish().await? {

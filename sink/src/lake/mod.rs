@@ -11,8 +11,10 @@ mod open;
 pub(crate) mod pool;
 mod probe;
 pub(crate) mod published;
+pub(crate) mod sorted;
 pub(crate) mod tips;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use self::location::Location;
 use self::pool::Pool;
 use crate::Error;
 use crate::config::GRACE;
+use crate::object::sort::spill::SpillFolder;
 
 /// The lake. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,6 +36,7 @@ pub struct Lake {
     location: Location,
     pool: Pool,
     grace: Duration,
+    spill: SpillFolder,
 }
 
 impl Lake {
@@ -44,6 +48,7 @@ impl Lake {
             location,
             pool: Pool::default(),
             grace: GRACE,
+            spill: SpillFolder::default(),
         }
     }
 
@@ -57,6 +62,18 @@ impl Lake {
     #[must_use]
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
+    }
+
+    /// The same lake, where rows that memory cannot hold while they are sorted are in files of that
+    /// folder. They have no names, so they are gone when the process is.
+    #[must_use]
+    pub fn with_spill(self, folder: PathBuf) -> Self {
+        let spill = SpillFolder::at(folder);
+        Self { spill, ..self }
+    }
+
+    pub(crate) const fn spill(&self) -> &SpillFolder {
+        &self.spill
     }
 
     /// How long what a swap has replaced stays.
@@ -88,9 +105,11 @@ impl Lake {
             },
         };
         let store = PrefixStore::new(Arc::clone(&self.store), folder);
-        Self::new(Arc::new(store), location)
+        let mut below = Self::new(Arc::new(store), location)
             .with_pool(self.pool.clone())
-            .with_grace(self.grace)
+            .with_grace(self.grace);
+        below.spill = self.spill.clone();
+        below
     }
 
     pub(crate) fn store(&self) -> &dyn ObjectStore {

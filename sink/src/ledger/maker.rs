@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 use topic::{Backoff, Timestamp};
@@ -14,6 +15,7 @@ use super::fold::Ledger;
 use super::forget::ErasedShare;
 use super::replayed::Promotion;
 use super::swap::{CoveredRange, ReplacedObject, Swap, SwapLetters, SwapMaker, SwapObject};
+use crate::object::sort::object_file::SortedFile;
 use crate::{Error, Lake};
 
 /// A maker gives up after this long: what no entry names is swept when it is twice as old.
@@ -114,6 +116,13 @@ impl Making {
     pub async fn put_letters(&self, object: Bytes) -> Result<String, Error> {
         let object = self.lake.put_swapped(object, 0, None).await?;
         Ok(object.path().to_string())
+    }
+
+    /// As [`Making::put`], from a file.
+    pub(crate) async fn put_file(&mut self, file: SortedFile) -> Result<(), Error> {
+        let object = self.lake.put_sorted(file).await?;
+        self.swap.objects.push(object);
+        Ok(())
     }
 
     /// Takes the ledger's next number.
@@ -223,14 +232,18 @@ impl Lake {
             rows,
             occurred,
         };
-        let path = swapped.path();
+        self.create_swapped(&swapped.path(), object).await?;
+        Ok(swapped)
+    }
+
+    pub(crate) async fn create_swapped(&self, path: &Path, object: Bytes) -> Result<(), Error> {
         // Its name holds the hash of its content, so an object of that name is the same. But after
         // a conflict there may be none.
-        if !self.create(&path, object).await? && !self.is_there(&path).await? {
+        if !self.create(path, object).await? && !self.is_there(path).await? {
             return Err(Error::Unavailable(format!(
                 "the store says that {path} is taken, and has no object of it"
             )));
         }
-        Ok(swapped)
+        Ok(())
     }
 }

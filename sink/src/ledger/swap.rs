@@ -278,8 +278,8 @@ impl CoveredRange {
     }
 }
 
-/// A sum over rows that does not depend on their order: each row gives the hash of its partition,
-/// offset and id, and the sum is taken modulo 2^128. Its text is 32 hexadecimal digits.
+/// A sum over rows that does not depend on their order: each row gives a hash of its partition,
+/// offset, item and id, and the sum is taken modulo 2^128. Its text is 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RowDigest(pub(crate) u128);

@@ -276,13 +276,9 @@ pub(crate) fn letters_object(rows: RecordBatch) -> (String, Bytes) {
 /// values than that is soon written plainly instead of being looked up value by value.
 const DICTIONARY_BYTES: usize = 256 << 10;
 
-/// One Parquet file of one row group: ZSTD(3), statistics, dictionaries for values that repeat.
-/// Its types are Parquet's own, so Arrow's schema is not in it as well.
-pub(super) fn parquet(
-    columns: &[Column],
-    pieces: impl IntoIterator<Item = RecordBatch>,
-    metadata: Vec<KeyValue>,
-) -> Vec<u8> {
+/// How every file is written: ZSTD(3), statistics, dictionaries for values that repeat. Its types
+/// are Parquet's own, so Arrow's schema is not in it as well. Who writes ends the row groups.
+pub(super) fn writer_options(columns: &[Column], metadata: Vec<KeyValue>) -> ArrowWriterOptions {
     let level = ZstdLevel::try_new(3).expect("3 is a level of zstd");
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -299,9 +295,18 @@ pub(super) fn parquet(
         }
         properties = properties.set_column_dictionary_enabled(path, repeats);
     }
-    let options = ArrowWriterOptions::new()
+    ArrowWriterOptions::new()
         .with_properties(properties.build())
-        .with_skip_arrow_metadata(true);
+        .with_skip_arrow_metadata(true)
+}
+
+/// One Parquet file of one row group.
+pub(super) fn parquet(
+    columns: &[Column],
+    pieces: impl IntoIterator<Item = RecordBatch>,
+    metadata: Vec<KeyValue>,
+) -> Vec<u8> {
+    let options = writer_options(columns, metadata);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema_of(columns), options)
         .expect("every column of the table has a Parquet type");
     // Each piece is freed as soon as it is written.

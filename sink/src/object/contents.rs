@@ -1,15 +1,18 @@
 //! What an object holds, read back by the audits: which record each row and each
 //! dead letter is.
 
+use std::ops::Range;
+
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::reader::ChunkReader;
 use topic::{Offset, Partition, Timestamp, id_key};
 
 use super::identity::row_identity;
-use super::thrift::{check_footer, footer_in, footer_length};
+use super::thrift::check_parquet;
 use crate::Footer;
 
 /// How many rows are decoded at once.
@@ -124,16 +127,18 @@ fn texts(batch: &RecordBatch, column: usize) -> Result<&StringArray, String> {
 }
 
 /// Takes the columns of these names, in this order, batch by batch.
-pub(crate) fn batches(
-    object: Bytes,
+pub(crate) fn batches<R: ChunkReader + 'static>(
+    object: R,
     names: &[&str],
     mut take: impl FnMut(&RecordBatch) -> Result<(), String>,
 ) -> Result<(), String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
-    let length = footer_length(object.len() as u64, &object);
-    let fit =
-        length.and_then(|length| check_footer(footer_in(&object, length).unwrap_or_default()));
-    fit.map_err(|unfit| said(&unfit))?;
+    let read = |range: Range<u64>| {
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let read = object.get_bytes(range.start, length);
+        read.map_err(|error| error.to_string())
+    };
+    check_parquet(object.len(), read).map_err(|unfit| said(&unfit))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(object).map_err(|error| said(&error))?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
     let reader = builder.with_projection(mask).with_batch_size(DECODE_ROWS);

@@ -182,6 +182,15 @@ pub(crate) fn stamp(object: &mut [u8]) {
     object[place].copy_from_slice(digest.as_bytes());
 }
 
+/// Writes the hash's digits into the end of a file, of which `before` has taken all bytes before it.
+/// Returns the SHA-256 of the whole file, its digits included.
+pub(crate) fn stamp_after(before: Sha256, tail: &mut [u8]) -> String {
+    let place = digits(tail).expect("the metadata was written with a place for the hash");
+    let digest = format!("{:x}", before.clone().chain_update(&*tail).finalize());
+    tail[place].copy_from_slice(digest.as_bytes());
+    format!("{:x}", before.chain_update(tail).finalize())
+}
+
 /// Returns true if the object's bytes are those that were written.
 pub(crate) fn intact(object: &[u8]) -> bool {
     let hash = FooterHash::of(object.len() as u64, object);

@@ -3,11 +3,13 @@
 pub(crate) mod batch;
 pub(crate) mod columns;
 pub(crate) mod contents;
+pub(crate) mod decode;
 pub(crate) mod footer;
 pub(crate) mod identity;
 pub(crate) mod letters;
 pub(crate) mod names;
 pub(crate) mod pending_rows;
 mod read;
+pub(crate) mod sort;
 pub(crate) mod swapped;
 pub(crate) mod thrift;

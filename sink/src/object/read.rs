@@ -138,6 +138,13 @@ impl Lake {
         Ok(proof.fits())
     }
 
+    /// The metadata of an object of a swap, whose hash the caller knows to fit.
+    pub(crate) async fn sorted_metadata(&self, path: &str) -> Result<ParquetMetaData, Error> {
+        let path = Path::from(path);
+        let metadata = self.metadata(&path).await?;
+        metadata.ok_or_else(|| refused(&path, &"it is not there"))
+    }
+
     async fn metadata(&self, path: &Path) -> Result<Option<ParquetMetaData>, Error> {
         Ok(self.ending(path).await?.map(|ending| ending.metadata))
     }

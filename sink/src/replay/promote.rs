@@ -7,13 +7,14 @@ use topic::Timestamp;
 
 use super::{listed, spelt};
 use crate::ledger::entry::path as entry_path;
+use crate::object::sort::limits::SortLimits;
 use crate::rewrite::choice::Choice;
 use crate::rewrite::counted::Commit;
 use crate::rewrite::scope::{Scope, joined};
 use crate::rewrite::source::RewriteSource;
 use crate::{
-    CompactionLimits, Entry, Error, Lake, Ledger, Made, Making, ObjectName, Promotion, Ranges,
-    ReplayName, ReplayOrigin, Swap, SwapMaker,
+    Entry, Error, Lake, Ledger, Made, Making, ObjectName, Promotion, Ranges, ReplayName,
+    ReplayOrigin, Swap, SwapMaker,
 };
 
 /// What a promotion replaced is kept for so long, so that it can be rolled back.
@@ -156,9 +157,8 @@ impl Lake {
             scope: self.whole_scope(ledger, &promotion.ranges).await?,
             choice: Choice::Outside(promotion.ranges.clone()),
         };
-        let sort_bytes = CompactionLimits::default().sort_bytes;
-        self.rewrite(&mut making, own, Some(source), sort_bytes)
-            .await?;
+        let limits = SortLimits::default();
+        self.rewrite(&mut making, own, Some(source), limits).await?;
         match making.finish().await? {
             Made::Written(number) => {
                 let (name, first) = (&promotion.name, spelt(&promotion.ranges));

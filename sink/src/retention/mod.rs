@@ -10,9 +10,10 @@ use std::sync::Arc;
 use self::rule::ExpiryRule;
 use self::scene::{Expired, RetentionScene};
 use self::scope::Expiring;
+use crate::object::sort::limits::SortLimits;
 use crate::rewrite::choice::Choice;
 use crate::rewrite::source::RewriteSource;
-use crate::{CompactionLimits, Error, Lake, Ledger, Made, Making, Removal, SwapMaker};
+use crate::{Error, Lake, Ledger, Made, Making, Removal, SwapMaker};
 
 impl Lake {
     /// Takes out of this lake what is older than the rules keep, or counts it. What is damaged, or
@@ -80,8 +81,8 @@ impl Lake {
             scope: plan.scope(),
             choice: Choice::Ruled(rule.clone(), Removal::Expired),
         };
-        let sort_bytes = CompactionLimits::default().sort_bytes;
-        self.rewrite(&mut making, source, None, sort_bytes).await?;
+        let limits = SortLimits::default();
+        self.rewrite(&mut making, source, None, limits).await?;
         if let Made::Discarded(why) = making.finish().await? {
             found = Expired {
                 left: vec![why],

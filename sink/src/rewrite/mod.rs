@@ -18,13 +18,14 @@ use self::part::wrong;
 use self::rows::SortedRows;
 use self::scope::joined;
 use self::source::RewriteSource;
+use crate::object::sort::limits::SortLimits;
 use crate::object::swapped::RangeSums;
 use crate::{CoveredRange, Error, Lake, Making, RangeCounts, RowDigest};
 
 impl Lake {
     /// Writes what takes the place of `own`, which is of this lake, and says all that the swap says.
-    /// `other` gives rows and letters for the offsets that `own` leaves. At most `sort_bytes` of rows
-    /// are sorted at once. Returns how many rows and letters a rule took out.
+    /// `other` gives rows and letters for the offsets that `own` leaves. `limits` says how many rows are
+    /// sorted at once. Returns how many rows and letters a rule took out.
     ///
     /// # Errors
     /// [`Error::Damaged`] for what cannot be read or does not hold what it should, else the store's.
@@ -33,17 +34,17 @@ impl Lake {
         making: &mut Making,
         own: RewriteSource<'_>,
         other: Option<RewriteSource<'_>>,
-        sort_bytes: usize,
+        limits: SortLimits,
     ) -> Result<u64, Error> {
         let mut ranges = joined(&own.scope.ranges(own.ledger));
-        let mut rows = SortedRows::new(&own.ledger.topic, &ranges, sort_bytes);
+        let mut rows = SortedRows::new(self, &own.ledger.topic, &ranges, limits);
         let mut staying: BTreeMap<(Partition, Offset), (RangeCounts, RowDigest)> = BTreeMap::new();
         let (mut letters, mut removed) = (Vec::new(), 0);
         for (source, is_own) in [(Some(own), true), (other, false)] {
             let Some(source) = source else { continue };
             let mut parts = source.parts();
             let replaced;
-            (replaced, parts, rows) = source.read_rows(self, making, parts, rows).await?;
+            (replaced, parts, rows) = source.read_rows(self, parts, rows).await?;
             if is_own {
                 replaced.into_iter().for_each(|one| making.replace(one));
             }

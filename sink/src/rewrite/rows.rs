@@ -1,78 +1,81 @@
 //! Rows on their way: the objects of a source are read, and what stays of their rows is sorted in
 //! memory of a bounded size, written, and read back.
 
+use std::sync::Arc;
+
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use bytes::Bytes;
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 use topic::{Identity, Timestamp};
 
+use super::choice::Choice;
 use super::part::RewriteParts;
 use super::source::RewriteSource;
+use crate::lake::sorted::SortedWriting;
+use crate::object::decode::ObjectRows;
 use crate::object::footer;
-use crate::object::swapped::{RangeSums, SortBuffer, SortedObject};
+use crate::object::sort::limits::SortLimits;
+use crate::object::sort::object_run::{RowFilter, SortedObject};
+use crate::object::sort::sorter::RowSorter;
+use crate::object::swapped::{RangeSums, SwappedFooter};
 use crate::{CoveredRange, Error, Lake, Making, ReplacedObject};
 
-/// How many objects are read ahead.
-const READ_AHEAD_OBJECTS: usize = 2;
-/// How many rows are decoded at once.
-const DECODE_ROWS: usize = 8_192;
+/// Objects are read and decoded together, up to so many bytes and so many of them: each alone is
+/// small, and waking a thread for it costs as much as its rows.
+const GROUP_BYTES: u64 = 1 << 20;
+const GROUP_OBJECTS: usize = 32;
+/// How many groups are read ahead.
+const READ_AHEAD_GROUPS: usize = 2;
+/// A larger object is looked at before it is read whole.
+const TRUSTED_BYTES: u64 = 64 << 20;
+/// What says which record a row is.
+const KEY_COLUMNS: &[&str] = &["event_id", "item", "partition", "offset"];
 
 /// An object that is read, or only hashed if nothing of it stays: it may be damaged.
 struct Input {
     stays: bool,
     path: String,
     bytes: u64,
+    /// The hash of a sorted object, which it is named by.
+    hash: Option<String>,
     /// It is read in this order, so that what is written follows one another in time.
     moment: Timestamp,
 }
 
-/// Rows that wait to be written, and what was written.
+/// Rows that wait to be written, and the sums of what was written.
 pub(super) struct SortedRows {
-    buffer: SortBuffer,
+    sorter: RowSorter,
     written: RangeSums,
     topic: Identity,
-    sort_bytes: usize,
+    limits: SortLimits,
 }
 
 impl SortedRows {
-    /// For rows of these ranges, of which so many bytes are sorted at once.
-    pub(super) fn new(topic: &Identity, ranges: &[CoveredRange], sort_bytes: usize) -> Self {
+    /// For rows of these ranges, of which `limits` says how many are sorted at once.
+    pub(super) fn new(
+        lake: &Lake,
+        topic: &Identity,
+        ranges: &[CoveredRange],
+        limits: SortLimits,
+    ) -> Self {
         let ranges = ranges.iter();
         Self {
-            buffer: SortBuffer::default(),
+            sorter: RowSorter::new(lake.spill().clone(), limits),
             written: RangeSums::of(ranges.map(|range| ((range.partition, range.first), range.end))),
             topic: topic.clone(),
-            sort_bytes,
+            limits,
         }
     }
 
-    /// Writes what waits. Returns what was written, range by range.
+    /// Writes all rows, and reads them back. Returns what was written, range by range.
     pub(super) async fn finish(self, lake: &Lake, making: &mut Making) -> Result<RangeSums, Error> {
-        Ok(self.flushed(lake, making).await?.written)
-    }
-
-    /// Writes what waits, and reads it back.
-    async fn flushed(mut self, lake: &Lake, making: &mut Making) -> Result<Self, Error> {
-        if self.buffer.is_empty() {
-            return Ok(self);
-        }
-        let made_at = making.made_at();
-        let work = move || {
-            let sorted = std::mem::take(&mut self.buffer).sorted(&self.topic, made_at)?;
-            self.written.add_object(sorted.object.clone())?;
-            Ok((self, sorted))
-        };
-        let (rows, sorted) = lake.heavy("a rewritten object", work).await?;
-        let SortedObject {
-            object,
-            rows: count,
-            occurred,
-        } = sorted;
-        making.put(object, count, occurred).await?;
-        Ok(rows)
+        let said = SwappedFooter::new(self.topic, making.made_at());
+        let (merge, folder) = (self.sorter.merge(), lake.spill().clone());
+        let writing = SortedWriting::new(merge, said, self.limits, self.written, folder);
+        lake.write_sorted(making, writing).await
     }
 }
 
@@ -86,50 +89,98 @@ impl RewriteSource<'_> {
     pub(super) async fn read_rows(
         &self,
         lake: &Lake,
-        making: &mut Making,
         mut parts: RewriteParts,
         mut rows: SortedRows,
     ) -> Result<(Vec<ReplacedObject>, RewriteParts, SortedRows), Error> {
         let mut replaced = Vec::new();
-        let reading = stream::iter(self.inputs()).map(|input| async move {
-            let object = match input.stays {
-                true => self.input(&input).await?,
-                false => self.lake.bytes(&input.path).await?.unwrap_or_default(),
-            };
-            Ok::<_, Error>((input, object))
-        });
-        let mut reading = reading.buffered(READ_AHEAD_OBJECTS);
-        while let Some((input, object)) = reading.try_next().await? {
-            let (choice, stays) = (self.choice.clone(), input.stays);
-            let bytes = object.len() as u64;
-            let work = move || {
-                let hash = format!("{:x}", Sha256::digest(&object));
-                if !stays {
-                    return Ok((parts, rows, hash));
-                }
-                if !footer::intact(&object) {
-                    return Err("its hash does not fit".to_owned());
-                }
-                for batch in decoded(&object)? {
-                    let batch = batch?;
-                    let mask = choice.rows(&batch)?;
-                    parts.take_rows(&batch, mask.as_ref())?;
-                    rows.buffer.push(kept(batch, mask.as_ref())?)?;
-                }
-                Ok((parts, rows, hash))
-            };
-            let hash;
-            (parts, rows, hash) = lake.heavy(&input.path, work).await?;
-            replaced.push(ReplacedObject {
-                path: input.path,
-                bytes,
-                hash,
+        let (swapped, commits): (Vec<Input>, Vec<Input>) = self
+            .inputs()
+            .into_iter()
+            .partition(|input| input.hash.is_some());
+        let reading = stream::iter(grouped(commits)).map(|group| async move {
+            let objects = group.into_iter().map(|input| async move {
+                let object = match input.stays {
+                    true => self.input(&input).await?,
+                    false => self.lake.bytes(&input.path).await?.unwrap_or_default(),
+                };
+                Ok::<_, Error>((input, object))
             });
-            if rows.buffer.size() >= rows.sort_bytes {
-                rows = rows.flushed(lake, making).await?;
+            try_join_all(objects).await
+        });
+        let mut reading = reading.buffered(READ_AHEAD_GROUPS);
+        while let Some(group) = reading.try_next().await? {
+            let choice = self.choice.clone();
+            let work = move || {
+                let mut hashed = Vec::new();
+                for (input, object) in group {
+                    hashed.push(ReplacedObject {
+                        hash: format!("{:x}", Sha256::digest(&object)),
+                        bytes: object.len() as u64,
+                        path: input.path.clone(),
+                    });
+                    if input.stays {
+                        take(&object, &choice, &mut parts, &mut rows)
+                            .map_err(|why| input.blamed(why))?;
+                    }
+                }
+                Ok::<_, Error>((parts, rows, hashed))
+            };
+            let worked = lake.pool().run(work).await;
+            let worked =
+                worked.map_err(|error| Error::Unfit(format!("rewriting failed: {error}")))?;
+            let hashed;
+            (parts, rows, hashed) = worked?;
+            replaced.extend(hashed);
+        }
+        drop(reading);
+        for input in swapped {
+            if input.stays {
+                let object = self.sorted(&input);
+                parts = self.read_sorted(&input, parts).await?;
+                rows.sorter.take_object(object);
             }
+            replaced.push(ReplacedObject {
+                hash: input.hash.unwrap_or_default(),
+                bytes: input.bytes,
+                path: input.path,
+            });
         }
         Ok((replaced, parts, rows))
+    }
+
+    /// A sorted object, as it is merged.
+    fn sorted(&self, input: &Input) -> SortedObject {
+        let choice = self.choice.clone();
+        let filter: RowFilter = Arc::new(move |rows| {
+            let mask = choice.rows(&rows)?;
+            kept(rows, mask.as_ref())
+        });
+        SortedObject {
+            lake: self.lake.clone(),
+            path: input.path.clone(),
+            least: input.moment,
+            columns: None,
+            filter: self.choice.chooses().then_some(filter),
+        }
+    }
+
+    /// Looks at all rows of a sorted object, whose hash is proved first. The merge reads it again,
+    /// when its time comes; what it writes is held against what was read here.
+    async fn read_sorted(&self, input: &Input, parts: RewriteParts) -> Result<RewriteParts, Error> {
+        if !self.lake.intact(&input.path).await? {
+            return Err(input.damaged("its hash does not fit"));
+        }
+        let mut object = self.sorted(input);
+        object.filter = None;
+        if self.choice.removal().is_none() {
+            object.columns = Some(KEY_COLUMNS);
+        }
+        let choice = self.choice.clone();
+        let take = move |parts: &mut RewriteParts, batch: &RecordBatch| {
+            let mask = choice.rows(batch)?;
+            parts.take_rows(batch, mask.as_ref())
+        };
+        self.lake.scan_sorted(object, parts, take).await
     }
 
     /// All objects of rows.
@@ -138,6 +189,7 @@ impl RewriteSource<'_> {
             stays: !self.choice.drops(&commit.range()),
             path: commit.name.to_string(),
             bytes: commit.bytes,
+            hash: None,
             moment: commit.footer.appended_at,
         });
         let mut inputs: Vec<Input> = commits.collect();
@@ -149,6 +201,7 @@ impl RewriteSource<'_> {
                     stays,
                     path: object.path().to_string(),
                     bytes: object.bytes,
+                    hash: Some(object.hash.clone()),
                     moment: object
                         .occurred
                         .map_or(Timestamp::from_micros(0), |(least, _)| least),
@@ -161,17 +214,78 @@ impl RewriteSource<'_> {
 
     /// An object whole.
     async fn input(&self, input: &Input) -> Result<Bytes, Error> {
-        let damaged = |detail: &str| Error::Damaged {
-            path: input.path.clone(),
-            detail: detail.to_owned(),
+        let path = input.path.as_str().into();
+        let object = match input.bytes <= TRUSTED_BYTES {
+            true => self.lake.read_if_there(&path, TRUSTED_BYTES).await?,
+            false => self.lake.whole(&path).await?,
         };
-        let object = self.lake.whole(&input.path.as_str().into()).await?;
-        let object = object.ok_or_else(|| damaged("it is not there"))?;
+        let object = object.ok_or_else(|| input.damaged("it is not there"))?;
         match object.len() as u64 == input.bytes {
             true => Ok(object),
-            false => Err(damaged("it has another size than it was listed with")),
+            false => Err(input.damaged("it has another size than it was listed with")),
         }
     }
+}
+
+/// Why the rows of an object were not taken.
+enum NotTaken {
+    /// There is something wrong with the object.
+    Damaged(String),
+    Failed(Error),
+}
+
+/// Takes the rows of an object that stay.
+fn take(
+    object: &Bytes,
+    choice: &Choice,
+    parts: &mut RewriteParts,
+    rows: &mut SortedRows,
+) -> Result<(), NotTaken> {
+    if !footer::intact(object) {
+        return Err(NotTaken::Damaged("its hash does not fit".to_owned()));
+    }
+    for batch in ObjectRows::of(object).map_err(NotTaken::Damaged)? {
+        let batch = batch.map_err(NotTaken::Damaged)?;
+        let mask = choice.rows(&batch).map_err(NotTaken::Damaged)?;
+        let taken = parts.take_rows(&batch, mask.as_ref());
+        taken.map_err(NotTaken::Damaged)?;
+        let kept = kept(batch, mask.as_ref()).map_err(NotTaken::Damaged)?;
+        rows.sorter.push(kept).map_err(NotTaken::Failed)?;
+    }
+    Ok(())
+}
+
+impl Input {
+    fn damaged(&self, detail: &str) -> Error {
+        Error::Damaged {
+            path: self.path.clone(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn blamed(&self, why: NotTaken) -> Error {
+        match why {
+            NotTaken::Damaged(detail) => self.damaged(&detail),
+            NotTaken::Failed(error) => error,
+        }
+    }
+}
+
+/// Inputs in their order, some small ones together.
+fn grouped(inputs: Vec<Input>) -> Vec<Vec<Input>> {
+    let mut groups: Vec<Vec<Input>> = Vec::new();
+    let mut bytes = 0;
+    for input in inputs {
+        bytes += input.bytes;
+        match groups.last_mut() {
+            Some(group) if bytes <= GROUP_BYTES && group.len() < GROUP_OBJECTS => group.push(input),
+            _ => {
+                bytes = input.bytes;
+                groups.push(vec![input]);
+            }
+        }
+    }
+    groups
 }
 
 impl Lake {
@@ -201,25 +315,4 @@ pub(super) fn kept(rows: RecordBatch, mask: Option<&BooleanArray>) -> Result<Rec
         None => Ok(rows),
         Some(mask) => filter_record_batch(&rows, mask).map_err(|error| error.to_string()),
     }
-}
-
-/// An object's rows with this program's columns.
-fn decoded(object: &Bytes) -> Result<impl Iterator<Item = Result<RecordBatch, String>>, String> {
-    let said = |error: &dyn std::fmt::Display| error.to_string();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(object.clone());
-    let reader = reader.map_err(|error| said(&error))?;
-    let reader = reader.with_batch_size(DECODE_ROWS).build();
-    let reader = reader.map_err(|error| said(&error))?;
-    Ok(reader.map(move |batch| {
-        let batch = batch.map_err(|error| error.to_string())?;
-        let schema = crate::schema();
-        let columns = schema.fields().iter().map(|field| {
-            let column = batch.column_by_name(field.name());
-            column
-                .cloned()
-                .ok_or_else(|| format!("it has no column {}", field.name()))
-        });
-        let columns = columns.collect::<Result<_, _>>()?;
-        RecordBatch::try_new(schema, columns).map_err(|error| error.to_string())
-    }))
 }

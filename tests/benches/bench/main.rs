@@ -15,6 +15,7 @@ mod e2;
 mod l2;
 mod load;
 mod m1;
+mod month;
 mod others;
 mod peers;
 mod q1;
@@ -62,6 +63,11 @@ struct Bench {
     /// How many rows Q1's lakes have, one after the other; 100,000,000 take 20 minutes more and 12 GB
     #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
     sizes: Vec<u64>,
+    /// How many days and rows Month's lake has; a day is 1,440 objects
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=31))]
+    days: u32,
+    #[arg(long, default_value_t = 8_640_000)]
+    month_rows: u64,
     /// How many clicks are followed to their rows
     #[arg(long, default_value_t = 300)]
     clicks: u32,
@@ -96,6 +102,8 @@ enum Which {
     X1,
     /// An hour's panels over few and many objects, and the crawl of them
     C1,
+    /// A month of small objects, compacted, and free SQL over it beside DuckDB on ideal files
+    Month,
     /// Ten questions of the dashboard over many rows, beside DuckDB on ideal files
     Q1,
 }
@@ -120,6 +128,7 @@ impl Bench {
         let of = [
             (Which::C1, c1),
             (Which::Q1, q1),
+            (Which::Month, 60 + self.month_rows / 40_000),
             (Which::S1, s1),
             (Which::E1, e1),
             (Which::E2, e2),
@@ -186,6 +195,9 @@ async fn main() -> Result<ExitCode> {
     }
     if bench.asked(Which::Q1) {
         q1::run(&bench.sizes, &mut table).await?;
+    }
+    if bench.asked(Which::Month) {
+        month::run(bench.days, bench.month_rows, &mut table).await?;
     }
     if bench.asked(Which::X1) {
         x1::run(bench.records, bench.runs.into(), &mut table).await?;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use topic::{Timestamp, clock};
 
 use crate::audit::lake_in;
-use crate::season::{self, BEGIN, DAYS};
+use crate::season::{self, BEGIN, DAYS, Season};
 use crate::table::{Entry, Figure, Table, number};
 use crate::terminal::say;
 
@@ -45,7 +45,12 @@ async fn of(rows: u64, table: &mut Table) -> Result<()> {
     let size = format!("{} rows", number(rows as f64));
     let size: &'static str = size.leak();
     say(&format!("Q1: a lake of {size} is written"));
-    season::write(&lake, rows).await?;
+    let of = Season {
+        days: DAYS,
+        rows,
+        hourly: 1,
+    };
+    season::write(&lake, of).await?;
     let database = folder.path().join("catalog.duckdb");
     let path = database.to_string_lossy();
     let config = section("catalog", &[("path", &path), ("query_timeout", "10m")])?;
@@ -73,7 +78,7 @@ async fn of(rows: u64, table: &mut Table) -> Result<()> {
     );
     table.entries.push(entry);
     say("Q1: the ideal files are written");
-    let peer = ideal(folder.path())?;
+    let peer = ideal(folder.path(), DAYS)?;
     let (mut ours, mut theirs) = (0.0, 0.0);
     let mut slowest: f64 = 0.0;
     for (place, question) in questions().into_iter().enumerate() {
@@ -119,7 +124,7 @@ async fn of(rows: u64, table: &mut Table) -> Result<()> {
 
 /// All of it, the last 30 days, and the last 30 days as of half past an hour.
 fn ranges() -> [Filter; 3] {
-    let end = BEGIN + DAYS * DAY;
+    let end = BEGIN + i64::from(DAYS) * DAY;
     let between = |from, to| Filter {
         from: Timestamp::from_micros(from),
         to: Timestamp::from_micros(to),
@@ -193,8 +198,8 @@ fn questions() -> Vec<Question> {
     });
     let last = format!(
         "occurred_at >= make_timestamptz({}) AND occurred_at < make_timestamptz({})",
-        BEGIN + (DAYS - 1) * DAY,
-        BEGIN + DAYS * DAY
+        BEGIN + i64::from(DAYS - 1) * DAY,
+        BEGIN + i64::from(DAYS) * DAY
     );
     let trade = "action IN ('buy', 'cancel')";
     let worth = "price * coalesce(quantity, 1)";
@@ -268,12 +273,12 @@ fn questions() -> Vec<Question> {
 }
 
 /// The rows sorted, a file a day, and the view `t` of them.
-fn ideal(folder: &Path) -> Result<Connection> {
+pub(crate) fn ideal(folder: &Path, days: u32) -> Result<Connection> {
     let connection = Connection::open_in_memory()?;
     let (from, to) = (folder.join("lake/clicks"), folder.join("ideal"));
     std::fs::create_dir(&to)?;
     connection.execute_batch("SET TimeZone = 'UTC'; SET threads = 2")?;
-    for day in 0..DAYS {
+    for day in 0..i64::from(days) {
         let begin = Timestamp::from_micros(BEGIN + day * DAY).datetime();
         connection.execute_batch(&format!(
             "COPY (FROM read_parquet('{}/year={}/**/*.parquet', hive_partitioning = false)

@@ -1,5 +1,5 @@
-//! A season of a shop as a lake, written by the sink itself: 90 days, an object an hour and
-//! partition, so many rows in all.
+//! A season of a shop as a lake, written by the sink itself: so many days, objects an hour and
+//! partition, and rows in all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::terminal::say;
 
 /// 2026-01-01T00:00:00Z, in microseconds.
 pub(crate) const BEGIN: i64 = 1_767_225_600_000_000;
-/// How long it lasts.
-pub(crate) const DAYS: i64 = 90;
+/// How long Q1's lasts.
+pub(crate) const DAYS: u32 = 90;
 /// A product that people look at.
 pub(crate) const PRODUCT: &str = "p7";
 
@@ -34,8 +34,17 @@ const COUNTRIES: [&str; 12] = [
 ];
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a season lasts, and how large its objects are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Season {
+    pub(crate) days: u32,
+    pub(crate) rows: u64,
+    /// How many objects an hour of a partition is.
+    pub(crate) hourly: u32,
+}
+
 /// Writes it.
-pub(crate) async fn write(lake: &Lake, rows: u64) -> Result<()> {
+pub(crate) async fn write(lake: &Lake, season: Season) -> Result<()> {
     let identity = Identity {
         cluster: "bench".to_owned(),
         topic: "clicks".to_owned(),
@@ -44,9 +53,8 @@ pub(crate) async fn write(lake: &Lake, rows: u64) -> Result<()> {
         .await?;
     let writing = (0..PARTITIONS).map(|partition| {
         let (lake, identity) = (lake.clone(), identity.clone());
-        let rows = rows / u64::from(PARTITIONS);
         tokio::spawn(
-            async move { partition_of(&lake, &identity, Partition(partition), rows).await },
+            async move { partition_of(&lake, &identity, Partition(partition), season).await },
         )
     });
     for written in try_join_all(writing).await? {
@@ -59,22 +67,25 @@ async fn partition_of(
     lake: &Lake,
     identity: &Identity,
     partition: Partition,
-    rows: u64,
+    season: Season,
 ) -> Result<()> {
+    let rows = season.rows / u64::from(PARTITIONS);
+    let length = HOUR / i64::from(season.hourly);
     let configuration = section::<transformer::Config>("transformer", &[])?.configuration();
     let enrichment = Enrichment::default();
     let clicks = Clicks::new(1, Timestamp::from_micros(BEGIN));
     let record = clicks.record(0, Offset(0), Timestamp::from_micros(BEGIN));
     let texts = Texts::new();
-    let hours = u64::try_from(DAYS * 24)?;
+    let slots = u64::from(season.days * 24 * season.hourly);
     let mut first = 0;
-    for hour in 0..hours {
-        let end = rows * (hour + 1) / hours;
-        let begin = BEGIN + i64::try_from(hour)? * HOUR;
+    for slot in 0..slots {
+        let hour = slot / u64::from(season.hourly);
+        let end = rows * (slot + 1) / slots;
+        let begin = BEGIN + i64::try_from(slot)? * length;
         let at = Hour::of(Timestamp::from_micros(begin));
         let (topic, conf) = (identity.clone(), configuration.clone());
         let mut batch = Batch::new(topic, conf, partition, Offset(first), at, false);
-        let mut dice = StdRng::seed_from_u64(hour << 8 | u64::from(partition.0));
+        let mut dice = StdRng::seed_from_u64(slot << 8 | u64::from(partition.0));
         // This hour's visitors are drawn from those of a month, and most come once.
         let visits = (end - first) / VISIT + 1;
         let among = (rows / VISIT / 3).max(1) * (hour / 720 + 1);
@@ -92,7 +103,7 @@ async fn partition_of(
             row.offset = offset;
             let number = u128::from(partition.0) << 64 | u128::from(offset);
             row.event_id = sink::uuid_text(number.to_be_bytes()).into();
-            let within = i64::try_from(offset - first)? * HOUR / i64::try_from(end - first)?;
+            let within = i64::try_from(offset - first)? * length / i64::try_from(end - first)?;
             row.occurred_at = Timestamp::from_micros(begin + within);
             row.appended_at = row.occurred_at;
             row.received_at = row.occurred_at;
@@ -112,8 +123,9 @@ async fn partition_of(
         }
         let sealed = tokio::task::spawn_blocking(move || batch.seal()).await?;
         lake.commit(sealed, 1, COMMIT_TIMEOUT).await?;
-        if partition.0 == 0 && hour % 240 == 239 {
-            say(&format!("  … {} of {DAYS} days", (hour + 1) / 24));
+        if partition.0 == 0 && (slot + 1) % (slots / 9).max(1) == 0 {
+            let day = slot / u64::from(24 * season.hourly) + 1;
+            say(&format!("  … {day} of {} days", season.days));
         }
         first = end;
     }

@@ -86,14 +86,14 @@ impl Makers {
                 now: Timestamp::from_micros(LATER + since),
                 limits: CompactionLimits {
                     sort_bytes: 32 << 10,
-                    min_objects: 2,
+                    ..CompactionLimits::default()
                 },
             };
             tokio::select! {
                 biased;
                 () = process.dies() => self.dice.note(&"a maker died"),
                 done = lake.compact(&scene, &|_| true) => {
-                    self.dice.note(&done.map_or((0, 0), |done| (done.hours, done.left.len())));
+                    self.dice.note(&done.map_or((0, 0), |done| (done.periods(), done.left.len())));
                 }
             }
         }

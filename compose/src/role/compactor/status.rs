@@ -118,14 +118,13 @@ impl CompactorStatus {
     pub(super) fn progress(&self, done: &Compacted) {
         let mut state = self.state.lock();
         let before = &state.counted;
-        self.merged.inc_by(done.hours - before.hours);
+        self.merged.inc_by(done.periods() - before.periods());
         self.replaced.inc_by(done.replaced - before.replaced);
         self.read_bytes
             .inc_by(done.replaced_bytes - before.replaced_bytes);
         self.written_bytes.inc_by(done.bytes - before.bytes);
         self.rows.inc_by(done.rows - before.rows);
-        let over = done.hours + done.left.len() as u64;
-        self.waiting.set(done.closed.saturating_sub(over));
+        self.waiting.set(done.waiting());
         state.counted = done.clone();
     }
 
