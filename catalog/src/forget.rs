@@ -8,7 +8,6 @@ use crate::catalog::Catalog;
 use crate::db::engine::{Mode, STATEMENT_TIMEOUT, Session};
 use crate::error::Error;
 use crate::iceberg::History;
-use crate::registry::schema;
 use crate::sql::Ident;
 
 /// How often the file is asked to give back what is free, while other work is under way.
@@ -17,8 +16,8 @@ const MAX_CHECKPOINTS: u32 = 100;
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Catalog {
-    /// Makes the catalog's tables anew from the lake, then the data sets, and publishes: every
-    /// earlier published state is deleted at once.
+    /// Makes the rollups anew from the lake, then the data sets, and publishes: every earlier
+    /// published state is deleted at once.
     ///
     /// # Errors
     /// The lake's and the database's.
@@ -30,23 +29,21 @@ impl Catalog {
             .iter()
             .map(|dataset| dataset.name.clone())
             .collect();
-        let empty = move |session: &mut Session| {
+        let drop_them = move |session: &mut Session| {
             for name in &names {
                 let drop = format!("DROP TABLE IF EXISTS {}", Ident(name));
                 session.connection.execute_batch(&drop)?;
             }
-            Ok(schema::wipe(&session.connection)?)
+            Ok(())
         };
-        {
-            // The next crawl reads the state from the database.
-            let mut state = inner.registry.state.lock().await;
-            *state = None;
-            let engine = &inner.engine;
-            engine.run(Mode::Write, STATEMENT_TIMEOUT, empty).await?;
-        }
-        self.give_back().await?;
+        let engine = &inner.engine;
+        engine
+            .run(Mode::Write, STATEMENT_TIMEOUT, drop_them)
+            .await?;
+        // A swap that takes rows out empties the rollups.
         self.crawl(true).await?;
         while self.fold().await? > 0 {}
+        self.give_back().await?;
         for dataset in &inner.config.datasets {
             let run = self.refresh(&dataset.name).await?;
             if let Some(error) = run.error {

@@ -4,22 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::datatypes::{Int32Type, Int64Type};
 use topic::{Offset, Partition};
 
 use super::rule::{DropRule, Forgotten};
 use crate::Ranges;
-use crate::object::swapped::places;
 use crate::rewrite::choice::RowRule;
 
 /// The columns of rows that it reads.
-pub(super) const ROW_COLUMNS: [&str; 6] = [
-    "event_id",
-    "item",
-    "partition",
-    "offset",
-    "visitor_id",
-    "user_id",
-];
+pub(super) const ROW_COLUMNS: [&str; 4] = ["partition", "offset", "visitor_id", "user_id"];
 
 /// Whose a row is: its partition, visitor and user.
 type RowOwner<'r> = (Partition, Option<&'r str>, Option<&'r str>);
@@ -98,4 +91,21 @@ fn texts<'r>(rows: &'r RecordBatch, name: &str) -> Result<&'r StringArray, Strin
     let column = rows.column_by_name(name);
     let column = column.and_then(|column| column.as_string_opt::<i32>());
     column.ok_or_else(|| format!("its column {name} is no text"))
+}
+
+/// Which record each row or dead letter is.
+pub(super) fn places(batch: &RecordBatch) -> Result<Vec<(Partition, Offset)>, String> {
+    let partitions = batch
+        .column_by_name("partition")
+        .and_then(|column| column.as_primitive_opt::<Int32Type>());
+    let offsets = batch
+        .column_by_name("offset")
+        .and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let (Some(partitions), Some(offsets)) = (partitions, offsets) else {
+        return Err("its partitions and offsets are no numbers".to_owned());
+    };
+    let places = partitions.values().iter().zip(offsets.values());
+    Ok(places
+        .map(|(of, at)| (Partition(of.cast_unsigned()), Offset(at.cast_unsigned())))
+        .collect())
 }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use topic::{Offset, Partition};
 
-use super::erasure_rule::{ErasureRule, ROW_COLUMNS};
+use super::erasure_rule::{ErasureRule, ROW_COLUMNS, places};
 use crate::object::contents::batches;
-use crate::object::swapped::places;
 use crate::rewrite::scope::Scope;
 use crate::{Error, LETTER_COLUMNS, Lake, Ledger};
 
-/// How many objects are read at once.
+/// How many objects are read at once, and how many MiB they may have together.
 const READ_AHEAD_OBJECTS: usize = 4;
+const READ_AHEAD_MIB: u32 = 192;
 
 /// How much of a lake is the subject's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,8 @@ struct ScannedObject {
     of: ObjectHolder,
     path: String,
     letters: bool,
+    /// Its size, at least one and no more than all that is read at once.
+    mib: u32,
 }
 
 /// Whose an object is.
@@ -85,14 +88,17 @@ impl LakeScan<'_> {
         let scope = self.lake.scope_of(self.ledger, &ranges, &mut left).await?;
         if let Some(why) = left.first() {
             return Err(Error::Refused(format!(
-                "it cannot be looked at whole: {why}; mend that first (`clickweir audit` says \
+                "it cannot be looked at whole: {why}; repair that first (`clickweir audit` says \
                  how)"
             )));
         }
         let reached = self.reached(&scope);
         let objects = self.objects(&scope);
         let (all, mut done) = (objects.len() as u64, 0);
+        let budget = &Semaphore::new(READ_AHEAD_MIB as usize);
         let reading = stream::iter(objects).map(|object| async move {
+            let taken = budget.acquire_many(object.mib).await;
+            let _taken = taken.expect("the budget is never closed");
             let found = self
                 .lake
                 .share_of(&object.path, object.letters, &self.rule, self.lows);
@@ -148,23 +154,32 @@ impl LakeScan<'_> {
 
     fn objects(&self, scope: &Scope) -> Vec<ScannedObject> {
         let mut objects = Vec::new();
-        let mut add = |of, path: String, letters| objects.push(ScannedObject { of, path, letters });
+        let mut add = |of, path: String, bytes: Option<u64>| {
+            let mib = bytes.unwrap_or_default() >> 20;
+            objects.push(ScannedObject {
+                of,
+                path,
+                letters: bytes.is_none(),
+                mib: u32::try_from(mib + 1).map_or(READ_AHEAD_MIB, |mib| mib.min(READ_AHEAD_MIB)),
+            });
+        };
         for (place, commit) in scope.commits.iter().enumerate() {
             let of = ObjectHolder::Commit(place);
             if commit.footer.counts.rows > 0 {
-                add(of, commit.name.to_string(), false);
+                add(of, commit.name.to_string(), Some(commit.bytes));
             }
             if let Some(letters) = &commit.footer.letters {
-                add(of, letters.clone(), true);
+                add(of, letters.clone(), None);
             }
         }
         for &number in &scope.swaps {
             let parts = self.ledger.coverage.parts(number);
             for object in parts.objects {
-                add(ObjectHolder::Swap(number), object.path().to_string(), false);
+                let path = object.path().to_string();
+                add(ObjectHolder::Swap(number), path, Some(object.bytes));
             }
             for letters in parts.letters {
-                add(ObjectHolder::Swap(number), letters.path.clone(), true);
+                add(ObjectHolder::Swap(number), letters.path.clone(), None);
             }
         }
         objects

@@ -2,8 +2,13 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 /// JSON in a text of JSON is looked into so many times.
 const MAX_DEPTH: u32 = 3;
+/// A text of so many letters may be something in base64, as trackers send it.
+const MIN_BASE64_LETTERS: usize = 16;
 
 /// Returns true if a text in the value is met: a string or a number of JSON, a word of a string, or
 /// a text of JSON that a string holds.
@@ -72,6 +77,15 @@ fn of_text(text: &str, depth: u32, meets: &dyn Fn(&str) -> bool) -> bool {
     if depth > 0 && text.contains('"') && within(text.as_bytes(), depth - 1, meets) {
         return true;
     }
+    if depth > 0 && text.len() >= MIN_BASE64_LETTERS {
+        let text = text.trim_end_matches('=');
+        let decoded = STANDARD_NO_PAD
+            .decode(text)
+            .or_else(|_| URL_SAFE_NO_PAD.decode(text));
+        if decoded.is_ok_and(|inner| within(&inner, depth - 1, meets)) {
+            return true;
+        }
+    }
     let is_of_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+');
     let words = text.split(|c: char| !is_of_word(c));
     let mut words = words.filter(|word| !word.is_empty() && word.len() < text.len());
@@ -99,6 +113,8 @@ mod tests {
             r#"{"cut":"v-17"#,
             r#"{"cut":{"visitor_id":"v-17","#,
             r#"{"nested":"{\"visitor_id\":\"v-17\"}"}"#,
+            r#"{"cx":"eyJ2aXNpdG9yX2lkIjoidi0xNyJ9"}"#,
+            r#"{"cx":"eyJ2aXNpdG9yX2lkIjoidi0xNyIsImEiOjF9=="}"#,
             "\u{feff}garbage v-17\t",
             r#"{"bad\q":1,"a":"v-17"}"#,
         ] {

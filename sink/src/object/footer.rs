@@ -32,7 +32,7 @@ pub struct Counts {
     pub dead_letters: u64,
     /// Offsets whose id was seen shortly before.
     pub duplicates: u64,
-    /// Offsets that a rule left out.
+    /// Offsets whose records somebody asked to be erased.
     pub dropped: u64,
     /// Offsets that hold no record.
     pub absent: u64,

@@ -93,6 +93,8 @@ async fn a_visitor_is_erased_wherever_the_lake_has_it_and_returns_as_a_customer(
     let (rows, letters) = send(&up.shop, 8).await;
     place.settled().await.unwrap();
     replay(&place, "again");
+    // What a promotion replaced is kept, so that it can be rolled back.
+    place.must(&["promote", "again"]).unwrap();
     place.must(&["publish"]).unwrap();
     let lake = place.path().join("data/lake");
     assert!(mentions(&lake, SUBJECT).len() > 3, "the test sees it");
@@ -127,6 +129,15 @@ async fn a_visitor_is_erased_wherever_the_lake_has_it_and_returns_as_a_customer(
     assert!(!holds(&catalog, SUBJECT), "the catalog's file");
     for table in ["clicks", "clicks_live", "clicks_again", "last_seen"] {
         assert_eq!(count(&place, table), 0, "{table}");
+    }
+    for (table, others) in [
+        ("clicks", 72),
+        ("clicks_again", 72),
+        ("dead_letters", 1),
+        ("dead_letters_again", 1),
+    ] {
+        let all = format!("SELECT count(*) FROM {table}");
+        assert_eq!(place.ask(&all).unwrap(), json!(others), "{table}");
     }
     replay(&place, "fresh");
     assert_eq!(

@@ -15,7 +15,7 @@ pub struct Deep {
     pub dead_letters: u64,
     /// Those whose id was seen shortly before.
     pub duplicates: u64,
-    /// Those that a rule left out.
+    /// Those that somebody asked to be erased.
     pub dropped: u64,
     /// Those that are neither, although they should be.
     pub missing: u64,

@@ -30,6 +30,11 @@ impl Work for ForgetSubject {
     type Report = ForgetReport;
 
     async fn run(self, node: Arc<Node>, job: Arc<JobOf<Self>>) -> anyhow::Result<ForgetReport> {
+        if let AskedSubject::Visitor(name) | AskedSubject::User(name) = &self.asked
+            && name.trim().is_empty()
+        {
+            bail!("an empty id is nobody's: name a visitor or a user");
+        }
         let (topic, lake) = (node.topic().await?, node.lake().await?);
         let marks = topic.watermarks().await?;
         let Some(ledger) = lake.ledger_of(topic.identity()).await? else {
