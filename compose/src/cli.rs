@@ -141,6 +141,12 @@ pub(crate) enum Task {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Rebuilds from the topic what is damaged or missing
+    Repair {
+        /// Records as lost what the topic no longer holds
+        #[arg(long)]
+        give_up: bool,
+    },
     /// Reads a range of the topic again, into a table of its own, `clicks_NAME`
     Replay {
         /// The name of the replay; without a range, continues the replay of this name

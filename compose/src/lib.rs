@@ -140,6 +140,7 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         Task::Replay { into, range } => replay::replay(settings, &into, range).await,
         Task::Diff { name, json } => diff::diff(settings, name, json).await,
         Task::Expire { dry_run } => expire::expire(settings, dry_run).await,
+        Task::Repair { give_up } => repair::repair(settings, give_up).await,
         Task::Promote { name, settle: true } => promote::settle(settings, name).await,
         Task::Promote { name, .. } => promote::promote(settings, name).await,
         Task::Rollback { name } => promote::rollback(settings, name).await,

@@ -10,7 +10,8 @@
 //! The files, from the ground up: `object/` is what an object holds and how it is written and
 //! read; `ledger/` the entries and their fold; `lake/` the store, the commit and the tips;
 //! `rewrite/` how objects take the place of others, by which `compact/` merges small ones,
-//! `retention/` takes out old rows and `replay/` promotes lakes below the lake; `audit/` is on top.
+//! `retention/` takes out old rows, `repair.rs` rebuilds what is damaged and `replay/` promotes
+//! lakes below the lake; `audit/` is on top.
 //!
 //! This crate knows no brokers, no DuckDB and no HTTP: watermarks and the catalog's list are
 //! parameters.
@@ -30,6 +31,7 @@ mod forget;
 mod lake;
 mod ledger;
 mod object;
+mod repair;
 mod replay;
 mod retention;
 mod rewrite;
@@ -75,6 +77,7 @@ pub use object::letters::{DeadLetter, LETTER_COLUMNS, Reason, schema as letters_
 pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;
 pub use object::thrift::{UnfitParquet, check_parquet};
+pub use repair::LakeHole;
 pub use retention::rule::RetentionRule;
 pub use retention::scene::{Expired, RetentionScene};
 pub use rewrite::choice::RowRule;

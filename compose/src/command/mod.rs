@@ -5,7 +5,7 @@
 //!
 //! - `query`, `topic`, `gap`, `key`, `objects`, `publish`: the commands of these names.
 //! - `diff`, `promote`: a replay compared, promoted and rolled back.
-//! - `audit`, `compact`, `expire`, `follow`, `forget`, `import`, `replay`: commands that take long and
+//! - `audit`, `compact`, `expire`, `follow`, `forget`, `import`, `repair`, `replay`: commands that take long and
 //!   run as jobs.
 //! - `verdict`: what an audit came to; `lookup`: which ids have arrived, and what records become.
 //! - `work`: how a shell starts a job and watches it; `job`: a job in the process that runs it.
@@ -30,6 +30,7 @@ pub(crate) mod promote;
 pub(crate) mod publish;
 pub(crate) mod query;
 pub(crate) mod registry;
+pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod topic;
 pub(crate) mod verdict;

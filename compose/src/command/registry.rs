@@ -23,6 +23,7 @@ use super::owner::Ping;
 use super::promote::{PromoteReplay, RollbackReplay, SettleReplay};
 use super::publish::PublishCatalog;
 use super::query::RunQuery;
+use super::repair::RepairLake;
 use super::replay::ReplayRange;
 use super::topic::{DescribeTopic, ReadTopic};
 use super::work::JobRequest;
@@ -49,6 +50,7 @@ pub(crate) fn commands(node: &Arc<Node>, token: &str) -> Commands {
         .with::<JobRequest<FollowFiles>>()
         .with::<JobRequest<ForgetSubject>>()
         .with::<JobRequest<ImportFile>>()
+        .with::<JobRequest<RepairLake>>()
         .with::<JobRequest<ReplayRange>>()
         .commands
 }

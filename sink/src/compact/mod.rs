@@ -99,7 +99,8 @@ impl Lake {
             choice: Choice::All,
         };
         let limits = scene.limits.sorting();
-        self.rewrite(&mut making, source, None, limits).await?;
+        self.rewrite(&mut making, source, Vec::new(), limits)
+            .await?;
         let swap = making.swap().clone();
         Ok(match making.finish().await? {
             Made::Written(number) => {

@@ -30,13 +30,10 @@ pub(super) struct PeriodPlan {
 }
 
 impl PeriodPlan {
-    const fn new(period: Period) -> Self {
+    fn new(period: Period) -> Self {
         Self {
             period,
-            scope: Scope {
-                commits: Vec::new(),
-                swaps: BTreeSet::new(),
-            },
+            scope: Scope::default(),
             sizes: Vec::new(),
         }
     }

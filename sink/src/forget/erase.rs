@@ -78,7 +78,9 @@ impl Lake {
                 choice: Choice::Ruled(rule, Removal::Erased),
             };
             let limits = SortLimits::default();
-            let taken = self.rewrite(&mut making, source, None, limits).await?;
+            let taken = self
+                .rewrite(&mut making, source, Vec::new(), limits)
+                .await?;
             let id = scene.id;
             making.erase(ErasedShare { id, taken });
             match making.finish().await? {

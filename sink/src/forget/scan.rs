@@ -125,6 +125,7 @@ impl LakeScan<'_> {
                 .into_iter()
                 .filter(|number| holders.contains(&ObjectHolder::Swap(*number)))
                 .collect(),
+            ..Scope::default()
         };
         Ok(Scanned {
             scope,

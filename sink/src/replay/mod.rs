@@ -2,10 +2,13 @@
 
 pub(crate) mod promote;
 
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use topic::Timestamp;
 
 use crate::object::footer::FORMAT;
-use crate::object::names::REPLAYS;
+use crate::object::names::{LEDGER, REPLAYS};
 use crate::{Entry, Error, Lake, Ledger, Ranges, ReplayName, ReplayOrigin};
 
 impl Lake {
@@ -99,6 +102,21 @@ impl Lake {
             }
             self.write_entry(0, &origin).await?;
         }
+    }
+
+    /// Deletes a replay, its ledger last, so that a deletion that is cut off can be done again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn delete_replay(&self, name: &ReplayName) -> Result<(), Error> {
+        let replay = self.replay(name);
+        let listed = replay.store().list(None);
+        let mut paths: Vec<Path> = listed.map_ok(|meta| meta.location).try_collect().await?;
+        paths.sort_by_key(|path| path.as_ref().starts_with(LEDGER));
+        for path in paths {
+            replay.store().delete(&path).await?;
+        }
+        Ok(())
     }
 
     /// What a replay has yet to commit; empty if it is finished.

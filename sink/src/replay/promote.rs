@@ -158,7 +158,7 @@ impl Lake {
             choice: Choice::Outside(promotion.ranges.clone()),
         };
         let limits = SortLimits::default();
-        self.rewrite(&mut making, own, Some(source), limits).await?;
+        self.rewrite(&mut making, own, vec![source], limits).await?;
         match making.finish().await? {
             Made::Written(number) => {
                 let (name, first) = (&promotion.name, spelt(&promotion.ranges));
@@ -173,7 +173,11 @@ impl Lake {
     }
 
     /// All that counts in the ranges, each of which must be there whole.
-    async fn whole_scope(&self, ledger: &Ledger, ranges: &Ranges) -> Result<Scope, Error> {
+    pub(crate) async fn whole_scope(
+        &self,
+        ledger: &Ledger,
+        ranges: &Ranges,
+    ) -> Result<Scope, Error> {
         let mut left = Vec::new();
         let scope = self.scope_of(ledger, ranges, &mut left).await?;
         let held = joined(&scope.ranges(ledger));

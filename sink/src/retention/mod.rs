@@ -82,7 +82,8 @@ impl Lake {
             choice: Choice::Ruled(rule.clone(), Removal::Expired),
         };
         let limits = SortLimits::default();
-        self.rewrite(&mut making, source, None, limits).await?;
+        self.rewrite(&mut making, source, Vec::new(), limits)
+            .await?;
         if let Made::Discarded(why) = making.finish().await? {
             found = Expired {
                 left: vec![why],

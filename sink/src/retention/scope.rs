@@ -28,6 +28,7 @@ impl Expiring {
         Scope {
             commits: self.commits.clone(),
             swaps: self.swap.into_iter().collect(),
+            ..Scope::default()
         }
     }
 

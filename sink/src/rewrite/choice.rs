@@ -14,6 +14,8 @@ use crate::{CoveredRange, Ranges, Removal};
 pub(crate) enum Choice {
     /// All.
     All,
+    /// None, so that nothing is read.
+    Nothing,
     /// Those inside these ranges.
     Inside(Ranges),
     /// Those that are not.
@@ -42,7 +44,7 @@ impl Choice {
     pub(super) const fn removal(&self) -> Option<Removal> {
         match self {
             Self::Ruled(_, removal) => Some(*removal),
-            Self::All | Self::Inside(_) | Self::Outside(_) => None,
+            Self::All | Self::Nothing | Self::Inside(_) | Self::Outside(_) => None,
         }
     }
 
@@ -55,6 +57,7 @@ impl Choice {
     pub(super) fn holds(&self, at: (Partition, Offset)) -> bool {
         match self {
             Self::All | Self::Ruled(..) => true,
+            Self::Nothing => false,
             Self::Inside(ranges) => within(ranges, at),
             Self::Outside(ranges) => !within(ranges, at),
         }
@@ -62,11 +65,13 @@ impl Choice {
 
     /// Returns true if nothing of a range stays, so that it need not be read.
     pub(super) fn drops(&self, range: &CoveredRange) -> bool {
-        let Self::Outside(ranges) = self else {
-            return false;
-        };
-        let taken = ranges.get(&range.partition);
-        taken.is_some_and(|&(first, end)| first <= range.first && range.end <= end)
+        match self {
+            Self::Nothing => true,
+            Self::Outside(ranges) => ranges
+                .get(&range.partition)
+                .is_some_and(|&(first, end)| first <= range.first && range.end <= end),
+            Self::All | Self::Inside(_) | Self::Ruled(..) => false,
+        }
     }
 
     /// The ends of its ranges: where what is read is cut.
@@ -96,7 +101,7 @@ impl Choice {
         let mask = match self {
             Self::All => return Ok(None),
             Self::Ruled(rule, _) => ruled(rule.as_ref())?,
-            Self::Inside(_) | Self::Outside(_) => {
+            Self::Nothing | Self::Inside(_) | Self::Outside(_) => {
                 let places = places(batch)?.into_iter();
                 places.map(|at| Some(self.holds(at))).collect()
             }

@@ -24,8 +24,7 @@ impl RewriteSource<'_> {
         let mut staying = Vec::new();
         for (mut object, stays) in self.letter_objects() {
             if !stays && is_own {
-                let bytes = self.lake.bytes(&object.path).await?.unwrap_or_default();
-                making.replace(replaced(&object, &bytes));
+                making.replace(self.lake.replaced(&object.path).await?);
                 continue;
             }
             if is_own && !self.choice.chooses() {

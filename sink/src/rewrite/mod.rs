@@ -24,7 +24,7 @@ use crate::{CoveredRange, Error, Lake, Making, RangeCounts, RowDigest};
 
 impl Lake {
     /// Writes what takes the place of `own`, which is of this lake, and says all that the swap says.
-    /// `other` gives rows and letters for the offsets that `own` leaves. `limits` says how many rows are
+    /// `others` give rows and letters for the offsets that `own` leaves. `limits` says how many rows are
     /// sorted at once. Returns how many rows and letters a rule took out.
     ///
     /// # Errors
@@ -33,15 +33,15 @@ impl Lake {
         &self,
         making: &mut Making,
         own: RewriteSource<'_>,
-        other: Option<RewriteSource<'_>>,
+        others: Vec<RewriteSource<'_>>,
         limits: SortLimits,
     ) -> Result<u64, Error> {
         let mut ranges = joined(&own.scope.ranges(own.ledger));
         let mut rows = SortedRows::new(self, &own.ledger.topic, &ranges, limits);
         let mut staying: BTreeMap<(Partition, Offset), (RangeCounts, RowDigest)> = BTreeMap::new();
         let (mut letters, mut removed) = (Vec::new(), 0);
-        for (source, is_own) in [(Some(own), true), (other, false)] {
-            let Some(source) = source else { continue };
+        let others = others.into_iter().map(|other| (other, false));
+        for (source, is_own) in std::iter::once((own, true)).chain(others) {
             let mut parts = source.parts();
             let replaced;
             (replaced, parts, rows) = source.read_rows(self, parts, rows).await?;

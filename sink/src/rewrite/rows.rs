@@ -294,6 +294,16 @@ impl Lake {
         self.read_if_there(&path.into(), u64::MAX).await
     }
 
+    /// What a swap says of an object that it replaces, whatever its bytes are.
+    pub(crate) async fn replaced(&self, path: &str) -> Result<ReplacedObject, Error> {
+        let bytes = self.bytes(path).await?.unwrap_or_default();
+        Ok(ReplacedObject {
+            path: path.to_owned(),
+            bytes: bytes.len() as u64,
+            hash: format!("{:x}", Sha256::digest(&bytes)),
+        })
+    }
+
     /// Runs work on an object off the event loop.
     pub(crate) async fn heavy<T: Send + 'static>(
         &self,

@@ -13,6 +13,8 @@ use crate::{CoveredRange, Error, Lake, Ledger, ObjectName, RangeCounts, Ranges, 
 pub(crate) struct Scope {
     pub(crate) commits: Vec<Commit>,
     pub(crate) swaps: BTreeSet<u64>,
+    /// Ranges of which nothing can be read.
+    pub(crate) holes: Vec<CoveredRange>,
 }
 
 impl Scope {
@@ -24,6 +26,7 @@ impl Scope {
             let parts = ledger.coverage.parts(*number);
             ranges.extend(parts.ranges.into_iter().cloned());
         }
+        ranges.extend(self.holes.iter().cloned());
         ranges.sort_by_key(|range| (range.partition, range.first));
         ranges
     }

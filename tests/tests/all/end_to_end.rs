@@ -181,6 +181,38 @@ async fn fault_28_a_flipped_byte_and_a_missing_object_are_found_and_named() {
 }
 
 #[tokio::test]
+async fn fault_28_what_is_damaged_or_missing_is_rebuilt_from_the_topic() {
+    let place = Place::new().unwrap().with("TOPIC__PARTITIONS", "1");
+    for _run in 0..4 {
+        place.must(&["up", "--visitors", "3", "--once"]).unwrap();
+    }
+    let count = "SELECT count(*) || ' ' || count(DISTINCT event_id) FROM clicks";
+    let rows = place.ask(count).unwrap();
+    let flip = |path: &PathBuf| {
+        let mut bytes = fs::read(path).unwrap();
+        let at = bytes.len() / 3;
+        bytes[at] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    let repaired = |of: usize| {
+        let told = place.must(&["repair"]).unwrap();
+        assert_eq!(told.matches("rebuilt from the topic").count(), of, "{told}");
+        assert!(place.must(&["audit"]).unwrap().contains("clean"));
+        assert_eq!(place.ask(count).unwrap(), rows);
+    };
+    let objects = files(&place, "data/lake/clicks");
+    assert!(objects.len() >= 4, "{objects:?}");
+    flip(&objects[0]);
+    fs::remove_file(&objects[2]).unwrap();
+    repaired(2);
+    flip(&files(&place, "data/lake/swaps")[0]);
+    repaired(1);
+    assert_eq!(files(&place, "data/lake/replays"), Vec::<PathBuf>::new());
+    let told = place.must(&["repair"]).unwrap();
+    assert!(told.contains("nothing is damaged"), "{told}");
+}
+
+#[tokio::test]
 async fn fault_29_letters_that_no_object_names_count_for_nothing_and_are_swept() {
     let place = Place::new().unwrap();
     let up = place.up(&[]).unwrap();

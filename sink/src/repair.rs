@@ -1,0 +1,240 @@
+//! Repair: what is damaged or missing is rebuilt by a swap from replays of exactly its ranges, or
+//! given up by an operator's word.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use topic::{Offset, Partition, Timestamp};
+
+use crate::object::sort::limits::SortLimits;
+use crate::rewrite::choice::Choice;
+use crate::rewrite::scope::{Scope, joined};
+use crate::rewrite::source::RewriteSource;
+use crate::{Entry, Error, Lake, Ledger, Made, Making, ObjectName, ReplayName, SwapMaker};
+
+/// Ranges whose object is damaged or missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LakeHole {
+    /// Half-open ranges of offsets, and their partitions.
+    pub ranges: Vec<(Partition, Offset, Offset)>,
+    /// The objects that are damaged; none if they are missing.
+    pub objects: Vec<String>,
+    /// The number of the swap that they are of; `None` for commits.
+    pub swap: Option<u64>,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl Lake {
+    /// Reads all that counts, and finds what is damaged or missing before what is sound. `progress`
+    /// gets the number of objects that were read, and of all.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn holes(
+        &self,
+        ledger: &Ledger,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Vec<LakeHole>, Error> {
+        let mut named: BTreeMap<Partition, Vec<ObjectName>> = BTreeMap::new();
+        for (path, _) in self.files(None).await? {
+            let name = ObjectName::parse(&path);
+            let counts = |name: &ObjectName| !ledger.gives_up(name.partition, name.first);
+            if let Some(name) = name.filter(counts) {
+                named.entry(name.partition).or_default().push(name);
+            }
+        }
+        let numbers: BTreeSet<u64> = ledger.coverage.ranges().map(|one| one.number).collect();
+        let objects = ledger.coverage.objects().count() + ledger.coverage.letters().count();
+        let all = named.values().map(Vec::len).sum::<usize>() + objects;
+        let mut done = 0;
+        let mut tell = || {
+            progress(done, all as u64);
+            done += 1;
+        };
+        let mut holes = Vec::new();
+        for (partition, mut names) in named {
+            names.sort_unstable_by_key(|name| name.first);
+            let mut at = ledger.past(partition, ledger.first(partition));
+            let mut damaged: Option<LakeHole> = None;
+            for name in names {
+                tell();
+                match self.sound(&name, ledger).await? {
+                    Ok(end) if name.first >= at => {
+                        holes.extend(closed(damaged.take(), partition, at, name.first));
+                        at = ledger.past(partition, end);
+                    }
+                    // What nothing reaches counts for nothing.
+                    Ok(_) => {}
+                    Err(why) if name.first >= at => {
+                        let hole = damaged.get_or_insert_with(|| LakeHole {
+                            ranges: Vec::new(),
+                            objects: Vec::new(),
+                            swap: None,
+                            why,
+                        });
+                        hole.objects.push(name.to_string());
+                    }
+                    Err(_) => {}
+                }
+            }
+            // Behind the last sound object a worker goes on by itself.
+            if let Some(hole) = damaged {
+                tracing::warn!(objects = ?hole.objects, "the newest objects are damaged");
+            }
+        }
+        for number in numbers {
+            let parts = ledger.coverage.parts(number);
+            let rows = parts.objects.iter().map(|object| object.path().to_string());
+            let letters = parts.letters.iter().map(|letters| letters.path.clone());
+            let mut damaged = Vec::new();
+            for path in rows.chain(letters) {
+                tell();
+                match self.intact(&path).await {
+                    Ok(true) => {}
+                    Ok(false) | Err(Error::Damaged { .. }) => damaged.push(path),
+                    Err(error) => return Err(error),
+                }
+            }
+            if !damaged.is_empty() {
+                let ranges = parts.ranges.iter();
+                let ranges = ranges.map(|range| (range.partition, range.first, range.end));
+                holes.push(LakeHole {
+                    ranges: ranges.collect(),
+                    objects: damaged,
+                    swap: Some(number),
+                    why: "it is damaged or missing".to_owned(),
+                });
+            }
+        }
+        Ok(holes)
+    }
+
+    /// Where a sound object ends; `Err` says what is wrong with it.
+    async fn sound(
+        &self,
+        name: &ObjectName,
+        ledger: &Ledger,
+    ) -> Result<Result<Offset, String>, Error> {
+        let footer = match self.footer(name).await {
+            Ok(Some(footer)) if footer.topic != ledger.topic => {
+                return Ok(Err("it is of another topic".to_owned()));
+            }
+            Ok(Some(footer)) => footer,
+            Ok(None) => return Ok(Err("it is not there".to_owned())),
+            Err(Error::Damaged { detail, .. } | Error::Unfit(detail)) => return Ok(Err(detail)),
+            Err(error) => return Err(error),
+        };
+        Ok(match self.intact(name.path().as_ref()).await? {
+            true => Ok(footer.end),
+            false => Err("its hash does not fit".to_owned()),
+        })
+    }
+
+    /// Fills a hole with finished replays of exactly its ranges. Returns the number of the swap, or
+    /// why it was discarded.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if a replay is not of its range; [`Error::Damaged`] if it cannot be read.
+    pub async fn fill(
+        &self,
+        ledger: &Ledger,
+        hole: &LakeHole,
+        replays: &[ReplayName],
+        now: Timestamp,
+    ) -> Result<Made, Error> {
+        let mut making = Making::begin(self, ledger, SwapMaker::Repair, now);
+        let mut sources = Vec::new();
+        for name in replays {
+            sources.push((self.replay(name), self.replay_ledger(name).await?));
+        }
+        let mut others = Vec::new();
+        let mut scope = Scope::default();
+        for (lake, replayed) in &sources {
+            let held = lake.whole_scope(replayed, &replayed.ranges()).await?;
+            scope.holes.extend(joined(&held.ranges(replayed)));
+            others.push(RewriteSource {
+                lake,
+                ledger: replayed,
+                scope: held,
+                choice: Choice::All,
+            });
+        }
+        let filled = scope.holes.iter();
+        let filled: BTreeSet<_> = filled
+            .map(|range| (range.partition, range.first, range.end))
+            .collect();
+        if filled != hole.ranges.iter().copied().collect() {
+            return Err(Error::Refused(
+                "the replays are of other ranges than what is damaged".to_owned(),
+            ));
+        }
+        if let Some(number) = hole.swap {
+            scope.holes.clear();
+            scope.swaps.insert(number);
+        }
+        for path in hole.objects.iter().filter(|_| hole.swap.is_none()) {
+            making.replace(self.replaced(path).await?);
+        }
+        let own = RewriteSource {
+            lake: self,
+            ledger,
+            scope,
+            choice: Choice::Nothing,
+        };
+        let limits = SortLimits::default();
+        self.rewrite(&mut making, own, others, limits).await?;
+        making.finish().await
+    }
+
+    /// Gives up the ranges of a hole, by entries of the ledger: their records are lost.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for what swaps cover, which would be lost with what is sound beside it.
+    pub async fn give_up(&self, hole: &LakeHole, now: Timestamp) -> Result<(), Error> {
+        if let Some(number) = hole.swap {
+            return Err(Error::Refused(format!(
+                "the objects of entry {number} of the ledger hold the rows of many hours: put {} \
+                 back from a copy",
+                hole.objects.join(", ")
+            )));
+        }
+        for &(partition, first, end) in &hole.ranges {
+            loop {
+                let ledger = self.ledger().await?;
+                let ledger = ledger.ok_or_else(|| Error::Unfit("it has no ledger".to_owned()))?;
+                if ledger.gives_up(partition, first) {
+                    break;
+                }
+                let gap = Entry::Gap {
+                    partition,
+                    first,
+                    end,
+                    accepted_at: now,
+                };
+                if self.write_entry(ledger.next, &gap).await? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The hole between where the chain had come to and the next sound object. `None` if there is none.
+fn closed(
+    damaged: Option<LakeHole>,
+    partition: Partition,
+    at: Offset,
+    first: Offset,
+) -> Option<LakeHole> {
+    let mut hole = damaged.unwrap_or_else(|| LakeHole {
+        ranges: Vec::new(),
+        objects: Vec::new(),
+        swap: None,
+        why: "no object holds them".to_owned(),
+    });
+    hole.ranges.push((partition, at, first));
+    (at < first).then_some(hole)
+}
