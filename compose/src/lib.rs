@@ -31,7 +31,7 @@ use cli::{Cli, ConfigTask, Invocation, Task};
 use command::forget::CertificateTask;
 use command::{
     audit, compact, diff, expire, follow, forget, gap, import, key, objects, promote, publish,
-    query, replay, topic,
+    query, repair, replay, topic,
 };
 use role::log::{ProcessLog, Verbosity};
 use role::{compactor, crawl, dashboard, health, prepare, producer, transformer, up};

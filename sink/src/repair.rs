@@ -84,6 +84,9 @@ impl Lake {
                 tracing::warn!(objects = ?hole.objects, "the newest objects are damaged");
             }
         }
+        // The last first: what follows a hole was made before its swap, so it counts only as far as
+        // the objects from there on reach.
+        holes.reverse();
         for number in numbers {
             let parts = ledger.coverage.parts(number);
             let rows = parts.objects.iter().map(|object| object.path().to_string());

@@ -186,6 +186,9 @@ impl CrawlState {
         if self.topic.as_ref().is_some_and(|known| *known != topic) {
             return Some(format!("the lake now belongs to topic {topic}"));
         }
+        if ledger.coverage.swaps() < self.swaps {
+            return Some("its ledger has fewer swaps than before".to_owned());
+        }
         if self.gaps == ledger.gaps.len() {
             return None;
         }

@@ -386,3 +386,26 @@ async fn fault_30_a_compactor_that_another_one_overtook_leaves_the_hour() {
     let audit = audited(&shore, &catalog).await;
     assert!(audit.clean(), "{audit:?}");
 }
+
+#[tokio::test]
+async fn a_ledger_that_lost_its_swaps_is_read_anew() {
+    let shore = shore().await;
+    let catalog = shore.catalog().await;
+    catalog.crawl(true).await.unwrap();
+    let before = answers(&catalog).await;
+    compact(&shore).await;
+    catalog.crawl(true).await.unwrap();
+    // An older state of the ledger was put back; what the swaps replaced is there still.
+    let mut entries: Vec<_> = std::fs::read_dir(shore.path("_ledger"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.ends_with("0000000000.json"))
+        .collect();
+    entries.sort();
+    for entry in entries {
+        std::fs::remove_file(entry).unwrap();
+    }
+    catalog.crawl(true).await.unwrap();
+    assert_eq!(answers(&catalog).await, before);
+    assert_eq!(audited(&shore, &catalog).await.findings, []);
+}

@@ -189,7 +189,12 @@ impl Lake {
             certificate: signed.certificate.digest(),
             erased_at,
         };
-        self.write_entry(number, &Entry::Erased(erased)).await
+        let entry = Entry::Erased(erased);
+        if self.write_entry(number, &entry).await? {
+            return Ok(true);
+        }
+        // The reply may be lost, and not the entry.
+        Ok(self.entry(number).await? == Some(entry))
     }
 }
 

@@ -58,15 +58,26 @@ impl Lake {
             let Some(ledger) = self.ledger().await? else {
                 return Ok(0);
             };
+            let scanned = match self.scan(&ledger, scene).run().await {
+                // Another maker has replaced some of what was listed.
+                Err(Error::Refused(_) | Error::Damaged { .. })
+                    if self.has_moved(&ledger).await? =>
+                {
+                    continue;
+                }
+                scanned => scanned?,
+            };
             let Scanned {
                 scope,
                 share,
                 reached,
-            } = self.scan(&ledger, scene).run().await?;
+            } = scanned;
             scene.forgotten.are_within(&ledger, &reached)?;
             if share == SubjectShare::default() {
-                self.purge(&ledger, scene).await?;
-                return Ok(ledger.next);
+                match self.purge(&ledger, scene).await? {
+                    true => return Ok(ledger.next),
+                    false => continue,
+                }
             }
             tracing::info!(lake = %self.location(), rows = share.rows, letters = share.letters, "erasing");
             let mut making = Making::begin(self, &ledger, SwapMaker::Erasure, scene.now);

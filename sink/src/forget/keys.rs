@@ -95,12 +95,20 @@ impl Lake {
     /// once, one wins, and all have the same.
     ///
     /// # Errors
-    /// As [`Lake::keys`].
+    /// As [`Lake::keys`]; [`Error::Damaged`] if they were there and are lost, since new ones know
+    /// nobody who was erased.
     pub async fn make_keys(&self, new: &LakeKeys) -> Result<LakeKeys, Error> {
         let path = Path::from(format!("{LEDGER}/{KEYS}"));
         loop {
             if let Some(keys) = self.keys().await? {
                 return Ok(keys);
+            }
+            let ledger = self.ledger().await?;
+            if ledger.is_some_and(|ledger| !ledger.forgets.is_empty()) {
+                return Err(Error::Damaged {
+                    path: path.to_string(),
+                    detail: "it is lost, and says who was erased; put it back from a copy".into(),
+                });
             }
             let json = serde_json::to_vec(new).expect("keys are plain numbers");
             self.create(&path, json.into()).await?;

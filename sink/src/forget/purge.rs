@@ -18,13 +18,17 @@ use crate::{Error, Lake, Ledger, ObjectName};
 impl Lake {
     /// Deletes the objects that do not count and hold some of what is taken. Nobody who knows the
     /// ledger reads them; who still holds an old list meets an object that is gone, and fails.
+    /// Returns false if the ledger has moved, so that others may count now.
     pub(super) async fn purge(
         &self,
         ledger: &Ledger,
         scene: &ErasureScene<'_>,
-    ) -> Result<u64, Error> {
+    ) -> Result<bool, Error> {
         let rule = scene.forgotten.erasure_rule();
-        let (counting, mut purged) = (self.counting(ledger, scene).await?, 0);
+        let counting = self.counting(ledger, scene).await?;
+        if self.has_moved(ledger).await? {
+            return Ok(false);
+        }
         for folder in [CLICKS, SWAPS, DEAD_LETTERS] {
             let folder = Path::from(folder);
             let listed: Vec<_> = self.store().list(Some(&folder)).try_collect().await?;
@@ -35,11 +39,15 @@ impl Lake {
                 }
                 if self.holds_some(&path, &rule).await? {
                     self.store().delete(&meta.location).await?;
-                    purged += 1;
                 }
             }
         }
-        Ok(purged)
+        Ok(true)
+    }
+
+    /// Returns true if the ledger has entries that this one lacks.
+    pub(super) async fn has_moved(&self, ledger: &Ledger) -> Result<bool, Error> {
+        Ok(self.entry(ledger.next).await?.is_some())
     }
 
     /// Returns true if an object holds some of what is taken. What is no object of ours is left.
@@ -77,11 +85,17 @@ impl Lake {
                 named.entry(name.partition).or_default().push((name, bytes));
             }
         }
+        let mut left = Vec::new();
         for names in named.into_values() {
-            for commit in self.chained(ledger, names, &mut Vec::new()).await? {
+            for commit in self.chained(ledger, names, &mut left).await? {
                 counting.insert(commit.name.to_string());
                 counting.extend(commit.footer.letters);
             }
+        }
+        if let Some(why) = left.first() {
+            return Err(Error::Refused(format!(
+                "what counts cannot be told from what does not: {why}"
+            )));
         }
         let coverage = &ledger.coverage;
         counting.extend(coverage.objects().map(|object| object.path().to_string()));

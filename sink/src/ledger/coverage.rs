@@ -17,7 +17,7 @@ pub struct Coverage {
     objects: BTreeMap<String, (u64, SwapObject)>,
     /// The objects of dead letters that count within the ranges, in the same way.
     letters: BTreeMap<String, (u64, SwapLetters)>,
-    /// How many ranges and objects each entry has that count.
+    /// What each entry has that counts.
     extents: BTreeMap<u64, SwapExtent>,
     /// Objects of earlier swaps that count no longer, and the number of the entry that said so.
     retired: BTreeMap<String, u64>,
@@ -36,11 +36,12 @@ pub struct Covered {
     pub number: u64,
 }
 
-/// How many ranges and how many objects of an entry count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What counts of an entry: where its ranges begin, and the paths of its objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct SwapExtent {
-    ranges: usize,
-    objects: usize,
+    ranges: BTreeSet<(Partition, Offset)>,
+    objects: BTreeSet<String>,
+    letters: BTreeSet<String>,
 }
 
 /// What counts of an entry.
@@ -89,9 +90,13 @@ impl Coverage {
             }
         }
         self.extents.retain(|number, _| !taken.contains(number));
+        let ranges = swap.ranges.iter();
+        let objects = swap.objects.iter();
+        let letters = swap.letters.iter();
         let extent = SwapExtent {
-            ranges: swap.ranges.len(),
-            objects: swap.objects.len(),
+            ranges: ranges.map(|range| (range.partition, range.first)).collect(),
+            objects: objects.map(|object| object.path().to_string()).collect(),
+            letters: letters.map(|letters| letters.path.clone()).collect(),
         };
         self.extents.insert(number, extent);
         for object in swap.objects {
@@ -115,7 +120,7 @@ impl Coverage {
     /// Says what no maker of ours writes. If it can be folded, returns the numbers of the swaps that
     /// it takes.
     fn check(&self, swap: &Swap) -> Result<BTreeSet<u64>, String> {
-        let mut taken: BTreeMap<u64, SwapExtent> = BTreeMap::new();
+        let mut taken: BTreeMap<u64, (usize, usize)> = BTreeMap::new();
         let mut before: Option<&CoveredRange> = None;
         for range in &swap.ranges {
             let CoveredRange {
@@ -146,7 +151,7 @@ impl Coverage {
             }
             let inside = self.ranges.range((*partition, *first)..(*partition, *end));
             for (_, covered) in inside {
-                taken.entry(covered.number).or_default().ranges += 1;
+                taken.entry(covered.number).or_default().0 += 1;
             }
         }
         let mut replaced = BTreeSet::new();
@@ -158,12 +163,14 @@ impl Coverage {
                 return Err(format!("it replaces {path}, which does not count"));
             }
             if let Some((number, _)) = counted {
-                taken.entry(*number).or_default().objects += 1;
+                taken.entry(*number).or_default().1 += 1;
             }
         }
         // The objects of a swap hold rows of any of its ranges.
-        let whole =
-            |(number, extent): (&u64, &SwapExtent)| self.extents.get(number) == Some(extent);
+        let whole = |(number, (ranges, objects)): (&u64, &(usize, usize))| {
+            let extent = self.extents.get(number);
+            extent.is_some_and(|all| (all.ranges.len(), all.objects.len()) == (*ranges, *objects))
+        };
         if let Some((number, _)) = taken.iter().find(|taken| !whole(*taken)) {
             return Err(format!("it takes a part of entry {number}, not all of it"));
         }
@@ -179,17 +186,17 @@ impl Coverage {
 
     /// What counts of the entry of that number.
     pub(crate) fn parts(&self, number: u64) -> SwapParts<'_> {
-        let ranges = self.ranges.values();
-        let ranges = ranges.filter(|covered| covered.number == number);
-        let objects = self.objects.values();
-        let letters = self.letters.values();
+        let Some(extent) = self.extents.get(&number) else {
+            return SwapParts::default();
+        };
+        let ranges = extent.ranges.iter().filter_map(|at| self.ranges.get(at));
+        let objects = extent.objects.iter();
+        let letters = extent.letters.iter();
         SwapParts {
             ranges: ranges.map(|covered| &covered.range).collect(),
-            objects: objects
-                .filter_map(|(by, object)| (*by == number).then_some(object))
-                .collect(),
+            objects: objects.filter_map(|path| self.object(path)).collect(),
             letters: letters
-                .filter_map(|(by, letters)| (*by == number).then_some(letters))
+                .filter_map(|path| Some(&self.letters.get(path)?.1))
                 .collect(),
         }
     }
@@ -293,11 +300,17 @@ impl Coverage {
 
     pub(super) fn restored(stored: StoredCoverage) -> Self {
         let mut extents: BTreeMap<u64, SwapExtent> = BTreeMap::new();
-        for covered in &stored.ranges {
-            extents.entry(covered.number).or_default().ranges += 1;
+        for Covered { range, number } in &stored.ranges {
+            let at = (range.partition, range.first);
+            extents.entry(*number).or_default().ranges.insert(at);
         }
-        for (number, _) in &stored.objects {
-            extents.entry(*number).or_default().objects += 1;
+        for (number, object) in &stored.objects {
+            let path = object.path().to_string();
+            extents.entry(*number).or_default().objects.insert(path);
+        }
+        for (number, letters) in &stored.letters {
+            let path = letters.path.clone();
+            extents.entry(*number).or_default().letters.insert(path);
         }
         let ranges = stored.ranges.into_iter();
         let objects = stored.objects.into_iter();

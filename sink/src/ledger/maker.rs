@@ -133,6 +133,13 @@ impl Making {
         let place = |range: &CoveredRange| (range.partition, range.first);
         self.swap.ranges.sort_by_key(place);
         let (mut number, entry) = (self.swap.read, Entry::Swap(self.swap.clone()));
+        // A machine that was suspended counts no time, and what it wrote may have been swept.
+        let written = self.swap.objects.iter().map(SwapObject::path);
+        for path in written.collect::<Vec<_>>() {
+            if !self.lake.is_there(&path).await? {
+                return Ok(Made::Discarded(format!("{path} was swept meanwhile")));
+            }
+        }
         let mut backoff = Backoff::new(SWAP_BACKOFF.0, SWAP_BACKOFF.1);
         loop {
             if self.begun.elapsed() > MAKING_TIMEOUT {

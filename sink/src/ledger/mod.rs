@@ -197,6 +197,13 @@ impl Lake {
     /// The store's.
     pub async fn write_entry(&self, number: u64, entry: &Entry) -> Result<bool, Error> {
         let json = serde_json::to_vec_pretty(entry).expect("an entry is plain text and numbers");
+        if json.len() as u64 > MAX_ENTRY_BYTES {
+            return Err(Error::Refused(format!(
+                "the entry {number} of the ledger would have {} bytes, and nobody could read it \
+                 ({MAX_ENTRY_BYTES}): compact first, or take a smaller range",
+                json.len()
+            )));
+        }
         if !self.create(&path(number), json.into()).await? {
             return Ok(false);
         }

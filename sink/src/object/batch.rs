@@ -248,7 +248,8 @@ impl SealedBatch {
             ..
         } = self;
         let letters = (!letters.is_empty()).then(|| {
-            let (digest, object) = letters_object(letters::rows(footer.partition, &letters));
+            let (digest, object) =
+                letters_object(letters::rows(footer.partition, &letters), Vec::new());
             (name.letters(&digest), object)
         });
         footer.ledger = ledger;
@@ -265,8 +266,12 @@ impl SealedBatch {
 }
 
 /// The object of these letters, and the digits of its hash that its name holds.
-pub(crate) fn letters_object(rows: RecordBatch) -> (String, Bytes) {
-    let bytes = parquet(LETTER_COLUMNS, vec![rows], Vec::new());
+pub(crate) fn letters_object(rows: RecordBatch, metadata: Vec<KeyValue>) -> (String, Bytes) {
+    let is_swapped = !metadata.is_empty();
+    let mut bytes = parquet(LETTER_COLUMNS, vec![rows], metadata);
+    if is_swapped {
+        footer::stamp(&mut bytes);
+    }
     let mut digest = format!("{:x}", Sha256::digest(&bytes));
     digest.truncate(DIGEST_DIGITS);
     (digest, bytes.into())

@@ -37,21 +37,21 @@ impl Lake {
                 spelt(&left)
             )));
         }
-        let replayed = self.replay_ledger(name).await?;
-        let Some(ReplayOrigin { begun_at, .. }) = replayed.replay else {
-            return Err(Error::Refused(format!(
-                "{} holds a lake that is no replay: take it out of there",
-                name.folder()
-            )));
-        };
-        let promotion = Promotion {
-            name: name.clone(),
-            begun_at,
-            ranges: replayed.ranges(),
-        };
         let replay = self.replay(name);
         for _try in 0..MAX_TRIES {
-            let ledger = self.live_ledger().await?;
+            let ledger = self.settled_ledger().await?;
+            let replayed = self.replay_ledger(name).await?;
+            let Some(ReplayOrigin { begun_at, .. }) = replayed.replay else {
+                return Err(Error::Refused(format!(
+                    "{} holds a lake that is no replay: take it out of there",
+                    name.folder()
+                )));
+            };
+            let promotion = Promotion {
+                name: name.clone(),
+                begun_at,
+                ranges: replayed.ranges(),
+            };
             if ledger.promoted(name) {
                 return Err(Error::Refused(format!(
                     "the replay {name} is promoted already; `clickweir rollback {name}` undoes it, \
@@ -82,7 +82,7 @@ impl Lake {
     /// if what it replaced cannot be read.
     pub async fn rollback(&self, name: &ReplayName, now: Timestamp) -> Result<(), Error> {
         for _try in 0..MAX_TRIES {
-            let ledger = self.live_ledger().await?;
+            let ledger = self.settled_ledger().await?;
             let Some((number, promotion)) = ledger.promotion(name).cloned() else {
                 let shown = ledger.promotions.into_iter().map(|(_, known)| known.name);
                 return Err(Error::Refused(format!(
@@ -234,6 +234,20 @@ impl Lake {
             scope.swaps.extend(meeting);
         }
         Ok(scope)
+    }
+
+    /// The ledger, if no erasure is under way: what is put in place may hold its subject, and what
+    /// does is deleted.
+    async fn settled_ledger(&self) -> Result<Ledger, Error> {
+        let ledger = self.live_ledger().await?;
+        if let Some(asked) = ledger.unerased().next() {
+            return Err(Error::Refused(format!(
+                "the erasure {} is not complete: type its `clickweir forget` again, and this \
+                 command then",
+                asked.id
+            )));
+        }
+        Ok(ledger)
     }
 
     async fn live_ledger(&self) -> Result<Ledger, Error> {

@@ -46,8 +46,7 @@ impl Lake {
             let expected = at.unwrap_or_else(|| ledger.first(name.partition));
             let expected = ledger.past(name.partition, expected);
             let why = match described {
-                // It was deleted meanwhile: somebody else is at work.
-                Ok(None) => break,
+                Ok(None) => "it was deleted meanwhile: somebody else is at work".into(),
                 Ok(Some((footer, _))) if footer.topic != ledger.topic => {
                     "it is of another topic".into()
                 }

@@ -10,6 +10,7 @@ use super::source::RewriteSource;
 use crate::object::batch::letters_object;
 use crate::object::contents::batches;
 use crate::object::letters;
+use crate::object::swapped::SwappedFooter;
 use crate::{Error, LETTER_COLUMNS, Making, ReplacedObject, SwapLetters};
 
 impl RewriteSource<'_> {
@@ -61,7 +62,11 @@ impl RewriteSource<'_> {
                 making.replace(replaced(&object, &bytes));
             }
             if count > 0 {
-                object.path = making.put_letters(letters_object(after).1).await?;
+                // Letters of two makers are two objects, so that no sweep of what one of them left
+                // takes what the other names.
+                let said = SwappedFooter::new(self.ledger.topic.clone(), making.made_at());
+                let (_, letters) = letters_object(after, said.metadata());
+                object.path = making.put_letters(letters).await?;
                 object.dead_letters = count as u64;
                 staying.push(object);
             }

@@ -53,8 +53,8 @@ impl ErasurePlace {
         let subject = named(asked, keys);
         let is_same = |forget: &&Forget| match (&subject, &forget.subject, asked) {
             (Some(subject), theirs, _) => subject == theirs,
-            (None, Subject::Records(records), AskedSubject::Where { condition, .. }) => {
-                records.condition == subjects.hash(condition)
+            (None, Subject::Records(records), asked) => {
+                records.condition == subjects.hash(asked.spelt())
             }
             _ => false,
         };
@@ -85,7 +85,7 @@ impl ErasurePlace {
                     .records(condition, from.as_deref(), to.as_deref())
                     .await?;
                 list.cut(&until);
-                let condition = keys.subjects().hash(condition);
+                let condition = keys.subjects().hash(asked.spelt());
                 Subject::Records(self.lake.store_records(&list, condition).await?)
             }
             (None, _) => unreachable!("a name has a hash"),

@@ -36,7 +36,7 @@ impl ErasurePlace {
                 Subject::Records(ForgottenRecords {
                     path: String::new(),
                     records: found.len(),
-                    condition: keys.subjects().hash(condition),
+                    condition: keys.subjects().hash(asked.spelt()),
                 })
             }
             (None, _) => unreachable!("a name has a hash"),

@@ -27,6 +27,23 @@ pub(crate) enum AskedSubject {
     },
 }
 
+impl AskedSubject {
+    /// All that is asked, as one text: the same condition of another time is another request.
+    pub(super) fn spelt(&self) -> String {
+        match self {
+            Self::Visitor(id) | Self::User(id) => id.clone(),
+            Self::Where {
+                condition,
+                from,
+                to,
+            } => {
+                let [from, to] = [from, to].map(|one| one.as_deref().unwrap_or_default());
+                [condition, from, to].join("\0")
+            }
+        }
+    }
+}
+
 /// How far an erasure is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -214,3 +214,34 @@ async fn a_request_whose_keys_or_list_are_lost_is_no_empty_request() {
         assert!(matches!(found, Err(crate::Error::Damaged { .. })));
     }
 }
+
+#[tokio::test]
+async fn nothing_is_put_in_place_while_an_erasure_is_under_way_and_lost_keys_are_not_made_anew() {
+    let lake = lake().await;
+    commit(&lake, P, 0, 1).await;
+    let name = crate::ReplayName::parse("again").unwrap();
+    let live = lake.ledger().await.unwrap().unwrap();
+    let replay = lake.replay(&name);
+    let ranges = crate::Ranges::from([(P, (Offset(0), Offset(1)))]);
+    let begun = replay.begin_replay(&name, &live, &ranges, "a", NOW);
+    begun.await.unwrap();
+    commit(&replay, P, 0, 1).await;
+    lake.promote(&name, NOW).await.unwrap();
+    lake.rollback(&name, NOW).await.unwrap();
+    lake.forget(&request(&lake, 1, "v-17", 1).await)
+        .await
+        .unwrap();
+    for refused in [
+        lake.promote(&name, NOW).await.map(drop),
+        lake.rollback(&name, NOW).await,
+    ] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("erasure"), "{refused}");
+    }
+    let path = object_store::path::Path::from("_ledger/keys.json");
+    object_store::ObjectStoreExt::delete(lake.store(), &path)
+        .await
+        .unwrap();
+    let lost = lake.make_keys(&LakeKeys::new([1; 32], [2; 32])).await;
+    assert!(lost.unwrap_err().to_string().contains("it is lost"));
+}
