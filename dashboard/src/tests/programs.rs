@@ -136,7 +136,7 @@ async fn the_list_of_the_api_names_every_panel() {
     let served = TestDashboard::full().await;
     let list = served.json("/api").await;
     let panels = list["panels"].as_array().unwrap();
-    assert_eq!(panels.len(), 18);
+    assert_eq!(panels.len(), 19);
     for panel in panels {
         let (json, csv) = (panel["json"].as_str(), panel["csv"].as_str());
         served.json(&format!("{}?by=product", json.unwrap())).await;

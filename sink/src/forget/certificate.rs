@@ -27,7 +27,8 @@ const NOT_COVERED: [&str; 7] = [
     "older versions of objects, where the bucket keeps versions",
     "the log that clickweir writes, which has the statements that were asked",
     "the files of other processes' catalogs: their tables are built anew when they next read the \
-     ledger, and what is free in such a file may still hold rows of a data set",
+     ledger, their data sets at their next turn, and what is free in such a file may still hold \
+     rows of one",
     "copies that were made with other programs, and tables of other servers",
     "what a process that was frozen during the erasure writes later: it counts for nothing and \
      is swept",

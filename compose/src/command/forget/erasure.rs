@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use sink::{
-    ErasureScene, Forget, Forgetting, LakeKeys, Ledger, Offset, Partition, SignedCertificate,
-    Subject, Watermarks,
+    ErasureScene, Forget, Forgetting, LakeKeys, Ledger, Offset, Partition, ReplayName,
+    SignedCertificate, Subject, Watermarks,
 };
 use tokio::time::sleep;
 
@@ -123,6 +123,37 @@ impl ErasurePlace {
         }
     }
 
+    /// Waits until a replay has all of its ranges below the request: what a worker of it commits last
+    /// may be of a time before it knew the request.
+    async fn wait_for_replay(
+        &self,
+        name: &ReplayName,
+        until: &BTreeMap<Partition, Offset>,
+    ) -> anyhow::Result<()> {
+        loop {
+            let left = match self.lake.unfinished(name).await {
+                // What has no ledger holds nothing that could be read.
+                Err(sink::Error::Refused(_)) => return Ok(()),
+                left => left?,
+            };
+            let mut below = left.iter().filter(|(of, (at, _))| {
+                let until = until.get(of);
+                until.is_some_and(|until| at < until)
+            });
+            let Some((partition, (at, end))) = below.next() else {
+                return Ok(());
+            };
+            self.stage(format!(
+                "waiting for the replay {name}, whose partition {partition} is at offset {at} of \
+                 {end}: `clickweir replay --into {name}` goes on with it; or delete its folder"
+            ));
+            if self.job.stop.is_cancelled() {
+                bail!("it was stopped; the same command goes on");
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Rewrites every lake, again if another maker of swaps came between. Returns the number of
     /// entries as of which nothing is left.
     async fn rewrite(&self, asked: &Forgetting) -> anyhow::Result<u64> {
@@ -144,6 +175,7 @@ impl ErasurePlace {
             self.stage("erasing from clicks");
             let number = self.lake.erase(&scene).await?;
             for name in self.lake.replays().await? {
+                self.wait_for_replay(&name, &asked.forget.until).await?;
                 self.stage(format!("erasing from the replay {name}"));
                 self.lake.replay(&name).erase(&scene).await?;
             }
