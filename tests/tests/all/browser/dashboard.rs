@@ -294,7 +294,7 @@ async fn every_chart_and_table_can_be_had_as_csv() {
     let demo = demo::shared().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for (page, csvs) in [
-        ("/pipeline", 8),
+        ("/pipeline", 9),
         ("/funnel?range=all", 2),
         ("/?range=all", 11),
     ] {
