@@ -134,23 +134,19 @@ impl LakeScan<'_> {
         })
     }
 
-    /// Where the lake ends in each partition, as far as was listed.
+    /// Up to where each partition was listed without a hole. A swap further on says nothing of what
+    /// is before it: a list may lag.
     fn reached(&self, scope: &Scope) -> BTreeMap<Partition, Offset> {
-        let mut reached: BTreeMap<Partition, Offset> = BTreeMap::new();
-        let mut reach = |of, end: Offset| {
-            let known = reached.entry(of).or_default();
-            *known = end.max(*known);
+        let reach = |of: Partition| {
+            let mut at = self.ledger.past(of, self.ledger.first(of));
+            for commit in scope.commits.iter().filter(|one| one.name.partition == of) {
+                if commit.footer.first == at {
+                    at = self.ledger.past(of, commit.footer.end);
+                }
+            }
+            (of, at)
         };
-        for commit in &scope.commits {
-            reach(commit.footer.partition, commit.footer.end);
-        }
-        for covered in self.ledger.coverage.ranges() {
-            reach(covered.range.partition, covered.range.end);
-        }
-        for (of, end) in &mut reached {
-            *end = self.ledger.past(*of, *end);
-        }
-        reached
+        self.rule.ranges().into_keys().map(reach).collect()
     }
 
     fn objects(&self, scope: &Scope) -> Vec<ScannedObject> {

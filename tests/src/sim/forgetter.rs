@@ -58,7 +58,13 @@ impl Forgetter {
             sleep(self.dice.millis(15_000..60_000)).await;
             let visitor = format!("visitor-{}", self.dice.number(0..self.clients));
             let marks = self.brokers.marks().into_iter();
-            let until = marks.map(|(of, marks)| (of, marks.high)).collect();
+            // Offsets without a record behind the last one are in no object until another comes.
+            let last = |of, low| self.brokers.read(of, low, usize::MAX).pop();
+            let until = marks.map(|(of, marks)| {
+                let last = last(of, marks.low).map(|last| last.offset.next());
+                (of, last.unwrap_or(marks.low))
+            });
+            let until = until.collect();
             let id = ForgetId::new(self.dice.number(0..u64::MAX).into());
             let asked = (visitor, until);
             self.asked.lock().insert(id, asked.clone());
