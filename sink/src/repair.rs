@@ -1,7 +1,7 @@
 //! Repair: what is damaged or missing is rebuilt by a swap from replays of exactly its ranges, or
 //! given up by an operator's word.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition, Timestamp};
@@ -37,14 +37,8 @@ impl Lake {
         ledger: &Ledger,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Vec<LakeHole>, Error> {
-        let mut named: BTreeMap<Partition, Vec<ObjectName>> = BTreeMap::new();
-        for (path, _) in self.files(None).await? {
-            let name = ObjectName::parse(&path);
-            let counts = |name: &ObjectName| !ledger.gives_up(name.partition, name.first);
-            if let Some(name) = name.filter(counts) {
-                named.entry(name.partition).or_default().push(name);
-            }
-        }
+        let counts = |name: &ObjectName| !ledger.gives_up(name.partition, name.first);
+        let named = self.commit_names(counts).await?;
         let numbers: BTreeSet<u64> = ledger.coverage.ranges().map(|one| one.number).collect();
         let objects = ledger.coverage.objects().count() + ledger.coverage.letters().count();
         let all = named.values().map(Vec::len).sum::<usize>() + objects;
@@ -55,33 +49,38 @@ impl Lake {
         };
         let mut holes = Vec::new();
         for (partition, mut names) in named {
-            names.sort_unstable_by_key(|name| name.first);
+            names.sort_unstable_by_key(|(name, _)| name.first);
             let mut at = ledger.past(partition, ledger.first(partition));
-            let mut damaged: Option<LakeHole> = None;
-            for name in names {
+            let (mut damaged, mut why) = (Vec::new(), None);
+            for (name, _) in names {
                 tell();
-                match self.sound(&name, ledger).await? {
-                    Ok(end) if name.first >= at => {
-                        holes.extend(closed(damaged.take(), partition, at, name.first));
+                let sound = self.sound(&name, ledger).await?;
+                // What nothing reaches counts for nothing.
+                if name.first < at {
+                    continue;
+                }
+                match sound {
+                    Ok(end) => {
+                        let hole = LakeHole {
+                            ranges: vec![(partition, at, name.first)],
+                            objects: std::mem::take(&mut damaged),
+                            swap: None,
+                            why: why
+                                .take()
+                                .unwrap_or_else(|| "no object holds them".to_owned()),
+                        };
+                        holes.extend((at < name.first).then_some(hole));
                         at = ledger.past(partition, end);
                     }
-                    // What nothing reaches counts for nothing.
-                    Ok(_) => {}
-                    Err(why) if name.first >= at => {
-                        let hole = damaged.get_or_insert_with(|| LakeHole {
-                            ranges: Vec::new(),
-                            objects: Vec::new(),
-                            swap: None,
-                            why,
-                        });
-                        hole.objects.push(name.to_string());
+                    Err(detail) => {
+                        damaged.push(name.to_string());
+                        why.get_or_insert(detail);
                     }
-                    Err(_) => {}
                 }
             }
             // Behind the last sound object a worker goes on by itself.
-            if let Some(hole) = damaged {
-                tracing::warn!(objects = ?hole.objects, "the newest objects are damaged");
+            if !damaged.is_empty() {
+                tracing::warn!(objects = ?damaged, "the newest objects are damaged");
             }
         }
         // The last first: what follows a hole was made before its swap, so it counts only as far as
@@ -223,21 +222,4 @@ impl Lake {
         }
         Ok(())
     }
-}
-
-/// The hole between where the chain had come to and the next sound object. `None` if there is none.
-fn closed(
-    damaged: Option<LakeHole>,
-    partition: Partition,
-    at: Offset,
-    first: Offset,
-) -> Option<LakeHole> {
-    let mut hole = damaged.unwrap_or_else(|| LakeHole {
-        ranges: Vec::new(),
-        objects: Vec::new(),
-        swap: None,
-        why: "no object holds them".to_owned(),
-    });
-    hole.ranges.push((partition, at, first));
-    (at < first).then_some(hole)
 }

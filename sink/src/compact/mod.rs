@@ -46,9 +46,7 @@ impl Lake {
                     return Ok(done);
                 }
                 self.compact_period(&ledger, plan, scene, &mut done).await?;
-                ledger = self.follow(ledger).await?.ok_or_else(|| {
-                    Error::Unavailable("its ledger was there and is not any more".to_owned())
-                })?;
+                ledger = self.go_on(ledger).await?;
             }
         }
         progress(&done);
@@ -65,7 +63,7 @@ impl Lake {
     ) -> Result<(), Error> {
         let period = plan.period;
         // The plan was made before the swaps that were written since.
-        if let Some(what) = plan.touched(ledger) {
+        if let Some(what) = plan.scope.touched(ledger) {
             done.left.push(format!(
                 "{period}: {what} was replaced or given up meanwhile"
             ));

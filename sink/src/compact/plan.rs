@@ -37,19 +37,6 @@ impl PeriodPlan {
             sizes: Vec::new(),
         }
     }
-
-    /// The first input that another maker or a gap has touched, by a ledger that is
-    /// newer than the plan. `None` if none has.
-    pub(super) fn touched(&self, ledger: &Ledger) -> Option<String> {
-        let given_up = |input: &&Commit| ledger.gives_up(input.name.partition, input.name.first);
-        let commit = self.scope.commits.iter().find(given_up);
-        let numbers = self.scope.swaps.iter();
-        let gone = |number: &&u64| ledger.coverage.parts(**number).ranges.is_empty();
-        commit.map(|input| input.name.to_string()).or_else(|| {
-            let swap = numbers.clone().find(gone)?;
-            Some(format!("the swap of entry {swap}"))
-        })
-    }
 }
 
 /// Returns true if objects of these sizes, of a period of that length, would become fewer.
@@ -75,23 +62,9 @@ impl Lake {
         length: PeriodLength,
         left: &mut Vec<String>,
     ) -> Result<Vec<PeriodPlan>, Error> {
-        let mut named: BTreeMap<Partition, Vec<(ObjectName, u64)>> = BTreeMap::new();
-        for (path, bytes) in self.files(None).await? {
-            let Some(name) = ObjectName::parse(&path) else {
-                continue;
-            };
-            if !ledger.gives_up(name.partition, name.first) {
-                named.entry(name.partition).or_default().push((name, bytes));
-            }
-        }
-        let known = named.keys().chain(ledger.firsts.keys());
-        let partitions: BTreeSet<Partition> =
-            known.chain(scene.watermarks.keys()).copied().collect();
-        let closing = Closing {
-            tips: self.tips(ledger.clone(), &partitions).await?,
-            partitions,
-            scene,
-        };
+        let counts = |name: &ObjectName| !ledger.gives_up(name.partition, name.first);
+        let named = self.commit_names(counts).await?;
+        let closing = Closing::of(self, ledger, scene, named.keys()).await?;
         let mut plans: BTreeMap<Period, PeriodPlan> = BTreeMap::new();
         let commits = self.closed_commits(ledger, named, &closing, length, left);
         for commit in commits.await? {
@@ -152,12 +125,29 @@ impl Lake {
 
 /// What says whether a period has closed.
 pub(super) struct Closing<'a> {
-    pub(super) tips: Tips,
-    pub(super) partitions: BTreeSet<Partition>,
-    pub(super) scene: &'a CompactionScene<'a>,
+    tips: Tips,
+    partitions: BTreeSet<Partition>,
+    scene: &'a CompactionScene<'a>,
 }
 
-impl Closing<'_> {
+impl<'a> Closing<'a> {
+    /// Of a lake that has commits of these partitions.
+    pub(super) async fn of(
+        lake: &Lake,
+        ledger: &Ledger,
+        scene: &'a CompactionScene<'a>,
+        named: impl IntoIterator<Item = &Partition>,
+    ) -> Result<Self, Error> {
+        let mut partitions: BTreeSet<Partition> = named.into_iter().copied().collect();
+        partitions.extend(ledger.firsts.keys());
+        partitions.extend(scene.watermarks.keys());
+        Ok(Self {
+            tips: lake.tips(ledger.clone(), &partitions).await?,
+            partitions,
+            scene,
+        })
+    }
+
     pub(super) fn is_over(&self, period: Period) -> bool {
         let at = closes_at(period.last());
         self.partitions.iter().all(|&partition| {

@@ -60,7 +60,7 @@ pub struct LakeTally {
 }
 
 /// An object that counts.
-struct Counting {
+struct CountingObject {
     path: String,
     bytes: u64,
     period: Period,
@@ -148,14 +148,7 @@ impl Lake {
                 *last = *name;
             }
         }
-        let known = newest.keys().chain(ledger.firsts.keys());
-        let partitions: BTreeSet<Partition> =
-            known.chain(scene.watermarks.keys()).copied().collect();
-        let closing = Closing {
-            tips: self.tips(ledger.clone(), &partitions).await?,
-            partitions,
-            scene,
-        };
+        let closing = Closing::of(self, ledger, scene, newest.keys()).await?;
         let mut waiting = BTreeSet::new();
         for length in PeriodLength::ALL {
             let mut groups: BTreeMap<Period, Vec<(String, u64)>> = BTreeMap::new();
@@ -190,13 +183,13 @@ fn counting(
     ledger: &Ledger,
     commits: &[(ObjectName, u64)],
     shortest: PeriodLength,
-) -> Vec<Counting> {
-    let commits = commits.iter().map(|(name, bytes)| Counting {
+) -> Vec<CountingObject> {
+    let commits = commits.iter().map(|(name, bytes)| CountingObject {
         path: name.to_string(),
         bytes: *bytes,
         period: Period::of(name.hour, shortest),
     });
-    let mut all: Vec<Counting> = commits.collect();
+    let mut all: Vec<CountingObject> = commits.collect();
     let mut within: BTreeMap<u64, Period> = BTreeMap::new();
     for length in PeriodLength::ALL.into_iter().rev() {
         if length >= shortest {
@@ -211,7 +204,7 @@ fn counting(
         let period = within.get(&number).copied();
         let period = period.unwrap_or_else(|| Period::of(hour, PeriodLength::Month));
         let objects = ledger.coverage.parts(number).objects.into_iter();
-        all.extend(objects.map(|object| Counting {
+        all.extend(objects.map(|object| CountingObject {
             path: object.path().to_string(),
             bytes: object.bytes,
             period,

@@ -134,10 +134,8 @@ impl Forgotten {
         if ledger.replay.is_some() {
             return Ok(());
         }
-        for of in self.partitions() {
-            let first = ledger.past(of, ledger.first(of));
-            let at = reached.get(&of).copied().unwrap_or_default().max(first);
-            if let Some(rule) = self.rule(of, at) {
+        for (of, at) in reached {
+            if let Some(rule) = self.rule(*of, *at) {
                 return Err(Error::Unavailable(format!(
                     "partition {of} is listed up to offset {at}, and must be up to {}",
                     rule.until()

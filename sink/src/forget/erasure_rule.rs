@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
-use arrow::datatypes::{Int32Type, Int64Type};
 use topic::{Offset, Partition};
 
 use super::rule::{DropRule, Forgotten};
 use crate::Ranges;
+use crate::object::swapped::places;
 use crate::rewrite::choice::RowRule;
-
-/// The columns of rows that it reads.
-pub(super) const ROW_COLUMNS: [&str; 4] = ["partition", "offset", "visitor_id", "user_id"];
 
 /// Whose a row is: its partition, visitor and user.
 type RowOwner<'r> = (Partition, Option<&'r str>, Option<&'r str>);
@@ -38,9 +35,14 @@ impl ErasureRule {
             .map(|(of, rule)| (*of, (Offset(0), rule.until())))
             .collect()
     }
+}
 
-    /// True for each row that is taken.
-    pub(super) fn rows_taken(&self, rows: &RecordBatch) -> Result<Vec<bool>, String> {
+impl RowRule for ErasureRule {
+    fn columns(&self) -> &'static [&'static str] {
+        &["visitor_id", "user_id"]
+    }
+
+    fn keeps_rows(&self, rows: &RecordBatch) -> Result<BooleanArray, String> {
         let (visitors, users) = (texts(rows, "visitor_id")?, texts(rows, "user_id")?);
         // Visitors come again and again, and a hash costs more than a look-up.
         let mut known: HashMap<RowOwner<'_>, Option<Offset>> = HashMap::new();
@@ -56,11 +58,10 @@ impl ErasureRule {
                 .or_insert_with(|| rule.until_of(visitor, user));
             until.is_some_and(|until| offset < until) || rule.lists(offset)
         });
-        Ok(taken.collect())
+        Ok(taken.map(|taken| Some(!taken)).collect())
     }
 
-    /// True for each dead letter that is taken.
-    pub(super) fn letters_taken(&self, letters: &RecordBatch) -> Result<Vec<bool>, String> {
+    fn keeps_letters(&self, letters: &RecordBatch) -> Result<BooleanArray, String> {
         let raws = letters
             .column_by_name("raw")
             .and_then(|column| column.as_binary_opt::<i32>())
@@ -71,18 +72,6 @@ impl ErasureRule {
             let rule = self.0.get(&partition);
             rule.is_some_and(|rule| rule.takes_letter(offset, None, raw))
         });
-        Ok(taken.collect())
-    }
-}
-
-impl RowRule for ErasureRule {
-    fn keeps_rows(&self, rows: &RecordBatch) -> Result<BooleanArray, String> {
-        let taken = self.rows_taken(rows)?.into_iter();
-        Ok(taken.map(|taken| Some(!taken)).collect())
-    }
-
-    fn keeps_letters(&self, letters: &RecordBatch) -> Result<BooleanArray, String> {
-        let taken = self.letters_taken(letters)?.into_iter();
         Ok(taken.map(|taken| Some(!taken)).collect())
     }
 }
@@ -91,21 +80,4 @@ fn texts<'r>(rows: &'r RecordBatch, name: &str) -> Result<&'r StringArray, Strin
     let column = rows.column_by_name(name);
     let column = column.and_then(|column| column.as_string_opt::<i32>());
     column.ok_or_else(|| format!("its column {name} is no text"))
-}
-
-/// Which record each row or dead letter is.
-pub(super) fn places(batch: &RecordBatch) -> Result<Vec<(Partition, Offset)>, String> {
-    let partitions = batch
-        .column_by_name("partition")
-        .and_then(|column| column.as_primitive_opt::<Int32Type>());
-    let offsets = batch
-        .column_by_name("offset")
-        .and_then(|column| column.as_primitive_opt::<Int64Type>());
-    let (Some(partitions), Some(offsets)) = (partitions, offsets) else {
-        return Err("its partitions and offsets are no numbers".to_owned());
-    };
-    let places = partitions.values().iter().zip(offsets.values());
-    Ok(places
-        .map(|(of, at)| (Partition(of.cast_unsigned()), Offset(at.cast_unsigned())))
-        .collect())
 }

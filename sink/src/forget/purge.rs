@@ -77,16 +77,9 @@ impl Lake {
         scene: &ErasureScene<'_>,
     ) -> Result<BTreeSet<String>, Error> {
         let mut counting = BTreeSet::new();
-        let mut named: BTreeMap<Partition, Vec<(ObjectName, u64)>> = BTreeMap::new();
-        for (path, bytes) in self.files(None).await? {
-            if let Some(name) = ObjectName::parse(&path)
-                && scene.forgotten.reaches(name.partition, name.first)
-            {
-                named.entry(name.partition).or_default().push((name, bytes));
-            }
-        }
+        let reached = |name: &ObjectName| scene.forgotten.reaches(name.partition, name.first);
         let mut left = Vec::new();
-        for names in named.into_values() {
+        for names in self.commit_names(reached).await?.into_values() {
             for commit in self.chained(ledger, names, &mut left).await? {
                 counting.insert(commit.name.to_string());
                 counting.extend(commit.footer.letters);

@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use topic::{Offset, Partition};
 
-use super::erasure_rule::{ErasureRule, ROW_COLUMNS, places};
-use crate::object::contents::batches;
-use crate::rewrite::scope::Scope;
-use crate::{Error, LETTER_COLUMNS, Lake, Ledger};
+use super::erasure_rule::ErasureRule;
+use crate::rewrite::scope::{ObjectHolder, Scope};
+use crate::{Error, Lake, Ledger};
 
 /// How many objects are read at once, and how many MiB they may have together.
 const READ_AHEAD_OBJECTS: usize = 4;
@@ -62,22 +61,10 @@ pub(crate) struct Scanned {
     pub(crate) reached: BTreeMap<Partition, Offset>,
 }
 
-/// An object to be read: whose it is, its path, and true if it holds dead letters.
-struct ScannedObject {
-    of: ObjectHolder,
-    path: String,
-    letters: bool,
-    /// Its size, at least one and no more than all that is read at once.
-    mib: u32,
-}
-
-/// Whose an object is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum ObjectHolder {
-    /// A commit of the scope, by its place.
-    Commit(usize),
-    /// The swap of that number.
-    Swap(u64),
+/// The size of an object, at least one and no more than all that is read at once.
+fn mib(bytes: Option<u64>) -> u32 {
+    let mib = (bytes.unwrap_or_default() >> 20) + 1;
+    u32::try_from(mib).map_or(READ_AHEAD_MIB, |mib| mib.min(READ_AHEAD_MIB))
 }
 
 impl LakeScan<'_> {
@@ -93,15 +80,14 @@ impl LakeScan<'_> {
             )));
         }
         let reached = self.reached(&scope);
-        let objects = self.objects(&scope);
+        let objects = scope.objects(self.ledger);
         let (all, mut done) = (objects.len() as u64, 0);
         let budget = &Semaphore::new(READ_AHEAD_MIB as usize);
         let reading = stream::iter(objects).map(|object| async move {
-            let taken = budget.acquire_many(object.mib).await;
+            let taken = budget.acquire_many(mib(object.bytes)).await;
             let _taken = taken.expect("the budget is never closed");
-            let found = self
-                .lake
-                .share_of(&object.path, object.letters, &self.rule, self.lows);
+            let (path, is_letters) = (&object.path, object.bytes.is_none());
+            let found = self.lake.share_of(path, is_letters, &self.rule, self.lows);
             Ok::<_, Error>((object.of, found.await?))
         });
         let mut reading = reading.buffer_unordered(READ_AHEAD_OBJECTS);
@@ -148,39 +134,6 @@ impl LakeScan<'_> {
         };
         self.rule.ranges().into_keys().map(reach).collect()
     }
-
-    fn objects(&self, scope: &Scope) -> Vec<ScannedObject> {
-        let mut objects = Vec::new();
-        let mut add = |of, path: String, bytes: Option<u64>| {
-            let mib = bytes.unwrap_or_default() >> 20;
-            objects.push(ScannedObject {
-                of,
-                path,
-                letters: bytes.is_none(),
-                mib: u32::try_from(mib + 1).map_or(READ_AHEAD_MIB, |mib| mib.min(READ_AHEAD_MIB)),
-            });
-        };
-        for (place, commit) in scope.commits.iter().enumerate() {
-            let of = ObjectHolder::Commit(place);
-            if commit.footer.counts.rows > 0 {
-                add(of, commit.name.to_string(), Some(commit.bytes));
-            }
-            if let Some(letters) = &commit.footer.letters {
-                add(of, letters.clone(), None);
-            }
-        }
-        for &number in &scope.swaps {
-            let parts = self.ledger.coverage.parts(number);
-            for object in parts.objects {
-                let path = object.path().to_string();
-                add(ObjectHolder::Swap(number), path, Some(object.bytes));
-            }
-            for letters in parts.letters {
-                add(ObjectHolder::Swap(number), letters.path.clone(), None);
-            }
-        }
-        objects
-    }
 }
 
 impl Lake {
@@ -188,48 +141,16 @@ impl Lake {
     pub(super) async fn share_of(
         &self,
         path: &str,
-        letters: bool,
+        is_letters: bool,
         rule: &Arc<ErasureRule>,
         lows: &BTreeMap<Partition, Offset>,
     ) -> Result<SubjectShare, Error> {
-        let bytes = self.whole(&path.into()).await?;
-        let bytes = bytes.ok_or_else(|| Error::Damaged {
-            path: path.to_owned(),
-            detail: "it is not there".to_owned(),
-        })?;
-        let (rule, lows) = (Arc::clone(rule), lows.clone());
-        let work = move || {
-            let names: Vec<&str> = match letters {
-                true => LETTER_COLUMNS.iter().map(|column| column.name).collect(),
-                false => ROW_COLUMNS.to_vec(),
-            };
-            let (mut taken, mut replayable) = (0, 0);
-            batches(bytes, &names, |batch| {
-                let mask = match letters {
-                    true => rule.letters_taken(batch)?,
-                    false => rule.rows_taken(batch)?,
-                };
-                if mask.iter().all(|taken| !taken) {
-                    return Ok(());
-                }
-                for ((partition, offset), _) in places(batch)?
-                    .into_iter()
-                    .zip(mask)
-                    .filter(|(_, taken)| *taken)
-                {
-                    taken += 1;
-                    let low = lows.get(&partition).copied().unwrap_or_default();
-                    replayable += u64::from(offset >= low);
-                }
-                Ok(())
-            })?;
-            Ok(SubjectShare {
-                rows: if letters { 0 } else { taken },
-                letters: if letters { taken } else { 0 },
-                objects: u64::from(taken > 0),
-                replayable,
-            })
-        };
-        self.heavy(path, work).await
+        let taken = self.taken_of(path, is_letters, rule.clone(), lows).await?;
+        Ok(SubjectShare {
+            rows: if is_letters { 0 } else { taken.all },
+            letters: if is_letters { taken.all } else { 0 },
+            objects: u64::from(taken.all > 0),
+            replayable: taken.retained,
+        })
     }
 }

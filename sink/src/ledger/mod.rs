@@ -94,6 +94,16 @@ impl Lake {
         self.fold_next(known).await.map(Some)
     }
 
+    /// As [`Lake::follow`], for who has just written to it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is gone, else as [`Lake::ledger`].
+    pub(crate) async fn go_on(&self, known: Ledger) -> Result<Ledger, Error> {
+        self.follow(known).await?.ok_or_else(|| {
+            Error::Unavailable("its ledger was there and is not any more".to_owned())
+        })
+    }
+
     /// Folds the entries that a fold lacks. Some are read ahead.
     async fn fold_next(&self, mut ledger: Ledger) -> Result<Ledger, Error> {
         // There is none to read ahead most of the time.

@@ -119,6 +119,16 @@ impl Lake {
         self.read_if_there(path, MAX_OBJECT_BYTES).await
     }
 
+    /// An object whole, which must be there.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], also if it is not there; else the store's.
+    pub(crate) async fn present(&self, path: &str) -> Result<Bytes, Error> {
+        let path = Path::from(path);
+        let object = self.whole(&path).await?;
+        object.ok_or_else(|| refused(&path, &"it is not there"))
+    }
+
     /// Hashes an object piece by piece.
     async fn hashes(&self, path: &Path, ending: &ObjectEnd) -> Result<bool, Error> {
         let Some(mut proof) = FooterHash::of(ending.size, &ending.tail) else {

@@ -3,7 +3,7 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, UInt64Type};
 use parquet::file::metadata::KeyValue;
 use parquet::file::reader::ChunkReader;
 use serde::{Deserialize, Serialize};
@@ -42,11 +42,20 @@ impl SwappedFooter {
     }
 }
 
+/// The columns that say which record a row or a dead letter is.
+pub(crate) const PLACE_COLUMNS: [&str; 2] = ["partition", "offset"];
+
 /// Which record each row or dead letter is.
 pub(crate) fn places(batch: &RecordBatch) -> Result<Vec<(Partition, Offset)>, String> {
-    let columns = KeyColumns::of(batch)?;
-    Ok((0..batch.num_rows())
-        .map(|row| columns.place(row))
+    let [partitions, offsets] = PLACE_COLUMNS.map(|name| batch.column_by_name(name));
+    let partitions = partitions.and_then(|column| column.as_primitive_opt::<Int32Type>());
+    let offsets = offsets.and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let (Some(partitions), Some(offsets)) = (partitions, offsets) else {
+        return Err("its partitions and offsets are no numbers".to_owned());
+    };
+    let places = partitions.values().iter().zip(offsets.values());
+    Ok(places
+        .map(|(of, at)| (Partition(of.cast_unsigned()), Offset(at.cast_unsigned())))
         .collect())
 }
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use self::rule::ExpiryRule;
 use self::scene::{Expired, RetentionScene};
-use self::scope::Expiring;
 use crate::object::sort::limits::SortLimits;
 use crate::rewrite::choice::Choice;
+use crate::rewrite::scope::Scope;
 use crate::rewrite::source::RewriteSource;
 use crate::{Error, Lake, Ledger, Made, Making, Removal, SwapMaker};
 
@@ -38,10 +38,10 @@ impl Lake {
             progress(&done);
             done.looked += 1;
             // Another maker may have been there since.
-            if !plan.counts(&ledger) {
+            if plan.touched(&ledger).is_some() {
                 continue;
             }
-            match self.expire_some(&ledger, &plan, &rule, scene).await {
+            match self.expire_some(&ledger, plan, &rule, scene).await {
                 Ok(Some(found)) => done.add(&found),
                 Ok(None) => {}
                 Err(Error::Damaged { path, detail }) => {
@@ -50,9 +50,7 @@ impl Lake {
                 Err(error) => return Err(error),
             }
             if !scene.dry_run {
-                ledger = self.follow(ledger).await?.ok_or_else(|| {
-                    Error::Unavailable("its ledger was there and is not any more".to_owned())
-                })?;
+                ledger = self.go_on(ledger).await?;
             }
         }
         progress(&done);
@@ -63,11 +61,11 @@ impl Lake {
     async fn expire_some(
         &self,
         ledger: &Ledger,
-        plan: &Expiring,
+        plan: Scope,
         rule: &Arc<ExpiryRule>,
         scene: &RetentionScene<'_>,
     ) -> Result<Option<Expired>, Error> {
-        let mut found = self.expired_share(plan, rule).await?;
+        let mut found = self.expired_share(ledger, &plan, rule).await?;
         if found.objects == 0 {
             return Ok(None);
         }
@@ -78,7 +76,7 @@ impl Lake {
         let source = RewriteSource {
             lake: self,
             ledger,
-            scope: plan.scope(),
+            scope: plan,
             choice: Choice::Ruled(rule.clone(), Removal::Expired),
         };
         let limits = SortLimits::default();

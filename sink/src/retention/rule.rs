@@ -10,10 +10,6 @@ use topic::Timestamp;
 use crate::Error;
 use crate::rewrite::choice::RowRule;
 
-/// The columns of rows that decide.
-pub(super) const ROW_COLUMNS: [&str; 2] = ["action", "occurred_at"];
-/// The column of dead letters that decides.
-pub(super) const LETTER_COLUMNS: [&str; 1] = ["appended_at"];
 /// The least time that a rule may keep: what is younger may be on its way.
 const MIN_AGE: Duration = Duration::from_hours(24);
 
@@ -79,16 +75,17 @@ impl ExpiryRule {
 }
 
 impl RowRule for ExpiryRule {
+    fn columns(&self) -> &'static [&'static str] {
+        &["action", "occurred_at"]
+    }
+
     fn keeps_rows(&self, rows: &RecordBatch) -> Result<BooleanArray, String> {
-        let moments = rows
-            .column_by_name("occurred_at")
-            .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
-            .ok_or("its times are no microseconds")?;
+        let moments = moments(rows, "occurred_at")?;
         let actions: &StringArray = rows
             .column_by_name("action")
             .and_then(|column| column.as_string_opt::<i32>())
             .ok_or("its actions are no text")?;
-        let keeps = moments.values().iter().enumerate().map(|(row, moment)| {
+        let keeps = moments.iter().enumerate().map(|(row, moment)| {
             let action = actions.is_valid(row).then(|| actions.value(row));
             let is_of = |of: &[String]| {
                 of.is_empty() || action.is_some_and(|action| of.iter().any(|one| one == action))
@@ -100,12 +97,17 @@ impl RowRule for ExpiryRule {
     }
 
     fn keeps_letters(&self, letters: &RecordBatch) -> Result<BooleanArray, String> {
-        let moments = letters
-            .column_by_name("appended_at")
-            .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
-            .ok_or("its times are no microseconds")?;
-        let moments = moments.values().iter();
+        let moments = moments(letters, "appended_at")?;
+        let moments = moments.iter();
         let too_old = |moment: &i64| self.letters.is_some_and(|before| *moment < before.micros());
         Ok(moments.map(|moment| Some(!too_old(moment))).collect())
     }
+}
+
+/// The moments of a column, in microseconds.
+fn moments<'r>(rows: &'r RecordBatch, name: &str) -> Result<&'r [i64], String> {
+    let column = rows
+        .column_by_name(name)
+        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    Ok(column.ok_or("its times are no microseconds")?.values())
 }

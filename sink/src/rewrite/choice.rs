@@ -26,6 +26,9 @@ pub(crate) enum Choice {
 
 /// Which rows and letters stay, row by row.
 pub trait RowRule: fmt::Debug + Send + Sync {
+    /// The columns of rows that decide.
+    fn columns(&self) -> &'static [&'static str];
+
     /// True for each row of clicks that stays.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! Which commits count: those that continue one another, and that neither a gap nor a swap takes.
 
+use std::collections::BTreeMap;
+
 use futures::{StreamExt, TryStreamExt, stream};
-use topic::Offset;
+use topic::{Offset, Partition};
 
 use crate::{Error, Footer, Lake, Ledger, ObjectName};
 
@@ -17,6 +19,23 @@ pub(crate) struct Commit {
 }
 
 impl Lake {
+    /// The commits of these names, with their sizes, by partition, in no order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn commit_names(
+        &self,
+        wanted: impl Fn(&ObjectName) -> bool,
+    ) -> Result<BTreeMap<Partition, Vec<(ObjectName, u64)>>, Error> {
+        let mut named: BTreeMap<Partition, Vec<(ObjectName, u64)>> = BTreeMap::new();
+        for (path, bytes) in self.files(None).await? {
+            if let Some(name) = ObjectName::parse(&path).filter(&wanted) {
+                named.entry(name.partition).or_default().push((name, bytes));
+            }
+        }
+        Ok(named)
+    }
+
     /// Of the objects of one partition, given with their sizes, those that count, in their order. It
     /// ends at the first that cannot be read or does not continue the one before it; `left` gets
     /// why. An object of another version of clickweir counts and is not returned.

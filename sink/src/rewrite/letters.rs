@@ -35,8 +35,7 @@ impl RewriteSource<'_> {
                 staying.push(object);
                 continue;
             }
-            let bytes = self.lake.whole(&object.path.as_str().into()).await?;
-            let bytes = bytes.ok_or_else(|| missing(&object.path))?;
+            let bytes = self.lake.present(&object.path).await?;
             let (choice, read) = (self.choice.clone(), bytes.clone());
             let work = move || {
                 let names: Vec<&str> = LETTER_COLUMNS.iter().map(|column| column.name).collect();

@@ -5,6 +5,7 @@
 pub(crate) mod choice;
 pub(crate) mod counted;
 mod letters;
+mod look;
 mod part;
 mod rows;
 pub(crate) mod scope;
@@ -54,9 +55,10 @@ impl Lake {
             removed += parts.removed();
             for part in parts.staying()? {
                 let at = (part.partition, part.first);
-                let mut ranges = ranges.iter();
-                let range = ranges.find(|range| range.meets(at.0, (at.1, Offset(at.1.0 + 1))));
-                let range = range.ok_or_else(|| outside(at))?;
+                let begun = ranges.partition_point(|range| (range.partition, range.first) <= at);
+                let range = ranges[..begun].last();
+                let holds = |range: &&CoveredRange| range.meets(at.0, (at.1, at.1.next()));
+                let range = range.filter(holds).ok_or_else(|| outside(at))?;
                 let of = staying.entry((range.partition, range.first)).or_default();
                 of.0.add(&part.counts);
                 of.1 = of.1.plus(part.digest);

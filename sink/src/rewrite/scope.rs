@@ -1,9 +1,7 @@
 //! What a rewrite takes: commits whole, and swaps whole, since the objects of a swap hold rows of
 //! any of its ranges.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use topic::Partition;
+use std::collections::BTreeSet;
 
 use super::counted::Commit;
 use crate::{CoveredRange, Error, Lake, Ledger, ObjectName, RangeCounts, Ranges, RowDigest};
@@ -29,6 +27,63 @@ impl Scope {
         ranges.extend(self.holes.iter().cloned());
         ranges.sort_by_key(|range| (range.partition, range.first));
         ranges
+    }
+}
+
+/// An object of a scope.
+#[derive(Debug)]
+pub(crate) struct ScopeObject {
+    /// Whose it is.
+    pub(crate) of: ObjectHolder,
+    pub(crate) path: String,
+    /// The size of an object of rows; `None` for one of dead letters.
+    pub(crate) bytes: Option<u64>,
+}
+
+/// Whose an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ObjectHolder {
+    /// A commit of the scope, by its place.
+    Commit(usize),
+    /// The swap of that number.
+    Swap(u64),
+}
+
+impl Scope {
+    /// What of it another maker or a gap has touched, by a ledger that is newer. `None` if nothing.
+    pub(crate) fn touched(&self, ledger: &Ledger) -> Option<String> {
+        let given_up = |input: &&Commit| ledger.gives_up(input.name.partition, input.name.first);
+        let commit = self.commits.iter().find(given_up);
+        let gone = |number: &&u64| ledger.coverage.parts(**number).ranges.is_empty();
+        commit.map(|input| input.name.to_string()).or_else(|| {
+            let swap = self.swaps.iter().find(gone)?;
+            Some(format!("the swap of entry {swap}"))
+        })
+    }
+
+    /// Its objects that have rows or dead letters.
+    pub(crate) fn objects(&self, ledger: &Ledger) -> Vec<ScopeObject> {
+        let mut objects = Vec::new();
+        let mut add = |of, path, bytes| objects.push(ScopeObject { of, path, bytes });
+        for (place, commit) in self.commits.iter().enumerate() {
+            let of = ObjectHolder::Commit(place);
+            if commit.footer.counts.rows > 0 {
+                add(of, commit.name.to_string(), Some(commit.bytes));
+            }
+            if let Some(letters) = &commit.footer.letters {
+                add(of, letters.clone(), None);
+            }
+        }
+        for &number in &self.swaps {
+            let (of, parts) = (ObjectHolder::Swap(number), ledger.coverage.parts(number));
+            for object in parts.objects {
+                add(of, object.path().to_string(), Some(object.bytes));
+            }
+            for letters in parts.letters {
+                add(of, letters.path.clone(), None);
+            }
+        }
+        objects
     }
 }
 
@@ -81,17 +136,11 @@ impl Lake {
         left: &mut Vec<String>,
     ) -> Result<Scope, Error> {
         let mut scope = Scope::default();
-        let mut named: BTreeMap<Partition, Vec<(ObjectName, u64)>> = BTreeMap::new();
-        for (path, bytes) in self.files(None).await? {
-            let Some(name) = ObjectName::parse(&path) else {
-                continue;
-            };
-            let wanted = ranges.get(&name.partition);
-            if wanted.is_some_and(|(_, end)| name.first < *end) {
-                named.entry(name.partition).or_default().push((name, bytes));
-            }
-        }
-        for (partition, names) in named {
+        let wanted = |name: &ObjectName| {
+            let range = ranges.get(&name.partition);
+            range.is_some_and(|(_, end)| name.first < *end)
+        };
+        for (partition, names) in self.commit_names(wanted).await? {
             let (first, _) = ranges[&partition];
             let chain = self.chained(ledger, names, left).await?;
             let reaching = chain.into_iter().filter(|one| one.footer.end > first);
