@@ -6,7 +6,7 @@ use sink::{Column, Location, Ranges, ReplayName};
 use crate::db::engine::Session;
 use crate::error::Error;
 use crate::sql::{Ident, Literal, OffsetRange, any, joined};
-use crate::tables::select::objects;
+use crate::tables::select::pieces;
 use crate::tables::table::Table;
 
 /// How many differing offsets of a table are listed.
@@ -149,7 +149,7 @@ impl Sides {
             .chain([swapped]));
         let within = any(&ranges);
         let side = |lake: &str| {
-            let pieces = objects(session, table, lake, &touched)?;
+            let pieces = pieces(session, table, lake, &touched)?;
             let rows = table.of(&pieces, location);
             Ok::<_, Error>(format!("(FROM {rows} WHERE {within})"))
         };

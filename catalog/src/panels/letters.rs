@@ -57,7 +57,7 @@ pub(crate) fn letters(
         true => format!("letters IN ({})", newest(MAX_OBJECTS)),
         false => "true".to_owned(),
     };
-    let pieces = select::pieces(session, Table::Letters, &condition)?;
+    let pieces = select::pieces(session, Table::Letters, "", &condition)?;
     let rows = Table::Letters.of(&pieces, location);
     let mut statement = session.connection.prepare(&format!(
         "SELECT reason, count(*) OVER (PARTITION BY reason)::UBIGINT AS letters,

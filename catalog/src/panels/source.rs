@@ -89,7 +89,7 @@ pub(crate) fn rows(
     location: &Location,
     ranges: &[(Timestamp, Timestamp)],
 ) -> Result<String, Error> {
-    let pieces = select::pieces(session, Table::Clicks, &overlapping(ranges))?;
+    let pieces = select::pieces(session, Table::Clicks, "", &overlapping(ranges))?;
     Ok(with_dimensions(&Table::Clicks.of(&pieces, location)))
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn rows_beside(
     }
     if let Some(reach) = cover.reach().filter(|_| cover.incomplete) {
         let unfolded = format!("NOT folded AND {}", overlapping(&[reach]));
-        let pieces = select::pieces(session, Table::Clicks, &unfolded)?;
+        let pieces = select::pieces(session, Table::Clicks, "", &unfolded)?;
         if !pieces.is_empty() {
             let rows = with_dimensions(&Table::Clicks.of(&pieces, location));
             parts.push(format!("FROM {rows} WHERE {}", in_ranges(&[reach])));

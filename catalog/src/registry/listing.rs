@@ -120,7 +120,7 @@ pub(crate) fn present(
     ids: &[String],
 ) -> Result<Vec<bool>, Error> {
     let rows = |table: Table| {
-        let pieces = select::pieces(session, table, "true")?;
+        let pieces = select::pieces(session, table, "", "true")?;
         Ok::<_, Error>(table.of(&pieces, location))
     };
     let (clicks, letters) = (rows(Table::Clicks)?, rows(Table::Letters)?);
@@ -168,7 +168,7 @@ pub(crate) fn held(
     }));
     let mut selects = Vec::new();
     for (table, is_row) in [(Table::Clicks, true), (Table::Letters, false)] {
-        let rows = table.of(&select::pieces(session, table, "true")?, location);
+        let rows = table.of(&select::pieces(session, table, "", "true")?, location);
         selects.push(format!(
             "SELECT event_id, item, {is_row} FROM {rows} WHERE {within}"
         ));

@@ -6,31 +6,11 @@ use crate::sql::Literal;
 use crate::tables::piece::Piece;
 use crate::tables::table::Table;
 
-/// The pieces that a table shows and that an SQL condition holds for.
+/// The objects of a lake that an SQL condition holds for. The live lake's name is empty.
 pub(crate) fn pieces(
     session: &Session,
     table: Table,
-    condition: &str,
-) -> Result<Vec<Piece>, Error> {
-    listed(session, table, "shown", condition)
-}
-
-/// The objects of a lake that an SQL condition holds for. The live lake's name is empty.
-pub(crate) fn objects(
-    session: &Session,
-    table: Table,
     lake: &str,
-    condition: &str,
-) -> Result<Vec<Piece>, Error> {
-    let lake = Literal(lake);
-    let objects = format!("(SELECT * FROM objects WHERE replay = {lake})");
-    listed(session, table, &objects, condition)
-}
-
-fn listed(
-    session: &Session,
-    table: Table,
-    from: &str,
     condition: &str,
 ) -> Result<Vec<Piece>, Error> {
     // Dead letters are few: DuckDB looks their columns up in each object.
@@ -39,8 +19,10 @@ fn listed(
         Table::Letters => ("letters", "false", "dead_letters"),
     };
     let mut statement = session.connection.prepare(&format!(
-        r#"SELECT {path}, {current}, {counted} FROM {from}
-           WHERE {counted} > 0 AND ({condition}) ORDER BY partition, "first", path"#
+        r#"SELECT {path}, {current}, {counted} FROM objects
+           WHERE replay = {} AND {counted} > 0 AND ({condition})
+           ORDER BY partition, "first", path"#,
+        Literal(lake)
     ))?;
     let pieces = statement.query_map([], |row| {
         Ok(Piece {

@@ -8,7 +8,7 @@ use crate::db::engine::Session;
 use crate::error::{Error, sentence};
 use crate::sql::{Ident, failing};
 use crate::tables::piece::{Piece, ReadGroup, groups};
-use crate::tables::select::{objects, pieces};
+use crate::tables::select::pieces;
 use crate::tables::table::Table;
 
 /// A view, and the macros that list its objects. The view is bound when it is read, so a longer
@@ -38,10 +38,10 @@ impl View {
         let mut views = Vec::new();
         for table in Table::ALL {
             let name = table.name();
-            let shown = pieces(session, table, "true")?;
+            let shown = pieces(session, table, "", "true")?;
             views.push(Self::new(name.to_owned(), table, &shown, false));
             for replay in &replays {
-                let objects = objects(session, table, replay, "true")?;
+                let objects = pieces(session, table, replay, "true")?;
                 views.push(Self::new(format!("{name}_{replay}"), table, &objects, true));
             }
         }

@@ -35,7 +35,6 @@ impl ErasurePlace {
             None => self.asked(asked, &keys, ends(marks)).await?,
         };
         let asked = self.lake.forget(&forget).await?;
-        self.settle().await?;
         self.wait(&forget.until).await?;
         loop {
             let number = self.rewrite(&asked).await?;
@@ -69,40 +68,17 @@ impl ErasurePlace {
         until: BTreeMap<Partition, Offset>,
     ) -> anyhow::Result<Forget> {
         let now = self.node.clock.now();
-        let subject = match (named(asked, keys), asked) {
-            (Some(subject), _) => subject,
-            (
-                None,
-                AskedSubject::Where {
-                    condition,
-                    from,
-                    to,
-                },
-            ) => {
+        let subject = match named(asked, keys) {
+            Some(subject) => subject,
+            None => {
                 self.wait(&until).await?;
-                self.stage("looking for the rows of the condition");
-                let mut list = self
-                    .records(condition, from.as_deref(), to.as_deref())
-                    .await?;
+                let mut list = self.records(asked).await?;
                 list.cut(&until);
                 let condition = keys.subjects().hash(asked.spelt());
                 Subject::Records(self.lake.store_records(&list, condition).await?)
             }
-            (None, _) => unreachable!("a name has a hash"),
         };
         Ok(new_request(subject, until, now))
-    }
-
-    /// What a promotion has replaced is kept to be rolled back, and may hold the subject.
-    async fn settle(&self) -> anyhow::Result<()> {
-        while let Some(ledger) = self.lake.ledger().await? {
-            let Some((_, promotion)) = ledger.promotions.first() else {
-                break;
-            };
-            let now = self.node.clock.now();
-            self.lake.settle(&promotion.name, now).await?;
-        }
-        Ok(())
     }
 
     /// Waits until the lake has all that the topic held at the request.

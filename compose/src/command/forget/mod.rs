@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use sink::{
-    Forget, ForgetId, Forgotten, Lake, LakeKeys, Ledger, Offset, Partition, RecordList, Subject,
-    Timestamp, Watermarks,
+    Forget, ForgetId, Lake, LakeKeys, Ledger, Offset, Partition, RecordList, Subject, Timestamp,
+    Watermarks,
 };
 
 use self::request::{AskedSubject, ForgetProgress, ForgetReport};
@@ -80,12 +80,16 @@ impl ErasurePlace {
     }
 
     /// The records that a condition finds in the live lake and in the replays.
-    async fn records(
-        &self,
-        condition: &str,
-        from: Option<&str>,
-        to: Option<&str>,
-    ) -> anyhow::Result<RecordList> {
+    async fn records(&self, asked: &AskedSubject) -> anyhow::Result<RecordList> {
+        let AskedSubject::Where {
+            condition,
+            from,
+            to,
+        } = asked
+        else {
+            bail!("what is asked has a name, and no condition");
+        };
+        self.stage("looking for the rows of the condition");
         let mut all = format!("({condition}\n)");
         for (sign, moment) in [(">=", from), ("<", to)] {
             let Some(text) = moment else { continue };
@@ -154,9 +158,4 @@ fn named(asked: &AskedSubject, keys: &LakeKeys) -> Option<Subject> {
         AskedSubject::User(name) => Some(Subject::User(keys.subjects().hash(name))),
         AskedSubject::Where { .. } => None,
     }
-}
-
-/// What a request takes that is not in the ledger.
-fn asked_now(keys: &LakeKeys, forget: Forget, list: Option<RecordList>) -> Forgotten {
-    Forgotten::of(&keys.subjects(), forget, list)
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sink::{ErasureScene, ForgottenRecords, Ledger, Partition, Subject, Watermarks};
+use sink::{ErasureScene, Forgotten, ForgottenRecords, Ledger, Partition, Subject, Watermarks};
 
 use super::request::{AskedSubject, ForgetReport};
-use super::{ErasurePlace, asked_now, ends, named, new_request};
+use super::{ErasurePlace, ends, named, new_request};
 
 impl ErasurePlace {
     pub(super) async fn preview(
@@ -20,31 +20,21 @@ impl ErasurePlace {
             None => super::erasure::new_keys(),
         };
         let mut list = None;
-        let subject = match (named(asked, &keys), asked) {
-            (Some(subject), _) => subject,
-            (
-                None,
-                AskedSubject::Where {
-                    condition,
-                    from,
-                    to,
-                },
-            ) => {
-                self.stage("looking for the rows of the condition");
-                let found = self.records(condition, from.as_deref(), to.as_deref());
-                let found = list.insert(found.await?);
+        let subject = match named(asked, &keys) {
+            Some(subject) => subject,
+            None => {
+                let found = list.insert(self.records(asked).await?);
                 Subject::Records(ForgottenRecords {
                     path: String::new(),
                     records: found.len(),
                     condition: keys.subjects().hash(asked.spelt()),
                 })
             }
-            (None, _) => unreachable!("a name has a hash"),
         };
         let now = self.node.clock.now();
         let forget = new_request(subject, ends(marks), now);
         let id = forget.id;
-        let forgotten = asked_now(&keys, forget, list);
+        let forgotten = Forgotten::of(&keys.subjects(), forget, list);
         let progress = |done, all| self.progress(done, all);
         let scene = ErasureScene {
             id,
