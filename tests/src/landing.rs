@@ -1,13 +1,16 @@
 //! The transformer in this process, until the lake holds all that the topic does.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use sink::{Lake, LakeId};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use topic::Topic;
+use topic::clock::{Clock, SystemClock};
+use topic::{Draft, Open, Timestamp, Topic, Unit};
 use transformer::{Components, Enrichment, Status};
 
 use crate::defaults::section;
@@ -47,6 +50,42 @@ pub async fn land(
     stop.cancel();
     member.await??;
     landed
+}
+
+/// A clock that runs so many hours behind.
+#[derive(Default)]
+struct HoursBehind(AtomicI64);
+
+impl Clock for HoursBehind {
+    fn now(&self) -> Timestamp {
+        let hours = self.0.load(Ordering::SeqCst);
+        Timestamp::from_micros(SystemClock.now().micros() - hours * Unit::Hour.micros())
+    }
+}
+
+/// An embedded topic in a folder, which took the drafts of each of `hours` so many hours ago.
+///
+/// # Errors
+/// If it cannot be opened or written.
+pub async fn aged_topic(
+    folder: &Path,
+    hours: &[i64],
+    drafts: impl Fn(i64) -> Vec<Draft>,
+) -> Result<Arc<dyn Topic>> {
+    let clock = Arc::<HoursBehind>::default();
+    let url = format!("file:{}", folder.display());
+    let config: topic::Config = section("topic", &[("url", &url)])?;
+    let with = Open {
+        clock: clock.clone(),
+        create: true,
+    };
+    let topic = topic::open(&config, with).await?;
+    let writer = topic.writer()?;
+    for &hour in hours {
+        clock.0.store(hour, Ordering::SeqCst);
+        writer.append(drafts(hour))?.await?;
+    }
+    Ok(topic)
 }
 
 /// Waits until the lake has reached the topic's end.

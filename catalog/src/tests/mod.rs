@@ -212,10 +212,6 @@ fn row<'r>(partition: u32, offset: u64, appended_at: Timestamp, click: &Click) -
     let given = |text: &'static str| (!text.is_empty()).then(|| text.into());
     Row {
         event_id: id(partition, offset).into(),
-        id_generated: false,
-        item: None,
-        retried: false,
-        sample_rate: None,
         partition,
         offset,
         appended_at,
@@ -228,29 +224,14 @@ fn row<'r>(partition: u32, offset: u64, appended_at: Timestamp, click: &Click) -
         category: given(click.category),
         quantity: Some(click.quantity),
         price: Some(click.price),
-        currency: None,
         order_id: (click.action == "buy").then(|| format!("o{offset}").into()),
         visitor_id: given(click.visitor),
-        session_id: None,
-        user_id: None,
-        url: None,
         path: given(click.path),
         referrer: given(click.referrer),
-        utm_source: None,
-        utm_medium: None,
         utm_campaign: given(click.campaign),
-        utm_term: None,
-        utm_content: None,
-        user_agent: None,
-        browser: None,
-        os: None,
         device: given(click.device),
-        is_bot: false,
-        ip: None,
         country: given(click.country),
-        region: None,
-        city: None,
-        properties: None,
+        ..Row::default()
     }
 }
 

@@ -200,7 +200,7 @@ pub(crate) use column_list;
 macro_rules! columns {
     ($($id:literal $name:ident: $value:ty, $kind:ident, $nullable:literal, $encoding:ident, $builder:ty, $meaning:literal;)*) => {
         /// One row of the lake, borrowed from the record where possible.
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Row<'r> {
             $(#[doc = $meaning] pub $name: $value,)*
         }

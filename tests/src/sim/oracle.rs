@@ -276,19 +276,19 @@ fn is_of_its_hour(history: &[Record], name: &ObjectName, footer: &Footer) -> boo
     hour == Some(name.hour.0) && within
 }
 
-/// The rows of an object of a swap: partition, offset and id.
-fn swapped_rows(object: &Bytes) -> Vec<(Partition, u64, u128)> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(object.clone()).expect("it is Parquet");
+/// The rows of an object: their places, and the text of a column.
+pub(super) fn texts(object: Bytes, column: &str) -> Vec<(Partition, Offset, Option<String>)> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(object).expect("it is Parquet");
     let mut found = Vec::new();
     for batch in reader.build().expect("it is Parquet") {
         let batch = batch.expect("it is Parquet");
-        let column = |name| batch.column_by_name(name).expect("the column is there");
-        let partitions = column("partition").as_primitive::<Int32Type>().values();
-        let offsets = column("offset").as_primitive::<Int64Type>().values();
-        let ids = column("event_id").as_string::<i32>();
-        for (row, (partition, offset)) in partitions.iter().zip(offsets).enumerate() {
-            let partition = Partition(partition.cast_unsigned());
-            found.push((partition, offset.cast_unsigned(), number(ids.value(row))));
+        let named = |name| batch.column_by_name(name).expect("the column is there");
+        let partitions = named("partition").as_primitive::<Int32Type>().values();
+        let offsets = named("offset").as_primitive::<Int64Type>().values();
+        let texts = named(column).as_string::<i32>();
+        for ((text, of), at) in texts.iter().zip(partitions).zip(offsets) {
+            let place = (Partition(of.cast_unsigned()), Offset(at.cast_unsigned()));
+            found.push((place.0, place.1, text.map(str::to_owned)));
         }
     }
     found
@@ -305,7 +305,8 @@ impl Verdict {
                 self.violations.push(why);
                 continue;
             };
-            for (partition, offset, id) in swapped_rows(&object) {
+            for (partition, Offset(offset), id) in texts(object, "event_id") {
+                let id = number(&id.expect("a row has an id"));
                 if rows
                     .entry(partition)
                     .or_default()

@@ -4,12 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Int32Type, Int64Type};
-use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sink::{
     Batch, DropRule, Error, Forgotten, Hour, Lake, Ledger, ObjectName, Offset, Outcome, Partition,
     Ranges, ReplayName, Timestamp,
@@ -20,6 +16,7 @@ use transformer::{Enrichment, transform};
 
 use super::brokers::Brokers;
 use super::forgetter::AskedVisitor;
+use super::oracle::texts;
 use super::store::Bucket;
 use super::worker::lake;
 use super::{Bug, Dice, Process};
@@ -162,7 +159,8 @@ pub async fn undone(bucket: &Arc<Bucket>, erased: &[AskedVisitor]) -> Vec<String
             let path = Path::from(format!("{}/{path}", name.folder()));
             let object = store.get(&path).await.expect("what counts is there");
             let object = object.bytes().await.expect("the store answers");
-            for (visitor, of, at) in visitors(object) {
+            for (of, at, visitor) in texts(object, "visitor_id") {
+                let Some(visitor) = visitor else { continue };
                 let mut all = erased.iter();
                 let gone = |(name, until): &AskedVisitor| {
                     *name == visitor && until.get(&of).is_some_and(|until| at < *until)
@@ -177,22 +175,4 @@ pub async fn undone(bucket: &Arc<Bucket>, erased: &[AskedVisitor]) -> Vec<String
         }
     }
     wrong
-}
-
-/// The visitors of an object's rows, with their places.
-fn visitors(object: Bytes) -> Vec<(String, Partition, Offset)> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(object).expect("it is Parquet");
-    let mut found = Vec::new();
-    for batch in reader.build().expect("it is Parquet") {
-        let batch = batch.expect("it is Parquet");
-        let column = |name| batch.column_by_name(name).expect("the column is there");
-        let partitions = column("partition").as_primitive::<Int32Type>().values();
-        let offsets = column("offset").as_primitive::<Int64Type>().values();
-        let visitors = column("visitor_id").as_string::<i32>();
-        for ((visitor, of), at) in visitors.iter().zip(partitions).zip(offsets) {
-            let place = (Partition(of.cast_unsigned()), Offset(at.cast_unsigned()));
-            found.extend(visitor.map(|visitor| (visitor.to_owned(), place.0, place.1)));
-        }
-    }
-    found
 }

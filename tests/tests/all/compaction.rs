@@ -1,59 +1,36 @@
 //! Compaction by itself: in `up`, and as a role of its own that is killed again and again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 use sink::{Lake, S3};
 use tests::clickweir::{Place, Process};
-use tests::defaults::section;
-use tests::landing::land;
+use tests::landing::{aged_topic, land};
 use tokio::time::{Instant, sleep};
-use topic::clock::{Clock, SystemClock};
-use topic::{Draft, Open, Timestamp};
+use topic::Draft;
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(100);
-const HOUR: i64 = 3_600_000_000;
 /// Clicks came so many hours ago.
 const HOURS: [i64; 4] = [7, 6, 5, 3];
 const RECORDS: usize = 600;
-
-/// A clock that runs so many hours behind.
-struct Behind(AtomicI64);
-
-impl Clock for Behind {
-    fn now(&self) -> Timestamp {
-        let hours = self.0.load(Ordering::SeqCst);
-        Timestamp::from_micros(SystemClock.now().micros() - hours * HOUR)
-    }
-}
 
 /// A place whose lake has many small objects in hours that have closed.
 async fn old_hours() -> (Place, Lake) {
     let place = Place::new().unwrap();
     let data = place.path().join("data");
-    let clock = Arc::new(Behind(AtomicI64::new(0)));
-    let url = format!("file:{}", data.join("topic").display());
-    let config: topic::Config = section("topic", &[("url", &url)]).unwrap();
-    let with = Open {
-        clock: clock.clone(),
-        create: true,
-    };
-    let topic = topic::open(&config, with).await.unwrap();
-    let writer = topic.writer().unwrap();
-    for hour in HOURS {
-        clock.0.store(hour, Ordering::SeqCst);
-        let drafts = (0..RECORDS).map(|n| Draft {
-            key: format!("v{}", n % 40).into(),
-            value: format!(
-                r#"{{"v":1,"id":"{hour}-{n}","received_at":1795000000000000,"format":"native","source":"test","click":{{"action":"view"}}}}"#
-            )
-            .into(),
-        });
-        writer.append(drafts.collect()).unwrap().await.unwrap();
+    let draft = |hour, n| {
+        Draft {
+        key: format!("v{}", n % 40).into(),
+        value: format!(
+            r#"{{"v":1,"id":"{hour}-{n}","received_at":1795000000000000,"format":"native","source":"test","click":{{"action":"view"}}}}"#
+        )
+        .into(),
     }
+    };
+    let drafts = |hour| (0..RECORDS).map(|n| draft(hour, n)).collect();
+    let topic = data.join("topic");
+    let topic = aged_topic(&topic, &HOURS, drafts).await.unwrap();
     let lake = Lake::open(&S3::in_folder(&data.join("lake"))).unwrap();
     let sink = [("max_rows", "20"), ("max_age", "200ms")];
     land(&topic, &lake, "old", &sink, WAIT_TIMEOUT)

@@ -4,21 +4,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sink::{Lake, S3};
 use tests::clickweir::Place;
 use tests::defaults::section;
-use tests::landing::land;
+use tests::landing::{aged_topic, land};
 use tests::{real, s3};
 use tokio::time::Instant;
-use topic::clock::{Clock, SystemClock};
-use topic::{Draft, Open, Timestamp, Unit};
+use topic::Draft;
 
-const HOUR: i64 = Unit::Hour.micros();
 /// Hours before now in which clicks come; between them are a day and more without any.
 const HOURS: [i64; 6] = [75, 74, 50, 26, 2, 1];
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -36,17 +32,6 @@ const ASKED: &str = r#"SELECT json_group_object(folder,
 const QUICK: [&str; 5] = ["pyarrow", "pandas", "polars", "duckdb", "datafusion"];
 /// … and in that of `make test-engines`.
 const SLOW: [&str; 4] = ["spark", "clickhouse", "delta", "iceberg"];
-
-/// A clock that runs so far behind.
-#[derive(Default)]
-struct Behind(AtomicI64);
-
-impl Clock for Behind {
-    fn now(&self) -> Timestamp {
-        let hours = self.0.load(Ordering::SeqCst);
-        Timestamp::from_micros(SystemClock.now().micros() - hours * HOUR)
-    }
-}
 
 /// The Python environments, one for each list of engines.
 struct Pythons {
@@ -125,25 +110,13 @@ fn drafts(hour: i64) -> Vec<Draft> {
 
 /// A lake of several days, in place of `place`'s own.
 async fn landed(place: &Place, lake: &S3) {
-    let clock = Arc::<Behind>::default();
-    let url = format!("file:{}", place.path().join("data/topic").display());
-    let config: topic::Config = section("topic", &[("url", &url)]).unwrap();
-    let with = Open {
-        clock: clock.clone(),
-        create: true,
-    };
-    let topic = topic::open(&config, with).await.unwrap();
-    let writer = topic.writer().unwrap();
-    for hour in HOURS {
-        clock.0.store(hour, Ordering::SeqCst);
-        writer.append(drafts(hour)).unwrap().await.unwrap();
-    }
+    let folder = place.path().join("data/topic");
+    let topic = aged_topic(&folder, &HOURS, drafts).await.unwrap();
     let lake = Lake::open(lake).unwrap();
     let quick = [("max_age", "200ms"), ("max_rows", "60")];
     land(&topic, &lake, "several-days", &quick, WAIT_TIMEOUT)
         .await
         .unwrap();
-    drop(writer);
     drop(topic);
 }
 
