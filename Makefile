@@ -32,9 +32,9 @@ demo: build ## everything in one process, with visitors who browse and buy (ONCE
 test: test-setup build ## every test, on a real Kafka, a real object store and a real browser
 	cargo test --locked --workspace
 
-test-engines: test-setup build ## the lake, read by Spark, ClickHouse, Delta and Iceberg too (1.5 GB; a minute after that)
+test-engines: test-setup build ## the lake, read by Spark, Flink, ClickHouse and Delta too (2.6 GB; some minutes after that)
 	@compose/setup.sh engines
-	CLICKWEIR_ENGINES=all cargo test --locked --workspace --test all readers:: -- --nocapture
+	CLICKWEIR_ENGINES=all cargo test --locked --workspace --test all -- readers:: tables:: long_reads:: --nocapture --test-threads=1
 
 # Its first line names the digest of its source; a test compares.
 TRACKER := producer/assets/clickweir

@@ -5,7 +5,7 @@
 #   setup.sh tests     the real programs that the tests start: a browser, Kafka, object stores
 #   setup.sh notebook  a Python environment for catalog/notebook
 #   setup.sh readers   a Python environment that reads the lake, for the tests
-#   setup.sh engines   Spark, ClickHouse and others that read it, for `make test-engines`
+#   setup.sh engines   Spark, Flink, ClickHouse and others that read it, for `make test-engines`
 #   setup.sh clients   the published client libraries of other trackers, for the tests
 #   setup.sh openapi   what tries the edge's own API, for the tests
 #   setup.sh bench     the load generator and the peers of the benches
@@ -245,15 +245,24 @@ readers() {
 
 # Those that are large or slow.
 engines() {
-  local missing=() pom=tests/readers/spark.xml
+  local missing=() from=tests/readers
   java_and_maven
   [ "${#missing[@]}" -eq 0 ] || packages "${missing[@]}"
-  python_packages engines tests/readers/engines.txt \
+  python_packages engines $from/engines.txt \
     "a Python environment with Spark, ClickHouse, Delta and Iceberg, 1.5 GB, some minutes"
-  if current spark $pom; then return; fi
-  rm -rf vendor/spark
-  from_maven $pom "$PWD/vendor/spark"
-  stamp spark $pom
+  python_packages distributed $from/distributed.txt \
+    "a Python environment with the Spark that has an Iceberg, 500 MB, about half a minute"
+  jars spark $from/spark.xml
+  jars iceberg-spark $from/iceberg-spark.xml
+  jars iceberg-flink $from/iceberg-flink.xml
+}
+
+# jars FOLDER POM: what a POM names, in vendor/FOLDER.
+jars() {
+  if current "$1" "$2"; then return; fi
+  rm -rf "vendor/$1"
+  from_maven "$2" "$PWD/vendor/$1"
+  stamp "$1" "$2"
 }
 
 # The published libraries of other trackers, for the tests.

@@ -35,6 +35,7 @@ mod lake_format;
 mod libraries;
 mod limits;
 mod live;
+mod long_reads;
 mod members;
 mod notebook;
 mod openapi;
