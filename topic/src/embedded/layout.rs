@@ -1,12 +1,14 @@
 //! The keyspace of settings: what makes a folder a topic, and which one.
 
+use std::collections::BTreeMap;
+
 use fjall::{Database, Keyspace, PersistMode};
 use rand::RngCore;
 
-use crate::{Identity, Timestamp};
+use crate::{Identity, Offset, Partition, Timestamp};
 
 /// The topic's name: the folder may be moved or renamed, the topic stays the same.
-const TOPIC: &str = "clicks";
+pub(super) const TOPIC: &str = "clicks";
 /// The version of the folder's layout.
 const LAYOUT: &[u8] = b"1";
 
@@ -48,6 +50,34 @@ pub(super) fn recognise(
         },
         count,
     )))
+}
+
+/// Makes a new store the topic of that identity, whose partitions begin at these offsets.
+pub(super) fn begin(
+    db: &Database,
+    settings: &Keyspace,
+    identity: &Identity,
+    partitions: u32,
+    lows: &BTreeMap<Partition, Offset>,
+) -> Result<(), fjall::Error> {
+    let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
+    batch.insert(settings, "layout", LAYOUT);
+    batch.insert(settings, "cluster", identity.cluster.as_bytes());
+    let count = u64::from(partitions).to_be_bytes();
+    batch.insert(settings, "partitions", count.as_slice());
+    for (partition, low) in lows {
+        batch.insert(
+            settings,
+            low_key(*partition),
+            low.0.to_be_bytes().as_slice(),
+        );
+    }
+    batch.commit()
+}
+
+/// Where the low watermark of a partition is.
+pub(super) fn low_key(partition: Partition) -> String {
+    format!("low.{partition}")
 }
 
 /// A UUIDv7 from the clock that was handed in.

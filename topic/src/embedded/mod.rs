@@ -6,6 +6,7 @@
 //! partition is at its bound and nothing of it may be dropped, appends are refused with the
 //! reason; as they are while a store that failed is closed and opened again.
 
+mod begin;
 mod error;
 mod folder;
 mod group;
@@ -47,6 +48,8 @@ use retention::Retention;
 use segment::Limits;
 use store::StoreSettings;
 use writer::Appender;
+
+pub use begin::begin;
 
 /// How many bytes a fetch brings at most, unless a single record is larger.
 const FETCH_BYTES: usize = 4 << 20;

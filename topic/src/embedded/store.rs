@@ -11,7 +11,7 @@ use fjall::{
 use parking_lot::{Mutex, RwLock};
 
 use super::error::{of_folder, of_opening, unavailable};
-use super::layout::{number, recognise};
+use super::layout::{low_key, number, recognise};
 use super::memory::{self, Memory};
 use super::retention::{Overfull, Retention};
 use super::segment::{self, Limits, Segment};
@@ -444,8 +444,4 @@ fn chunks(drafts: &[Draft]) -> impl Iterator<Item = &[Draft]> {
         rest = left;
         (!chunk.is_empty()).then_some(chunk)
     })
-}
-
-fn low_key(partition: Partition) -> String {
-    format!("low.{partition}")
 }
