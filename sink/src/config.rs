@@ -56,25 +56,52 @@ pub struct S3 {
     pub access_key: String,
     /// The secret key.
     pub secret_key: SecretString,
+    /// With what the store encrypts objects when they are written.
+    pub encryption: Encryption,
+    /// The key of a key service that it takes for that; empty takes the bucket's own.
+    pub kms_key: String,
     /// How long what a swap has replaced stays.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
+}
+
+/// With what a store encrypts the objects that are written into a bucket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Encryption {
+    /// As the bucket says.
+    #[default]
+    #[serde(rename = "")]
+    Bucket,
+    /// With the store's own keys (SSE-S3).
+    #[serde(rename = "AES256")]
+    Store,
+    /// With a key of a key service (SSE-KMS).
+    #[serde(rename = "aws:kms")]
+    KeyService,
 }
 
 /// How long what a swap has replaced stays, if nothing else is configured.
 pub const GRACE: Duration = Duration::from_hours(24);
 
 impl S3 {
+    /// A lake at this URL, with nothing else set.
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            endpoint: String::new(),
+            region: "us-east-1".to_owned(),
+            access_key: String::new(),
+            secret_key: String::new().into(),
+            encryption: Encryption::Bucket,
+            kms_key: String::new(),
+            grace: GRACE,
+        }
+    }
+
     /// A lake in a folder of this machine.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        Self {
-            url: format!("file:{}", folder.display()),
-            endpoint: String::new(),
-            region: String::new(),
-            access_key: String::new(),
-            secret_key: String::new().into(),
-            grace: GRACE,
-        }
+        Self::at(format!("file:{}", folder.display()))
     }
 }

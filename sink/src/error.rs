@@ -191,12 +191,10 @@ mod tests {
             }
         });
         S3 {
-            url: "s3://shop/lake".into(),
             endpoint: format!("http://{address}"),
-            region: "us-east-1".into(),
             access_key: "who".into(),
             secret_key: "what".into(),
-            grace: crate::GRACE,
+            ..S3::at("s3://shop/lake")
         }
     }
 

@@ -38,7 +38,7 @@ mod rewrite;
 
 pub use compact::scene::{Compacted, CompactionLimits, CompactionScene};
 pub use compact::tally::{LakeTally, ObjectTally, PeriodTally};
-pub use config::{CompactionConfig, Config, GRACE, S3};
+pub use config::{CompactionConfig, Config, Encryption, GRACE, S3};
 pub use error::Error;
 pub use forget::certificate::{CERTIFICATE_KEY, ErasureCertificate, SignedCertificate};
 pub use forget::erase::ErasureScene;

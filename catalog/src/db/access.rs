@@ -223,12 +223,10 @@ mod tests {
     #[test]
     fn a_bucket_is_reached_by_a_secret_of_its_own_scope() {
         let s3 = S3 {
-            url: "s3://clicks/lake".into(),
             endpoint: "http://localhost:8333".into(),
-            region: "us-east-1".into(),
             access_key: "key".into(),
             secret_key: "it's".into(),
-            grace: sink::GRACE,
+            ..S3::at("s3://clicks/lake")
         };
         let sql = secret("lake_0", "s3://clicks/lake/", &s3).unwrap();
         for part in [

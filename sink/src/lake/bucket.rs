@@ -40,12 +40,10 @@ mod tests {
 
     async fn check(url: &str, expect: Option<&str>) {
         let config = S3 {
-            url: url.into(),
             endpoint: "http://127.0.0.1:9000".into(),
-            region: "us-east-1".into(),
             access_key: "who".into(),
             secret_key: "what".into(),
-            grace: crate::GRACE,
+            ..S3::at(url)
         };
         let signed = Lake::make_bucket_url(&config).await.unwrap();
         let address = signed

@@ -202,12 +202,10 @@ mod tests {
             }
         });
         let s3 = S3 {
-            url: "s3://shop/lake".into(),
             endpoint: format!("http://{address}"),
-            region: "us-east-1".into(),
             access_key: "who".into(),
             secret_key: "what".into(),
-            grace: crate::GRACE,
+            ..S3::at("s3://shop/lake")
         };
         Lake::open(&s3).unwrap()
     }

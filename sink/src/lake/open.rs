@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::lake::folder::FolderStore;
 use crate::lake::keys::ListsEveryKey;
-use crate::{Error, Lake, Location, S3};
+use crate::{Encryption, Error, Lake, Location, S3};
 
 /// How long a connection may take. A resolver asks a name server again after 5 s, so a request
 /// outlives one lost answer.
@@ -26,10 +26,21 @@ impl Lake {
     /// [`Error::Unfit`] for a URL of another kind, [`Error::Unavailable`] for a folder that
     /// cannot be made.
     pub fn open(config: &S3) -> Result<Self, Error> {
+        Self::open_in(config, "lake")
+    }
+
+    /// As [`Lake::open`], for the place of that section of the configuration.
+    pub(crate) fn open_in(config: &S3, section: &str) -> Result<Self, Error> {
+        check_encryption(config, section)?;
+        // A command names the place of backups.
+        let key = match section {
+            "lake" => "lake.url",
+            _ => "the backup's URL",
+        };
         if let Some(folder) = config.url.strip_prefix("file:") {
             let unusable = |error: &dyn fmt::Display| {
                 Error::Unfit(format!(
-                    "the lake's folder {folder} cannot be used: {error}; set lake.url to \
+                    "the {section}'s folder {folder} cannot be used: {error}; set {key} to \
                      file:FOLDER, a folder in which this user may write, or s3://BUCKET/PREFIX"
                 ))
             };
@@ -41,7 +52,7 @@ impl Lake {
         }
         let Some(rest) = config.url.strip_prefix("s3://") else {
             return Err(Error::Unfit(format!(
-                "lake.url is {:?}: write file:FOLDER or s3://BUCKET/PREFIX",
+                "{key} is {:?}: write file:FOLDER or s3://BUCKET/PREFIX",
                 config.url
             )));
         };
@@ -50,11 +61,12 @@ impl Lake {
         // As it is written, not escaped: DuckDB and every other reader take it literally.
         let path = Path::parse(prefix).map_err(|error| {
             Error::Unfit(format!(
-                "lake.url is {:?}: {error}; write s3://BUCKET/PREFIX, without empty parts, `.`, \
+                "{key} is {:?}: {error}; write s3://BUCKET/PREFIX, without empty parts, `.`, \
                  `..` and control characters",
                 config.url
             ))
         })?;
+        check_endpoint(&config.endpoint, section)?;
         let store = bucket_store(config, bucket)?;
         let location = Location::Bucket {
             bucket: bucket.into(),
@@ -70,7 +82,10 @@ impl Lake {
 }
 
 /// Checks that an endpoint is an address of HTTP. The store's client panics on another.
-fn check_endpoint(endpoint: &str) -> Result<(), Error> {
+fn check_endpoint(endpoint: &str, section: &str) -> Result<(), Error> {
+    if endpoint.is_empty() {
+        return Ok(());
+    }
     let url = Url::parse(endpoint).ok();
     let is_http = url.is_some_and(|url| {
         matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none()
@@ -78,10 +93,30 @@ fn check_endpoint(endpoint: &str) -> Result<(), Error> {
     match is_http {
         true => Ok(()),
         false => Err(Error::Unfit(format!(
-            "lake.endpoint is {endpoint:?}: write http://HOST:PORT or https://HOST, or leave it \
+            "{section}.endpoint is {endpoint:?}: write http://HOST:PORT or https://HOST, or leave it \
              empty for AWS"
         ))),
     }
+}
+
+/// Checks that objects can be encrypted where the lake is, as it is said.
+fn check_encryption(config: &S3, section: &str) -> Result<(), Error> {
+    let is_set = config.encryption != Encryption::Bucket;
+    let why = if is_set && !config.url.starts_with("s3://") {
+        format!(
+            "{section}.encryption is for a bucket, and {} is a folder: leave it empty, and encrypt \
+             the disk",
+            config.url
+        )
+    } else if config.encryption != Encryption::KeyService && !config.kms_key.is_empty() {
+        format!(
+            "{section}.kms_key names a key of a key service: set {section}.encryption to aws:kms, \
+             or leave it empty"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::Unfit(why))
 }
 
 pub(super) fn bucket_store(
@@ -101,7 +136,7 @@ pub(super) fn bucket_store(
             ..RetryConfig::default()
         });
     if !config.endpoint.is_empty() {
-        check_endpoint(&config.endpoint)?;
+        check_endpoint(&config.endpoint, "lake")?;
         builder = builder
             .with_endpoint(&config.endpoint)
             .with_allow_http(config.endpoint.starts_with("http://"))
@@ -111,6 +146,19 @@ pub(super) fn bucket_store(
         builder = builder
             .with_access_key_id(&config.access_key)
             .with_secret_access_key(config.secret_key.expose_secret());
+    }
+    let encryption = match config.encryption {
+        Encryption::Bucket => None,
+        Encryption::Store => Some("AES256"),
+        Encryption::KeyService => Some("aws:kms"),
+    };
+    if let Some(encryption) = encryption {
+        let key: AmazonS3ConfigKey = "aws_server_side_encryption".parse()?;
+        builder = builder.with_config(key, encryption);
+    }
+    if !config.kms_key.is_empty() {
+        let key: AmazonS3ConfigKey = "aws_sse_kms_key_id".parse()?;
+        builder = builder.with_config(key, &config.kms_key);
     }
     Ok(builder.build()?)
 }
@@ -123,12 +171,10 @@ mod tests {
     fn an_endpoint_that_is_no_address_of_http_is_refused_with_the_remedy() {
         let open = |endpoint: &str| {
             Lake::open(&S3 {
-                url: "s3://shop/lake".into(),
                 endpoint: endpoint.into(),
-                region: "us-east-1".into(),
                 access_key: "who".into(),
                 secret_key: "what".into(),
-                grace: crate::GRACE,
+                ..S3::at("s3://shop/lake")
             })
         };
         for endpoint in [
@@ -152,6 +198,37 @@ mod tests {
                 said.contains("write http://HOST:PORT"),
                 "{endpoint}: {said}"
             );
+        }
+    }
+
+    #[test]
+    fn an_encryption_that_the_lake_cannot_have_is_refused_with_the_remedy() {
+        let open = |url: &str, encryption, kms_key: &str| {
+            let opened = Lake::open(&S3 {
+                encryption,
+                kms_key: kms_key.into(),
+                ..S3::at(url)
+            });
+            opened.map_or_else(|error| error.to_string(), |_| String::new())
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("file:{}", folder.path().display());
+        let (bucket, key) = ("s3://shop/lake", "arn:aws:kms:eu:1:key/2");
+        for (encryption, kms_key) in [
+            (Encryption::Bucket, ""),
+            (Encryption::Store, ""),
+            (Encryption::KeyService, ""),
+            (Encryption::KeyService, key),
+        ] {
+            assert_eq!(open(bucket, encryption, kms_key), "");
+        }
+        for encryption in [Encryption::Store, Encryption::KeyService] {
+            let said = open(&url, encryption, "");
+            assert!(said.contains("encrypt the disk"), "{said}");
+        }
+        for encryption in [Encryption::Bucket, Encryption::Store] {
+            let said = open(bucket, encryption, key);
+            assert!(said.contains("set lake.encryption to aws:kms"), "{said}");
         }
     }
 

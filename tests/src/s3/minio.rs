@@ -9,6 +9,9 @@ use super::launch::{KEYS, Launch, program};
 use crate::ports::free_port;
 
 const PROGRAM: &str = "minio/minio";
+/// The name of its key for encryption, and 32 bytes in base64.
+pub const KMS_KEY: &str = "weir";
+const KMS_SECRET: &str = "weir:d2VpcndlaXJ3ZWlyd2VpcndlaXJ3ZWlyd2VpcndlaXI=";
 
 pub(super) fn launch(folder: &Path) -> Result<Launch> {
     let port = free_port()?;
@@ -23,6 +26,8 @@ pub(super) fn launch(folder: &Path) -> Result<Launch> {
             // Without its web console, and without a look for a newer version.
             ("MINIO_BROWSER", "off"),
             ("MINIO_UPDATE", "off"),
+            // It encrypts what it is asked to encrypt, with this key.
+            ("MINIO_KMS_SECRET_KEY", KMS_SECRET),
         ]);
     Ok(Launch {
         command,

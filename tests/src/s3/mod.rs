@@ -14,13 +14,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use object_store::ObjectStore;
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use object_store::signer::{Method, Signer};
 use sink::{Lake, S3};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 use self::launch::KEYS;
+pub use self::minio::KMS_KEY;
 use crate::leash::Leash;
 use crate::real;
 
@@ -157,6 +160,23 @@ impl S3Server {
     /// # Errors
     /// If the client cannot be built.
     pub fn store(&self, prefix: &str) -> Result<impl ObjectStore + use<>> {
+        Ok(PrefixStore::new(self.bucket()?, prefix))
+    }
+
+    /// What the server says of an object of its bucket, by the names of its headers.
+    ///
+    /// # Errors
+    /// If it does not answer, or has no such object.
+    pub async fn head(&self, path: &str) -> Result<reqwest::header::HeaderMap> {
+        let (bucket, path) = (self.bucket()?, Path::from(path));
+        let url = bucket
+            .signed_url(Method::HEAD, &path, START_TIMEOUT)
+            .await?;
+        let reply = client()?.head(url).send().await?.error_for_status()?;
+        Ok(reply.headers().clone())
+    }
+
+    fn bucket(&self) -> Result<AmazonS3> {
         let bucket = AmazonS3Builder::new()
             .with_bucket_name(BUCKET)
             .with_region(REGION)
@@ -166,19 +186,17 @@ impl S3Server {
             .with_access_key_id(&self.keys.0)
             .with_secret_access_key(&self.keys.1)
             .with_conditional_put(S3ConditionalPut::ETagMatch);
-        Ok(PrefixStore::new(bucket.build()?, prefix))
+        Ok(bucket.build()?)
     }
 
     /// A configuration of `[lake]` for a lake in the server's bucket.
     #[must_use]
     pub fn lake(&self, prefix: &str) -> S3 {
         S3 {
-            url: format!("s3://{BUCKET}/{prefix}"),
             endpoint: self.endpoint.clone(),
-            region: REGION.into(),
             access_key: self.keys.0.clone(),
             secret_key: self.keys.1.clone().into(),
-            grace: sink::GRACE,
+            ..S3::at(format!("s3://{BUCKET}/{prefix}"))
         }
     }
 }
