@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
+use crate::command::backup::BackupArgs;
 use crate::command::follow::FollowArgs;
 use crate::command::forget::{CertificateTask, ForgetArgs};
 use crate::command::gap::GapTask;
 use crate::command::import::ImportArgs;
 use crate::command::objects::ObjectsArgs;
+use crate::command::replay::TopicRange;
+use crate::command::restore::RestoreArgs;
 use crate::command::topic::TopicTask;
 use crate::role::Role;
 
@@ -147,6 +150,10 @@ pub(crate) enum Task {
         #[arg(long)]
         give_up: bool,
     },
+    /// Copies the lake to another place: what is new since the backup before, and a list
+    Backup(BackupArgs),
+    /// Makes the lake of a backup; lake.url must be empty
+    Restore(RestoreArgs),
     /// Reads a range of the topic again, into a table of its own, `clicks_NAME`
     Replay {
         /// The name of the replay; without a range, continues the replay of this name
@@ -208,27 +215,6 @@ pub(crate) enum Task {
 pub(crate) enum ConfigTask {
     /// Prints the keys, their values and their sources, without external tables, data sets and logs
     Show,
-}
-
-/// A range of the topic: offsets of one partition, or a time span of all partitions.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TopicRange {
-    /// Replays one partition
-    #[arg(long, requires_all = ["from_offset", "to_offset"], conflicts_with_all = ["from", "to"])]
-    pub(crate) partition: Option<u32>,
-    /// The first offset of it
-    #[arg(long, requires = "partition")]
-    pub(crate) from_offset: Option<u64>,
-    /// The offset of it to stop before
-    #[arg(long, requires = "partition")]
-    pub(crate) to_offset: Option<u64>,
-    /// Replays all partitions, from the records appended at this time (2026-11-22T21:00:00Z)
-    #[arg(long, requires = "to", value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// … to those appended before this time
-    #[arg(long, requires = "from", value_name = "TIME")]
-    pub(crate) to: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

@@ -30,8 +30,8 @@ use rustix::process::umask;
 use cli::{Cli, ConfigTask, Invocation, Task};
 use command::forget::CertificateTask;
 use command::{
-    audit, compact, diff, expire, follow, forget, gap, import, key, objects, promote, publish,
-    query, repair, replay, topic,
+    audit, backup, compact, diff, expire, follow, forget, gap, import, key, objects, promote,
+    publish, query, repair, replay, restore, topic,
 };
 use role::log::{ProcessLog, Verbosity};
 use role::{compactor, crawl, dashboard, health, prepare, producer, transformer, up};
@@ -141,6 +141,8 @@ async fn execute(task: Task, settings: Settings, log: ProcessLog) -> anyhow::Res
         Task::Diff { name, json } => diff::diff(settings, name, json).await,
         Task::Expire { dry_run } => expire::expire(settings, dry_run).await,
         Task::Repair { give_up } => repair::repair(settings, give_up).await,
+        Task::Backup(args) => backup::backup(settings, args).await,
+        Task::Restore(args) => restore::restore(settings, args).await,
         Task::Promote { name, settle: true } => promote::settle(settings, name).await,
         Task::Promote { name, .. } => promote::promote(settings, name).await,
         Task::Rollback { name } => promote::rollback(settings, name).await,

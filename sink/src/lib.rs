@@ -11,7 +11,7 @@
 //! read; `ledger/` the entries and their fold; `lake/` the store, the commit and the tips;
 //! `rewrite/` how objects take the place of others, by which `compact/` merges small ones,
 //! `retention/` takes out old rows, `repair.rs` rebuilds what is damaged and `replay/` promotes
-//! lakes below the lake; `audit/` is on top.
+//! lakes below the lake; `audit/` and `backup/` are on top.
 //!
 //! This crate knows no brokers, no DuckDB and no HTTP: watermarks and the catalog's list are
 //! parameters.
@@ -24,6 +24,7 @@
 //! - 5: nothing in an object depends on the wall clock or on chance.
 
 pub mod audit;
+mod backup;
 mod compact;
 mod config;
 mod error;
@@ -36,6 +37,13 @@ mod replay;
 mod retention;
 mod rewrite;
 
+pub use backup::config::BackupConfig;
+pub use backup::manifest::Backup;
+pub use backup::prune::Pruned;
+pub use backup::restore::{RestoreScene, Restored};
+pub use backup::run::{BackedUp, BackupScene};
+pub use backup::store::BackupStore;
+pub use backup::take::CopyProgress;
 pub use compact::scene::{Compacted, CompactionLimits, CompactionScene};
 pub use compact::tally::{LakeTally, ObjectTally, PeriodTally};
 pub use config::{CompactionConfig, Config, Encryption, GRACE, S3};

@@ -7,12 +7,14 @@
 //! - `diff`, `promote`: a replay compared, promoted and rolled back.
 //! - `audit`, `compact`, `expire`, `follow`, `forget`, `import`, `repair`, `replay`: commands that take long and
 //!   run as jobs.
+//! - `backup`, `restore`: they need no process that owns the files, and run in the shell's.
 //! - `verdict`: what an audit came to; `lookup`: which ids have arrived, and what records become.
 //! - `work`: how a shell starts a job and watches it; `job`: a job in the process that runs it.
 //! - `owner`: finds the process that owns the files; `claim`: becomes it; `registry`: the commands
 //!   that it serves.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod claim;
 pub(crate) mod compact;
 pub(crate) mod diff;
@@ -32,6 +34,7 @@ pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod repair;
 pub(crate) mod replay;
+pub(crate) mod restore;
 pub(crate) mod topic;
 pub(crate) mod verdict;
 pub(crate) mod work;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sink::ReplayName;
@@ -13,10 +14,30 @@ use transformer::replay::{self, Parts, ReplayReport, ReplaySpan};
 
 use super::owner::Target;
 use super::work::{JobOf, Work, watch};
-use crate::cli::TopicRange;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
+
+/// A range of the topic: offsets of one partition, or a time span of all partitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TopicRange {
+    /// Replays one partition
+    #[arg(long, requires_all = ["from_offset", "to_offset"], conflicts_with_all = ["from", "to"])]
+    pub(crate) partition: Option<u32>,
+    /// The first offset of it
+    #[arg(long, requires = "partition")]
+    pub(crate) from_offset: Option<u64>,
+    /// The offset of it to stop before
+    #[arg(long, requires = "partition")]
+    pub(crate) to_offset: Option<u64>,
+    /// Replays all partitions, from the records appended at this time (2026-11-22T21:00:00Z)
+    #[arg(long, requires = "to", value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// … to those appended before this time
+    #[arg(long, requires = "from", value_name = "TIME")]
+    pub(crate) to: Option<String>,
+}
 
 /// Reads a range of the topic into a table of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -15,14 +15,14 @@ use super::job::JobState;
 use super::promote::{PromoteReplay, PromotedRanges, RollbackReplay, RolledBack};
 use super::publish::{PublishCatalog, PublishedCatalog};
 use super::query::{QueryAnswer, RunQuery};
-use super::replay::{ReplayProgress, ReplayRange};
+use super::replay::{ReplayProgress, ReplayRange, TopicRange};
 use super::topic::{
     DescribeTopic, PartitionDescription, ReadTopic, TopicDescription, TopicRecords,
 };
 use super::verdict::{AuditVerdict, DeepAudit, ListedIds};
 use super::work::{JobAnswer, JobRequest, Work};
 use super::{Command, registry};
-use crate::cli::{RowFormat, TopicRange};
+use crate::cli::RowFormat;
 use crate::settings::FileFormat;
 use crate::settings::Settings;
 

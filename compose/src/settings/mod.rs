@@ -28,6 +28,7 @@ use shown::{SECRETS, shown, source};
 pub(crate) struct Sections {
     pub(crate) topic: topic::Config,
     pub(crate) lake: sink::S3,
+    pub(crate) backup: sink::BackupConfig,
     pub(crate) sink: sink::Config,
     pub(crate) compaction: sink::CompactionConfig,
     pub(crate) transformer: transformer::Config,
@@ -184,6 +185,14 @@ impl Settings {
             }
         }
         lines
+    }
+
+    /// The configuration as TOML, without its secrets.
+    ///
+    /// # Errors
+    /// Fails for values that TOML cannot have.
+    pub(crate) fn without_secrets(&self) -> anyhow::Result<String> {
+        shown::without_secrets(&self.figment)
     }
 
     /// Makes the folder of the catalog.

@@ -1,10 +1,34 @@
 //! How a value of the configuration is shown, and where it comes from.
 
-use figment::Metadata;
 use figment::value::Value;
+use figment::{Figment, Metadata};
 
 /// Keys whose values are never shown.
-pub(super) const SECRETS: [&str; 3] = ["topic.sasl_password", "lake.secret_key", "dashboard.token"];
+pub(super) const SECRETS: [&str; 4] = [
+    "topic.sasl_password",
+    "lake.secret_key",
+    "backup.secret_key",
+    "dashboard.token",
+];
+/// The key of an external table that is never shown.
+const EXTERNAL_SECRET: &str = "password";
+
+/// A configuration as TOML, without its secrets.
+pub(super) fn without_secrets(figment: &Figment) -> anyhow::Result<String> {
+    let mut all: toml::Table = figment.extract()?;
+    for (section, key) in SECRETS.iter().filter_map(|name| name.split_once('.')) {
+        if let Some(keys) = all.get_mut(section).and_then(toml::Value::as_table_mut) {
+            keys.remove(key);
+        }
+    }
+    let externals = all.get_mut("external").and_then(toml::Value::as_array_mut);
+    for external in externals.into_iter().flatten() {
+        if let Some(keys) = external.as_table_mut() {
+            keys.remove(EXTERNAL_SECRET);
+        }
+    }
+    Ok(toml::to_string(&all)?)
+}
 
 /// Which layer of the configuration a value comes from.
 pub(super) fn source(metadata: &Metadata) -> &'static str {

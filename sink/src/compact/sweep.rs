@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use topic::{Offset, Partition};
@@ -104,11 +103,6 @@ impl Lake {
             }
         }
         Ok(kept)
-    }
-
-    pub(super) async fn listed(&self, folder: &str) -> Result<Vec<ObjectMeta>, Error> {
-        let folder = Path::from(folder);
-        Ok(self.store().list(Some(&folder)).try_collect().await?)
     }
 
     /// The store's time, as it says it of an object that was just written.

@@ -14,4 +14,4 @@ pub(crate) mod sign;
 mod texts;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,13 +2,19 @@
 
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use topic::{Offset, Partition};
 
 use crate::object::names::{self, CLICKS, DEAD_LETTERS};
 use crate::{Error, Hour, Lake, ObjectName};
 
 impl Lake {
+    /// All objects in a folder and below it, in no order.
+    pub(crate) async fn listed(&self, folder: &str) -> Result<Vec<ObjectMeta>, Error> {
+        let folder = Path::from(folder);
+        Ok(self.store().list(Some(&folder)).try_collect().await?)
+    }
+
     /// The folders just below `folder`, by their own names.
     pub(crate) async fn folders(&self, folder: &str) -> Result<Vec<String>, Error> {
         let folder = Path::from(folder);

@@ -112,6 +112,17 @@ impl Lake {
         below
     }
 
+    /// The same lake, over what is made of its store.
+    pub(crate) fn over(
+        &self,
+        made: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> Self {
+        Self {
+            store: made(Arc::clone(&self.store)),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn store(&self) -> &dyn ObjectStore {
         self.store.as_ref()
     }

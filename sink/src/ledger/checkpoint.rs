@@ -45,7 +45,7 @@ fn path(entries: u64) -> Path {
 }
 
 /// How many entries the checkpoint of that path holds; `None` if it is none.
-fn entries(path: &Path) -> Option<u64> {
+pub(crate) fn checkpoint_entries(path: &Path) -> Option<u64> {
     let name = path.filename()?.strip_prefix(CHECKPOINT)?;
     name.strip_suffix(".json")?.parse().ok()
 }
@@ -62,7 +62,7 @@ impl Lake {
             .store()
             .list_with_offset(Some(&folder), &Path::from(after));
         let listed: Vec<Path> = listed.map_ok(|meta| meta.location).try_collect().await?;
-        let known = listed.iter().filter_map(entries);
+        let known = listed.iter().filter_map(checkpoint_entries);
         let mut known: Vec<u64> = known.filter(|entries| *entries <= most).collect();
         known.sort_unstable();
         for entries in known.into_iter().rev() {

@@ -100,3 +100,9 @@ impl Entry {
 pub(crate) fn path(number: u64) -> Path {
     Path::from(format!("{LEDGER}/{number:010}.json"))
 }
+
+/// The number of the entry of that path; `None` if it is none.
+pub(crate) fn entry_number(at: &Path) -> Option<u64> {
+    let number = at.filename()?.strip_suffix(".json")?.parse().ok()?;
+    (path(number) == *at).then_some(number)
+}

@@ -1,7 +1,7 @@
 //! The ledger: all of the lake that is not a batch. Its entries are numbered objects, each created
 //! once as the next free number; the lake is its objects folded with these entries.
 
-mod checkpoint;
+pub(crate) mod checkpoint;
 pub(crate) mod coverage;
 pub(crate) mod entry;
 pub(crate) mod fold;

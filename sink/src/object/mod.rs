@@ -9,7 +9,7 @@ pub(crate) mod identity;
 pub(crate) mod letters;
 pub(crate) mod names;
 pub(crate) mod pending_rows;
-mod read;
+pub(crate) mod read;
 pub(crate) mod sort;
 pub(crate) mod swapped;
 pub(crate) mod thrift;

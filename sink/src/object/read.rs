@@ -16,7 +16,7 @@ use parquet::file::metadata::{
 };
 use parquet::schema::types::SchemaDescriptor;
 
-use super::footer::FooterHash;
+use super::footer::{FooterHash, intact};
 use super::thrift::{END_BYTES, MAGIC, UnfitParquet, check_footer, footer_in, footer_length};
 use crate::{Error, Footer, Lake, ObjectName};
 
@@ -57,13 +57,7 @@ impl Lake {
         let Some(metadata) = self.metadata(&path).await? else {
             return Ok(None);
         };
-        let footer = Footer::read(&path, &metadata)?;
-        if (footer.partition, footer.first) != (name.partition, name.first) {
-            return Err(Error::Damaged {
-                path: path.to_string(),
-                detail: "its name and its footer disagree".into(),
-            });
-        }
+        let footer = named(name, Footer::read(&path, &metadata)?)?;
         let columns = metadata.file_metadata().schema_descr().root_schema();
         Ok(Some((footer, *columns == *CURRENT.root_schema())))
     }
@@ -210,6 +204,32 @@ impl Lake {
                 }
             };
         }
+    }
+}
+
+/// The footer of an object that is in memory whole, and is as it was written under that name.
+///
+/// # Errors
+/// [`Error::Damaged`] if it is not, [`Error::Unfit`] for another format.
+pub(crate) fn footer_of(name: &ObjectName, object: &Bytes) -> Result<Footer, Error> {
+    let (path, size) = (name.path(), object.len() as u64);
+    if !intact(object) {
+        return Err(refused(&path, &"its hash does not fit"));
+    }
+    let length = footer_length(size, object).map_err(|unfit| refused(&path, &unfit))?;
+    let bytes =
+        footer_in(object, length).ok_or_else(|| refused(&path, &UnfitParquet::NoParquet))?;
+    named(
+        name,
+        Footer::read(&path, &metadata(&path, bytes, object, size)?)?,
+    )
+}
+
+/// The footer, if it fits its object's name.
+fn named(name: &ObjectName, footer: Footer) -> Result<Footer, Error> {
+    match (footer.partition, footer.first) == (name.partition, name.first) {
+        true => Ok(footer),
+        false => Err(refused(&name.path(), &"its name and its footer disagree")),
     }
 }
 

@@ -41,7 +41,7 @@ async fn send(shop: &str, bodies: u64) -> (u64, u64) {
 }
 
 /// The files below a folder that hold a text, in their bytes or in a column of Parquet.
-fn mentions(folder: &Path, needle: &str) -> Vec<PathBuf> {
+pub(super) fn mentions(folder: &Path, needle: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -54,7 +54,7 @@ fn mentions(folder: &Path, needle: &str) -> Vec<PathBuf> {
     found
 }
 
-fn holds(bytes: &[u8], needle: &str) -> bool {
+pub(super) fn holds(bytes: &[u8], needle: &str) -> bool {
     let mut all = bytes.to_vec();
     if bytes.starts_with(b"PAR1") {
         let bytes = bytes::Bytes::copy_from_slice(bytes);
@@ -78,7 +78,7 @@ fn count(place: &Place, table: &str) -> u64 {
 }
 
 /// All that the topic holds, replayed into a name.
-fn replay(place: &Place, name: &str) {
+pub(super) fn replay(place: &Place, name: &str) {
     let (from, to) = ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
     place
         .must(&["replay", "--into", name, "--from", from, "--to", to])

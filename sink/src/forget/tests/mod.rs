@@ -1,7 +1,7 @@
 //! Requests in the ledger, who knows them, and what is left out by them.
 
 mod erasing;
-mod shore;
+pub(crate) mod shore;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

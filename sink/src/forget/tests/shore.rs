@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::AsArray;
+use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -19,27 +20,28 @@ use crate::{
 };
 
 /// Whom the lake is to forget.
-pub(super) const SUBJECT: &str = "v-17";
+pub(crate) const SUBJECT: &str = "v-17";
 /// The lake's hours, and a day later.
 const HOUR: i64 = topic::Unit::Hour.micros();
 const BEGIN: i64 = 400_000 * HOUR;
-pub(super) const LATER: Timestamp = Timestamp::from_micros(BEGIN + 24 * HOUR);
+pub(crate) const LATER: Timestamp = Timestamp::from_micros(BEGIN + 24 * HOUR);
 
 /// A lake in memory. Its partitions end at 60 in the topic.
-pub(super) struct Shore {
-    pub(super) store: Arc<InMemory>,
-    pub(super) lake: Lake,
+pub(crate) struct Shore {
+    pub(crate) store: Arc<InMemory>,
+    pub(crate) lake: Lake,
 }
 
 impl Shore {
     /// Three objects of 20 offsets for each of two partitions, one an hour; every fifth row and a
     /// letter of each object are the subject's.
-    pub(super) async fn new() -> Self {
-        let store = Arc::new(InMemory::new());
-        let lake = Lake::new(store.clone(), Location::Folder("/memory".into()));
-        let founded = lake.found(&topic(), BTreeMap::new(), LakeId::new(7)).await;
+    pub(crate) async fn new() -> Self {
+        let shore = Self::over(Arc::new(InMemory::new()));
+        let founded = shore
+            .lake
+            .found(&topic(), BTreeMap::new(), LakeId::new(7))
+            .await;
         founded.unwrap();
-        let shore = Self { store, lake };
         for partition in 0..2 {
             for object in 0..3 {
                 shore.commit(partition, object * 20, 1).await;
@@ -48,8 +50,14 @@ impl Shore {
         shore
     }
 
+    /// The lake in a store.
+    pub(crate) fn over(store: Arc<InMemory>) -> Self {
+        let lake = Lake::new(store.clone(), Location::Folder("/memory".into()));
+        Self { store, lake }
+    }
+
     /// Commits 20 offsets from `first` on, its maker having read so many entries.
-    pub(super) async fn commit(&self, partition: u32, first: u64, read: u64) -> Outcome {
+    pub(crate) async fn commit(&self, partition: u32, first: u64, read: u64) -> Outcome {
         let hour = Hour((BEGIN / HOUR) + i64::try_from(first / 20).unwrap());
         let of = Partition(partition);
         let mut batch = Batch::new(topic(), "a".into(), of, Offset(first), hour, false);
@@ -72,7 +80,7 @@ impl Shore {
     }
 
     /// Merges the closed hours.
-    pub(super) async fn compact(&self) -> u64 {
+    pub(crate) async fn compact(&self) -> u64 {
         let watermarks = marks();
         let scene = CompactionScene {
             watermarks: &watermarks,
@@ -83,7 +91,7 @@ impl Shore {
     }
 
     /// Asks to forget the subject in all that the topic holds now.
-    pub(super) async fn ask(&self, until: u64) -> Forget {
+    pub(crate) async fn ask(&self, until: u64) -> Forget {
         let keys = self.keys().await.subjects();
         let until = [0, 1].map(|partition| (Partition(partition), Offset(until)));
         let forget = Forget {
@@ -96,13 +104,13 @@ impl Shore {
         forget
     }
 
-    pub(super) async fn keys(&self) -> LakeKeys {
+    pub(crate) async fn keys(&self) -> LakeKeys {
         let keys = self.lake.make_keys(&LakeKeys::new([7; 32], [8; 32])).await;
         keys.unwrap()
     }
 
     /// Erases, and returns the number of entries as of which it is done.
-    pub(super) async fn erase(&self, forget: &Forget) -> u64 {
+    pub(crate) async fn erase(&self, forget: &Forget) -> u64 {
         let ledger = self.lake.ledger().await.unwrap().unwrap();
         let forgotten = self.lake.forgotten(&ledger).await.unwrap();
         let forgotten = forgotten.only(|one| one.id == forget.id);
@@ -117,7 +125,7 @@ impl Shore {
     }
 
     /// Certifies a complete erasure.
-    pub(super) async fn certify(&self, forget: &Forget, number: u64) -> SignedCertificate {
+    pub(crate) async fn certify(&self, forget: &Forget, number: u64) -> SignedCertificate {
         let keys = self.keys().await;
         let certificate = self.lake.certificate(forget.id, LATER).await.unwrap();
         let signed = SignedCertificate::sign(certificate, &keys.signing_key());
@@ -126,12 +134,12 @@ impl Shore {
         signed
     }
 
-    pub(super) async fn proves(&self, signed: &SignedCertificate) -> Vec<String> {
+    pub(crate) async fn proves(&self, signed: &SignedCertificate) -> Vec<String> {
         self.lake.prove(signed, &|_, _| {}).await.unwrap()
     }
 
     /// The audit's words.
-    pub(super) async fn audit(&self) -> Audit {
+    pub(crate) async fn audit(&self) -> Audit {
         let ledger = self.lake.ledger().await.unwrap().unwrap();
         let watermarks = marks();
         let against = Reference {
@@ -146,26 +154,12 @@ impl Shore {
     }
 
     /// The paths of all stored objects that hold a text: in their bytes, or in a column.
-    pub(super) async fn mentions(&self, needle: &str) -> Vec<String> {
+    pub(crate) async fn mentions(&self, needle: &str) -> Vec<String> {
         let listed: Vec<_> = self.store.list(None).try_collect().await.unwrap();
         let mut found = Vec::new();
         for meta in listed {
             let object = self.store.get(&meta.location).await.unwrap();
-            let bytes = object.bytes().await.unwrap();
-            let mut all = bytes.to_vec();
-            if meta.location.as_ref().ends_with(".parquet") {
-                let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
-                for batch in reader.build().unwrap() {
-                    for column in batch.unwrap().columns() {
-                        let texts = column.as_string_opt::<i32>().into_iter().flatten();
-                        let raws = column.as_binary_opt::<i32>().into_iter().flatten();
-                        texts.flatten().for_each(|text| all.extend(text.as_bytes()));
-                        raws.flatten().for_each(|raw| all.extend(raw));
-                    }
-                }
-            }
-            let needle = needle.as_bytes();
-            if all.windows(needle.len()).any(|window| window == needle) {
+            if holds(object.bytes().await.unwrap(), needle) {
                 found.push(meta.location.to_string());
             }
         }
@@ -173,15 +167,33 @@ impl Shore {
     }
 
     /// Puts an object there, whatever was there before.
-    pub(super) async fn put(&self, path: &str, bytes: Vec<u8>) {
+    pub(crate) async fn put(&self, path: &str, bytes: Vec<u8>) {
         let path = Path::from(path);
         self.store.put(&path, bytes.into()).await.unwrap();
     }
 
-    pub(super) async fn get(&self, path: &str) -> Vec<u8> {
+    pub(crate) async fn get(&self, path: &str) -> Vec<u8> {
         let object = self.store.get(&Path::from(path)).await.unwrap();
         object.bytes().await.unwrap().to_vec()
     }
+}
+
+/// Returns true if an object holds a text: in its bytes, or in a column of Parquet.
+pub(crate) fn holds(object: Bytes, needle: &str) -> bool {
+    let mut all = object.to_vec();
+    if object.starts_with(b"PAR1") {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(object).unwrap();
+        for batch in reader.build().unwrap() {
+            for column in batch.unwrap().columns() {
+                let texts = column.as_string_opt::<i32>().into_iter().flatten();
+                let raws = column.as_binary_opt::<i32>().into_iter().flatten();
+                texts.flatten().for_each(|text| all.extend(text.as_bytes()));
+                raws.flatten().for_each(|raw| all.extend(raw));
+            }
+        }
+    }
+    let mut windows = all.windows(needle.len());
+    windows.any(|window| window == needle.as_bytes())
 }
 
 fn marks() -> BTreeMap<Partition, Watermarks> {
@@ -211,7 +223,7 @@ fn letter(offset: Offset, appended_at: Timestamp, visitor: &str) -> DeadLetter {
     }
 }
 
-pub(super) fn row(
+pub(crate) fn row(
     partition: u32,
     offset: u64,
     appended_at: Timestamp,
