@@ -69,6 +69,7 @@ pub use registry::crawl::Crawl;
 pub use registry::discover::{Crawler, NewObjects};
 pub use registry::listing::{HeldEvent, Object};
 pub use registry::runs::Run;
+pub use registry::schema::beside;
 pub use rollup::dimension::{Dimension, short_value};
 pub use sink::clock::SharedClock;
 pub use sink::{Identity, Offset, Partition, PendingRows, Timestamp, Unit};

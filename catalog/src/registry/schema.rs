@@ -261,15 +261,19 @@ pub(crate) fn wipe(connection: &Connection) -> Result<(), duckdb::Error> {
     )
 }
 
+/// The file beside the catalog's whose name goes on with that ending: `.wal` is DuckDB's log, and what
+/// ends with `.tmp` are its folders for what memory cannot hold.
+#[must_use]
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 /// Moves the file, and DuckDB's log beside it, to `….damaged`; an older one is overwritten.
 fn move_aside(path: &Path) -> Result<(), Error> {
-    let beside = |end: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    let moved = std::fs::rename(path, beside(".damaged"));
-    let log = std::fs::remove_file(beside(".wal"));
+    let moved = std::fs::rename(path, beside(path, ".damaged"));
+    let log = std::fs::remove_file(beside(path, ".wal"));
     for result in [moved, log] {
         match result {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -131,7 +131,7 @@ fn topic_folder(settings: &Settings) -> anyhow::Result<PathBuf> {
 /// Makes the topic under another name first: what is cut off is no topic.
 async fn make_topic(settings: &Settings, folder: &Path, backup: &Backup) -> anyhow::Result<()> {
     let config = &settings.sections.topic;
-    if folder.join("version").exists() {
+    if topic::embedded::has_topic(folder) {
         let with = Open {
             clock: clock::system(),
             create: false,
@@ -165,8 +165,7 @@ async fn make_topic(settings: &Settings, folder: &Path, backup: &Backup) -> anyh
 
 /// Deletes the catalog of the lake that was there before: the next process makes it anew.
 fn forget_catalog(path: &Path) -> anyhow::Result<()> {
-    let log = path.with_extension("duckdb.wal");
-    for file in [path, &log] {
+    for file in [path, &catalog::beside(path, ".wal")] {
         match fs::remove_file(file) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(error).with_context(|| {
@@ -207,4 +206,23 @@ fn sentences(backup: &Backup, restored: &Restored, into: &Lake, new_topic: bool)
         }
     });
     said.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_catalog_goes_with_its_log_whatever_it_is_called() {
+        for name in ["catalog.duckdb", "shop.db", "shop"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(name);
+            for file in [&path, &folder.path().join(format!("{name}.wal"))] {
+                fs::write(file, "old").unwrap();
+            }
+            forget_catalog(&path).unwrap();
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{name}");
+            forget_catalog(&path).unwrap();
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use fjall::KeyspaceCreateOptions;
 
 use super::error::{of_folder, of_opening};
-use super::folder::database;
+use super::folder::{database, has_topic};
 use super::layout::{self, TOPIC};
 use crate::blocking::blocking;
 use crate::{Config, Identity, Offset, Partition, ReadError};
@@ -29,7 +29,7 @@ pub async fn begin(
             "the topic {identity} was none of clickweir's own, so none in {at} can take its place"
         )));
     }
-    if folder.join("version").exists() {
+    if has_topic(folder) {
         return Err(ReadError::Unfit(format!(
             "there is a topic in {at}: move it away, or set topic.url to another folder"
         )));
@@ -43,7 +43,7 @@ pub async fn begin(
         let db = database(&folder).map_err(unavailable)?;
         let settings = db.keyspace("settings", KeyspaceCreateOptions::default);
         let settings = settings.map_err(unavailable)?;
-        layout::begin(&db, &settings, &identity, count, &lows).map_err(unavailable)
+        layout::write(&db, &settings, &identity.cluster, count, &lows).map_err(unavailable)
     })
     .await
 }

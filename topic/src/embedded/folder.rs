@@ -18,6 +18,12 @@ const COPY_BYTES: usize = 64 << 10;
 /// What fjall writes after each batch of a journal.
 const TRAILER: &[u8] = b"FJL\x03";
 
+/// Returns true if there is a topic, or another store, in the folder.
+#[must_use]
+pub fn has_topic(folder: &Path) -> bool {
+    folder.join("version").exists()
+}
+
 /// Opens the database. If the newest journal ends in a batch whose bytes do not match their
 /// checksum, that batch is left out.
 pub(super) fn database(folder: &Path) -> Result<Database, fjall::Error> {

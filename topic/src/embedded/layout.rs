@@ -33,15 +33,7 @@ pub(super) fn recognise(
         .map_or(0, |bytes| number(&bytes));
     let count = partitions.max(u32::try_from(stored).unwrap_or(u32::MAX));
     if layout.is_none() || stored != u64::from(count) {
-        let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
-        batch.insert(settings, "layout", LAYOUT);
-        batch.insert(settings, "cluster", cluster.as_bytes());
-        batch.insert(
-            settings,
-            "partitions",
-            u64::from(count).to_be_bytes().as_slice(),
-        );
-        batch.commit()?;
+        write(db, settings, &cluster, count, &BTreeMap::new())?;
     }
     Ok(Some((
         Identity {
@@ -52,17 +44,18 @@ pub(super) fn recognise(
     )))
 }
 
-/// Makes a new store the topic of that identity, whose partitions begin at these offsets.
-pub(super) fn begin(
+/// Makes a store the topic of that cluster, of so many partitions, of which these begin at these
+/// offsets.
+pub(super) fn write(
     db: &Database,
     settings: &Keyspace,
-    identity: &Identity,
+    cluster: &str,
     partitions: u32,
     lows: &BTreeMap<Partition, Offset>,
 ) -> Result<(), fjall::Error> {
     let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
     batch.insert(settings, "layout", LAYOUT);
-    batch.insert(settings, "cluster", identity.cluster.as_bytes());
+    batch.insert(settings, "cluster", cluster.as_bytes());
     let count = u64::from(partitions).to_be_bytes();
     batch.insert(settings, "partitions", count.as_slice());
     for (partition, low) in lows {

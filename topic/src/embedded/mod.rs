@@ -50,6 +50,7 @@ use store::StoreSettings;
 use writer::Appender;
 
 pub use begin::begin;
+pub use folder::has_topic;
 
 /// How many bytes a fetch brings at most, unless a single record is larger.
 const FETCH_BYTES: usize = 4 << 20;

@@ -73,7 +73,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Self, ReadError> {
         let at = &folder.display();
-        let exists = folder.join("version").exists();
+        let exists = super::folder::has_topic(folder);
         if !exists && !with.create {
             return Err(ReadError::Unfit(format!(
                 "there is no topic in {at}: start the edge first, or correct topic.url"

@@ -47,11 +47,7 @@ impl DiskWatch {
     pub(crate) fn new(settings: &Settings) -> Arc<Self> {
         let sections = &settings.sections;
         let catalog = &sections.catalog.path;
-        let beside = |ending: &str| {
-            let mut path = catalog.clone().into_os_string();
-            path.push(ending);
-            PathBuf::from(path)
-        };
+        let beside = |ending: &str| catalog::beside(catalog, ending);
         let mut places = Vec::new();
         for (name, url) in [("topic", &sections.topic.url), ("lake", &sections.lake.url)] {
             if let Some(folder) = url.strip_prefix("file:") {
