@@ -7,6 +7,9 @@ use topic::{Offset, Partition};
 
 use super::content::{ContentKind, CountedObject};
 use super::manifest::BackupObject;
+use crate::forget::certificate::CERTIFICATE;
+use crate::forget::keys::KEYS;
+use crate::forget::records::RECORDS;
 use crate::ledger::checkpoint::checkpoint_entries;
 use crate::ledger::entry::{entry_number, path as entry_path};
 use crate::object::names::{CLICKS, DEAD_LETTERS, LEDGER, SWAPS, parse_letters};
@@ -46,10 +49,7 @@ impl Inventory {
     async fn take(&mut self, lake: &Lake, folder: &str, ledger: Ledger) -> Result<(), Error> {
         let kept = lake.replaced_by_promotions(&ledger).await?;
         let mut listing = Listed {
-            folder: match folder {
-                "" => String::new(),
-                folder => format!("{folder}/"),
-            },
+            folder: within(folder),
             inventory: self,
         };
         // A list takes time, and may show a commit and lack the one before it. What the second list
@@ -89,6 +89,14 @@ impl Inventory {
         listing.ledger(&lake.listed(LEDGER).await?, &ledger);
         self.ledgers.insert(folder.to_owned(), ledger);
         Ok(())
+    }
+}
+
+/// What the paths of a lake in that folder begin with: nothing for the live lake, which has none.
+pub(super) fn within(folder: &str) -> String {
+    match folder {
+        "" => String::new(),
+        folder => format!("{folder}/"),
     }
 }
 
@@ -156,8 +164,10 @@ impl Listed<'_> {
                 (Some(number), _) => missing.remove(&number),
                 (None, Some(entries)) => Some(entries) == newest,
                 (None, None) => {
-                    let prefixes = ["records-", "certificate-", "keys.json"];
-                    prefixes.iter().any(|prefix| name.starts_with(prefix))
+                    name == KEYS
+                        || [RECORDS, CERTIFICATE]
+                            .iter()
+                            .any(|begin| name.starts_with(begin))
                 }
             };
             if belongs {

@@ -72,7 +72,39 @@ impl Backup {
     /// # Errors
     /// [`Error::Refused`] if the lake is not empty, else the store's.
     pub async fn claim(&self, into: &Lake) -> Result<(), Error> {
-        into.claim(self).await
+        let mark = RestoreMark {
+            lake: self.lake,
+            number: self.number,
+            list: self.list.clone(),
+        };
+        let path = restoring(MARK);
+        if let Some(json) = into.read_if_there(&path, u64::MAX).await? {
+            return match serde_json::from_slice::<RestoreMark>(&json) {
+                Ok(theirs) if theirs == mark => Ok(()),
+                Ok(theirs) => Err(Error::Refused(format!(
+                    "the lake at {} has a part of backup {}: --backup {} goes on with it; or empty \
+                     the lake",
+                    into.location(),
+                    theirs.number,
+                    theirs.number
+                ))),
+                Err(error) => Err(Error::Unfit(format!("{path}: {error}: empty the lake"))),
+            };
+        }
+        let mut listed = into.store().list(None);
+        while let Some(meta) = listed.try_next().await? {
+            if !meta.location.as_ref().starts_with(PROBES) {
+                return Err(Error::Refused(format!(
+                    "the lake at {} is not empty (it has {}): set lake.url to an empty place, or \
+                     move what is there away",
+                    into.location(),
+                    meta.location
+                )));
+            }
+        }
+        let json = serde_json::to_vec(&mark).expect("a mark is plain text and numbers");
+        into.create(&path, json.into()).await?;
+        Ok(())
     }
 }
 
@@ -89,7 +121,7 @@ impl BackupStore {
         into: &Lake,
         scene: &RestoreScene<'_>,
     ) -> Result<Restored, Error> {
-        into.claim(backup).await?;
+        backup.claim(into).await?;
         let mut restored = Restored {
             copied: CopyProgress::default(),
             lacks: Vec::new(),
@@ -204,43 +236,6 @@ impl BackupStore {
 }
 
 impl Lake {
-    /// Takes an empty place for a backup, or finds that it was taken for the same one.
-    async fn claim(&self, backup: &Backup) -> Result<(), Error> {
-        let mark = RestoreMark {
-            lake: backup.lake,
-            number: backup.number,
-            list: backup.list.clone(),
-        };
-        let path = restoring(MARK);
-        if let Some(json) = self.read_if_there(&path, u64::MAX).await? {
-            return match serde_json::from_slice::<RestoreMark>(&json) {
-                Ok(theirs) if theirs == mark => Ok(()),
-                Ok(theirs) => Err(Error::Refused(format!(
-                    "the lake at {} has a part of backup {}: --backup {} goes on with it; or empty \
-                     the lake",
-                    self.location(),
-                    theirs.number,
-                    theirs.number
-                ))),
-                Err(error) => Err(Error::Unfit(format!("{path}: {error}: empty the lake"))),
-            };
-        }
-        let mut listed = self.store().list(None);
-        while let Some(meta) = listed.try_next().await? {
-            if !meta.location.as_ref().starts_with(PROBES) {
-                return Err(Error::Refused(format!(
-                    "the lake at {} is not empty (it has {}): set lake.url to an empty place, or \
-                     move what is there away",
-                    self.location(),
-                    meta.location
-                )));
-            }
-        }
-        let json = serde_json::to_vec(&mark).expect("a mark is plain text and numbers");
-        self.create(&path, json.into()).await?;
-        Ok(())
-    }
-
     /// Gives the ledgers their names, that of the live lake's first entry last: then the lake is
     /// there.
     async fn reveal(&self) -> Result<(), Error> {

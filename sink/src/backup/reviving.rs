@@ -7,8 +7,7 @@ use topic::{Offset, Partition, Timestamp};
 
 use super::store::BackupStore;
 use crate::{
-    ErasureScene, Error, Forget, ForgetId, Forgotten, Lake, Ledger, RecordList, S3,
-    SignedCertificate, Subject,
+    ErasureScene, Error, Forget, ForgetId, Forgotten, Lake, Ledger, RecordList, S3, Subject,
 };
 
 impl BackupStore {
@@ -143,11 +142,9 @@ impl Reviving<'_> {
         for name in lake.replays().await? {
             lake.replay(&name).erase(&scene(&whole)).await?;
         }
-        let certificate = lake.certificate(forget.id, self.now).await?;
-        let signed = SignedCertificate::sign(certificate, &keys.signing_key());
-        match lake.certify(&signed, &keys, (number, self.now)).await? {
-            true => Ok(()),
-            false => Err(Error::Unavailable(
+        match lake.attest(forget.id, &keys, (number, self.now)).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::Unavailable(
                 "somebody else writes into the lake that is restored: end that process, and run \
                  the same command again"
                     .to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use topic::Timestamp;
 
-use super::inventory::{Inventory, LakeEnds};
+use super::inventory::{Inventory, LakeEnds, within};
 use super::manifest::{BACKUP_FORMAT, Backup, BackupObject};
 use super::prune::Pruned;
 use super::store::BackupStore;
@@ -143,11 +143,7 @@ fn described(inventory: &Inventory, taken: &Taken, scene: &BackupScene<'_>) -> B
     lacks.extend(taken.lacks.iter().cloned());
     let (mut ends, mut rows) = (BTreeMap::new(), 0);
     for (folder, ledger) in &inventory.ledgers {
-        let within = match &**folder {
-            "" => String::new(),
-            folder => format!("{folder}/"),
-        };
-        let found = LakeEnds::of(&within, ledger, &taken.objects);
+        let found = LakeEnds::of(&within(folder), ledger, &taken.objects);
         lacks.extend(found.holes);
         if folder.is_empty() {
             (ends, rows) = (found.ends, found.rows);

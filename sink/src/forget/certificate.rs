@@ -16,6 +16,8 @@ use crate::{Entry, Erased, Error, Forget, ForgetId, Lake, LakeId, LakeKeys, Subj
 const CERTIFICATE_FORMAT: u32 = 1;
 /// Where the public half of the key is published, as PEM, below `published/`.
 pub const CERTIFICATE_KEY: &str = "certificate-key.pem";
+/// How the names of certificates begin, in the ledger's folder.
+pub(crate) const CERTIFICATE: &str = "certificate-";
 /// The largest entry that is read.
 const MAX_ENTRY_BYTES: u64 = 64 << 20;
 
@@ -103,7 +105,7 @@ impl SignedCertificate {
     /// Where the lake keeps it.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("{LEDGER}/certificate-{}.json", self.certificate.id)
+        format!("{LEDGER}/{CERTIFICATE}{}.json", self.certificate.id)
     }
 
     /// Returns true if its own key has signed it.
@@ -166,6 +168,23 @@ impl Lake {
             certificate.gather(&self.replay(&name), &folder).await?;
         }
         Ok(certificate)
+    }
+
+    /// Signs what the ledgers say of a request, and certifies it. `None` if another entry has that
+    /// number: the lake must be looked at again.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is not in the ledger, else the store's.
+    pub async fn attest(
+        &self,
+        id: ForgetId,
+        keys: &LakeKeys,
+        (number, erased_at): (u64, Timestamp),
+    ) -> Result<Option<SignedCertificate>, Error> {
+        let certificate = self.certificate(id, erased_at).await?;
+        let signed = SignedCertificate::sign(certificate, &keys.signing_key());
+        let written = self.certify(&signed, keys, (number, erased_at)).await?;
+        Ok(written.then_some(signed))
     }
 
     /// Keeps a certificate and publishes the public half of its key, and says by the ledger's entry

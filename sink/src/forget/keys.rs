@@ -13,7 +13,7 @@ use crate::object::names::LEDGER;
 use crate::{Error, Lake};
 
 /// Where they are, in the ledger's folder.
-const KEYS: &str = "keys.json";
+pub(crate) const KEYS: &str = "keys.json";
 /// The largest file of keys that is read.
 const MAX_KEYS_BYTES: u64 = 64 << 10;
 

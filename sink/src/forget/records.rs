@@ -10,6 +10,8 @@ use crate::ledger::forget::{ForgottenRecords, SubjectHash};
 use crate::object::names::{DIGEST_DIGITS, LEDGER};
 use crate::{Error, Lake};
 
+/// How the names of lists begin, in the ledger's folder.
+pub(crate) const RECORDS: &str = "records-";
 /// The largest list that is read, some thirty million records.
 const MAX_LIST_BYTES: u64 = 512 << 20;
 
@@ -77,7 +79,7 @@ impl Lake {
     ) -> Result<ForgottenRecords, Error> {
         let json = serde_json::to_vec(&list.0).expect("a list is plain numbers");
         let digest = format!("{:x}", Sha256::digest(&json));
-        let path = format!("{LEDGER}/records-{}.json", &digest[..DIGEST_DIGITS]);
+        let path = format!("{LEDGER}/{RECORDS}{}.json", &digest[..DIGEST_DIGITS]);
         // Its name holds the hash of its content, so what is there already is the same.
         self.create(&Path::from(path.as_str()), json.into()).await?;
         let records = list.len();

@@ -26,7 +26,7 @@ impl Lake {
             return Ok(None);
         };
         let bucket = rest.split('/').next().unwrap_or(rest);
-        let store = bucket_store(config, bucket)?;
+        let store = bucket_store(config, bucket, "lake")?;
         let url = store
             .signed_url(Method::PUT, &Path::default(), URL_LIFETIME)
             .await?;

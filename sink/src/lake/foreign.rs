@@ -30,7 +30,7 @@ impl ForeignBucket {
     /// [`Error::Unfit`] for settings that reach no bucket.
     pub fn open(config: &S3, bucket: &str) -> Result<Self, Error> {
         Ok(Self {
-            store: Arc::new(bucket_store(config, bucket)?),
+            store: Arc::new(bucket_store(config, bucket, "lake")?),
         })
     }
 

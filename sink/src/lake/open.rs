@@ -66,8 +66,7 @@ impl Lake {
                 config.url
             ))
         })?;
-        check_endpoint(&config.endpoint, section)?;
-        let store = bucket_store(config, bucket)?;
+        let store = bucket_store(config, bucket, section)?;
         let location = Location::Bucket {
             bucket: bucket.into(),
             prefix: prefix.into(),
@@ -83,9 +82,6 @@ impl Lake {
 
 /// Checks that an endpoint is an address of HTTP. The store's client panics on another.
 fn check_endpoint(endpoint: &str, section: &str) -> Result<(), Error> {
-    if endpoint.is_empty() {
-        return Ok(());
-    }
     let url = Url::parse(endpoint).ok();
     let is_http = url.is_some_and(|url| {
         matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none()
@@ -122,6 +118,7 @@ fn check_encryption(config: &S3, section: &str) -> Result<(), Error> {
 pub(super) fn bucket_store(
     config: &S3,
     bucket: &str,
+    section: &str,
 ) -> Result<object_store::aws::AmazonS3, Error> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
@@ -136,7 +133,7 @@ pub(super) fn bucket_store(
             ..RetryConfig::default()
         });
     if !config.endpoint.is_empty() {
-        check_endpoint(&config.endpoint, "lake")?;
+        check_endpoint(&config.endpoint, section)?;
         builder = builder
             .with_endpoint(&config.endpoint)
             .with_allow_http(config.endpoint.starts_with("http://"))

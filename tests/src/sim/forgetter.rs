@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sink::{
-    ErasureScene, Error, Forget, ForgetId, Lake, LakeKeys, Offset, Partition, SignedCertificate,
-    Subject, Timestamp,
+    ErasureScene, Error, Forget, ForgetId, Lake, LakeKeys, Offset, Partition, Subject, Timestamp,
 };
 use tokio::time::sleep;
 
@@ -154,9 +153,7 @@ async fn erase(lake: &Lake, id: ForgetId, asked: &AskedVisitor) -> Result<bool, 
     for name in lake.replays().await? {
         lake.replay(&name).erase(&scene).await?;
     }
-    let certificate = lake.certificate(id, NOW).await?;
-    let signed = SignedCertificate::sign(certificate, &keys.signing_key());
-    if lake.certify(&signed, &keys, (number, NOW)).await? {
+    if lake.attest(id, &keys, (number, NOW)).await?.is_some() {
         return Ok(true);
     }
     let after = lake.ledger().await?;

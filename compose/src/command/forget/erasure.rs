@@ -171,9 +171,7 @@ impl ErasurePlace {
     ) -> anyhow::Result<Option<SignedCertificate>> {
         self.stage("writing the certificate");
         let now = self.node.clock.now();
-        let certificate = self.lake.certificate(asked.forget.id, now).await?;
-        let signed = SignedCertificate::sign(certificate, &keys.signing_key());
-        let written = self.lake.certify(&signed, keys, (number, now)).await?;
-        Ok(written.then_some(signed))
+        let attested = self.lake.attest(asked.forget.id, keys, (number, now));
+        Ok(attested.await?)
     }
 }
