@@ -111,6 +111,8 @@ pub(crate) enum Trouble {
     Corrupt,
     /// No file matches a pattern.
     Missing,
+    /// A file or an object is not there any more.
+    Gone,
     /// A file, a server or the database itself fails in another way.
     Failing,
     /// The statement was interrupted.
@@ -144,6 +146,8 @@ impl Trouble {
         };
         // The system's own words come last, after the quoted path.
         let system = text.rsplit_once("\": ").map_or("", |(_, words)| words);
+        // … and a server's after an address in single quotes.
+        let server = text.rsplit_once('\'').map_or("", |(_, words)| words);
         match kind {
             "INTERRUPT Error" => Self::Interrupted,
             "Out of Memory Error" => Self::Memory,
@@ -162,6 +166,8 @@ impl Trouble {
                 Self::Denied
             }
             "IO Error" if system.starts_with("No space left on device") => Self::Full,
+            "IO Error" if system.starts_with("No such file or directory") => Self::Gone,
+            "HTTP Error" if server.contains("(HTTP 404") => Self::Gone,
             "IO Error" | "HTTP Error" | "FATAL Error" => Self::Failing,
             _ => Self::Other,
         }
@@ -189,6 +195,11 @@ pub(crate) fn blame(error: &duckdb::Error, sql: &str, limit: Duration) -> Error 
         Trouble::Other => Error::Invalid(text),
         // A file that the statement names itself, and not one of the lake's tables.
         _ if quotes_of(first).any(|quoted| sql.contains(quoted)) => Error::Invalid(text),
+        // Its object was merged or erased longer ago than it may take.
+        Trouble::Gone => Error::Unavailable(format!(
+            "{first}; what the query began to read was replaced meanwhile: ask again, and run \
+             `clickweir audit` if it stays so"
+        )),
         Trouble::Locked
         | Trouble::Denied
         | Trouble::Full
@@ -220,7 +231,7 @@ mod tests {
         check("Too many open files", Trouble::Denied);
         check("Input/output error", Trouble::Denied);
         check("No space left on device", Trouble::Full);
-        check("No such file or directory", Trouble::Failing);
+        check("No such file or directory", Trouble::Gone);
     }
 
     #[test]
@@ -314,14 +325,22 @@ mod tests {
         );
         check(
             "IO Error: Cannot open file \"/Permission denied\": No such file or directory",
-            Trouble::Failing,
+            Trouble::Gone,
         );
         check(
             "IO Error: Could not write file \"/block\": No space left on device",
             Trouble::Full,
         );
         check(
-            "HTTP Error: HTTP 404 at \"s3://b/Conflicting lock\"",
+            "HTTP Error: HTTP 503 at \"s3://b/Conflicting lock\"",
+            Trouble::Failing,
+        );
+        check(
+            "HTTP Error: HTTP GET error reading 's3://b/x' in region '' (HTTP 404 Not Found)",
+            Trouble::Gone,
+        );
+        check(
+            "HTTP Error: HTTP GET error reading 's3://b/(HTTP 404' in region '' (HTTP 503 Slow)",
             Trouble::Failing,
         );
         check(

@@ -92,7 +92,8 @@ async fn read(run: &AdoptionRun, path: String, stamp: Stamp) -> Result<ForeignFi
         }
         Err(error) => spoiled(error)?,
     };
-    let passing = path.starts_with("s3://") && Trouble::of(&spoiled.why) == Trouble::Failing;
+    let passing = path.starts_with("s3://")
+        && matches!(Trouble::of(&spoiled.why), Trouble::Failing | Trouble::Gone);
     let stamp = match spoiled.again || passing {
         true => UNREAD,
         false => stamp,

@@ -180,7 +180,10 @@ async fn fault_31_what_began_before_a_swap_ends_whole_or_says_what_is_gone() {
     }
     let said = query_after.end().await.unwrap_err();
     println!("clickweir query: {said}");
-    assert!(said.contains(".parquet"), "{said}");
+    assert!(
+        said.contains(".parquet") && said.contains("ask again"),
+        "{said}"
+    );
     assert_eq!(expected(&place, "clicks"), expect);
     assert!(up.process.end().unwrap());
 }

@@ -39,6 +39,36 @@ fn printed(command: &mut Command, input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The versions that a file of Python's packages or Maven's pins, of the packages that are engines.
+#[test]
+fn the_page_names_the_versions_that_are_tried() {
+    let page = include_str!("../../../../docs/lake.md");
+    let python = [
+        include_str!("../../../readers/requirements.txt"),
+        include_str!("../../../readers/engines.txt"),
+        include_str!("../../../readers/distributed.txt"),
+    ];
+    let pins = python.iter().flat_map(|text| text.lines());
+    let pins = pins.filter_map(|line| line.split_once("==").map(|(_, version)| version));
+    let maven = [
+        include_str!("../../../readers/iceberg-spark.xml"),
+        include_str!("../../../readers/iceberg-flink.xml"),
+    ];
+    let in_maven = maven
+        .iter()
+        .flat_map(|text| text.split("<dependency>").skip(1));
+    let in_maven = in_maven.filter(|pin| !pin.contains("hadoop"));
+    let versions = in_maven.map(|pin| {
+        let (_, rest) = pin.split_once("<version>").unwrap();
+        rest.split_once("</version>").unwrap().0
+    });
+    let missing: Vec<&str> = pins
+        .chain(versions)
+        .filter(|version| !page.contains(version))
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_page_shows_of_other_engines_works_as_printed() {
     let Some(engines) = engines() else { return };

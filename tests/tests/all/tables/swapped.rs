@@ -59,6 +59,8 @@ async fn while_clicks_come_each_answer_is_one_published_state_whatever_is_swappe
     let place = Place::new()
         .unwrap()
         .with("COMPACTION__ENABLED", "false")
+        // Few objects, so that an engine that takes seconds for each answer keeps up.
+        .with("SINK__MAX_AGE", "3s")
         .with("CATALOG__PUBLISH_EVERY", "1s");
     fs::write(place.path().join("clickweir.toml"), RETENTION).unwrap();
     let lake = aged(&place, &HOURS, None).await;

@@ -16,7 +16,7 @@ use super::reader::{Engine, Found, Published, Reader};
 /// What is read again and again.
 pub(super) const WATCHED: [&str; 2] = ["clicks", "dead_letters"];
 /// Until all engines have answered once more. Distributed ones take seconds for each answer.
-const SHOWN_TIMEOUT: Duration = Duration::from_secs(180);
+const SHOWN_TIMEOUT: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A state of a table, as it was published.
