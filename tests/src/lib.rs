@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod real;
 pub mod rehearsal;
 pub mod s3;
+pub mod season;
 pub mod sim;
 pub mod soak;
 pub mod usage;

@@ -56,14 +56,24 @@ async fn compact_with(
     now: &str,
     progress: &(dyn Fn(&Compacted) -> bool + Sync),
 ) -> Compacted {
+    let limits = CompactionLimits {
+        sort_bytes: 1,
+        ..CompactionLimits::default()
+    };
+    limited(shore, now, limits, progress).await
+}
+
+async fn limited(
+    shore: &Shore,
+    now: &str,
+    limits: CompactionLimits,
+    progress: &(dyn Fn(&Compacted) -> bool + Sync),
+) -> Compacted {
     let watermarks = marks(shore).await;
     let scene = CompactionScene {
         watermarks: &watermarks,
         now: moment(now),
-        limits: CompactionLimits {
-            sort_bytes: 1,
-            ..CompactionLimits::default()
-        },
+        limits,
     };
     shore.lake.compact(&scene, progress).await.unwrap()
 }
@@ -167,6 +177,37 @@ async fn a_compaction_changes_no_answer_whatever_the_catalog_had_registered() {
     assert_eq!(answers(&fresh).await, before);
     let again = audited(&shore, &fresh).await;
     assert!(again.clean(), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_hour_of_more_objects_than_a_swap_takes_is_merged_by_several() {
+    let check = async |swap_objects, merged: (u64, u64), objects: u64| {
+        let shore = shore().await;
+        let catalog = shore.catalog().await;
+        catalog.crawl(true).await.unwrap();
+        let before = answers(&catalog).await;
+        let limits = CompactionLimits {
+            swap_objects,
+            ..CompactionLimits::default()
+        };
+        let waited = parking_lot::Mutex::new(Vec::new());
+        let progress = |done: &Compacted| {
+            waited.lock().push(done.waiting());
+            true
+        };
+        let done = limited(&shore, LATER, limits, &progress).await;
+        assert_eq!((done.hours, done.replaced), merged, "{done:?}");
+        assert!(done.left.is_empty(), "{done:?}");
+        assert_eq!((done.objects, waited.into_inner().pop()), (objects, Some(0)));
+        catalog.crawl(false).await.unwrap();
+        assert_eq!(answers(&catalog).await, before);
+        let audit = audited(&shore, &catalog).await;
+        assert!(audit.clean(), "{audit:?}");
+    };
+    // Two hours have four objects that are not the newest.
+    check(2, (4, 8), 4).await;
+    // One alone is merged with nothing.
+    check(3, (2, 6), 2).await;
 }
 
 #[tokio::test]

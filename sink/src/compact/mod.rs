@@ -9,7 +9,7 @@ mod sweep;
 pub(crate) mod tally;
 
 use self::period::PeriodLength;
-use self::plan::PeriodPlan;
+use self::plan::{PeriodPlan, Planning};
 use self::scene::{Compacted, CompactionScene};
 use crate::rewrite::choice::Choice;
 use crate::rewrite::source::RewriteSource;
@@ -33,20 +33,26 @@ impl Lake {
             return Ok(done);
         };
         for length in PeriodLength::ALL {
-            let mut left = Vec::new();
-            let plans = self.closed_periods(&ledger, scene, length, &mut left);
-            let plans = plans.await?;
-            // What is damaged is so at each length.
-            left.retain(|why| !done.left.contains(why));
-            done.damaged += left.len() as u64;
-            done.left.extend(left);
-            done.closed += plans.len() as u64;
-            for plan in plans {
-                if !progress(&done) {
-                    return Ok(done);
+            let mut planning = Planning::begin(self, &ledger, scene, length).await?;
+            done.closed += planning.waiting();
+            loop {
+                let (waited, mut left) = (planning.waiting(), Vec::new());
+                let Some(plans) = planning.next(self, &ledger, &mut left).await? else {
+                    break;
+                };
+                // Of what seemed to wait, what is left does not.
+                done.closed += plans.len() as u64 + planning.waiting();
+                done.closed -= waited;
+                // What is damaged is so at each length.
+                left.retain(|why| !done.left.contains(why));
+                done.leave(left);
+                for plan in plans {
+                    if !progress(&done) {
+                        return Ok(done);
+                    }
+                    self.compact_period(&ledger, plan, scene, &mut done).await?;
+                    ledger = self.go_on(ledger).await?;
                 }
-                self.compact_period(&ledger, plan, scene, &mut done).await?;
-                ledger = self.go_on(ledger).await?;
             }
         }
         progress(&done);

@@ -7,7 +7,7 @@ use topic::{Partition, Timestamp};
 
 use super::period::{Period, PeriodLength};
 use super::scene::{CompactionLimits, CompactionScene, closes_at};
-use crate::rewrite::counted::Commit;
+use crate::rewrite::counted::{Chain, Commit};
 use crate::rewrite::scope::Scope;
 use crate::{Error, Hour, Lake, Ledger, ObjectName, Tips};
 
@@ -20,23 +20,11 @@ const MIN_SHARE: u64 = 16;
 /// … and fewer than this.
 const MANY_OBJECTS: usize = 8;
 
-/// The objects of a period that are to be merged.
+/// Objects of a period that are merged by one swap.
 #[derive(Debug)]
 pub(super) struct PeriodPlan {
     pub(super) period: Period,
     pub(super) scope: Scope,
-    /// The size of each of its objects.
-    sizes: Vec<u64>,
-}
-
-impl PeriodPlan {
-    fn new(period: Period) -> Self {
-        Self {
-            period,
-            scope: Scope::default(),
-            sizes: Vec::new(),
-        }
-    }
 }
 
 /// Returns true if objects of these sizes, of a period of that length, would become fewer.
@@ -52,74 +40,158 @@ pub(super) fn pays(length: PeriodLength, sizes: &[u64], limits: &CompactionLimit
     halves && (sizes.len() >= MANY_OBJECTS || rest.saturating_mul(MIN_SHARE) >= largest)
 }
 
-impl Lake {
-    /// The closed periods of that length that have enough objects to merge, oldest first. `left` gets
-    /// what cannot be merged, and why.
-    pub(super) async fn closed_periods(
-        &self,
+/// What waits to be merged of a closed period, as far as names and the ledger say it.
+#[derive(Debug, Default)]
+pub(super) struct WaitingPeriod {
+    /// How many commits it has.
+    commits: usize,
+    /// The numbers of its swaps.
+    pub(super) swaps: BTreeSet<u64>,
+    /// The size of each of its objects.
+    sizes: Vec<u64>,
+}
+
+/// The closed periods of that length that have enough objects to merge. Names are those of commits
+/// that count, with their sizes, without each partition's newest one.
+pub(super) fn waiting(
+    ledger: &Ledger,
+    closing: &Closing<'_>,
+    length: PeriodLength,
+    names: impl IntoIterator<Item = (ObjectName, u64)>,
+) -> BTreeMap<Period, WaitingPeriod> {
+    let mut periods: BTreeMap<Period, WaitingPeriod> = BTreeMap::new();
+    for (name, bytes) in names {
+        let of = periods.entry(Period::of(name.hour, length)).or_default();
+        of.commits += 1;
+        of.sizes.push(bytes);
+    }
+    if length > PeriodLength::Hour {
+        for (number, period) in swaps_within(ledger, length) {
+            let objects = ledger.coverage.parts(number).objects;
+            let of = periods.entry(period).or_default();
+            of.sizes.extend(objects.iter().map(|object| object.bytes));
+            of.swaps.insert(number);
+        }
+    }
+    let limits = &closing.scene.limits;
+    periods.retain(|period, of| closing.is_over(*period) && pays(length, &of.sizes, limits));
+    periods
+}
+
+/// The names without each partition's newest.
+pub(super) fn without_newest(
+    names: &[(ObjectName, u64)],
+) -> impl Iterator<Item = (ObjectName, u64)> {
+    let newest = names.iter().map(|(name, _)| name.first).max();
+    let older = names
+        .iter()
+        .filter(move |(name, _)| Some(name.first) != newest);
+    older.copied()
+}
+
+/// The closed periods of one length that are merged, one after the other. Footers are read of some
+/// objects at a time, so that the memory of a plan does not grow with the lake.
+pub(super) struct Planning<'a> {
+    closing: Closing<'a>,
+    length: PeriodLength,
+    chains: BTreeMap<Partition, Chain>,
+    waiting: BTreeMap<Period, WaitingPeriod>,
+    /// Commits that were read before their period's turn.
+    ahead: BTreeMap<Period, Vec<Commit>>,
+}
+
+impl<'a> Planning<'a> {
+    /// Lists the lake.
+    pub(super) async fn begin(
+        lake: &Lake,
         ledger: &Ledger,
-        scene: &CompactionScene<'_>,
+        scene: &'a CompactionScene<'a>,
         length: PeriodLength,
-        left: &mut Vec<String>,
-    ) -> Result<Vec<PeriodPlan>, Error> {
+    ) -> Result<Self, Error> {
         let counts = |name: &ObjectName| !ledger.gives_up(name.partition, name.first);
-        let named = self.commit_names(counts).await?;
-        let closing = Closing::of(self, ledger, scene, named.keys()).await?;
-        let mut plans: BTreeMap<Period, PeriodPlan> = BTreeMap::new();
-        let commits = self.closed_commits(ledger, named, &closing, length, left);
-        for commit in commits.await? {
-            let period = Period::of(commit.name.hour, length);
-            let plan = plans.entry(period);
-            let plan = plan.or_insert_with(|| PeriodPlan::new(period));
-            plan.sizes.push(commit.bytes);
-            plan.scope.commits.push(commit);
-        }
-        if length > PeriodLength::Hour {
-            for (number, period) in swaps_within(ledger, length) {
-                if !closing.is_over(period) {
-                    continue;
-                }
-                let plan = plans.entry(period);
-                let plan = plan.or_insert_with(|| PeriodPlan::new(period));
-                let objects = ledger.coverage.parts(number).objects;
-                plan.sizes.extend(objects.iter().map(|object| object.bytes));
-                plan.scope.swaps.insert(number);
-            }
-        }
-        plans.retain(|_, plan| pays(length, &plan.sizes, &scene.limits));
-        Ok(plans.into_values().collect())
+        let named = lake.commit_names(counts).await?;
+        let closing = Closing::of(lake, ledger, scene, named.keys()).await?;
+        let older = named.values().flat_map(|names| without_newest(names));
+        Ok(Self {
+            waiting: waiting(ledger, &closing, length, older),
+            closing,
+            length,
+            chains: named
+                .into_iter()
+                .map(|(partition, names)| (partition, Chain::of(names)))
+                .collect(),
+            ahead: BTreeMap::new(),
+        })
     }
 
-    /// The commits that count and are in closed periods, but for each partition's newest.
-    async fn closed_commits(
-        &self,
+    /// How many periods are still to be merged.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
+    /// The next periods, oldest first; `None` if there are no more. Of what seemed to wait some may
+    /// be left: `left` gets what cannot be merged, and why.
+    pub(super) async fn next(
+        &mut self,
+        lake: &Lake,
         ledger: &Ledger,
-        named: BTreeMap<Partition, Vec<(ObjectName, u64)>>,
-        closing: &Closing<'_>,
-        length: PeriodLength,
         left: &mut Vec<String>,
-    ) -> Result<Vec<Commit>, Error> {
-        let hours = named.values().flatten().map(|(name, _)| name.hour);
-        let hours: BTreeSet<Hour> = hours.collect();
-        let closed: BTreeSet<Hour> = hours
-            .into_iter()
-            .filter(|hour| closing.is_over(Period::of(*hour, length)))
-            .collect();
-        let mut commits = Vec::new();
-        for (partition, mut names) in named {
-            let newest = closing.tips.resume(partition);
-            let last = names.iter().filter(|(name, _)| closed.contains(&name.hour));
-            let last = last.map(|(name, _)| name.first).max();
-            names.retain(|(name, _)| Some(name.first) <= last);
-            for input in self.chained(ledger, names, left).await? {
-                // The position to resume from is read off the newest object.
-                let is_newest = input.footer.end == newest;
-                if closed.contains(&input.name.hour) && !is_newest {
-                    commits.push(input);
+    ) -> Result<Option<Vec<PeriodPlan>>, Error> {
+        let Some((&last, _)) = self.window().last() else {
+            return Ok(None);
+        };
+        let (mut read, most) = (0, self.closing.scene.limits.swap_objects.max(1));
+        for (partition, chain) in &mut self.chains {
+            // The position to resume from is read off the newest object.
+            let newest = self.closing.tips.resume(*partition);
+            let take = |commit: Commit| {
+                let period = Period::of(commit.name.hour, self.length);
+                if self.waiting.contains_key(&period) && commit.footer.end != newest {
+                    read += usize::from(period <= last);
+                    self.ahead.entry(period).or_default().push(commit);
                 }
+                read < most
+            };
+            chain.read(lake, ledger, last.last(), left, take).await?;
+            if read >= most {
+                break;
             }
         }
-        Ok(commits)
+        let is_cut = read >= most;
+        let mut plans = Vec::new();
+        while let Some(mut entry) = self.waiting.first_entry().filter(|one| *one.key() <= last) {
+            let period = *entry.key();
+            let scope = Scope {
+                commits: self.ahead.remove(&period).unwrap_or_default(),
+                swaps: std::mem::take(&mut entry.get_mut().swaps),
+                ..Scope::default()
+            };
+            let swaps = scope.swaps.iter();
+            let swapped = swaps.flat_map(|number| ledger.coverage.parts(*number).objects);
+            let sizes = swapped.map(|object| object.bytes);
+            let sizes = sizes.chain(scope.commits.iter().map(|commit| commit.bytes));
+            let sizes: Vec<u64> = sizes.collect();
+            if pays(self.length, &sizes, &self.closing.scene.limits) {
+                plans.push(PeriodPlan { period, scope });
+            }
+            // What is left of a period that is too large for one swap follows.
+            if is_cut && period == last {
+                break;
+            }
+            entry.remove();
+        }
+        Ok(Some(plans))
+    }
+
+    /// The periods of which so many objects wait as one swap may take, but one at least.
+    fn window(&self) -> impl Iterator<Item = (&Period, &WaitingPeriod)> {
+        let (mut commits, most) = (0, self.closing.scene.limits.swap_objects);
+        let periods = self.waiting.iter().enumerate();
+        let window = periods.take_while(move |(place, (_, of))| {
+            commits += of.commits;
+            *place == 0 || commits < most
+        });
+        window.map(|(_, period)| period)
     }
 }
 

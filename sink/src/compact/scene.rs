@@ -20,7 +20,8 @@ pub struct Compacted {
     pub days: u64,
     /// The months.
     pub months: u64,
-    /// The closed hours, days and months that have objects to merge, as far as it has looked.
+    /// The closed hours, days and months that have objects to merge, as far as it has looked. What
+    /// one swap cannot take counts as several.
     pub closed: u64,
     /// The objects among [`Compacted::left`] that cannot be read.
     pub damaged: u64,
@@ -52,6 +53,12 @@ impl Compacted {
         self.closed.saturating_sub(self.periods() + left)
     }
 
+    /// Notes what else was left as it is, and is no period.
+    pub fn leave(&mut self, left: Vec<String>) {
+        self.damaged += left.len() as u64;
+        self.left.extend(left);
+    }
+
     /// The count of the periods of that length.
     pub(super) const fn merged(&mut self, length: PeriodLength) -> &mut u64 {
         match length {
@@ -72,6 +79,9 @@ pub struct CompactionLimits {
     pub object_bytes: u64,
     /// An hour with fewer objects is left as it is.
     pub min_objects: usize,
+    /// A swap takes so many commits at most, and no more of their footers are held at once: each
+    /// takes some 3 kB. What is left of an hour that has more is merged by further swaps.
+    pub swap_objects: usize,
 }
 
 impl Default for CompactionLimits {
@@ -80,6 +90,7 @@ impl Default for CompactionLimits {
             sort_bytes: SORT_BYTES,
             object_bytes: OBJECT_BYTES,
             min_objects: MIN_OBJECTS,
+            swap_objects: SWAP_OBJECTS,
         }
     }
 }
@@ -96,6 +107,8 @@ impl CompactionLimits {
 
 /// One object is merged with nothing.
 const MIN_OBJECTS: usize = 2;
+/// An hour of 64 partitions with an object a minute of each, or three days of one with two an hour.
+const SWAP_OBJECTS: usize = 4_096;
 /// An hour closes so long after its end: brokers' clocks may step back when a leader changes.
 const CLOSING_TIME: Duration = Duration::from_mins(10);
 

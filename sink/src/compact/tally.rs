@@ -1,15 +1,14 @@
 //! How many objects the lake has, how large they are, and what becomes of them next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use topic::Partition;
 
 use super::period::{Period, PeriodLength};
-use super::plan::{Closing, pays, swaps_within};
+use super::plan::{Closing, WaitingPeriod, swaps_within, waiting, without_newest};
 use super::scene::CompactionScene;
 use crate::object::names::SWAPS;
-use crate::{Error, Hour, Lake, Ledger, ObjectName};
+use crate::{Error, Hour, Lake, Ledger};
 
 /// How many objects, and how large. Rows are not known of objects that count no longer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,13 +58,6 @@ pub struct LakeTally {
     pub periods: Vec<PeriodTally>,
 }
 
-/// An object that counts.
-struct CountingObject {
-    path: String,
-    bytes: u64,
-    period: Period,
-}
-
 impl Lake {
     /// Counts the lake's objects, by hours, or with `by_day` by days. `rows` says how many rows the
     /// commits have, by path. It lists the lake, and reads no object but the newest ones.
@@ -86,16 +78,17 @@ impl Lake {
             true => PeriodLength::Day,
             false => PeriodLength::Hour,
         };
-        let mut commits = Vec::new();
-        for (path, bytes) in self.files(None).await? {
-            let Some(name) = ObjectName::parse(&path) else {
-                continue;
-            };
-            match ledger.gives_up(name.partition, name.first) {
-                true => tally.replaced.add(bytes, 0),
-                false => commits.push((name, bytes)),
-            }
+        let mut named = self.commit_names(|_| true).await?;
+        for names in named.values_mut() {
+            names.retain(|(name, bytes)| {
+                let is_replaced = ledger.gives_up(name.partition, name.first);
+                if is_replaced {
+                    tally.replaced.add(*bytes, 0);
+                }
+                !is_replaced
+            });
         }
+        named.retain(|_, names| !names.is_empty());
         for meta in self.listed(SWAPS).await? {
             let path = meta.location.as_ref();
             let coverage = &ledger.coverage;
@@ -106,22 +99,36 @@ impl Lake {
                 (None, None) => tally.unnamed.add(meta.size, 0),
             }
         }
-        let waiting = self.waiting(&ledger, scene, &commits).await?;
+        let closing = Closing::of(self, &ledger, scene, named.keys()).await?;
+        let mut waits: BTreeMap<Period, WaitingPeriod> = BTreeMap::new();
+        for length in PeriodLength::ALL {
+            let older = named.values().flat_map(|names| without_newest(names));
+            waits.extend(waiting(&ledger, &closing, length, older));
+        }
         let mut periods: BTreeMap<Period, PeriodTally> = BTreeMap::new();
-        let swapped = ledger
-            .coverage
-            .objects()
-            .map(|one| (one.path().to_string(), one.rows));
-        let swapped: BTreeMap<String, u64> = swapped.collect();
-        for object in counting(&ledger, &commits, shortest) {
-            let known = rows.get(&object.path).or(swapped.get(&object.path));
-            let rows = known.copied().unwrap_or(0);
-            let of = periods.entry(object.period).or_default();
-            of.counting.add(object.bytes, rows);
-            tally.counting.add(object.bytes, rows);
-            if waiting.contains(&object.path) {
-                of.waiting.add(object.bytes, rows);
-                tally.waiting.add(object.bytes, rows);
+        let mut count = |period, waits: bool, bytes, rows| {
+            let of: &mut PeriodTally = periods.entry(period).or_default();
+            of.counting.add(bytes, rows);
+            tally.counting.add(bytes, rows);
+            if waits {
+                of.waiting.add(bytes, rows);
+                tally.waiting.add(bytes, rows);
+            }
+        };
+        for names in named.values() {
+            let newest = names.iter().map(|(name, _)| name.first).max();
+            for (name, bytes) in names {
+                let within = PeriodLength::ALL.map(|length| Period::of(name.hour, length));
+                let is_waiting = Some(name.first) != newest
+                    && within.iter().any(|period| waits.contains_key(period));
+                let rows = rows.get(&name.to_string()).copied().unwrap_or(0);
+                count(Period::of(name.hour, shortest), is_waiting, *bytes, rows);
+            }
+        }
+        for (number, period) in swap_periods(&ledger, shortest) {
+            let is_waiting = waits.values().any(|of| of.swaps.contains(&number));
+            for object in ledger.coverage.parts(number).objects {
+                count(period, is_waiting, object.bytes, object.rows);
             }
         }
         tally.periods = periods
@@ -133,82 +140,20 @@ impl Lake {
             .collect();
         Ok(tally)
     }
-
-    /// The paths of what the compactor will merge, as far as names and sizes say it.
-    async fn waiting(
-        &self,
-        ledger: &Ledger,
-        scene: &CompactionScene<'_>,
-        commits: &[(ObjectName, u64)],
-    ) -> Result<BTreeSet<String>, Error> {
-        let mut newest: BTreeMap<Partition, ObjectName> = BTreeMap::new();
-        for (name, _) in commits {
-            let last = newest.entry(name.partition).or_insert(*name);
-            if name.first > last.first {
-                *last = *name;
-            }
-        }
-        let closing = Closing::of(self, ledger, scene, newest.keys()).await?;
-        let mut waiting = BTreeSet::new();
-        for length in PeriodLength::ALL {
-            let mut groups: BTreeMap<Period, Vec<(String, u64)>> = BTreeMap::new();
-            for (name, bytes) in commits {
-                if newest.get(&name.partition) != Some(name) {
-                    let period = Period::of(name.hour, length);
-                    let group = groups.entry(period).or_default();
-                    group.push((name.to_string(), *bytes));
-                }
-            }
-            if length > PeriodLength::Hour {
-                for (number, period) in swaps_within(ledger, length) {
-                    let objects = ledger.coverage.parts(number).objects.into_iter();
-                    let group = groups.entry(period).or_default();
-                    group.extend(objects.map(|one| (one.path().to_string(), one.bytes)));
-                }
-            }
-            for (period, group) in groups {
-                let sizes: Vec<u64> = group.iter().map(|(_, bytes)| *bytes).collect();
-                if closing.is_over(period) && pays(length, &sizes, &scene.limits) {
-                    waiting.extend(group.into_iter().map(|(path, _)| path));
-                }
-            }
-        }
-        Ok(waiting)
-    }
 }
 
-/// The objects that count, each in the shortest period that holds it and is not shorter than
-/// `shortest`. A swap of more than a month is in that of its end.
-fn counting(
-    ledger: &Ledger,
-    commits: &[(ObjectName, u64)],
-    shortest: PeriodLength,
-) -> Vec<CountingObject> {
-    let commits = commits.iter().map(|(name, bytes)| CountingObject {
-        path: name.to_string(),
-        bytes: *bytes,
-        period: Period::of(name.hour, shortest),
-    });
-    let mut all: Vec<CountingObject> = commits.collect();
-    let mut within: BTreeMap<u64, Period> = BTreeMap::new();
+/// Each swap that has objects, by its number, and the shortest period that holds it and is not shorter
+/// than `shortest`. One of more than a month is in the month of its end.
+fn swap_periods(ledger: &Ledger, shortest: PeriodLength) -> BTreeMap<u64, Period> {
+    let mut periods: BTreeMap<u64, Period> = BTreeMap::new();
+    for covered in ledger.coverage.ranges() {
+        let hour = Hour::of(covered.range.appended_at);
+        periods.insert(covered.number, Period::of(hour, PeriodLength::Month));
+    }
     for length in PeriodLength::ALL.into_iter().rev() {
         if length >= shortest {
-            within.extend(swaps_within(ledger, length));
+            periods.extend(swaps_within(ledger, length));
         }
     }
-    let mut numbers: BTreeMap<u64, Hour> = BTreeMap::new();
-    for covered in ledger.coverage.ranges() {
-        numbers.insert(covered.number, Hour::of(covered.range.appended_at));
-    }
-    for (number, hour) in numbers {
-        let period = within.get(&number).copied();
-        let period = period.unwrap_or_else(|| Period::of(hour, PeriodLength::Month));
-        let objects = ledger.coverage.parts(number).objects.into_iter();
-        all.extend(objects.map(|object| CountingObject {
-            path: object.path().to_string(),
-            bytes: object.bytes,
-            period,
-        }));
-    }
-    all
+    periods
 }

@@ -20,7 +20,6 @@ mod others;
 mod peers;
 mod q1;
 mod s1;
-mod season;
 mod table;
 mod terminal;
 mod topics;

@@ -9,13 +9,13 @@ use anyhow::{Context, Result, ensure};
 use catalog::Catalog;
 use sink::{CompactionLimits, CompactionScene, Lake};
 use tests::defaults::section;
+use tests::season::{self, Season};
 use tests::usage;
 use tokio::time::Instant;
 use topic::{Timestamp, clock};
 
 use crate::audit::lake_in;
-use crate::q1::ideal;
-use crate::season::{self, Season};
+use crate::q1::{ideal, write};
 use crate::table::{Entry, Figure, Table};
 use crate::terminal::say;
 
@@ -47,7 +47,7 @@ pub(crate) async fn run(days: u32, rows: u64, table: &mut Table) -> Result<()> {
         rows,
         hourly: HOURLY,
     };
-    season::write(&lake, of).await?;
+    write(&lake, of).await?;
     say("Month: the ideal files are written");
     let peer = ideal(folder.path(), days)?;
     say("Month: it is compacted");

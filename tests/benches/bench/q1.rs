@@ -10,11 +10,12 @@ use catalog::{Catalog, Dimension, Filter, Metric, Step};
 use duckdb::Connection;
 use sink::Lake;
 use tests::defaults::section;
+use tests::season::{self, BEGIN, DAYS, Season};
 use tokio::time::Instant;
-use topic::{Timestamp, clock};
+use topic::{Offset, Timestamp, clock};
 
 use crate::audit::lake_in;
-use crate::season::{self, BEGIN, DAYS, Season};
+use crate::clicks::Clicks;
 use crate::table::{Entry, Figure, Table, number};
 use crate::terminal::say;
 
@@ -38,6 +39,14 @@ pub(crate) async fn run(sizes: &[u64], table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// Writes a season of the clicks that all benches have.
+pub(crate) async fn write(lake: &Lake, of: Season) -> Result<()> {
+    let begin = Timestamp::from_micros(BEGIN);
+    let record = Clicks::new(1, begin).record(0, Offset(0), begin);
+    let progress = |day, of: Season| say(&format!("  … {day} of {} days", of.days));
+    season::write(lake, of, &record, progress).await
+}
+
 async fn of(rows: u64, table: &mut Table) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let s3 = lake_in(&folder.path().join("lake"))?;
@@ -50,7 +59,7 @@ async fn of(rows: u64, table: &mut Table) -> Result<()> {
         rows,
         hourly: 1,
     };
-    season::write(&lake, of).await?;
+    write(&lake, of).await?;
     let database = folder.path().join("catalog.duckdb");
     let path = database.to_string_lossy();
     let config = section("catalog", &[("path", &path), ("query_timeout", "10m")])?;

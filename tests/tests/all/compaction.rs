@@ -6,8 +6,10 @@ use serde_json::json;
 use sink::{Lake, S3};
 use tests::clickweir::{Place, Process};
 use tests::landing::{aged_topic, land};
+use tests::season::{self, Season};
+use tests::usage;
 use tokio::time::{Instant, sleep};
-use topic::Draft;
+use topic::{Draft, Offset, Record, Timestamp};
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(100);
@@ -139,4 +141,44 @@ async fn fault_30_a_compactor_that_is_killed_again_and_again_loses_nothing() {
     place.must(&["compact"]).unwrap();
     let done = place.must(&["compact"]).unwrap();
     assert!(done.contains("no closed hour, day or month"), "{done}");
+}
+
+/// The most that the process of a compactor took over a lake of so many small objects of one month,
+/// in megabytes.
+async fn peak(hourly: u32) -> f64 {
+    let place = Place::new().unwrap().with("COMPACTION__EVERY", "100ms");
+    let lake = place.path().join("data/lake");
+    let lake = Lake::open(&S3::in_folder(&lake)).unwrap();
+    let days = 2;
+    let objects = u64::from(2 * days * 24 * hourly);
+    let of = Season {
+        days,
+        rows: 2 * objects,
+        hourly,
+    };
+    let value = r#"{"v":1,"id":"1","received_at":1767225600000000,"format":"native","source":"test","click":{"action":"view"}}"#;
+    let record = Record {
+        offset: Offset(0),
+        appended_at: Timestamp::from_micros(season::BEGIN),
+        key: None,
+        value: Some(value.into()),
+        headers: Vec::new(),
+    };
+    season::write(&lake, of, &record, |_, _| {}).await.unwrap();
+    let mut compactor = Process::start(&place, &["compactor"]).unwrap();
+    compactor.line_after("compacts ").unwrap();
+    let deadline = Instant::now() + WAIT_TIMEOUT;
+    while counting(&lake).await > 5 {
+        assert!(Instant::now() < deadline, "{}", counting(&lake).await);
+        sleep(LOOK).await;
+    }
+    let peak = usage::peak(compactor.id()).unwrap();
+    assert!(compactor.end().unwrap());
+    peak
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_small_objects_take_a_compactor_no_more_memory() {
+    let (few, many) = (peak(2).await, peak(60).await);
+    assert!(many < few + 20.0, "{few} MB, then {many} MB");
 }

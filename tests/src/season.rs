@@ -9,19 +9,17 @@ use futures::future::try_join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sink::{Batch, Hour, Lake, LakeId};
-use tests::defaults::section;
-use topic::{Identity, Offset, Partition, Timestamp, Unit};
+use topic::{Identity, Offset, Partition, Record, Timestamp, Unit};
 use transformer::{Enrichment, transform};
 
-use crate::clicks::Clicks;
-use crate::terminal::say;
+use crate::defaults::section;
 
 /// 2026-01-01T00:00:00Z, in microseconds.
-pub(crate) const BEGIN: i64 = 1_767_225_600_000_000;
+pub const BEGIN: i64 = 1_767_225_600_000_000;
 /// How long Q1's lasts.
-pub(crate) const DAYS: u32 = 90;
+pub const DAYS: u32 = 90;
 /// A product that people look at.
-pub(crate) const PRODUCT: &str = "p7";
+pub const PRODUCT: &str = "p7";
 
 const HOUR: i64 = Unit::Hour.micros();
 const PARTITIONS: u32 = 2;
@@ -36,15 +34,26 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a season lasts, and how large its objects are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Season {
-    pub(crate) days: u32,
-    pub(crate) rows: u64,
+pub struct Season {
+    /// How many days.
+    pub days: u32,
+    /// How many rows, in all.
+    pub rows: u64,
     /// How many objects an hour of a partition is.
-    pub(crate) hourly: u32,
+    pub hourly: u32,
 }
 
-/// Writes it.
-pub(crate) async fn write(lake: &Lake, season: Season) -> Result<()> {
+/// Writes it. Each row is as `record`, but for what makes it a click of its own. `progress` gets the day
+/// that was written, some nine times.
+///
+/// # Errors
+/// The store's, or if `record` is no row.
+pub async fn write(
+    lake: &Lake,
+    season: Season,
+    record: &Record,
+    progress: fn(u64, Season),
+) -> Result<()> {
     let identity = Identity {
         cluster: "bench".to_owned(),
         topic: "clicks".to_owned(),
@@ -52,10 +61,11 @@ pub(crate) async fn write(lake: &Lake, season: Season) -> Result<()> {
     lake.found(&identity, BTreeMap::new(), LakeId::new(7))
         .await?;
     let writing = (0..PARTITIONS).map(|partition| {
-        let (lake, identity) = (lake.clone(), identity.clone());
-        tokio::spawn(
-            async move { partition_of(&lake, &identity, Partition(partition), season).await },
-        )
+        let (lake, identity, record) = (lake.clone(), identity.clone(), record.clone());
+        let of = Partition(partition);
+        tokio::spawn(async move {
+            partition_of(&lake, &identity, of, season, &record, progress).await
+        })
     });
     for written in try_join_all(writing).await? {
         written?;
@@ -68,13 +78,13 @@ async fn partition_of(
     identity: &Identity,
     partition: Partition,
     season: Season,
+    record: &Record,
+    progress: fn(u64, Season),
 ) -> Result<()> {
     let rows = season.rows / u64::from(PARTITIONS);
     let length = HOUR / i64::from(season.hourly);
     let configuration = section::<transformer::Config>("transformer", &[])?.configuration();
     let enrichment = Enrichment::default();
-    let clicks = Clicks::new(1, Timestamp::from_micros(BEGIN));
-    let record = clicks.record(0, Offset(0), Timestamp::from_micros(BEGIN));
     let texts = Texts::new();
     let slots = u64::from(season.days * 24 * season.hourly);
     let mut first = 0;
@@ -90,7 +100,7 @@ async fn partition_of(
         let visits = (end - first) / VISIT + 1;
         let among = (rows / VISIT / 3).max(1) * (hour / 720 + 1);
         let here: Vec<u64> = (0..visits).map(|_| dice.random_range(0..among)).collect();
-        let mut row = transform(partition, &record, &enrichment)
+        let mut row = transform(partition, record, &enrichment)
             .map_err(|defect| anyhow::anyhow!("{}", defect.detail))?;
         for offset in first..end {
             let product = dice
@@ -124,8 +134,7 @@ async fn partition_of(
         let sealed = tokio::task::spawn_blocking(move || batch.seal()).await?;
         lake.commit(sealed, 1, COMMIT_TIMEOUT).await?;
         if partition.0 == 0 && (slot + 1) % (slots / 9).max(1) == 0 {
-            let day = slot / u64::from(24 * season.hourly) + 1;
-            say(&format!("  … {day} of {} days", season.days));
+            progress(slot / u64::from(24 * season.hourly) + 1, season);
         }
         first = end;
     }
