@@ -247,7 +247,15 @@ async fn what_was_replaced_is_swept_after_the_grace_and_nothing_else_is() {
     catalog.crawl(false).await.unwrap();
     let orphan = shore.path("swaps/orphan.parquet");
     std::fs::write(&orphan, "a maker was killed").unwrap();
-    assert_eq!(catalog.sweep().await.unwrap(), 0, "the grace is a day");
+    // Two makers were killed while they wrote, one of them a day ago.
+    let [old, new] = ["swaps/old.parquet#1", "swaps/new.parquet#7"].map(|path| shore.path(path));
+    for (path, hours) in [(&old, 25), (&new, 23)] {
+        let begun = std::fs::File::create(path).unwrap();
+        let ago = Duration::from_secs(hours * 3_600);
+        begun.set_modified(std::time::SystemTime::now() - ago).unwrap();
+    }
+    assert_eq!(catalog.sweep().await.unwrap(), 1, "the grace is a day");
+    assert_eq!((old.exists(), new.exists()), (false, true));
     let count = async || shore.lake.files(None).await.unwrap().len();
     assert_eq!(count().await, 10);
     drop(catalog);

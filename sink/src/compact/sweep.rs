@@ -27,13 +27,15 @@ const CLOCK: &str = "clock";
 
 impl Lake {
     /// Deletes what swaps have replaced for longer than the lake's grace, what came too late into their
-    /// ranges, and what a maker wrote and never named. All times are the store's. Returns how many
-    /// objects were deleted.
+    /// ranges, and what a maker wrote and never named, also in part. All times are the store's. Returns
+    /// how many objects were deleted.
     ///
     /// # Errors
     /// The store's.
     pub async fn sweep_swapped(&self, ledger: &Ledger) -> Result<u64, Error> {
-        if ledger.coverage.swaps() == 0 && self.listed(SWAPS).await?.is_empty() {
+        let staged = self.staged(SWAPS).await?;
+        let has_none = ledger.coverage.swaps() == 0 && staged.is_empty();
+        if has_none && self.listed(SWAPS).await?.is_empty() {
             return Ok(0);
         }
         let now = self.store_time().await?;
@@ -55,6 +57,12 @@ impl Lake {
             }
         }
         let mut swept = 0;
+        for file in staged {
+            if is_old(file.written, 2 * MAKING_TIMEOUT) {
+                self.delete_staged(file).await?;
+                swept += 1;
+            }
+        }
         for meta in self.listed(SWAPS).await? {
             let path = meta.location.as_ref();
             let coverage = &ledger.coverage;

@@ -240,7 +240,7 @@ fn child(at: &Path, name: &OsStr, what: &str) -> Path {
 }
 
 /// Returns true for the names under which `object_store` writes before it renames: `NAME#1`.
-fn is_staged(name: &OsStr) -> bool {
+pub(super) fn is_staged(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let number = name.split_once('#').map(|(_, number)| number);
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))

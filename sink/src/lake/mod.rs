@@ -12,6 +12,7 @@ pub(crate) mod pool;
 mod probe;
 pub(crate) mod published;
 pub(crate) mod sorted;
+mod staged;
 pub(crate) mod tips;
 
 use std::path::PathBuf;
