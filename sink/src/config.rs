@@ -18,6 +18,8 @@ pub struct Config {
     pub max_bytes: ByteSize,
     /// … or this many records.
     pub max_rows: u64,
+    /// When the open batches of a worker hold so many records together, the largest is sealed.
+    pub max_open_rows: u64,
     /// When the open batches hold this much together, the largest is sealed. When open and
     /// sealed batches hold twice this, reading pauses.
     pub max_memory: ByteSize,

@@ -23,7 +23,7 @@ pub(super) enum Bounds {
 use Bounds::{Count, Size, Time};
 
 /// Every key that is a number.
-pub(super) const BOUNDS: [(&str, Bounds); 41] = [
+pub(super) const BOUNDS: [(&str, Bounds); 42] = [
     // Each partition of an embedded topic has files and memory of its own.
     ("topic.partitions", Count(1, 1_024)),
     ("topic.retention", Time("1s", "100years")),
@@ -39,6 +39,7 @@ pub(super) const BOUNDS: [(&str, Bounds); 41] = [
     ("sink.max_age", Time("50ms", "1day")),
     ("sink.max_bytes", Size("64KiB", "1GiB")),
     ("sink.max_rows", Count(1, 1_000_000_000)),
+    ("sink.max_open_rows", Count(1, 1_000_000_000)),
     ("sink.max_memory", Size("1MiB", "1TiB")),
     ("sink.handover", Time("0s", "1h")),
     ("sink.max_silence", Time("1s", "7days")),

@@ -88,8 +88,8 @@ pub(crate) fn worker(
     // begin at the same offset and end at different ones.
     let max_rows = if group == ZOMBIE { 61 } else { 97 };
     let sink = json!({
-        "max_age": "20ms", "max_bytes": "64MiB", "max_rows": max_rows, "max_memory": "96MiB",
-        "handover": "200ms", "max_silence": "10m",
+        "max_age": "20ms", "max_bytes": "64MiB", "max_rows": max_rows,
+        "max_open_rows": 100_000, "max_memory": "96MiB", "handover": "200ms", "max_silence": "10m",
     });
     worker_of(topic, lake, group, sink)
 }
@@ -271,8 +271,8 @@ async fn a_slow_store_makes_no_small_objects() {
     let store = ThrottledStore::new(InMemory::new(), slow);
     let lake = Lake::new(Arc::new(store), Location::Folder("/simulated".into()));
     let sink = json!({
-        "max_age": "1s", "max_bytes": "64MiB", "max_rows": 1_000_000, "max_memory": "200kB",
-        "handover": "5s", "max_silence": "10m",
+        "max_age": "1s", "max_bytes": "64MiB", "max_rows": 1_000_000,
+        "max_open_rows": 100_000, "max_memory": "200kB", "handover": "5s", "max_silence": "10m",
     });
     let (stop, _, running) = worker_of(&topic, &lake, "a", sink);
     // A few at a time: there is something to seal at each turn while a create is under way.
@@ -291,4 +291,32 @@ async fn a_slow_store_makes_no_small_objects() {
     assert!(objects <= 8, "{objects} objects");
     stop.cancel();
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_open_batches_of_all_partitions_hold_so_many_rows_together() {
+    const OPEN_ROWS: usize = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let topic = topic(folder.path().to_str().unwrap(), 4).await;
+    let lake = Lake::new(
+        Arc::new(InMemory::new()),
+        Location::Folder("/simulated".into()),
+    );
+    let sink = json!({
+        "max_age": "1h", "max_bytes": "64MiB", "max_rows": 1_000_000,
+        "max_open_rows": OPEN_ROWS, "max_memory": "96MiB", "handover": "5s", "max_silence": "10m",
+    });
+    let (stop, _, running) = worker_of(&topic, &lake, "a", sink);
+    fill(topic.as_ref(), 0..RECORDS).await;
+    let committed = async || {
+        while audited(topic.as_ref(), &lake).await.pending >= OPEN_ROWS as u64 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(30), committed()).await;
+    assert!(in_time.is_ok(), "none is as old as an hour");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    let verdict = audited(topic.as_ref(), &lake).await;
+    assert!(verdict.clean() && verdict.pending == 0, "{verdict:?}");
 }

@@ -304,20 +304,14 @@ impl Worker {
         }
     }
 
-    /// Seals the largest batch if open batches fill the budget; pauses reading if open and sealed ones
-    /// are twice the budget. Sealed batches do not make it seal more: that would free nothing, and
-    /// make small objects until they are committed.
+    /// Seals the largest batch if open batches fill the budget, or hold more records than the tail can
+    /// show; pauses reading if open and sealed ones are twice the budget. Sealed batches do not make it
+    /// seal more: that would free nothing, and make small objects until they are committed.
     fn keep_budget(&mut self) {
         let budget = usize::try_from(self.sink.max_memory.as_u64()).unwrap_or(usize::MAX);
         let held: usize = self.partitions.values().map(Assignment::size).sum();
-        let weight = |active: &Active| active.open().map_or(0, |(_, size, _)| size);
-        let actives = self.partitions.values_mut().filter_map(Assignment::active);
-        if actives.map(|active| weight(active)).sum::<usize>() >= budget {
-            let largest = self.partitions.values_mut().filter_map(Assignment::active);
-            if let Some(active) = largest.max_by_key(|active| weight(active)) {
-                active.seal();
-            }
-        }
+        self.seal_largest(budget as u64, |(_, bytes, _)| bytes as u64);
+        self.seal_largest(self.sink.max_open_rows, |(offsets, ..)| offsets);
         let pause = if self.paused {
             held >= budget
         } else {
@@ -335,6 +329,18 @@ impl Worker {
             };
             if let Err(error) = told {
                 tracing::debug!(%partition, pause, "{error}");
+            }
+        }
+    }
+
+    /// Seals the largest open batch by that measure, if all of them come to `most`.
+    fn seal_largest(&mut self, most: u64, measure: fn((u64, usize, Instant)) -> u64) {
+        let measure = |active: &Active| active.open().map_or(0, measure);
+        let actives = self.partitions.values_mut().filter_map(Assignment::active);
+        if actives.map(|active| measure(active)).sum::<u64>() >= most {
+            let largest = self.partitions.values_mut().filter_map(Assignment::active);
+            if let Some(active) = largest.max_by_key(|active| measure(active)) {
+                active.seal();
             }
         }
     }
