@@ -7,7 +7,7 @@ use anyhow::bail;
 use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use sink::{Expired, RetentionScene};
+use sink::{Expired, Lake, RetentionScene};
 
 use super::owner::Target;
 use super::promote::follow_ledger;
@@ -36,29 +36,39 @@ impl Work for ExpireLake {
                 "nothing expires: add a section [[retention]] with older_than, such as \"400days\""
             );
         }
-        let live = node.lake().await?;
-        let mut lakes = vec![live.clone()];
-        lakes.extend(live.replays().await?.iter().map(|name| live.replay(name)));
         let scene = RetentionScene {
             rules,
             now: node.clock.now(),
             dry_run: self.dry_run,
         };
-        let mut done = Expired::default();
-        for lake in lakes {
-            let progress = |now: &Expired| {
-                let mut all = done.clone();
-                all.add(now);
-                job.update(|progress| *progress = all.clone());
-            };
-            let found = lake.expire(&scene, &progress).await?;
-            done.add(&found);
-        }
+        let progress = |now: &Expired| job.update(|progress| *progress = now.clone());
+        let done = expire_all(&node.lake().await?, &scene, &progress).await?;
         if !self.dry_run && done.objects > 0 {
             follow_ledger(&node).await?;
         }
         Ok(done)
     }
+}
+
+/// Takes what is too old out of a lake and of its replays, or counts it.
+pub(crate) async fn expire_all(
+    live: &Lake,
+    scene: &RetentionScene<'_>,
+    progress: &(dyn Fn(&Expired) + Sync),
+) -> Result<Expired, sink::Error> {
+    let mut lakes = vec![live.clone()];
+    lakes.extend(live.replays().await?.iter().map(|name| live.replay(name)));
+    let mut done = Expired::default();
+    for lake in lakes {
+        let progress = |now: &Expired| {
+            let mut all = done.clone();
+            all.add(now);
+            progress(&all);
+        };
+        let found = lake.expire(scene, &progress).await?;
+        done.add(&found);
+    }
+    Ok(done)
 }
 
 /// Expires, shows its progress and prints what went. The exit code is 1 if something was left.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sink::{Lake, S3};
-use tests::clickweir::{Place, Process};
+use tests::clickweir::{Place, Process, Up};
 use tests::landing::{aged_topic, land};
 use tests::season::{self, Season};
 use tests::usage;
@@ -81,17 +81,46 @@ async fn up_merges_what_has_closed_by_itself() {
         sleep(LOOK).await;
     }
     check(&place);
-    let metrics = reqwest::get(format!("{}/metrics", up.dashboard))
-        .await
-        .unwrap();
-    let metrics = metrics.text().await.unwrap();
-    let value = |name: &str| {
-        let found = metrics.lines().find_map(|line| line.strip_prefix(name));
-        found.and_then(|rest| rest.trim().parse::<f64>().ok())
+    assert!(metric(&up, "replaced_objects_total").await > 40.0);
+    assert_eq!(metric(&up, "left").await, 0.0);
+    assert!(up.process.end().unwrap());
+}
+
+/// A metric of the compactor.
+async fn metric(up: &Up, name: &str) -> f64 {
+    let metrics = reqwest::get(format!("{}/metrics", up.dashboard)).await;
+    let metrics = metrics.unwrap().text().await.unwrap();
+    let name = format!("clickweir_compactor_{name} ");
+    let found = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    found.unwrap_or(&metrics).trim().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_takes_out_what_is_too_old_by_itself() {
+    let (place, _) = old_hours().await;
+    let place = place.with("COMPACTION__EVERY", "300ms");
+    let rules = "[[retention]]\nolder_than = \"1day\"\n";
+    std::fs::write(place.path().join("shop.toml"), rules).unwrap();
+    let up = place.up(&["--config", "shop.toml"]).unwrap();
+    let deadline = Instant::now() + WAIT_TIMEOUT;
+    let expired = loop {
+        let expired = metric(&up, "expired_rows_total").await;
+        if expired > 0.0 {
+            break expired;
+        }
+        assert!(Instant::now() < deadline, "nothing expires");
+        sleep(LOOK).await;
     };
-    let replaced = value("clickweir_compactor_replaced_objects_total");
-    assert!(replaced.is_some_and(|count| count > 40.0), "{metrics}");
-    assert_eq!(value("clickweir_compactor_left"), Some(0.0), "{metrics}");
+    // Each partition's newest object stays.
+    assert!(expired > 2_000.0, "{expired}");
+    let rows = (HOURS.len() * RECORDS) as f64;
+    let kept = || place.ask("SELECT count(*) FROM clicks").unwrap();
+    while kept().as_f64().unwrap() + expired != rows {
+        assert!(Instant::now() < deadline, "{} and {expired}", kept());
+        sleep(LOOK).await;
+    }
+    let verdict = place.audit().unwrap();
+    assert_eq!(verdict["findings"], json!([]), "{verdict}");
     assert!(up.process.end().unwrap());
 }
 

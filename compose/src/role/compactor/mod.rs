@@ -1,5 +1,5 @@
-//! The compactor: it merges what has closed and deletes what was replaced, by itself, for as long as
-//! the process runs.
+//! The compactor: it merges what has closed, takes out what is too old and deletes what was replaced,
+//! by itself, for as long as the process runs.
 
 mod status;
 
@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sink::{Compacted, CompactionLimits, CompactionScene, CoreShare, Lake, Pool};
+use parking_lot::Mutex;
+use sink::{
+    Compacted, CompactionLimits, CompactionScene, CoreShare, Lake, Pool, RetentionScene, Timestamp,
+};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +18,14 @@ use self::status::CompactorStatus;
 use super::Role;
 use super::health;
 use super::supervisor::Stages;
+use crate::command::expire::expire_all;
 use crate::node::Node;
 use crate::print;
 use crate::settings::Settings;
 
 /// How often it shows that it lives.
 const PULSE_INTERVAL: Duration = Duration::from_secs(5);
+const DAY: i64 = topic::Unit::Day.micros();
 /// A process that has just started has better things to do for so long.
 const FIRST_REST: Duration = Duration::from_secs(60);
 
@@ -34,6 +39,7 @@ pub(super) async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Resu
         lake,
         every: config.every,
         status: Arc::default(),
+        expired: Mutex::default(),
     };
     let (telemetry, status) = (stages.telemetry(), compactor.status.clone());
     telemetry.register(|registry| status.register(registry));
@@ -47,6 +53,8 @@ struct Compactor {
     lake: Lake,
     every: Duration,
     status: Arc<CompactorStatus>,
+    /// The day of which the rules of retention were applied last.
+    expired: Mutex<Option<Timestamp>>,
 }
 
 impl Compactor {
@@ -79,7 +87,7 @@ impl Compactor {
         }
     }
 
-    /// Merges what has closed, then deletes what was replaced. An error is logged, and the next turn
+    /// Merges what has closed, takes out what is too old, then deletes what was replaced. An error is logged, and the next turn
     /// tries again.
     async fn turn(&self) {
         match self.compact().await {
@@ -103,7 +111,8 @@ impl Compactor {
             self.status.progress(done);
             true
         };
-        let done = self.lake.compact(&scene, &progress).await?;
+        let mut done = self.lake.compact(&scene, &progress).await?;
+        done.leave(self.expire().await?);
         for left in &done.left {
             tracing::warn!("left as it is: {left}");
         }
@@ -112,6 +121,30 @@ impl Compactor {
             self.status.swept(swept);
         }
         Ok(done)
+    }
+
+    /// Takes out what the rules of retention keep no longer: what was too old when the day began, once
+    /// a day. Each turn would find some rows more, and rewrite large objects for them. Returns what
+    /// was left as it is.
+    async fn expire(&self) -> anyhow::Result<Vec<String>> {
+        let rules = &self.node.settings.sections.retention;
+        let today = Timestamp::of_count(self.node.clock.now().micros() / DAY, topic::Unit::Day);
+        if rules.is_empty() || *self.expired.lock() == Some(today) {
+            return Ok(Vec::new());
+        }
+        let scene = RetentionScene {
+            rules,
+            now: today,
+            dry_run: false,
+        };
+        let done = expire_all(&self.lake, &scene, &|_| ()).await?;
+        if done.objects > 0 {
+            let (rows, letters, objects) = (done.rows, done.letters, done.objects);
+            tracing::info!(rows, letters, objects, "what was too old was taken out");
+        }
+        self.status.expired(&done);
+        *self.expired.lock() = Some(today);
+        Ok(done.left)
     }
 }
 

@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use sink::{Compacted, Timestamp};
+use sink::{Compacted, Expired, Timestamp};
 
 /// A gauge of counts.
 type CountGauge = Gauge<u64, AtomicU64>;
@@ -27,6 +27,8 @@ pub(super) struct CompactorStatus {
     written_bytes: Counter,
     rows: Counter,
     swept: Counter,
+    expired_rows: Counter,
+    expired_letters: Counter,
     waiting: CountGauge,
     left: CountGauge,
     ended: CountGauge,
@@ -54,6 +56,8 @@ impl Default for CompactorStatus {
             written_bytes: Counter::default(),
             rows: Counter::default(),
             swept: Counter::default(),
+            expired_rows: Counter::default(),
+            expired_letters: Counter::default(),
             waiting: Gauge::default(),
             left: Gauge::default(),
             ended: Gauge::default(),
@@ -96,6 +100,16 @@ impl CompactorStatus {
             "compactor_swept_objects",
             "Replaced objects that were deleted after lake.grace",
             self.swept.clone(),
+        );
+        registry.register(
+            "compactor_expired_rows",
+            "Rows that were taken out because they were too old",
+            self.expired_rows.clone(),
+        );
+        registry.register(
+            "compactor_expired_letters",
+            "Dead letters that were taken out because they were too old",
+            self.expired_letters.clone(),
         );
         registry.register(
             "compactor_waiting",
@@ -150,6 +164,11 @@ impl CompactorStatus {
             failure,
             counted: Compacted::default(),
         };
+    }
+
+    pub(super) fn expired(&self, done: &Expired) {
+        self.expired_rows.inc_by(done.rows);
+        self.expired_letters.inc_by(done.letters);
     }
 
     pub(super) fn swept(&self, objects: u64) {
