@@ -251,8 +251,9 @@ async fn what_was_replaced_is_swept_after_the_grace_and_nothing_else_is() {
     let [old, new] = ["swaps/old.parquet#1", "swaps/new.parquet#7"].map(|path| shore.path(path));
     for (path, hours) in [(&old, 25), (&new, 23)] {
         let begun = std::fs::File::create(path).unwrap();
-        let ago = Duration::from_secs(hours * 3_600);
-        begun.set_modified(std::time::SystemTime::now() - ago).unwrap();
+        let at = system().now().minus(Duration::from_hours(hours)).micros();
+        let at = Duration::from_micros(at.unsigned_abs());
+        begun.set_modified(std::time::UNIX_EPOCH + at).unwrap();
     }
     assert_eq!(catalog.sweep().await.unwrap(), 1, "the grace is a day");
     assert_eq!((old.exists(), new.exists()), (false, true));

@@ -19,6 +19,8 @@ const MIN_RATIO: u64 = 2;
 const MIN_SHARE: u64 = 16;
 /// … and fewer than this.
 const MANY_OBJECTS: usize = 8;
+/// Periods are planned together while they have fewer commits than this: each takes some 3 kB.
+const PLANNED_OBJECTS: usize = 512;
 
 /// Objects of a period that are merged by one swap.
 #[derive(Debug)]
@@ -183,9 +185,10 @@ impl<'a> Planning<'a> {
         Ok(Some(plans))
     }
 
-    /// The periods of which so many objects wait as one swap may take, but one at least.
+    /// The periods that are planned next: some small ones, or one that is larger.
     fn window(&self) -> impl Iterator<Item = (&Period, &WaitingPeriod)> {
-        let (mut commits, most) = (0, self.closing.scene.limits.swap_objects);
+        let most = PLANNED_OBJECTS.min(self.closing.scene.limits.swap_objects);
+        let mut commits = 0;
         let periods = self.waiting.iter().enumerate();
         let window = periods.take_while(move |(place, (_, of))| {
             commits += of.commits;

@@ -79,8 +79,8 @@ pub struct CompactionLimits {
     pub object_bytes: u64,
     /// An hour with fewer objects is left as it is.
     pub min_objects: usize,
-    /// A swap takes so many commits at most, and no more of their footers are held at once: each
-    /// takes some 3 kB. What is left of an hour that has more is merged by further swaps.
+    /// A swap takes so many commits at most, and no more of their footers are held at once. What is
+    /// left of an hour that has more is merged by further swaps.
     pub swap_objects: usize,
 }
 

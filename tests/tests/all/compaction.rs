@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep};
 use topic::{Draft, Offset, Record, Timestamp};
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// 128 MiB.
+const MAX_MEGABYTES: f64 = 134.2;
 const LOOK: Duration = Duration::from_millis(100);
 /// Clicks came so many hours ago.
 const HOURS: [i64; 4] = [7, 6, 5, 3];
@@ -172,19 +174,14 @@ async fn fault_30_a_compactor_that_is_killed_again_and_again_loses_nothing() {
     assert!(done.contains("no closed hour, day or month"), "{done}");
 }
 
-/// The most that the process of a compactor took over a lake of so many small objects of one month,
-/// in megabytes.
-async fn peak(hourly: u32) -> f64 {
-    let place = Place::new().unwrap().with("COMPACTION__EVERY", "100ms");
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compactor_keeps_within_its_memory_over_thousands_of_small_objects() {
+    let place = Place::new()
+        .unwrap()
+        .with("COMPACTION__EVERY", "100ms")
+        .with("COMPACTION__CPU_PERCENT", "100");
     let lake = place.path().join("data/lake");
     let lake = Lake::open(&S3::in_folder(&lake)).unwrap();
-    let days = 2;
-    let objects = u64::from(2 * days * 24 * hourly);
-    let of = Season {
-        days,
-        rows: 2 * objects,
-        hourly,
-    };
     let value = r#"{"v":1,"id":"1","received_at":1767225600000000,"format":"native","source":"test","click":{"action":"view"}}"#;
     let record = Record {
         offset: Offset(0),
@@ -193,21 +190,21 @@ async fn peak(hourly: u32) -> f64 {
         value: Some(value.into()),
         headers: Vec::new(),
     };
+    let of = Season {
+        days: 3,
+        rows: 8_640,
+        hourly: 30,
+    };
     season::write(&lake, of, &record, |_, _| {}).await.unwrap();
     let mut compactor = Process::start(&place, &["compactor"]).unwrap();
     compactor.line_after("compacts ").unwrap();
     let deadline = Instant::now() + WAIT_TIMEOUT;
-    while counting(&lake).await > 5 {
+    // Each partition's newest object stays.
+    while counting(&lake).await > 3 {
         assert!(Instant::now() < deadline, "{}", counting(&lake).await);
         sleep(LOOK).await;
     }
-    let peak = usage::peak(compactor.id()).unwrap();
+    let megabytes = usage::peak(compactor.id()).unwrap();
+    assert!(megabytes < MAX_MEGABYTES, "{megabytes} MB");
     assert!(compactor.end().unwrap());
-    peak
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn more_small_objects_take_a_compactor_no_more_memory() {
-    let (few, many) = (peak(2).await, peak(60).await);
-    assert!(many < few + 20.0, "{few} MB, then {many} MB");
 }
