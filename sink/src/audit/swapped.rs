@@ -16,6 +16,7 @@ use super::report::Audit;
 use super::{Chains, READ_AHEAD_OBJECTS, Reference};
 use crate::ledger::entry::path as entry_path;
 use crate::object::contents::LetterRecord;
+use crate::object::fetched::FetchedObject;
 use crate::object::names::DIGEST_DIGITS;
 use crate::object::swapped::RangeSums;
 use crate::{Covered, Error, Lake, SwapLetters, SwapObject};
@@ -49,10 +50,10 @@ impl Audit {
         while let Some((object, read)) = reading.try_next().await? {
             self.objects += 1;
             let added = match read {
-                Ok(bytes) => {
+                Ok(fetched) => {
                     let mut adding = sums.clone();
                     let added = heavy(move || {
-                        adding.add_object(bytes)?;
+                        adding.add_object(fetched)?;
                         Ok(adding)
                     });
                     added.await?
@@ -169,18 +170,18 @@ impl Audit {
 }
 
 /// An object of a swap, whose bytes must have the hash that names it; `Err` says what is wrong.
-async fn whole(lake: &Lake, object: &SwapObject) -> Result<Result<bytes::Bytes, String>, Error> {
-    let bytes = match lake.whole(&object.path()).await {
-        Ok(Some(bytes)) => bytes,
+async fn whole(lake: &Lake, object: &SwapObject) -> Result<Result<FetchedObject, String>, Error> {
+    let fetched = match lake.fetched(object.path().as_ref()).await {
+        Ok(Some(fetched)) => fetched,
         Ok(None) => return Ok(Err("it is in the ledger and is not there".to_owned())),
         Err(Error::Damaged { detail, .. }) => return Ok(Err(format!("it is damaged: {detail}"))),
         Err(error) => return Err(error),
     };
-    let (expected, hashed) = (object.hash.clone(), bytes.clone());
-    let fits = heavy(move || format!("{:x}", Sha256::digest(&hashed)) == expected).await?;
-    Ok(match fits {
-        true => Ok(bytes),
-        false => Err("it is damaged: its hash does not fit its name".to_owned()),
+    let (hash, fetched) = heavy(move || (fetched.sha256(), fetched)).await?;
+    Ok(match hash {
+        Ok(hash) if hash == object.hash => Ok(fetched),
+        Ok(_) => Err("it is damaged: its hash does not fit its name".to_owned()),
+        Err(error) => Err(format!("it cannot be read: {error}")),
     })
 }
 

@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use topic::{Offset, Partition};
 
 use super::erasure_rule::ErasureRule;
 use crate::rewrite::scope::{ObjectHolder, Scope};
 use crate::{Error, Lake, Ledger};
 
-/// How many objects are read at once, and how many MiB they may have together.
+/// How many objects are read at once.
 const READ_AHEAD_OBJECTS: usize = 4;
-const READ_AHEAD_MIB: u32 = 192;
 
 /// How much of a lake is the subject's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,12 +59,6 @@ pub(crate) struct Scanned {
     pub(crate) reached: BTreeMap<Partition, Offset>,
 }
 
-/// The size of an object, at least one and no more than all that is read at once.
-fn mib(bytes: Option<u64>) -> u32 {
-    let mib = (bytes.unwrap_or_default() >> 20) + 1;
-    u32::try_from(mib).map_or(READ_AHEAD_MIB, |mib| mib.min(READ_AHEAD_MIB))
-}
-
 impl LakeScan<'_> {
     /// Finds the commits and swaps that hold some of what is taken.
     pub(crate) async fn run(&self) -> Result<Scanned, Error> {
@@ -82,10 +74,7 @@ impl LakeScan<'_> {
         let reached = self.reached(&scope);
         let objects = scope.objects(self.ledger);
         let (all, mut done) = (objects.len() as u64, 0);
-        let budget = &Semaphore::new(READ_AHEAD_MIB as usize);
         let reading = stream::iter(objects).map(|object| async move {
-            let taken = budget.acquire_many(mib(object.bytes)).await;
-            let _taken = taken.expect("the budget is never closed");
             let (path, is_letters) = (&object.path, object.bytes.is_none());
             let found = self.lake.share_of(path, is_letters, &self.rule, self.lows);
             Ok::<_, Error>((object.of, found.await?))

@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod columns;
 pub(crate) mod contents;
 pub(crate) mod decode;
+pub(crate) mod fetched;
 pub(crate) mod footer;
 pub(crate) mod identity;
 pub(crate) mod letters;

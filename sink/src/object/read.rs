@@ -28,7 +28,7 @@ const MAX_OBJECT_BYTES: u64 = 4 << 30;
 /// How large an object is read whole before its hash is known to fit.
 const UNPROVEN_BYTES: u64 = 256 << 20;
 /// How much of an object is hashed at a time.
-const PIECE_BYTES: u64 = 8 << 20;
+pub(super) const PIECE_BYTES: u64 = 8 << 20;
 
 /// The Parquet schema of the objects that this program writes.
 static CURRENT: LazyLock<SchemaDescriptor> = LazyLock::new(|| {
@@ -121,6 +121,14 @@ impl Lake {
         let path = Path::from(path);
         let object = self.whole(&path).await?;
         object.ok_or_else(|| refused(&path, &"it is not there"))
+    }
+
+    /// The size of an object whose end is that of one of ours; `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], else the store's.
+    pub(super) async fn sound_size(&self, path: &Path) -> Result<Option<u64>, Error> {
+        Ok(self.ending(path).await?.map(|ending| ending.size))
     }
 
     /// Hashes an object piece by piece.
@@ -302,7 +310,7 @@ fn damaged(path: &Path, error: &ParquetError) -> Error {
 }
 
 /// The error of an object that is not decoded.
-fn refused(path: &Path, why: &dyn fmt::Display) -> Error {
+pub(super) fn refused(path: &Path, why: &dyn fmt::Display) -> Error {
     Error::Damaged {
         path: path.to_string(),
         detail: why.to_string(),

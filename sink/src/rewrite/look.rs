@@ -30,7 +30,11 @@ impl Lake {
         rule: Arc<dyn RowRule>,
         lows: &BTreeMap<Partition, Offset>,
     ) -> Result<TakenRows, Error> {
-        let (bytes, lows) = (self.present(path).await?, lows.clone());
+        let object = self.fetched(path).await?.ok_or_else(|| Error::Damaged {
+            path: path.to_owned(),
+            detail: "it is not there".to_owned(),
+        })?;
+        let lows = lows.clone();
         let work = move || {
             let names: Vec<&str> = match is_letters {
                 true => LETTER_COLUMNS.iter().map(|column| column.name).collect(),
@@ -40,7 +44,7 @@ impl Lake {
                 all: 0,
                 retained: 0,
             };
-            batches(bytes, &names, |batch| {
+            batches(object, &names, |batch| {
                 let mask = match is_letters {
                     true => rule.keeps_letters(batch)?,
                     false => rule.keeps_rows(batch)?,

@@ -29,7 +29,7 @@ impl SpillFolder {
     }
 
     /// A new file, which is gone once nothing holds it.
-    pub(super) fn file(&self) -> Result<File, Error> {
+    pub(crate) fn file(&self) -> Result<File, Error> {
         let made = match &self.0 {
             Some(folder) => {
                 std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder))
@@ -40,13 +40,13 @@ impl SpillFolder {
     }
 
     /// The error of a file that cannot be written or read.
-    pub(super) fn failed(&self, error: &dyn fmt::Display) -> Error {
+    pub(crate) fn failed(&self, error: &dyn fmt::Display) -> Error {
         let folder = self.0.as_ref().map_or_else(
             || "the folder for temporary files".to_owned(),
             |folder| folder.display().to_string(),
         );
         Error::Unfit(format!(
-            "{folder} cannot hold the rows that are sorted: {error}; make room there, and let this \
+            "{folder} cannot hold what is read and sorted: {error}; make room there, and let this \
              user write there"
         ))
     }
