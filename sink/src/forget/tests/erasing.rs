@@ -1,9 +1,11 @@
 //! Erasures, beside compactions, late commits and replays; and certificates with forgeries.
 
+use std::collections::BTreeMap;
+
 use topic::{Offset, Partition};
 
 use super::shore::{LATER, SUBJECT, Shore};
-use crate::{LakeKeys, Outcome, SignedCertificate};
+use crate::{ErasureScene, LakeKeys, Outcome, SignedCertificate};
 
 /// Rows and letters of the subject in one object of 20 offsets.
 const TAKEN: u64 = 5;
@@ -197,4 +199,45 @@ async fn a_certificate_of_another_lake_or_of_an_unfinished_erasure_proves_nothin
         .certify(&signed, &keys, (number - 1, LATER))
         .await;
     assert!(!written.unwrap());
+}
+
+#[tokio::test]
+async fn a_certificate_is_proved_after_a_replay_of_it_was_deleted() {
+    let shore = Shore::new().await;
+    let name = crate::ReplayName::parse("again").unwrap();
+    let replay = shore.lake.replay(&name);
+    let live = shore.lake.ledger().await.unwrap().unwrap();
+    let ranges = [(Partition(0), (Offset(0), Offset(20)))].into();
+    let begun = replay.begin_replay(&name, &live, &ranges, "a", LATER);
+    begun.await.unwrap();
+    let below = Shore {
+        store: shore.store.clone(),
+        lake: replay,
+    };
+    below.commit(0, 0, 1).await;
+    let forget = shore.ask(60).await;
+    shore.lake.forget_in_replays(&forget).await.unwrap();
+    let live = shore.lake.ledger().await.unwrap().unwrap();
+    let forgotten = shore.lake.forgotten(&live).await.unwrap();
+    let scene = ErasureScene {
+        id: forget.id,
+        forgotten: &forgotten,
+        lows: &BTreeMap::new(),
+        now: LATER,
+        progress: &|_, _| {},
+    };
+    let number = shore.lake.erase(&scene).await.unwrap();
+    below.lake.erase(&scene).await.unwrap();
+    let signed = shore.certify(&forget, number).await;
+    let names = signed.certificate.before.keys();
+    assert!(names.filter(|path| path.starts_with("replays/")).count() > 0);
+    assert_eq!(shore.proves(&signed).await, Vec::<String>::new());
+    shore.lake.delete_replay(&name).await.unwrap();
+    assert_eq!(shore.proves(&signed).await, Vec::<String>::new());
+    // What it says of the live lake is compared as before.
+    let mut forged = signed.clone();
+    forged.certificate.before.pop_first().unwrap();
+    let forged = SignedCertificate::sign(forged.certificate, &shore.keys().await.signing_key());
+    let faults = shore.proves(&forged).await.join("; ");
+    assert!(faults.contains("objects before"), "{faults}");
 }
