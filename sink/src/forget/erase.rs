@@ -9,7 +9,10 @@ use super::scan::{LakeScan, Scanned, SubjectShare};
 use crate::object::sort::limits::SortLimits;
 use crate::rewrite::choice::Choice;
 use crate::rewrite::source::RewriteSource;
-use crate::{ErasedShare, Error, ForgetId, Lake, Ledger, Made, Making, Removal, SwapMaker};
+use crate::{
+    ErasedShare, Error, ForgetId, Lake, Ledger, Made, Making, Ranges, Removal, ReplayName,
+    SwapMaker,
+};
 
 /// What an erasure has to know of the world.
 pub struct ErasureScene<'a> {
@@ -119,6 +122,28 @@ impl Lake {
             .iter()
             .map(|(of, until)| (*of, (tips.resume(*of), *until)));
         Ok(ends.filter(|(_, (at, until))| at < until).collect())
+    }
+
+    /// What a replay has yet to commit of ranges that begin below the request: what a worker of it
+    /// commits last may be of a time before it knew the request. Empty if nothing is missing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn unreplayed(
+        &self,
+        name: &ReplayName,
+        until: &BTreeMap<Partition, Offset>,
+    ) -> Result<Ranges, Error> {
+        let left = match self.unfinished(name).await {
+            // What has no ledger holds nothing that could be read.
+            Err(Error::Refused(_)) => return Ok(Ranges::new()),
+            left => left?,
+        };
+        let below = left.into_iter().filter(|(of, (at, _))| {
+            let until = until.get(of);
+            until.is_some_and(|until| at < until)
+        });
+        Ok(below.collect())
     }
 }
 

@@ -99,24 +99,15 @@ impl ErasurePlace {
         }
     }
 
-    /// Waits until a replay has all of its ranges below the request: what a worker of it commits last
-    /// may be of a time before it knew the request.
+    /// Waits until a replay has all of its ranges below the request.
     async fn wait_for_replay(
         &self,
         name: &ReplayName,
         until: &BTreeMap<Partition, Offset>,
     ) -> anyhow::Result<()> {
         loop {
-            let left = match self.lake.unfinished(name).await {
-                // What has no ledger holds nothing that could be read.
-                Err(sink::Error::Refused(_)) => return Ok(()),
-                left => left?,
-            };
-            let mut below = left.iter().filter(|(of, (at, _))| {
-                let until = until.get(of);
-                until.is_some_and(|until| at < until)
-            });
-            let Some((partition, (at, end))) = below.next() else {
+            let left = self.lake.unreplayed(name, until).await?;
+            let Some((partition, (at, end))) = left.first_key_value() else {
                 return Ok(());
             };
             self.stage(format!(
