@@ -58,7 +58,10 @@ impl RegistryWriter {
             if !listed.contains(&format!("{folder}{path}")) {
                 let known = lake.is_current(&path).await?;
                 let known = known.ok_or_else(|| {
-                    Error::Unavailable(format!("{path} is in the ledger and is not there (yet)"))
+                    Error::Unavailable(format!(
+                        "{path} is in the ledger and is not there; if that stays so, `clickweir \
+                         repair` rebuilds it from the topic"
+                    ))
                 })?;
                 current.insert(path, known);
             }

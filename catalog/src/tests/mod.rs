@@ -13,6 +13,7 @@ mod live;
 mod misfits;
 mod panels;
 mod periods;
+mod planted;
 mod promotions;
 mod published;
 mod queries;

@@ -198,7 +198,10 @@ async fn an_hour_of_more_objects_than_a_swap_takes_is_merged_by_several() {
         let done = limited(&shore, LATER, limits, &progress).await;
         assert_eq!((done.hours, done.replaced), merged, "{done:?}");
         assert!(done.left.is_empty(), "{done:?}");
-        assert_eq!((done.objects, waited.into_inner().pop()), (objects, Some(0)));
+        assert_eq!(
+            (done.objects, waited.into_inner().pop()),
+            (objects, Some(0))
+        );
         catalog.crawl(false).await.unwrap();
         assert_eq!(answers(&catalog).await, before);
         let audit = audited(&shore, &catalog).await;
@@ -275,74 +278,6 @@ async fn what_was_replaced_is_swept_after_the_grace_and_nothing_else_is() {
     let fresh = shore.catalog().await;
     fresh.crawl(true).await.unwrap();
     assert_eq!(answers(&fresh).await, before);
-}
-
-#[tokio::test]
-async fn the_audit_finds_what_is_wrong_with_a_swap() {
-    let plant = async |expect: &str, plant: &dyn Fn(&Shore)| {
-        let shore = shore().await;
-        compact(&shore).await;
-        let catalog = shore.catalog().await;
-        catalog.crawl(true).await.unwrap();
-        plant(&shore);
-        let audit = audited(&shore, &catalog).await;
-        let found = audit.findings.iter().map(ToString::to_string);
-        let found: Vec<String> = found.collect();
-        assert!(
-            found.iter().any(|one| one.contains(expect)),
-            "{expect}: {found:?}"
-        );
-    };
-    let object = |shore: &Shore| {
-        let mut all = std::fs::read_dir(shore.path("swaps")).unwrap();
-        all.next().unwrap().unwrap().path()
-    };
-    let entry = |shore: &Shore| shore.path("_ledger/0000000001.json");
-    let change = |path: PathBuf, from: &str, to: &str| {
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{text}");
-        std::fs::write(path, text.replacen(from, to, 1)).unwrap();
-    };
-    plant("is not there", &|shore| {
-        std::fs::remove_file(object(shore)).unwrap();
-    })
-    .await;
-    plant("damaged", &|shore| {
-        let mut bytes = std::fs::read(object(shore)).unwrap();
-        let middle = bytes.len() / 3;
-        bytes[middle] ^= 1;
-        std::fs::write(object(shore), bytes).unwrap();
-    })
-    .await;
-    plant("its hash does not fit its name", &|shore| {
-        let path = object(shore);
-        let mut others = std::fs::read_dir(shore.path("swaps")).unwrap();
-        let other = others.find(|one| one.as_ref().unwrap().path() != path);
-        std::fs::copy(other.unwrap().unwrap().path(), path).unwrap();
-    })
-    .await;
-    plant("are not those that its swap has proved", &|shore| {
-        let text = std::fs::read_to_string(entry(shore)).unwrap();
-        let at = text.find("\"digest\": \"").unwrap() + 11;
-        let digest = &text[at..at + 32];
-        change(entry(shore), digest, "00000000000000000000000000000007");
-    })
-    .await;
-    plant("its swap counts 7 rows", &|shore| {
-        change(
-            entry(shore),
-            "\"rows\": 8,\n      \"dead_letters\": 2,",
-            "\"rows\": 7,\n      \"dead_letters\": 3,",
-        );
-    })
-    .await;
-    plant("a swap names it, and it is not there", &|shore| {
-        let letters = std::fs::read_to_string(entry(shore)).unwrap();
-        let at = letters.find("dead_letters/").unwrap();
-        let end = letters[at..].find('"').unwrap();
-        std::fs::remove_file(shore.path(&letters[at..at + end])).unwrap();
-    })
-    .await;
 }
 
 /// A future that is dropped at its so manieth wait.
