@@ -63,9 +63,9 @@ pub async fn write(
     let writing = (0..PARTITIONS).map(|partition| {
         let (lake, identity, record) = (lake.clone(), identity.clone(), record.clone());
         let of = Partition(partition);
-        tokio::spawn(async move {
-            partition_of(&lake, &identity, of, season, &record, progress).await
-        })
+        tokio::spawn(
+            async move { partition_of(&lake, &identity, of, season, &record, progress).await },
+        )
     });
     for written in try_join_all(writing).await? {
         written?;

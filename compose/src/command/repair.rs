@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use sink::{LakeHole, Ledger, Made, ReplayName};
+use sink::{LakeHole, Ledger, Made, Pool, ReplayName};
 use transformer::Enrichment;
 use transformer::replay::{self, Parts, ReplaySpan};
 
@@ -109,6 +109,7 @@ async fn rebuild(
         let parts = Parts {
             topic: topic.clone(),
             enrichment: Enrichment::default(),
+            pool: Pool::default(),
             progress: Box::new(|_, _| {}),
             stop: job.stop.clone(),
         };

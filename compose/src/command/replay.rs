@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use sink::ReplayName;
+use sink::{Pool, ReplayName};
 use topic::{Offset, Partition, Timestamp};
 use transformer::Enrichment;
 use transformer::replay::{self, Parts, ReplayReport, ReplaySpan};
@@ -74,6 +74,7 @@ impl Work for ReplayRange {
         let parts = Parts {
             topic,
             enrichment: Enrichment::default(),
+            pool: Pool::default(),
             progress: Box::new(move |committed, total| {
                 job.update(|progress| {
                     // Commits of several partitions may tell out of turn.

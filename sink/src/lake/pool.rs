@@ -77,8 +77,11 @@ impl Pool {
         Self::Aside(Arc::new(Semaphore::new(1)), share)
     }
 
-    /// Runs `work`; an error if it panicked.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// Runs `work`.
+    ///
+    /// # Errors
+    /// If it panicked.
+    pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, tokio::task::JoinError> {

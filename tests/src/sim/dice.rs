@@ -70,6 +70,8 @@ faults! {
     MakerFrozen "a compactor is frozen, and wakes",
     EraserKilled "a process that erases a client is killed at some await",
     EraserFrozen "a process that erases a client is frozen, and wakes",
+    ReplayerKilled "a process that replays or promotes is killed at some await",
+    ReplayerFrozen "a process that replays or promotes is frozen, and wakes",
     EdgeKilled "an edge is killed with requests in flight",
     EdgeClockJump "an edge's wall clock jumps by a day",
     HttpReplyLost "a client does not hear the edge's answer",

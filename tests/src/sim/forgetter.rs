@@ -151,6 +151,9 @@ async fn erase(lake: &Lake, id: ForgetId, asked: &AskedVisitor) -> Result<bool, 
     lake.forget_in_replays(&forget).await?;
     let number = lake.erase(&scene).await?;
     for name in lake.replays().await? {
+        if !lake.unreplayed(&name, &forget.until).await?.is_empty() {
+            return Ok(false);
+        }
         lake.replay(&name).erase(&scene).await?;
     }
     if lake.attest(id, &keys, (number, NOW)).await?.is_some() {

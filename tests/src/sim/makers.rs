@@ -1,5 +1,6 @@
-//! The makers of swaps beside the workers: compactors, two at once, which are killed and frozen; the
-//! sweeper that deletes what they replaced; and a reader that holds an old list.
+//! The makers of swaps beside the workers: compactors, two at once, and one that takes out what is too
+//! old, which are killed and frozen; the sweeper that deletes what they replaced; and a reader that
+//! holds an old list.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +9,10 @@ use std::time::Duration;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parking_lot::Mutex;
-use sink::{CompactionLimits, CompactionScene, Lake, Ledger, ObjectName, SwapObject};
+use sink::{
+    CompactionLimits, CompactionScene, Lake, Ledger, ObjectName, RetentionRule, RetentionScene,
+    SwapObject,
+};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use topic::Timestamp;
@@ -24,6 +28,9 @@ pub const GRACE: Duration = Duration::from_secs(30);
 const HELD_MILLIS: u64 = 20_000;
 /// A week after the shop's clicks, in microseconds of UTC: by then every hour has closed.
 const LATER: i64 = 1_795_989_600_000_000;
+/// What occurred before is too old: twelve hours before the shop's clicks, so that some are whose
+/// edge's clock was a day behind.
+pub const EXPIRES: Timestamp = Timestamp::from_micros(1_795_341_600_000_000);
 
 /// The makers, and what their readers missed.
 pub struct Makers {
@@ -47,11 +54,12 @@ impl Makers {
         })
     }
 
-    /// Starts two compactors, the sweeper and the reader.
-    pub fn start(self: &Arc<Self>) -> [JoinHandle<()>; 4] {
+    /// Starts two compactors, retention, the sweeper and the reader.
+    pub fn start(self: &Arc<Self>) -> [JoinHandle<()>; 5] {
         [
             tokio::spawn(self.clone().compact()),
             tokio::spawn(self.clone().compact()),
+            tokio::spawn(self.clone().expire()),
             tokio::spawn(self.clone().sweep()),
             tokio::spawn(self.clone().read()),
         ]
@@ -68,22 +76,32 @@ impl Makers {
         self.dice.note(&"the makers end");
     }
 
+    /// A new process, which may be killed at some await, or frozen.
+    fn process(self: &Arc<Self>) -> Arc<Process> {
+        let process = Arc::new(Process::default());
+        if self.dice.strikes(Fault::MakerKilled, 250) {
+            process.kill_at(self.dice.number(1..120));
+        } else if self.dice.strikes(Fault::MakerFrozen, 150) {
+            tokio::spawn(self.clone().freeze(process.clone()));
+        }
+        process
+    }
+
+    fn now(&self) -> Timestamp {
+        let since = i64::try_from(self.started.elapsed().as_micros()).unwrap_or_default();
+        Timestamp::from_micros(LATER + since)
+    }
+
     /// Compacts every few seconds, for ever, each time in a new process.
     async fn compact(self: Arc<Self>) {
         loop {
             sleep(self.dice.millis(1_000..12_000)).await;
-            let process = Arc::new(Process::default());
-            if self.dice.strikes(Fault::MakerKilled, 250) {
-                process.kill_at(self.dice.number(1..120));
-            } else if self.dice.strikes(Fault::MakerFrozen, 150) {
-                tokio::spawn(self.clone().freeze(process.clone()));
-            }
+            let process = self.process();
             let lake = lake(&self.bucket, &process, None);
-            let since = i64::try_from(self.started.elapsed().as_micros()).unwrap_or_default();
             let watermarks = BTreeMap::new();
             let scene = CompactionScene {
                 watermarks: &watermarks,
-                now: Timestamp::from_micros(LATER + since),
+                now: self.now(),
                 limits: CompactionLimits {
                     sort_bytes: 32 << 10,
                     ..CompactionLimits::default()
@@ -94,6 +112,33 @@ impl Makers {
                 () = process.dies() => self.dice.note(&"a maker died"),
                 done = lake.compact(&scene, &|_| true) => {
                     self.dice.note(&done.map_or((0, 0), |done| (done.periods(), done.left.len())));
+                }
+            }
+        }
+    }
+
+    /// Takes out what is too old now and then, for ever, each time in a new process.
+    async fn expire(self: Arc<Self>) {
+        loop {
+            sleep(self.dice.millis(5_000..30_000)).await;
+            let process = self.process();
+            let lake = lake(&self.bucket, &process, None);
+            let now = self.now();
+            let age = u64::try_from(now.micros() - EXPIRES.micros()).expect("it is before now");
+            let rules = [RetentionRule {
+                older_than: Duration::from_micros(age),
+                actions: vec!["view".to_owned()],
+            }];
+            let scene = RetentionScene {
+                rules: &rules,
+                now,
+                dry_run: false,
+            };
+            tokio::select! {
+                biased;
+                () = process.dies() => self.dice.note(&"a maker died"),
+                done = lake.expire(&scene, &|_| {}) => {
+                    self.dice.note(&done.map_or((0, 0), |done| (done.rows, done.left.len())));
                 }
             }
         }

@@ -20,6 +20,7 @@ mod member;
 pub mod oracle;
 mod pipe;
 pub mod process;
+mod reading;
 pub mod replayer;
 pub mod shelf;
 pub mod shop;

@@ -120,8 +120,8 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     let making = makers.start();
     let forgetter = Forgetter::new(&bucket, &brokers, dice.clone(), CLIENTS);
     let forgetting = tokio::spawn(forgetter.clone().forget());
-    let replayer = Replayer::new(&bucket, &brokers, dice.clone(), bug);
-    let replaying = tokio::spawn(replayer.replay());
+    let replayer = Replayer::new(&workers);
+    let replaying = tokio::spawn(replayer.clone().replay());
     let mut actors = vec![tokio::spawn(stage.clone().trouble())];
     for client in 0..CLIENTS {
         actors.push(tokio::spawn(shop.clone().visit(client)));
@@ -134,18 +134,20 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
     dice.calm_down();
     let recovered = recover(&stage).await;
     makers.stop(&making);
-    assert!(!forgetting.is_finished(), "it forgets for ever");
-    forgetting.abort();
-    replaying.abort();
+    for asking in [forgetting, replaying] {
+        assert!(!asking.is_finished(), "they forget and replay for ever");
+        asking.abort();
+    }
+    replayer.give_up().await;
     let (erased, unfinished) = forgetter.complete().await;
     // A list may lag once more, and the crawler runs every few seconds.
     sleep(Duration::from_secs(60)).await;
     let mut report = judge(&stage, &shelf, twins, &erased).await;
-    report.verdict.violations.extend(workers.failed());
-    report.verdict.violations.extend(makers.wrong());
-    report.verdict.violations.extend(unfinished);
-    let undone = replayer::undone(&bucket, &erased).await;
-    report.verdict.violations.extend(undone);
+    let violations = &mut report.verdict.violations;
+    violations.extend(workers.failed());
+    violations.extend(makers.wrong());
+    violations.extend(unfinished);
+    violations.extend(replayer::undone(&bucket, &erased).await);
     assert!(
         !for_ever.iter().any(JoinHandle::is_finished),
         "the keeper and the crawler work for ever"
@@ -155,11 +157,8 @@ async fn run(seed: u64, bug: Option<Bug>) -> Report {
         report.faults = dice.tally();
     }
     if !recovered {
-        let stopped = workers
-            .alive(None)
-            .into_iter()
-            .map(|worker| worker.status.partitions());
-        let why: Vec<_> = stopped.collect();
+        let workers = workers.alive(None).into_iter();
+        let why: Vec<_> = workers.map(|worker| worker.status.partitions()).collect();
         let late = format!("lag did not return to 0 within {RECOVERY:?}: {why:?}");
         report.verdict.violations.push(late);
     }

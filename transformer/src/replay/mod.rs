@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
-use sink::{Forgotten, Hour, Lake, Outcome, SealedBatch};
+use sink::{Forgotten, Hour, Lake, Outcome, Pool, SealedBatch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,8 @@ pub struct Parts {
     pub topic: Arc<dyn Topic>,
     /// What clicks are enriched from.
     pub enrichment: Enrichment,
+    /// Where records become rows: it has work for whole seconds.
+    pub pool: Pool,
     /// Called with the number of offsets that are committed, and of all.
     pub progress: Box<dyn Fn(u64, u64) + Send + Sync>,
     /// Ends it between two batches.
@@ -75,6 +77,7 @@ pub async fn run(
         sink,
         topic: parts.topic,
         context,
+        pool: parts.pool,
         progress: parts.progress,
         stop: parts.stop,
         total,
@@ -119,6 +122,7 @@ struct Job {
     sink: sink::Config,
     topic: Arc<dyn Topic>,
     context: Arc<BatchContext>,
+    pool: Pool,
     progress: Box<dyn Fn(u64, u64) + Send + Sync>,
     stop: CancellationToken,
     total: u64,
@@ -346,7 +350,7 @@ impl Lane<'_> {
         marks.ok_or_else(|| ReadError::OutOfRange { partition }.into())
     }
 
-    /// Records become rows, off the event loop: a replay has work for whole seconds.
+    /// Records become rows, off the event loop.
     async fn take(
         &self,
         mut active: Active,
@@ -365,9 +369,8 @@ impl Lane<'_> {
             }
             active
         };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| broken(&error))
+        let taken = self.job.pool.run(work).await;
+        taken.map_err(|error| broken(&error))
     }
 
     fn commit(&self, sealed: SealedBatch, ledger: u64) -> Commit {
