@@ -4,8 +4,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sink::{Lake, S3};
@@ -16,7 +14,7 @@ use tests::s3::{self, S3Server};
 use tokio::time::sleep;
 use topic::Draft;
 
-use super::forget::{holds, mentions, replay};
+use super::forget::{self, mentions, replay};
 
 /// Who asks to be erased.
 const SUBJECT: &str = "visitor-who-wants-to-go";
@@ -137,14 +135,8 @@ async fn stored_mentions(lake: &S3, needle: &str, server: Option<&S3Server>) -> 
         return mentions(Path::new(folder), needle).len();
     }
     let prefix = lake.url.split('/').skip(3).collect::<Vec<_>>().join("/");
-    let store = server.unwrap().store(&prefix).unwrap();
-    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
-    let mut found = 0;
-    for meta in listed {
-        let bytes = store.get(&meta.location).await.unwrap().bytes().await;
-        found += usize::from(holds(&bytes.unwrap(), needle));
-    }
-    found
+    let found = forget::stored_mentions(server.unwrap(), &prefix, needle);
+    found.await.len()
 }
 
 /// A lake is backed up while clicks come, and restored elsewhere; then as it was before somebody

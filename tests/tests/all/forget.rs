@@ -1,16 +1,20 @@
 //! Erasure through the built binary: nothing of the subject is left in any stored file, nothing
 //! brings it back, and the certificate proves it.
 
-use std::path::{Path, PathBuf};
+use std::path::{self, PathBuf};
 use std::time::Duration;
 
 use arrow::array::AsArray;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use sink::Lake;
 use tests::clickweir::{Place, Process};
-use tests::clients::post;
-use tests::s3;
+use tests::clients::{Clients, post};
+use tests::cluster::Cluster;
+use tests::s3::{self, S3Server};
 use tokio::time::sleep;
 
 /// Whom the lake is to forget.
@@ -41,7 +45,7 @@ async fn send(shop: &str, bodies: u64) -> (u64, u64) {
 }
 
 /// The files below a folder that hold a text, in their bytes or in a column of Parquet.
-pub(super) fn mentions(folder: &Path, needle: &str) -> Vec<PathBuf> {
+pub(super) fn mentions(folder: &path::Path, needle: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -70,6 +74,20 @@ pub(super) fn holds(bytes: &[u8], needle: &str) -> bool {
     }
     let mut windows = all.windows(needle.len());
     windows.any(|window| window == needle.as_bytes())
+}
+
+/// The objects below a place of a server's bucket that hold a text.
+pub(super) async fn stored_mentions(server: &S3Server, prefix: &str, needle: &str) -> Vec<Path> {
+    let store = server.store(prefix).unwrap();
+    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+    let mut found = Vec::new();
+    for meta in listed {
+        let bytes = store.get(&meta.location).await.unwrap().bytes().await;
+        if holds(&bytes.unwrap(), needle) {
+            found.push(meta.location);
+        }
+    }
+    found
 }
 
 fn count(place: &Place, table: &str) -> u64 {
@@ -222,4 +240,45 @@ async fn a_killed_erasure_is_completed_by_the_same_command_and_a_condition_finds
         place.must(&["certificate", "verify", &file]).unwrap();
     }
     place.must(&["audit", "--deep"]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster_a_visitor_is_erased_while_others_click_and_returns() {
+    let Some(cluster) = Cluster::shared("forget").await else {
+        return;
+    };
+    let cluster = cluster.with("SINK__MAX_AGE", "300ms");
+    let roles = cluster.start(2).unwrap();
+    let shop = roles.producer.url.clone();
+    let (rows, letters) = send(&shop, 20).await;
+    let place = &roles.dashboard.place;
+    place.settled().await.unwrap();
+    let clients = Clients::start(&shop, 2, Duration::from_millis(50));
+
+    // Both members have to see the request before it is complete.
+    let elsewhere = cluster.place();
+    let forget = ["forget", "--visitor", SUBJECT, "--yes"];
+    let file = ["--certificate", "certificate.json"];
+    let said = elsewhere.must(&[&forget[..], &file].concat()).unwrap();
+    let taken = format!("erased: {} rows", rows + letters);
+    assert!(said.contains(&taken), "{said}");
+    let server = s3::shared().await.unwrap();
+    let left = stored_mentions(server, cluster.topic(), SUBJECT).await;
+    assert_eq!(left, Vec::new());
+
+    let order =
+        |n: u64| json!({"id": format!("order-{n}"), "visitor_id": SUBJECT, "action": "buy"});
+    for n in 0..3 {
+        assert_eq!(post(&shop, order(n).to_string()).await.0, 202);
+    }
+    let sent = clients.stop().await;
+    assert_eq!(place.settled().await.unwrap()["lost"], 0);
+    place.listed(&sent.acknowledged).unwrap();
+    assert_eq!(count(place, "clicks"), 3, "the customer is back");
+    replay(place, "fresh");
+    assert_eq!(count(place, "clicks_fresh"), 3, "and nothing else");
+    let proved = elsewhere.must(&["certificate", "verify", "certificate.json"]);
+    assert!(proved.unwrap().starts_with("proved: "));
+    assert!(place.must(&["audit", "--deep"]).unwrap().contains("clean"));
+    roles.end().unwrap();
 }
