@@ -16,7 +16,8 @@ use crate::{Entry, Error, Lake, Ledger, Made, Making, ObjectName, ReplayName, Sw
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LakeHole {
-    /// Half-open ranges of offsets, and their partitions.
+    /// Half-open ranges of offsets, and their partitions; none if it is a partition's newest object
+    /// and does not say where it ends.
     pub ranges: Vec<(Partition, Offset, Offset)>,
     /// The objects that are damaged; none if they are missing.
     pub objects: Vec<String>,
@@ -24,6 +25,33 @@ pub struct LakeHole {
     pub swap: Option<u64>,
     /// What is wrong.
     pub why: String,
+}
+
+/// What is wrong with an object, and where it ends if it says so.
+struct ObjectFault {
+    detail: String,
+    end: Option<Offset>,
+}
+
+/// The damaged objects that follow one another, and where the last ends if it says so.
+#[derive(Default)]
+struct Damaged {
+    objects: Vec<String>,
+    why: Option<String>,
+    end: Option<Offset>,
+}
+
+impl Damaged {
+    fn hole(self, partition: Partition, first: Offset, end: Option<Offset>) -> LakeHole {
+        LakeHole {
+            ranges: end.map(|end| (partition, first, end)).into_iter().collect(),
+            objects: self.objects,
+            swap: None,
+            why: self
+                .why
+                .unwrap_or_else(|| "no object holds them".to_owned()),
+        }
+    }
 }
 
 impl Lake {
@@ -51,7 +79,7 @@ impl Lake {
         for (partition, mut names) in named {
             names.sort_unstable_by_key(|(name, _)| name.first);
             let mut at = ledger.past(partition, ledger.first(partition));
-            let (mut damaged, mut why) = (Vec::new(), None);
+            let mut damaged = Damaged::default();
             for (name, _) in names {
                 tell();
                 let sound = self.sound(&name, ledger).await?;
@@ -61,26 +89,22 @@ impl Lake {
                 }
                 match sound {
                     Ok(end) => {
-                        let hole = LakeHole {
-                            ranges: vec![(partition, at, name.first)],
-                            objects: std::mem::take(&mut damaged),
-                            swap: None,
-                            why: why
-                                .take()
-                                .unwrap_or_else(|| "no object holds them".to_owned()),
-                        };
-                        holes.extend((at < name.first).then_some(hole));
+                        if at < name.first {
+                            let damaged = std::mem::take(&mut damaged);
+                            holes.push(damaged.hole(partition, at, Some(name.first)));
+                        }
                         at = ledger.past(partition, end);
                     }
-                    Err(detail) => {
-                        damaged.push(name.to_string());
-                        why.get_or_insert(detail);
+                    Err(fault) => {
+                        damaged.objects.push(name.to_string());
+                        damaged.why.get_or_insert(fault.detail);
+                        damaged.end = fault.end;
                     }
                 }
             }
-            // Behind the last sound object a worker goes on by itself.
-            if !damaged.is_empty() {
-                tracing::warn!(objects = ?damaged, "the newest objects are damaged");
+            if !damaged.objects.is_empty() {
+                let end = damaged.end;
+                holes.push(damaged.hole(partition, at, end));
             }
         }
         // The last first: what follows a hole was made before its swap, so it counts only as far as
@@ -118,20 +142,23 @@ impl Lake {
         &self,
         name: &ObjectName,
         ledger: &Ledger,
-    ) -> Result<Result<Offset, String>, Error> {
+    ) -> Result<Result<Offset, ObjectFault>, Error> {
+        let fault = |detail, end| Ok(Err(ObjectFault { detail, end }));
         let footer = match self.footer(name).await {
             Ok(Some(footer)) if footer.topic != ledger.topic => {
-                return Ok(Err("it is of another topic".to_owned()));
+                return fault("it is of another topic".to_owned(), None);
             }
             Ok(Some(footer)) => footer,
-            Ok(None) => return Ok(Err("it is not there".to_owned())),
-            Err(Error::Damaged { detail, .. } | Error::Unfit(detail)) => return Ok(Err(detail)),
+            Ok(None) => return fault("it is not there".to_owned(), None),
+            Err(Error::Damaged { detail, .. } | Error::Unfit(detail)) => {
+                return fault(detail, None);
+            }
             Err(error) => return Err(error),
         };
-        Ok(match self.intact(name.path().as_ref()).await? {
-            true => Ok(footer.end),
-            false => Err("its hash does not fit".to_owned()),
-        })
+        match self.intact(name.path().as_ref()).await? {
+            true => Ok(Ok(footer.end)),
+            false => fault("its hash does not fit".to_owned(), Some(footer.end)),
+        }
     }
 
     /// Fills a hole with finished replays of exactly its ranges. Returns the number of the swap, or

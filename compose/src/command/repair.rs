@@ -56,6 +56,14 @@ impl Work for RepairLake {
         let mut repaired = Repaired::default();
         for hole in holes {
             let named = named(&hole);
+            if hole.ranges.is_empty() {
+                repaired.left.push(format!(
+                    "{named}: it is the newest of its partition, and does not say where it ends; \
+                     put it back from a copy; or end clickweir, delete it and the catalog, and \
+                     start again: its records are committed anew"
+                ));
+                continue;
+            }
             let is_held = hole.ranges.iter().all(|(partition, first, _)| {
                 let low = marks.get(partition).map(|marks| marks.low);
                 low.is_some_and(|low| low <= *first)
@@ -128,11 +136,9 @@ fn named(hole: &LakeHole) -> String {
     let ranges: Vec<String> = ranges
         .map(|(partition, first, end)| format!("partition {partition}: {first}..{end}"))
         .collect();
-    let objects = match hole.objects.is_empty() {
-        true => String::new(),
-        false => format!(" of {}", hole.objects.join(", ")),
-    };
-    format!("{}{objects} ({})", ranges.join(", "), hole.why)
+    let parts = [ranges.join(", "), hole.objects.join(", ")];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{} ({})", parts.join(" of "), hole.why)
 }
 
 /// Repairs, shows its progress and prints what it did. The exit code is 1 if something was left.

@@ -135,7 +135,7 @@ impl Audit {
                 "they are in no object, and {} begins behind them",
                 link.path
             );
-            let mend = restore(partition, at, Some(link.first), Some(&walk.marks));
+            let mend = restore(at, Some(&walk.marks));
             let finding = Finding::new(what, mend).range(partition, at, link.first);
             self.findings.push(finding);
         }

@@ -68,22 +68,17 @@ impl fmt::Display for Finding {
     }
 }
 
-/// How the records of a range come back when the object that held them cannot be read. An `end`
-/// that is not known is the next object's `first`.
+/// How the records from `first` on come back when the object that held them cannot be read.
 #[must_use]
-pub fn restore(
-    partition: Partition,
-    first: Offset,
-    end: Option<Offset>,
-    marks: Option<&Watermarks>,
-) -> String {
-    let to = end.map_or_else(|| "NEXT".to_owned(), |end| end.to_string());
+pub fn restore(first: Offset, marks: Option<&Watermarks>) -> &'static str {
     match marks {
-        Some(marks) if marks.low <= first => format!(
-            "put it back from a copy; until then its rows, which the topic still holds, can be \
-             shown by `clickweir replay --into NAME --partition {partition} --from-offset {first} \
-             --to-offset {to}` and `clickweir promote NAME`, and the audit goes on naming it"
-        ),
-        _ => "put it back from a copy; the topic no longer holds its records".to_owned(),
+        Some(marks) if marks.low <= first => {
+            "`clickweir repair` rebuilds it from the topic, which still holds its records; or put it \
+             back from a copy"
+        }
+        _ => {
+            "put it back from a copy, since the topic no longer holds its records; or `clickweir \
+             repair --give-up` records that they are lost"
+        }
     }
 }

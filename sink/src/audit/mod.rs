@@ -236,7 +236,7 @@ impl Audit {
         }
         let end = footer.as_ref().or(known).map(|footer| footer.end);
         for fault in faults.drain(..) {
-            let back = || restore(name.partition, name.first, end, marks);
+            let back = || restore(name.first, marks).to_owned();
             let mut finding = Finding::new(fault.what, fault.mend.unwrap_or_else(back))
                 .object(fault.object.unwrap_or_else(|| path.clone()));
             if let Some((first, end)) = fault.offsets.or(Some(name.first).zip(end)) {

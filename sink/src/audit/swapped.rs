@@ -24,8 +24,8 @@ use crate::{Covered, Error, Lake, SwapLetters, SwapObject};
 /// The largest object of dead letters that is read.
 const MAX_LETTERS_BYTES: u64 = 256 << 20;
 /// What to do about an object that is not as it was written.
-const PUT_BACK: &str = "put it back from a copy; the small objects that it replaced are in the \
-                        lake for lake.grace after its swap";
+const PUT_BACK: &str = "`clickweir repair` rebuilds it from the topic, if that still holds its \
+                        records; or put it back from a copy";
 
 impl Audit {
     /// Adds up what swaps cover: the ranges take their places in the chains of their partitions.
@@ -102,7 +102,7 @@ impl Audit {
                 false => format!("its swap counts {counted} rows, its objects hold {rows}"),
             };
             let marks = reference.watermarks.get(&range.partition);
-            let mend = restore(range.partition, range.first, Some(range.end), marks);
+            let mend = restore(range.first, marks);
             let finding = Finding::new(what, mend).object(&path);
             self.findings
                 .push(finding.range(range.partition, range.first, range.end));
@@ -125,9 +125,8 @@ impl Audit {
         for letters in coverage.letters() {
             counted.entry(letters.partition).or_default().1 += letters.dead_letters;
             if let Some(why) = unsound(lake, letters).await? {
-                let mend = "put it back from a copy";
                 self.findings
-                    .push(Finding::new(why, mend).object(&letters.path));
+                    .push(Finding::new(why, PUT_BACK).object(&letters.path));
             }
         }
         for (partition, (ranges, named)) in counted {

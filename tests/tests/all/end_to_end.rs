@@ -187,26 +187,43 @@ async fn fault_28_what_is_damaged_or_missing_is_rebuilt_from_the_topic() {
         place.must(&["up", "--visitors", "3", "--once"]).unwrap();
     }
     let count = "SELECT count(*) || ' ' || count(DISTINCT event_id) FROM clicks";
-    let rows = place.ask(count).unwrap();
+    let mut rows = place.ask(count).unwrap();
     let flip = |path: &PathBuf| {
         let mut bytes = fs::read(path).unwrap();
         let at = bytes.len() / 3;
         bytes[at] ^= 1;
         fs::write(path, bytes).unwrap();
     };
-    let repaired = |of: usize| {
+    let repaired = |of: usize, rows: &Value| {
         let told = place.must(&["repair"]).unwrap();
         assert_eq!(told.matches("rebuilt from the topic").count(), of, "{told}");
         assert!(place.must(&["audit"]).unwrap().contains("clean"));
-        assert_eq!(place.ask(count).unwrap(), rows);
+        assert_eq!(place.ask(count).unwrap(), *rows);
     };
     let objects = files(&place, "data/lake/clicks");
     assert!(objects.len() >= 4, "{objects:?}");
     flip(&objects[0]);
     fs::remove_file(&objects[2]).unwrap();
-    repaired(2);
+    repaired(2, &rows);
+    // The newest one says where it ends, and if its footer is damaged it does not.
+    place.must(&["up", "--visitors", "3", "--once"]).unwrap();
+    rows = place.ask(count).unwrap();
+    let newest = files(&place, "data/lake/clicks").pop().unwrap();
+    flip(&newest);
+    repaired(1, &rows);
+    place.must(&["up", "--visitors", "3", "--once"]).unwrap();
+    let newest = files(&place, "data/lake/clicks").pop().unwrap();
+    fs::write(&newest, "PAR1").unwrap();
+    let told = place.run(&["repair"]).unwrap();
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert!(said.contains("does not say where it ends"), "{said}");
+    fs::remove_file(&newest).unwrap();
+    fs::remove_file(place.path().join("data/catalog.duckdb")).unwrap();
+    place.must(&["up", "--visitors", "3", "--once"]).unwrap();
+    rows = place.ask(count).unwrap();
+    repaired(0, &rows);
     flip(&files(&place, "data/lake/swaps")[0]);
-    repaired(1);
+    repaired(1, &rows);
     assert_eq!(files(&place, "data/lake/replays"), Vec::<PathBuf>::new());
     let told = place.must(&["repair"]).unwrap();
     assert!(told.contains("nothing is damaged"), "{told}");

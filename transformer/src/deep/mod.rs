@@ -97,7 +97,7 @@ impl Deep {
                     self.findings.push(
                         Finding::new(
                             format!("its records cannot be compared: {detail}"),
-                            restore(partition, name.first, None, Some(&marks)),
+                            restore(name.first, Some(&marks)),
                         )
                         .object(name.to_string()),
                     );
@@ -187,7 +187,7 @@ impl Deep {
             self.findings.push(
                 Finding::new(
                     format!("{missing} records of the topic are in no object that can be read"),
-                    restore(partition, first, Some(end), Some(&marks)),
+                    restore(first, Some(&marks)),
                 )
                 .range(partition, first, end),
             );

@@ -186,7 +186,7 @@ async fn both_audits_say_the_same_beside_a_running_up_and_without_it() {
         &missing,
         &flipped,
         "to mend it",
-        "clickweir replay",
+        "clickweir repair",
         "NOT clean",
     ] {
         assert!(said.contains(part), "{part} in {said}");
