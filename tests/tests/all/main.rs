@@ -25,6 +25,7 @@ mod end_to_end;
 mod external;
 mod forget;
 mod fuzz;
+mod golden;
 mod hostile_sql;
 mod house;
 mod imports;
