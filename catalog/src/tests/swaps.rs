@@ -214,6 +214,27 @@ async fn an_hour_of_more_objects_than_a_swap_takes_is_merged_by_several() {
 }
 
 #[tokio::test]
+async fn objects_with_other_rows_than_their_swap_counts_are_not_merged_again() {
+    const A_DAY_LATER: &str = "2026-11-23T23:30:00Z";
+    let check = async |is_exchanged: bool| {
+        let shore = shore().await;
+        assert_eq!(compact(&shore).await.hours, 2);
+        let objects = std::fs::read_dir(shore.path("swaps")).unwrap();
+        let objects: Vec<PathBuf> = objects.map(|one| one.unwrap().path()).collect();
+        if is_exchanged {
+            // It is whole, but it is the other.
+            std::fs::copy(&objects[0], &objects[1]).unwrap();
+        }
+        compact_at(&shore, A_DAY_LATER).await
+    };
+    let done = check(false).await;
+    assert!(done.days == 1 && done.left.is_empty(), "{done:?}");
+    let done = check(true).await;
+    assert_eq!(done.days, 0);
+    assert!(done.left[0].contains("that their swap counts"), "{done:?}");
+}
+
+#[tokio::test]
 async fn a_catalog_that_had_registered_a_part_of_a_swap_shows_all_of_it_once() {
     let shore = Shore::new().await;
     for first in [0, 5] {

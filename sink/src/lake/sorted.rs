@@ -39,7 +39,7 @@ enum Written {
     /// A piece of an object.
     Piece,
     /// An object.
-    Object(Box<SortedFile>),
+    Object(SortedFile),
     End,
 }
 
@@ -67,22 +67,28 @@ impl SortedWriting {
             return self.close();
         }
         match self.merge.advance()? {
-            MergeStep::Rows(rows) => {
-                let file = match &mut self.file {
-                    Some(file) => file,
-                    none => none.insert(ObjectFile::begin(&self.folder, &self.said, self.limits)?),
-                };
-                file.write(&rows)?;
-                match file.is_full() {
-                    true => self.close(),
-                    false => Ok(Written::Piece),
-                }
-            }
+            MergeStep::Rows(rows) => self.write(|file| file.write(&rows)),
+            MergeStep::Group(group) => self.write(|file| file.copy(&group)),
             MergeStep::End => {
                 self.ended = true;
                 self.close()
             }
             wants => Ok(Written::Wants(wants)),
+        }
+    }
+
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut ObjectFile) -> Result<(), Error>,
+    ) -> Result<Written, Error> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(ObjectFile::begin(&self.folder, &self.said, self.limits)?),
+        };
+        write(file)?;
+        match file.is_full() {
+            true => self.close(),
+            false => Ok(Written::Piece),
         }
     }
 
@@ -98,7 +104,7 @@ impl SortedWriting {
             path: format!("the object {} that was just written", file.hash),
             detail,
         })?;
-        Ok(Written::Object(Box::new(file)))
+        Ok(Written::Object(file))
     }
 }
 
@@ -123,7 +129,8 @@ impl Lake {
                 worked.map_err(|error| Error::Unfit(format!("merging failed: {error}")))?;
             writing = back;
             match written? {
-                Written::Piece | Written::Wants(MergeStep::Rows(_) | MergeStep::End) => {}
+                Written::Piece
+                | Written::Wants(MergeStep::Rows(_) | MergeStep::Group(_) | MergeStep::End) => {}
                 Written::Wants(MergeStep::Open(object)) => {
                     let metadata = object.lake.sorted_metadata(&object.path).await?;
                     writing.merge.open(metadata.into())?;
@@ -133,7 +140,7 @@ impl Lake {
                     let bytes = object.lake.store().get_range(&path, range).await?;
                     writing.merge.give(bytes)?;
                 }
-                Written::Object(file) => making.put_file(*file).await?,
+                Written::Object(file) => making.put_file(file).await?,
                 Written::End => return Ok(writing.written),
             }
         }

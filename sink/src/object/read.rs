@@ -2,6 +2,7 @@
 //! its hash.
 
 use std::fmt;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
@@ -11,10 +12,11 @@ use object_store::{GetOptions, GetRange, ObjectStoreExt};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
-    RowGroupMetaData,
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    ParquetStatisticsPolicy, RowGroupMetaData,
 };
 use parquet::schema::types::SchemaDescriptor;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::footer::{FooterHash, intact};
 use super::thrift::{END_BYTES, MAGIC, UnfitParquet, check_footer, footer_in, footer_length};
@@ -37,6 +39,12 @@ static CURRENT: LazyLock<SchemaDescriptor> = LazyLock::new(|| {
         .expect("the lake's Arrow schema has a Parquet one: objects are written by it")
 });
 
+/// Returns true if the columns are exactly those that this program writes.
+pub(crate) fn is_current(metadata: &ParquetMetaData) -> bool {
+    let columns = metadata.file_metadata().schema_descr().root_schema();
+    *columns == *CURRENT.root_schema()
+}
+
 impl Lake {
     /// The footer of an object; `None` if there is no such object. The name and the
     /// footer must agree.
@@ -58,8 +66,7 @@ impl Lake {
             return Ok(None);
         };
         let footer = named(name, Footer::read(&path, &metadata)?)?;
-        let columns = metadata.file_metadata().schema_descr().root_schema();
-        Ok(Some((footer, *columns == *CURRENT.root_schema())))
+        Ok(Some((footer, is_current(&metadata))))
     }
 
     /// Returns true if the columns of an object of a swap are exactly those that this program
@@ -69,10 +76,7 @@ impl Lake {
     /// [`Error::Damaged`] for what is no Parquet file, else the store's.
     pub async fn is_current(&self, path: &str) -> Result<Option<bool>, Error> {
         let metadata = self.metadata(&Path::from(path)).await?;
-        Ok(metadata.map(|metadata| {
-            let columns = metadata.file_metadata().schema_descr().root_schema();
-            *columns == *CURRENT.root_schema()
-        }))
+        Ok(metadata.map(|metadata| is_current(&metadata)))
     }
 
     /// Returns true if the object's bytes are those that were written, by the hash in its footer.
@@ -81,17 +85,7 @@ impl Lake {
     /// # Errors
     /// The store's; an object that is not there is [`Error::Damaged`].
     pub async fn intact(&self, path: &str) -> Result<bool, Error> {
-        let path = Path::from(path);
-        let missing = || Error::Damaged {
-            path: path.to_string(),
-            detail: "it is not there".into(),
-        };
-        match self.ending(&path).await {
-            Ok(Some(ending)) => self.hashes(&path, &ending).await,
-            Ok(None) => Err(missing()),
-            Err(Error::Damaged { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.proven(path).await?.is_some())
     }
 
     /// An object whole; `None` if it is not there. It takes as much memory as it is large, so what
@@ -101,10 +95,10 @@ impl Lake {
     /// # Errors
     /// [`Error::Damaged`], else the store's.
     pub(crate) async fn whole(&self, path: &Path) -> Result<Option<Bytes>, Error> {
-        let Some(ending) = self.ending(path).await? else {
+        let Some(ending) = self.ending(path, plain()).await? else {
             return Ok(None);
         };
-        if ending.size > UNPROVEN_BYTES && !self.hashes(path, &ending).await? {
+        if ending.size > UNPROVEN_BYTES && self.hashes(path, &ending).await?.is_none() {
             return Err(Error::Damaged {
                 path: path.to_string(),
                 detail: "its hash does not fit".into(),
@@ -124,52 +118,93 @@ impl Lake {
     }
 
     /// The size of an object whose end is that of one of ours; `None` if it is not there.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`], else the store's.
     pub(super) async fn sound_size(&self, path: &Path) -> Result<Option<u64>, Error> {
-        Ok(self.ending(path).await?.map(|ending| ending.size))
+        Ok(self.ending(path, plain()).await?.map(|ending| ending.size))
     }
 
-    /// Hashes an object piece by piece.
-    async fn hashes(&self, path: &Path, ending: &ObjectEnd) -> Result<bool, Error> {
+    /// As [`Lake::intact`]. Returns the XXH3 of the bytes of its columns, which a later reader of them
+    /// compares; `None` if the object's hash does not fit.
+    pub(crate) async fn proven(&self, path: &str) -> Result<Option<u128>, Error> {
+        let path = Path::from(path);
+        match self.ending(&path, plain()).await {
+            Ok(Some(ending)) => self.hashes(&path, &ending).await,
+            Ok(None) => Err(refused(&path, &"it is not there")),
+            Err(Error::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hashes an object piece by piece, as [`Lake::proven`] says.
+    async fn hashes(&self, path: &Path, ending: &ObjectEnd) -> Result<Option<u128>, Error> {
         let Some(mut proof) = FooterHash::of(ending.size, &ending.tail) else {
-            return Ok(false);
+            return Ok(None);
         };
-        let mut at = 0;
+        let (columns, mut hash, mut at) = (ending.columns(), Xxh3::new(), 0);
         while at < ending.size {
             let end = ending.size.min(at + PIECE_BYTES);
             let piece = self.store().get_range(path, at..end).await?;
-            at += piece.len() as u64;
             if piece.is_empty() {
-                return Ok(false);
+                return Ok(None);
             }
-            let hashed = self.pool().run(move || proof.take(&piece)).await;
-            proof = hashed.map_err(|error| Error::Unfit(format!("hashing failed: {error}")))?;
+            let within = |place: u64| {
+                let place = usize::try_from(place.saturating_sub(at)).unwrap_or(usize::MAX);
+                place.min(piece.len())
+            };
+            let columns = within(columns.start)..within(columns.end);
+            at += piece.len() as u64;
+            let work = move || {
+                hash.update(&piece[columns]);
+                (proof.take(&piece), hash)
+            };
+            let hashed = self.pool().run(work).await;
+            (proof, hash) =
+                hashed.map_err(|error| Error::Unfit(format!("hashing failed: {error}")))?;
         }
-        Ok(proof.fits())
+        Ok(proof.fits().then(|| hash.digest128()))
     }
 
-    /// The metadata of an object of a swap, whose hash the caller knows to fit.
+    /// All metadata of an object of a swap, with the indexes of its pages. The caller knows its hash
+    /// to fit.
     pub(crate) async fn sorted_metadata(&self, path: &str) -> Result<ParquetMetaData, Error> {
         let path = Path::from(path);
-        let metadata = self.metadata(&path).await?;
-        metadata.ok_or_else(|| refused(&path, &"it is not there"))
+        let all = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+        let ending = self.ending(&path, all).await?;
+        let ending = ending.ok_or_else(|| refused(&path, &"it is not there"))?;
+        let (size, indexed) = (ending.size, ending.columns().end);
+        let tail = match indexed < size - ending.tail.len() as u64 {
+            true => self.store().get_range(&path, indexed..size).await?,
+            false => ending.tail,
+        };
+        let reading = move || {
+            let mut reader = ParquetMetaDataReader::new_with_metadata(ending.metadata)
+                .with_page_index_policy(PageIndexPolicy::Optional);
+            decoded(&path, || {
+                reader.read_page_indexes_sized(&tail, size)?;
+                reader.finish()
+            })
+        };
+        let read = self.pool().run(reading).await;
+        read.map_err(|error| Error::Unfit(format!("reading failed: {error}")))?
     }
 
     async fn metadata(&self, path: &Path) -> Result<Option<ParquetMetaData>, Error> {
-        Ok(self.ending(path).await?.map(|ending| ending.metadata))
+        let ending = self.ending(path, plain()).await?;
+        Ok(ending.map(|ending| ending.metadata))
     }
 
     /// The end of an object: its metadata, which account for every byte of it.
-    async fn ending(&self, path: &Path) -> Result<Option<ObjectEnd>, Error> {
+    async fn ending(
+        &self,
+        path: &Path,
+        options: ParquetMetaDataOptions,
+    ) -> Result<Option<ObjectEnd>, Error> {
         let mut wanted = TAIL_BYTES;
         loop {
-            let options = GetOptions {
+            let suffix = GetOptions {
                 range: Some(GetRange::Suffix(wanted)),
                 ..GetOptions::default()
             };
-            let object = match self.store().get_opts(path, options).await {
+            let object = match self.store().get_opts(path, suffix).await {
                 Ok(object) => object,
                 Err(object_store::Error::NotFound { .. }) => return Ok(None),
                 // Stores refuse the end of an object that has none.
@@ -196,7 +231,7 @@ impl Lake {
                 wanted = length + END_BYTES;
                 continue;
             };
-            let metadata = metadata(path, footer, &tail, size)?;
+            let metadata = metadata(path, footer, (&tail, size), options.clone())?;
             let ending = ObjectEnd {
                 metadata,
                 length,
@@ -227,10 +262,8 @@ pub(crate) fn footer_of(name: &ObjectName, object: &Bytes) -> Result<Footer, Err
     let length = footer_length(size, object).map_err(|unfit| refused(&path, &unfit))?;
     let bytes =
         footer_in(object, length).ok_or_else(|| refused(&path, &UnfitParquet::NoParquet))?;
-    named(
-        name,
-        Footer::read(&path, &metadata(&path, bytes, object, size)?)?,
-    )
+    let metadata = metadata(&path, bytes, (object, size), plain())?;
+    named(name, Footer::read(&path, &metadata)?)
 }
 
 /// The footer, if it fits its object's name.
@@ -243,17 +276,26 @@ fn named(name: &ObjectName, footer: Footer) -> Result<Footer, Error> {
 
 /// The metadata of an object of `size` bytes that ends with `tail`. What its footer declares is
 /// checked before it is believed.
-fn metadata(path: &Path, footer: &[u8], tail: &Bytes, size: u64) -> Result<ParquetMetaData, Error> {
+fn metadata(
+    path: &Path,
+    footer: &[u8],
+    (tail, size): (&Bytes, u64),
+    options: ParquetMetaDataOptions,
+) -> Result<ParquetMetaData, Error> {
     check_footer(footer).map_err(|unfit| refused(path, &unfit))?;
-    // The decoder is not ours, and the bytes may be anybody's.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
-        let mut reader = ParquetMetaDataReader::new().with_metadata_options(Some(plain()));
+    decoded(path, || {
+        let mut reader = ParquetMetaDataReader::new().with_metadata_options(Some(options));
         reader.try_parse_sized(tail, size)?;
         reader.finish()
-    }));
-    match decoded {
-        Ok(Ok(metadata)) => Ok(metadata),
-        Ok(Err(error)) => Err(damaged(path, &error)),
+    })
+}
+
+/// What is decoded of an object: the decoder is not ours, and the bytes may be anybody's.
+fn decoded<T>(path: &Path, decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(decoded) => {
+            decoded.map_err(|error| refused(path, &format!("it is no Parquet file: {error}")))
+        }
         Err(_) => Err(refused(path, &"its footer cannot be decoded")),
     }
 }
@@ -270,6 +312,13 @@ struct ObjectEnd {
 }
 
 impl ObjectEnd {
+    /// Where its columns are.
+    fn columns(&self) -> Range<u64> {
+        let groups = self.metadata.row_groups().iter().map(extent);
+        let all = groups.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end));
+        all.unwrap_or(0..0)
+    }
+
     /// Returns true if what the metadata describe ends where the metadata begin: then nothing was
     /// put between them.
     fn accounts_for_all(&self) -> bool {
@@ -296,17 +345,23 @@ impl ObjectEnd {
     }
 }
 
-/// No statistics: they are most of an object's metadata, and nothing here reads them.
+/// Where a row group's columns are in the object: one after another.
+pub(crate) fn extent(group: &RowGroupMetaData) -> Range<u64> {
+    let columns = group.columns().iter().map(|column| {
+        let (first, length) = column.byte_range();
+        first..first.saturating_add(length)
+    });
+    let whole = columns.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end));
+    whole.unwrap_or(0..0)
+}
+
+/// No statistics: they are most of an object's metadata, and only a merge reads them.
 fn plain() -> ParquetMetaDataOptions {
     let none = ParquetStatisticsPolicy::SkipAll;
     ParquetMetaDataOptions::new()
         .with_column_stats_policy(none.clone())
         .with_size_stats_policy(none.clone())
         .with_encoding_stats_policy(none)
-}
-
-fn damaged(path: &Path, error: &ParquetError) -> Error {
-    refused(path, &format!("it is no Parquet file: {error}"))
 }
 
 /// The error of an object that is not decoded.

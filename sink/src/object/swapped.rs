@@ -185,6 +185,14 @@ impl RangeSums {
         Ok(())
     }
 
+    /// Says what the range that begins there comes to.
+    pub(crate) fn set(&mut self, at: (Partition, Offset), sum: RowDigest, rows: u64) {
+        let place = |range: &RangeSum| (range.partition, range.first);
+        if let Ok(found) = self.ranges.binary_search_by_key(&at, place) {
+            (self.ranges[found].sum, self.ranges[found].rows) = (sum, rows);
+        }
+    }
+
     /// Adds the rows of an object.
     pub(crate) fn add_object<R: ChunkReader + 'static>(&mut self, object: R) -> Result<(), String> {
         let names = ["event_id", "item", "partition", "offset"];

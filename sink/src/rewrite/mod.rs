@@ -83,7 +83,8 @@ fn prove(range: &CoveredRange, written: &RangeSums) -> Result<(), Error> {
     }
     if written.sum(of, first) != (range.digest, range.counts.rows()) {
         return Err(wrong(format!(
-            "the rows of partition {of} from {first} on are not those that were read"
+            "the rows of partition {of} from {first} on are not those that were read, or that their \
+             swap counts"
         )));
     }
     let (spanned, total) = (first.distance(range.end), range.counts.total());

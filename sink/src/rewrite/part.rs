@@ -87,6 +87,13 @@ impl RewriteParts {
         self.removed.add(&removed)
     }
 
+    /// Takes the rows of a range of a swap as its entry counts them: all of them stay, and what is
+    /// written of them is held against it.
+    pub(super) fn trust(&mut self, range: &CoveredRange) {
+        let at = (range.partition, range.first);
+        self.read.set(at, range.digest, range.counts.rows());
+    }
+
     /// Takes dead letters, in the same way.
     pub(super) fn take_letters(
         &mut self,

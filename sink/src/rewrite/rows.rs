@@ -81,7 +81,14 @@ impl SortedRows {
 
 impl RewriteSource<'_> {
     pub(super) fn parts(&self) -> RewriteParts {
-        RewriteParts::new(self.scope.ranges(self.ledger), &self.choice)
+        let mut parts = RewriteParts::new(self.scope.ranges(self.ledger), &self.choice);
+        if !self.choice.chooses() {
+            for number in &self.scope.swaps {
+                let of = self.ledger.coverage.parts(*number);
+                of.ranges.into_iter().for_each(|range| parts.trust(range));
+            }
+        }
+        parts
     }
 
     /// Reads the rows of all objects; those that stay go to `rows`. Returns what was read, as a swap
@@ -135,8 +142,12 @@ impl RewriteSource<'_> {
         drop(reading);
         for input in swapped {
             if input.stays {
-                let object = self.sorted(&input);
-                parts = self.read_sorted(&input, parts).await?;
+                let proven = self.lake.proven(&input.path).await?;
+                let proven = proven.ok_or_else(|| input.damaged("its hash does not fit"))?;
+                let object = self.sorted(&input, proven);
+                if self.choice.chooses() {
+                    parts = self.read_sorted(object.clone(), parts).await?;
+                }
                 rows.sorter.take_object(object);
             }
             replaced.push(ReplacedObject {
@@ -149,7 +160,7 @@ impl RewriteSource<'_> {
     }
 
     /// A sorted object, as it is merged.
-    fn sorted(&self, input: &Input) -> SortedObject {
+    fn sorted(&self, input: &Input, proven: u128) -> SortedObject {
         let choice = self.choice.clone();
         let filter: RowFilter = Arc::new(move |rows| {
             let mask = choice.rows(&rows)?;
@@ -159,18 +170,19 @@ impl RewriteSource<'_> {
             lake: self.lake.clone(),
             path: input.path.clone(),
             least: input.moment,
+            proven,
             columns: None,
             filter: self.choice.chooses().then_some(filter),
         }
     }
 
-    /// Looks at all rows of a sorted object, whose hash is proved first. The merge reads it again,
-    /// when its time comes; what it writes is held against what was read here.
-    async fn read_sorted(&self, input: &Input, parts: RewriteParts) -> Result<RewriteParts, Error> {
-        if !self.lake.intact(&input.path).await? {
-            return Err(input.damaged("its hash does not fit"));
-        }
-        let mut object = self.sorted(input);
+    /// Looks at all rows of a sorted object. The merge reads it again, when its time comes; what it
+    /// writes is held against what was read here.
+    async fn read_sorted(
+        &self,
+        mut object: SortedObject,
+        parts: RewriteParts,
+    ) -> Result<RewriteParts, Error> {
         object.filter = None;
         if self.choice.removal().is_none() {
             object.columns = Some(KEY_COLUMNS);

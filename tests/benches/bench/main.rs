@@ -31,9 +31,14 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use tests::kafka;
+use tikv_jemallocator::Jemalloc;
 use tokio::time::Instant;
 
 use terminal::say;
+
+/// What the product has: some of it is measured in this process.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Clickweir's benches and their peers.
 #[derive(Debug, Parser)]

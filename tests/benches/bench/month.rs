@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use catalog::Catalog;
-use sink::{CompactionLimits, CompactionScene, Lake};
+use parking_lot::Mutex;
+use sink::{Compacted, CompactionLimits, CompactionScene, Lake};
 use tests::defaults::section;
 use tests::season::{self, Season};
 use tests::usage;
@@ -51,9 +52,11 @@ pub(crate) async fn run(days: u32, rows: u64, table: &mut Table) -> Result<()> {
     say("Month: the ideal files are written");
     let peer = ideal(folder.path(), days)?;
     say("Month: it is compacted");
-    let mut entry = entry("the compaction");
-    entry.note(1, compact(&lake, days, rows).await?);
-    table.entries.push(entry);
+    for (who, figures) in compact(&lake, days, rows).await? {
+        let mut entry = entry(who);
+        entry.note(1, figures);
+        table.entries.push(entry);
+    }
     let database = folder.path().join("catalog.duckdb");
     let path = database.to_string_lossy();
     let config = section("catalog", &[("path", &path)])?;
@@ -92,8 +95,16 @@ pub(crate) async fn run(days: u32, rows: u64, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// What the periods of one length took.
+#[derive(Clone, Copy, Default)]
+struct LevelCost {
+    bytes: u64,
+    rows: u64,
+    cpu: f64,
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and bytes")]
-async fn compact(lake: &Lake, days: u32, rows: u64) -> Result<Vec<Figure>> {
+async fn compact(lake: &Lake, days: u32, rows: u64) -> Result<Vec<(&'static str, Vec<Figure>)>> {
     let watermarks = BTreeMap::new();
     let scene = CompactionScene {
         watermarks: &watermarks,
@@ -105,16 +116,42 @@ async fn compact(lake: &Lake, days: u32, rows: u64) -> Result<Vec<Figure>> {
     // The peak is counted from here on.
     std::fs::write("/proc/self/clear_refs", "5")?;
     let (begun, cpu) = (Instant::now(), usage::cpu(me)?);
-    let done = lake.compact(&scene, &|_| true).await?;
+    let levels = Mutex::new((Compacted::default(), cpu, [LevelCost::default(); 3]));
+    let progress = |done: &Compacted| {
+        let mut levels = levels.lock();
+        let (before, begun, costs) = &mut *levels;
+        let Ok(now) = usage::cpu(me) else {
+            return false;
+        };
+        let level = match () {
+            () if done.months > before.months => 2,
+            () if done.days > before.days => 1,
+            () => 0,
+        };
+        costs[level].cpu += now - *begun;
+        costs[level].rows += done.rows - before.rows;
+        costs[level].bytes += done.replaced_bytes - before.replaced_bytes;
+        (*before, *begun) = (done.clone(), now);
+        true
+    };
+    let done = lake.compact(&scene, &progress).await?;
     let (wall, cpu) = (begun.elapsed().as_secs_f64(), usage::cpu(me)? - cpu);
     let peak = usage::peak(me)?;
     ensure!(done.left.is_empty(), "{:?}", done.left);
     let figure = |value, of| Figure { value, of };
+    let (.., costs) = levels.into_inner();
+    let [hours, days, months] = costs.map(|cost| {
+        vec![
+            figure(cost.bytes as f64 / 1e6 / cost.cpu, "MB read a CPU-second"),
+            figure(cost.rows as f64 / cost.cpu, "rows a CPU-second"),
+            figure(cost.cpu, "CPU-seconds"),
+        ]
+    });
     let left = lake
         .ledger()
         .await?
         .map_or(0, |ledger| ledger.coverage.objects().count());
-    Ok(vec![
+    let all = vec![
         figure(
             done.replaced_bytes as f64 / 1e6 / cpu,
             "MB read a CPU-second",
@@ -127,6 +164,12 @@ async fn compact(lake: &Lake, days: u32, rows: u64) -> Result<Vec<Figure>> {
         figure(left as f64, "objects after"),
         figure(done.replaced_bytes as f64 / rows as f64, "bytes a row read"),
         figure(done.bytes as f64 / done.rows as f64, "bytes a row written"),
+    ];
+    Ok(vec![
+        ("the compaction", all),
+        ("its hours", hours),
+        ("its days", days),
+        ("its months", months),
     ])
 }
 

@@ -7,8 +7,10 @@ pub(crate) struct SortLimits {
     pub(crate) sort_bytes: usize,
     /// An object is closed at this size.
     pub(crate) object_bytes: u64,
-    /// A row group is closed at this size.
+    /// A row group is closed at this size …
     pub(crate) group_bytes: usize,
+    /// … or at so many rows.
+    pub(crate) group_rows: usize,
 }
 
 impl Default for SortLimits {
@@ -17,6 +19,7 @@ impl Default for SortLimits {
             sort_bytes: SORT_BYTES,
             object_bytes: OBJECT_BYTES,
             group_bytes: GROUP_BYTES,
+            group_rows: GROUP_ROWS,
         }
     }
 }
@@ -29,3 +32,5 @@ pub(crate) const SORT_BYTES: usize = 24 << 20;
 pub(crate) const OBJECT_BYTES: u64 = 512 << 20;
 /// A reader of a sorted object holds one row group of it.
 const GROUP_BYTES: usize = 8 << 20;
+/// What engines read at once, and skip by its least and greatest times.
+const GROUP_ROWS: usize = 128 << 10;

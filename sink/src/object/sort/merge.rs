@@ -11,9 +11,11 @@ use bytes::Bytes;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::buffer::MemoryRun;
+use super::limits::SortLimits;
 use super::object_run::{ObjectRun, Pulled, SortedObject};
 use super::order::{KeyedRows, RowKey};
 use super::piece::{self, RowPiece};
+use super::row_group::RowGroupCopy;
 use super::spill::{SpillFolder, SpillWriter, SpilledRun};
 use crate::Error;
 
@@ -87,6 +89,8 @@ pub(crate) enum MergeStep {
     Read(SortedObject, Range<u64>),
     /// The next rows.
     Rows(RecordBatch),
+    /// … which are a row group of an object as it is.
+    Group(RowGroupCopy),
     /// There are no more.
     End,
 }
@@ -102,10 +106,11 @@ pub(crate) struct RunMerge {
     piece: RowPiece,
     open_objects: usize,
     folder: SpillFolder,
+    limits: SortLimits,
 }
 
 impl RunMerge {
-    pub(super) fn of(runs: Vec<SortedRun>, folder: SpillFolder) -> Self {
+    pub(super) fn of(runs: Vec<SortedRun>, folder: SpillFolder, limits: SortLimits) -> Self {
         let mut merge = Self {
             cursors: Vec::new(),
             heads: BinaryHeap::new(),
@@ -113,6 +118,7 @@ impl RunMerge {
             piece: RowPiece::default(),
             open_objects: 0,
             folder,
+            limits,
         };
         for (number, mut run) in runs.into_iter().enumerate() {
             match run.object() {
@@ -136,6 +142,9 @@ impl RunMerge {
     /// Goes on until it has rows to give, or wants something. Heavy: call it off the event loop.
     pub(crate) fn advance(&mut self) -> Result<MergeStep, Error> {
         loop {
+            if let Some(step) = self.whole_group() {
+                return Ok(step);
+            }
             if let Some(&number) = self.waiting.last() {
                 match self.fill(number)? {
                     Some(step) => return Ok(step),
@@ -155,6 +164,26 @@ impl RunMerge {
             if let Some(rows) = self.take(number) {
                 return Ok(MergeStep::Rows(rows));
             }
+        }
+    }
+
+    /// The next row group of the run that waits, if all of its rows come before those of the other
+    /// runs. What was gathered before it comes first.
+    fn whole_group(&mut self) -> Option<MergeStep> {
+        let &[number] = self.waiting.as_slice() else {
+            return None;
+        };
+        let SortedRun::Object(run) = &mut self.cursors[number].run else {
+            return None;
+        };
+        let occurred = run.copied_times(self.limits)?;
+        let others = self.heads.peek();
+        if others.is_some_and(|Reverse((key, _))| key.0 <= occurred.1) {
+            return None;
+        }
+        match self.piece.is_empty() {
+            true => run.take_group(occurred).map(MergeStep::Group),
+            false => Some(MergeStep::Rows(self.gather())),
         }
     }
 

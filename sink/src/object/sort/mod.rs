@@ -10,8 +10,10 @@ pub(crate) mod object_file;
 pub(crate) mod object_run;
 mod order;
 mod piece;
+mod row_group;
 pub(crate) mod sorter;
 pub(crate) mod spill;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -7,30 +7,68 @@ use std::io::{self, Seek, SeekFrom, Write};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::errors::ParquetError;
+use parquet::file::writer::SerializedFileWriter;
 use sha2::{Digest, Sha256};
 use topic::Timestamp;
 
 use super::limits::SortLimits;
 use super::order::unfit_rows;
+use super::row_group::RowGroupCopy;
 use super::spill::SpillFolder;
 use crate::object::batch::writer_options;
 use crate::object::footer;
 use crate::object::swapped::SwappedFooter;
 use crate::{COLUMNS, Error};
 
-/// The most rows of a row group: what engines read at once, and skip by its least and greatest
-/// times.
-const GROUP_ROWS: usize = 128 << 10;
 /// The most memory of a row group that is being written, in sizes of a row group.
 const GROUP_MEMORY: usize = 3;
 
 /// An object that is being written.
 pub(crate) struct ObjectFile {
-    writer: ArrowWriter<HashedFile>,
+    writer: SerializedFileWriter<HashedFile>,
+    columns: ArrowRowGroupWriterFactory,
+    /// The row group that is being written.
+    group: Option<OpenGroup>,
     folder: SpillFolder,
     limits: SortLimits,
     rows: u64,
     occurred: Option<(i64, i64)>,
+}
+
+/// A row group that is being written: each of its columns is encoded in memory.
+struct OpenGroup {
+    columns: Vec<ArrowColumnWriter>,
+    rows: usize,
+}
+
+impl OpenGroup {
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let schema = rows.schema();
+        let mut columns = self.columns.iter_mut();
+        for (field, values) in schema.fields().iter().zip(rows.columns()) {
+            for leaf in compute_leaves(field, values)? {
+                let column = columns.next().expect("each column has a writer");
+                column.write(&leaf)?;
+            }
+        }
+        self.rows += rows.num_rows();
+        Ok(())
+    }
+
+    /// What it will take in the file, about.
+    fn encoded(&self) -> usize {
+        let columns = self.columns.iter();
+        columns
+            .map(ArrowColumnWriter::get_estimated_total_bytes)
+            .sum()
+    }
+
+    fn memory(&self) -> usize {
+        let columns = self.columns.iter();
+        columns.map(ArrowColumnWriter::memory_size).sum()
+    }
 }
 
 /// An object in a file, before it is in the store.
@@ -58,8 +96,12 @@ impl ObjectFile {
         };
         let options = writer_options(COLUMNS, said.metadata());
         let writer = ArrowWriter::try_new_with_options(file, crate::schema(), options);
+        let parts = writer.and_then(ArrowWriter::into_serialized_writer);
+        let (writer, columns) = parts.map_err(|error| folder.failed(&error))?;
         Ok(Self {
-            writer: writer.map_err(|error| folder.failed(&error))?,
+            writer,
+            columns,
+            group: None,
             folder: folder.clone(),
             limits,
             rows: 0,
@@ -74,30 +116,77 @@ impl ObjectFile {
             .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
             .ok_or_else(|| unfit_rows("their times are no microseconds"))?;
         if let (Some(&first), Some(&last)) = (occurred.values().first(), occurred.values().last()) {
-            let least = self.occurred.map_or(first, |(least, _)| least);
-            self.occurred = Some((least, last));
+            self.reaches(first, last);
         }
         self.rows += rows.num_rows() as u64;
-        let mut written = self.writer.write(rows);
-        let writer = &self.writer;
-        let is_full = writer.in_progress_rows() >= GROUP_ROWS
-            || writer.in_progress_size() >= self.limits.group_bytes
-            || writer.memory_size() >= GROUP_MEMORY * self.limits.group_bytes;
-        if written.is_ok() && is_full {
-            written = self.writer.flush();
-        }
+        let written = self.encode(rows);
         written.map_err(|error| self.folder.failed(&error))
+    }
+
+    fn encode(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let number = self.writer.flushed_row_groups().len();
+        let group = match &mut self.group {
+            Some(group) => group,
+            none => none.insert(OpenGroup {
+                columns: self.columns.create_column_writers(number)?,
+                rows: 0,
+            }),
+        };
+        group.write(rows)?;
+        let is_full = group.rows >= self.limits.group_rows
+            || group.encoded() >= self.limits.group_bytes
+            || group.memory() >= GROUP_MEMORY * self.limits.group_bytes;
+        match is_full {
+            true => self.end_group(),
+            false => Ok(()),
+        }
+    }
+
+    fn end_group(&mut self) -> Result<(), ParquetError> {
+        let Some(group) = self.group.take() else {
+            return Ok(());
+        };
+        let mut written = self.writer.next_row_group()?;
+        for column in group.columns {
+            column.close()?.append_to_row_group(&mut written)?;
+        }
+        written.close()?;
+        Ok(())
+    }
+
+    /// Takes a row group as it is in another object. Heavy, as [`ObjectFile::write`].
+    pub(crate) fn copy(&mut self, group: &RowGroupCopy) -> Result<(), Error> {
+        self.reaches(group.occurred.0, group.occurred.1);
+        self.rows += group.rows();
+        let copied = self.end_group().and_then(|()| {
+            let mut written = self.writer.next_row_group()?;
+            for column in group.columns() {
+                written.append_column(&group.bytes, column)?;
+            }
+            written.close()
+        });
+        copied
+            .map(|_| ())
+            .map_err(|error| self.folder.failed(&error))
+    }
+
+    fn reaches(&mut self, first: i64, last: i64) {
+        let least = self.occurred.map_or(first, |(least, _)| least);
+        self.occurred = Some((least, last));
     }
 
     /// Returns true if the next rows belong to another object.
     pub(crate) fn is_full(&self) -> bool {
-        let written = self.writer.bytes_written() + self.writer.in_progress_size();
+        let open = self.group.as_ref().map_or(0, OpenGroup::encoded);
+        let written = self.writer.bytes_written() + open;
         written as u64 >= self.limits.object_bytes
     }
 
     /// Closes it.
-    pub(crate) fn finish(self) -> Result<SortedFile, Error> {
+    pub(crate) fn finish(mut self) -> Result<SortedFile, Error> {
+        let ended = self.end_group();
         let folder = self.folder;
+        ended.map_err(|error| folder.failed(&error))?;
         let hashed = closed(self.writer).map_err(|why| folder.failed(&why))?;
         let moment = Timestamp::from_micros;
         let (file, hash, bytes) = hashed;
@@ -115,10 +204,9 @@ impl ObjectFile {
 
 /// Writes the footer, with the object's hash in its place. Returns the file, the hash of all its
 /// bytes, and their number.
-fn closed(mut writer: ArrowWriter<HashedFile>) -> Result<(File, String, u64), String> {
+fn closed(mut writer: SerializedFileWriter<HashedFile>) -> Result<(File, String, u64), String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
     writer.flush().map_err(|error| said(&error))?;
-    writer.sync().map_err(|error| said(&error))?;
     // What comes now ends the file, and is changed before it is written.
     writer.inner_mut().tail = Some(Vec::new());
     let hashed = writer.into_inner().map_err(|error| said(&error))?;

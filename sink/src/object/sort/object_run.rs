@@ -4,18 +4,21 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
 use topic::Timestamp;
+use xxhash_rust::xxh3::Xxh3;
 
+use super::limits::SortLimits;
+use super::row_group::{RowGroupCopy, copied_times};
+use super::window::ObjectWindow;
 use crate::object::decode::{completed, decoded_rows};
+use crate::object::read::{extent, is_current};
 use crate::{Error, Lake};
 
 /// What becomes of the rows of an object before they are merged.
@@ -29,6 +32,8 @@ pub(crate) struct SortedObject {
     pub(crate) path: String,
     /// The least `occurred_at` of its rows.
     pub(crate) least: Timestamp,
+    /// The XXH3 of the bytes of its columns when the object's hash was proved.
+    pub(crate) proven: u128,
     /// The only columns that are read; `None` if all are.
     pub(crate) columns: Option<&'static [&'static str]>,
     /// `None` if all rows are merged.
@@ -39,8 +44,14 @@ pub(crate) struct SortedObject {
 pub(crate) struct ObjectRun {
     pub(crate) of: SortedObject,
     metadata: Option<ArrowReaderMetadata>,
+    /// True if its row groups may be copied as they are.
+    is_copied: bool,
     /// The row group that is read next.
     group: usize,
+    /// Hashes what is read.
+    read: Xxh3,
+    /// The bytes of that row group, before they are decoded.
+    bytes: Option<ObjectWindow>,
     reader: Option<ParquetRecordBatchReader>,
 }
 
@@ -53,11 +64,14 @@ pub(crate) enum Pulled {
 }
 
 impl ObjectRun {
-    pub(crate) const fn new(of: SortedObject) -> Self {
+    pub(crate) fn new(of: SortedObject) -> Self {
         Self {
             of,
             metadata: None,
+            is_copied: false,
             group: 0,
+            read: Xxh3::new(),
+            bytes: None,
             reader: None,
         }
     }
@@ -68,6 +82,8 @@ impl ObjectRun {
 
     /// Takes what the object's footer says.
     pub(crate) fn open(&mut self, metadata: Arc<ParquetMetaData>) -> Result<(), Error> {
+        let whole = self.of.columns.is_none() && self.of.filter.is_none();
+        self.is_copied = whole && is_current(&metadata) && metadata.offset_index().is_some();
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let read = ArrowReaderMetadata::try_new(metadata, options);
         self.metadata = Some(read.map_err(|error| self.damaged(&error.to_string()))?);
@@ -85,9 +101,15 @@ impl ObjectRun {
                 Err(error) => return Err(self.damaged(&error.to_string())),
             }
         }
-        Ok(self
-            .next_group()
-            .map_or(Pulled::End, |group| Pulled::Wants(extent(group))))
+        if let Some(bytes) = self.bytes.take() {
+            self.decode(bytes)?;
+            return self.pull();
+        }
+        match self.next_group() {
+            Some(group) => Ok(Pulled::Wants(extent(group))),
+            None if self.read.digest128() == self.of.proven => Ok(Pulled::End),
+            None => Err(self.damaged("it changed after its hash was proved")),
+        }
     }
 
     /// The row group that is read next.
@@ -98,18 +120,46 @@ impl ObjectRun {
 
     /// Takes the bytes that it wanted.
     pub(crate) fn give(&mut self, bytes: Bytes) -> Result<(), Error> {
-        let (Some(group), Some(metadata)) = (self.next_group(), self.metadata.clone()) else {
+        let Some(wanted) = self.next_group().map(extent) else {
             return Ok(());
         };
-        let wanted = extent(group);
-        let step = decoded_rows(group.num_rows(), group.total_byte_size());
         if wanted.end - wanted.start != bytes.len() as u64 {
             return Err(self.damaged("it is shorter than its footer says"));
         }
-        let window = ObjectWindow {
+        self.read.update(&bytes);
+        self.bytes = Some(ObjectWindow {
             first: wanted.start,
             bytes,
+        });
+        Ok(())
+    }
+
+    /// The least and the greatest time of the next row group, if its bytes are here and it may be
+    /// copied as it is.
+    pub(super) fn copied_times(&self, limits: SortLimits) -> Option<(i64, i64)> {
+        let is_next = self.is_copied && self.bytes.is_some();
+        let group = self.next_group().filter(|_| is_next)?;
+        copied_times(group, limits)
+    }
+
+    /// That row group, whose times these are.
+    pub(super) fn take_group(&mut self, occurred: (i64, i64)) -> Option<RowGroupCopy> {
+        let copy = RowGroupCopy {
+            of: self.metadata.as_ref()?.metadata().clone(),
+            number: self.group,
+            bytes: self.bytes.take()?,
+            occurred,
         };
+        self.group += 1;
+        Some(copy)
+    }
+
+    /// Begins to decode a row group.
+    fn decode(&mut self, window: ObjectWindow) -> Result<(), Error> {
+        let (Some(group), Some(metadata)) = (self.next_group(), self.metadata.clone()) else {
+            return Ok(());
+        };
+        let step = decoded_rows(group.num_rows(), group.total_byte_size());
         let mask = match self.of.columns {
             Some(names) => {
                 ProjectionMask::columns(metadata.parquet_schema(), names.iter().copied())
@@ -144,60 +194,6 @@ impl SortedObject {
         match &self.filter {
             Some(filter) => filter(rows),
             None => Ok(rows),
-        }
-    }
-}
-
-/// Where a row group's columns are in the object: one after another.
-fn extent(group: &RowGroupMetaData) -> Range<u64> {
-    let columns = group.columns().iter().map(|column| {
-        let (first, length) = column.byte_range();
-        first..first.saturating_add(length)
-    });
-    let whole = columns.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end));
-    whole.unwrap_or(0..0)
-}
-
-/// Some bytes of an object, in their place.
-struct ObjectWindow {
-    first: u64,
-    bytes: Bytes,
-}
-
-impl ObjectWindow {
-    fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
-        let at = start
-            .checked_sub(self.first)
-            .and_then(|at| usize::try_from(at).ok());
-        match at.filter(|at| *at <= self.bytes.len()) {
-            Some(at) => Ok(self.bytes.slice(at..)),
-            None => Err(ParquetError::EOF(
-                "it points out of its row group".to_owned(),
-            )),
-        }
-    }
-}
-
-impl Length for ObjectWindow {
-    fn len(&self) -> u64 {
-        self.first + self.bytes.len() as u64
-    }
-}
-
-impl ChunkReader for ObjectWindow {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(self.from(start)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let bytes = self.from(start)?;
-        match length <= bytes.len() {
-            true => Ok(bytes.slice(..length)),
-            false => Err(ParquetError::EOF(
-                "it points out of its row group".to_owned(),
-            )),
         }
     }
 }

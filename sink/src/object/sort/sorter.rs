@@ -56,7 +56,7 @@ impl RowSorter {
     fn shrink(&mut self) -> Result<(), Error> {
         let is_spilled = |run: &mut SortedRun| matches!(run, SortedRun::Spilled(_));
         let runs: Vec<SortedRun> = self.runs.extract_if(.., is_spilled).collect();
-        let mut merge = RunMerge::of(runs, self.folder.clone());
+        let mut merge = RunMerge::of(runs, self.folder.clone(), self.limits);
         let mut writer = SpillWriter::begin(&self.folder)?;
         let batch_bytes = self.folder.batch_bytes();
         loop {
@@ -66,7 +66,7 @@ impl RowSorter {
                         writer.write(&small)?;
                     }
                 }
-                MergeStep::Open(_) | MergeStep::Read(..) => {
+                MergeStep::Open(_) | MergeStep::Read(..) | MergeStep::Group(_) => {
                     unreachable!("a spilled run is read by itself")
                 }
                 MergeStep::End => break,
@@ -90,6 +90,6 @@ impl RowSorter {
             let sorted = self.buffer.sorted(piece::PIECE_BYTES);
             runs.push(SortedRun::Memory(sorted));
         }
-        RunMerge::of(runs, self.folder)
+        RunMerge::of(runs, self.folder, self.limits)
     }
 }

@@ -10,9 +10,10 @@ use arrow::array::{
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use sha2::{Digest, Sha256};
 use topic::{Identity, Offset, Partition, Timestamp};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::limits::SortLimits;
 use super::merge::{MergeStep, RunMerge};
@@ -22,6 +23,7 @@ use super::order::RowKey;
 use super::sorter::RowSorter;
 use super::spill::SpillFolder;
 use crate::object::footer::intact;
+use crate::object::read::extent;
 use crate::object::swapped::{RangeSums, SwappedFooter};
 use crate::{COLUMNS, Lake, S3, Type};
 
@@ -73,7 +75,7 @@ pub(super) fn keys(rows: &RecordBatch) -> Vec<RowKey> {
         .collect()
 }
 
-fn said() -> SwappedFooter {
+pub(super) fn said() -> SwappedFooter {
     let topic = Identity {
         cluster: "c".into(),
         topic: "t".into(),
@@ -87,25 +89,34 @@ fn sums(end: u64) -> RangeSums {
     RangeSums::of(ranges)
 }
 
-/// Writes all rows of a merge whose objects are these. Returns what was written, and which objects
-/// were opened after how many rows.
-fn written(
+/// How a merge went.
+#[derive(Default)]
+pub(super) struct MergeCourse {
+    /// Which objects were opened after how many rows.
+    opened: Vec<(String, usize)>,
+    /// How many row groups were copied.
+    pub(super) copied: usize,
+}
+
+/// Writes all rows of a merge whose objects are these.
+pub(super) fn written(
     mut merge: RunMerge,
     folder: &SpillFolder,
     limits: SortLimits,
     objects: &[(String, Bytes)],
-) -> (Vec<Bytes>, Vec<(String, usize)>) {
+) -> (Vec<Bytes>, MergeCourse) {
     let whole = |path: &str| {
         let found = objects.iter().find(|(name, _)| name == path);
         found.expect("an object of this test").1.clone()
     };
-    let (mut files, mut file, mut opened, mut count) = (Vec::new(), None, Vec::new(), 0);
+    let (mut files, mut file, mut course) = (Vec::new(), None, MergeCourse::default());
+    let mut count = 0;
+    let begin = || ObjectFile::begin(folder, &said(), limits).unwrap();
     loop {
         match merge.advance().unwrap() {
             MergeStep::Open(object) => {
-                let metadata = ParquetMetaDataReader::new().parse_and_finish(&whole(&object.path));
-                merge.open(Arc::new(metadata.unwrap())).unwrap();
-                opened.push((object.path, count));
+                merge.open(metadata(&whole(&object.path))).unwrap();
+                course.opened.push((object.path, count));
             }
             MergeStep::Read(object, Range { start, end }) => {
                 let range = usize::try_from(start).unwrap()..usize::try_from(end).unwrap();
@@ -113,22 +124,32 @@ fn written(
             }
             MergeStep::Rows(rows) => {
                 count += rows.num_rows();
-                let begin = || ObjectFile::begin(folder, &said(), limits).unwrap();
                 let writing = file.get_or_insert_with(begin);
                 writing.write(&rows).unwrap();
                 if writing.is_full() {
                     files.extend(file.take().map(bytes));
                 }
             }
+            MergeStep::Group(group) => {
+                course.copied += 1;
+                count += usize::try_from(group.rows()).unwrap();
+                file.get_or_insert_with(begin).copy(&group).unwrap();
+            }
             MergeStep::End => break,
         }
     }
     files.extend(file.map(bytes));
-    (files, opened)
+    (files, course)
+}
+
+/// All that an object says of itself.
+pub(super) fn metadata(object: &Bytes) -> Arc<ParquetMetaData> {
+    let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
+    Arc::new(reader.parse_and_finish(object).unwrap())
 }
 
 /// The bytes of an object, which are those that it says.
-fn bytes(file: ObjectFile) -> Bytes {
+pub(super) fn bytes(file: ObjectFile) -> Bytes {
     let SortedFile {
         mut file,
         hash,
@@ -153,12 +174,16 @@ fn bytes(file: ObjectFile) -> Bytes {
     whole
 }
 
-/// An object of a lake in this folder.
-fn object(folder: &Path, path: &str, least: i64) -> SortedObject {
+/// An object of a lake in this folder, with these bytes.
+pub(super) fn object(folder: &Path, path: &str, least: i64, whole: &Bytes) -> SortedObject {
+    let groups = metadata(whole);
+    let ends = groups.row_groups().iter().map(|group| extent(group).end);
+    let columns = 4..usize::try_from(ends.max().unwrap()).unwrap();
     SortedObject {
         lake: Lake::open(&S3::in_folder(folder)).unwrap(),
         path: path.to_owned(),
         least: Timestamp::from_micros(least),
+        proven: xxh3_128(&whole[columns]),
         columns: None,
         filter: None,
     }
@@ -179,6 +204,7 @@ fn rows_that_memory_cannot_hold_are_sorted_and_equal_and_leave_no_file_with_a_na
         sort_bytes: 96 << 10,
         object_bytes: 512 << 10,
         group_bytes: 64 << 10,
+        ..SortLimits::default()
     };
     let mut sorter = RowSorter::new(folder.clone(), limits);
     let (mut read, mut expected) = (sums(ROWS), Vec::new());
@@ -239,14 +265,15 @@ fn sorted_objects_are_opened_when_their_time_comes_and_few_at_once_hold_a_row_gr
             file.write(&batch.slice(from, 500)).unwrap();
         }
         let path = format!("swaps/{number}.parquet");
-        sorter.take_object(object(place.path(), &path, begin));
-        objects.push((path, bytes(file)));
+        let whole = bytes(file);
+        sorter.take_object(object(place.path(), &path, begin, &whole));
+        objects.push((path, whole));
     }
     let loose = rows((0..900).map(|at| (i64::try_from(at * 37 % 900).unwrap() * 10, 99, at)));
     expected.extend(keys(&loose));
     sorter.push(loose).unwrap();
     expected.sort_unstable();
-    let (whole, opened) = written(sorter.merge(), &folder, limits, &objects);
+    let (whole, MergeCourse { opened, .. }) = written(sorter.merge(), &folder, limits, &objects);
     let found: Vec<RowKey> = whole.iter().flat_map(all_keys).collect();
     assert!(found == expected, "the same rows, in their order");
     assert_eq!(opened.len(), 20);
@@ -269,16 +296,13 @@ fn a_damaged_object_is_told_from_a_full_disk() {
     let place = tempfile::tempdir().unwrap();
     let folder = SpillFolder::at(place.path().to_owned());
     let mut sorter = RowSorter::new(folder.clone(), SortLimits::default());
-    sorter.take_object(object(place.path(), "swaps/x.parquet", 0));
-    let mut merge = sorter.merge();
-    assert!(matches!(merge.advance(), Ok(MergeStep::Open(_))));
     let mut file = ObjectFile::begin(&folder, &said(), SortLimits::default()).unwrap();
     file.write(&rows([(1, 0, 0)])).unwrap();
     let whole = bytes(file);
-    let metadata = ParquetMetaDataReader::new()
-        .parse_and_finish(&whole)
-        .unwrap();
-    merge.open(Arc::new(metadata)).unwrap();
+    sorter.take_object(object(place.path(), "swaps/x.parquet", 0, &whole));
+    let mut merge = sorter.merge();
+    assert!(matches!(merge.advance(), Ok(MergeStep::Open(_))));
+    merge.open(metadata(&whole)).unwrap();
     let Ok(MergeStep::Read(_, range)) = merge.advance() else {
         panic!("a row group is wanted");
     };
