@@ -73,6 +73,26 @@ pub async fn write(
     Ok(())
 }
 
+/// The visitor of the first visit of a slot of the first partition, in the season's first 720 hours.
+#[must_use]
+pub fn visitor(season: Season, slot: u64) -> String {
+    let (of, rows) = (Partition(0), season.rows / u64::from(PARTITIONS));
+    named(of, dice(slot, of).random_range(0..among(rows)))
+}
+
+fn dice(slot: u64, partition: Partition) -> StdRng {
+    StdRng::seed_from_u64(slot << 8 | u64::from(partition.0))
+}
+
+/// How many visitors a partition has in 720 hours.
+fn among(rows: u64) -> u64 {
+    (rows / VISIT / 3).max(1)
+}
+
+fn named(partition: Partition, visitor: u64) -> String {
+    format!("visitor-{}-{visitor:016x}", partition.0)
+}
+
 async fn partition_of(
     lake: &Lake,
     identity: &Identity,
@@ -95,10 +115,10 @@ async fn partition_of(
         let at = Hour::of(Timestamp::from_micros(begin));
         let (topic, conf) = (identity.clone(), configuration.clone());
         let mut batch = Batch::new(topic, conf, partition, Offset(first), at, false);
-        let mut dice = StdRng::seed_from_u64(slot << 8 | u64::from(partition.0));
+        let mut dice = dice(slot, partition);
         // This hour's visitors are drawn from those of a month, and most come once.
         let visits = (end - first) / VISIT + 1;
-        let among = (rows / VISIT / 3).max(1) * (hour / 720 + 1);
+        let among = among(rows) * (hour / 720 + 1);
         let here: Vec<u64> = (0..visits).map(|_| dice.random_range(0..among)).collect();
         let mut row = transform(partition, record, &enrichment)
             .map_err(|defect| anyhow::anyhow!("{}", defect.detail))?;
@@ -128,7 +148,7 @@ async fn partition_of(
             let trades = matches!(action, "buy" | "cancel");
             row.order_id = trades.then(|| format!("o{}-{offset}", partition.0).into());
             let visitor = here[dice.random_range(0..here.len())];
-            row.visitor_id = Some(format!("visitor-{}-{visitor:016x}", partition.0).into());
+            row.visitor_id = Some(named(partition, visitor).into());
             batch.push(&row);
         }
         let sealed = tokio::task::spawn_blocking(move || batch.seal()).await?;

@@ -12,6 +12,7 @@ mod clicks;
 mod cores;
 mod e1;
 mod e2;
+mod erasure;
 mod l2;
 mod load;
 mod m1;
@@ -72,6 +73,9 @@ struct Bench {
     days: u32,
     #[arg(long, default_value_t = 8_640_000)]
     month_rows: u64,
+    /// How many rows Erasure's lake has
+    #[arg(long, default_value_t = 10_000_000)]
+    erasure_rows: u64,
     /// How many clicks are followed to their rows
     #[arg(long, default_value_t = 300)]
     clicks: u32,
@@ -108,6 +112,8 @@ enum Which {
     C1,
     /// A month of small objects, compacted, and free SQL over it beside DuckDB on ideal files
     Month,
+    /// One visitor taken out of a thousand objects, and another out of the same rows compacted
+    Erasure,
     /// Ten questions of the dashboard over many rows, beside DuckDB on ideal files
     Q1,
 }
@@ -133,6 +139,7 @@ impl Bench {
             (Which::C1, c1),
             (Which::Q1, q1),
             (Which::Month, 60 + self.month_rows / 40_000),
+            (Which::Erasure, 30 + self.erasure_rows / 50_000),
             (Which::S1, s1),
             (Which::E1, e1),
             (Which::E2, e2),
@@ -202,6 +209,9 @@ async fn main() -> Result<ExitCode> {
     }
     if bench.asked(Which::Month) {
         month::run(bench.days, bench.month_rows, &mut table).await?;
+    }
+    if bench.asked(Which::Erasure) {
+        erasure::run(bench.erasure_rows, &mut table).await?;
     }
     if bench.asked(Which::X1) {
         x1::run(bench.records, bench.runs.into(), &mut table).await?;
