@@ -87,8 +87,8 @@ impl Compactor {
         }
     }
 
-    /// Merges what has closed, takes out what is too old, then deletes what was replaced. An error is logged, and the next turn
-    /// tries again.
+    /// Deletes what was replaced, merges what has closed and takes out what is too old. An error is
+    /// logged, and the next turn tries again.
     async fn turn(&self) {
         match self.compact().await {
             Ok(done) => self.status.done(&done, self.node.clock.now()),
@@ -111,16 +111,31 @@ impl Compactor {
             self.status.progress(done);
             true
         };
-        let mut done = self.lake.compact(&scene, &progress).await?;
-        done.leave(self.expire().await?);
+        // None of them waits for another: what is swept makes room for what is merged.
+        let swept = self.sweep().await;
+        let done = self.lake.compact(&scene, &progress).await;
+        let expired = self.expire().await;
+        let mut done = done?;
+        done.leave(expired?);
         for left in &done.left {
             tracing::warn!("left as it is: {left}");
         }
-        if let Some(ledger) = self.lake.ledger().await? {
-            let swept = self.lake.sweep_swapped(&ledger).await?;
-            self.status.swept(swept);
-        }
+        self.status.swept(swept?);
         Ok(done)
+    }
+
+    /// Deletes what was replaced in the lake and in its replays. Returns how many objects.
+    async fn sweep(&self) -> anyhow::Result<u64> {
+        let mut lakes = vec![self.lake.clone()];
+        let replays = self.lake.replays().await?;
+        lakes.extend(replays.iter().map(|name| self.lake.replay(name)));
+        let mut swept = 0;
+        for lake in lakes {
+            if let Some(ledger) = lake.ledger().await? {
+                swept += lake.sweep_swapped(&ledger).await?;
+            }
+        }
+        Ok(swept)
     }
 
     /// Takes out what the rules of retention keep no longer: what was too old when the day began, once
