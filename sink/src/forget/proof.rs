@@ -2,11 +2,13 @@
 //! without knowing who asked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::certificate::{ErasureCertificate, SignedCertificate};
 use super::erase::ErasureScene;
+use super::erasure_rule::ErasureRule;
 use crate::object::names::REPLAYS;
 use crate::{Error, Lake, SubjectShare, Timestamp};
 
@@ -62,9 +64,10 @@ impl Lake {
                 compare(said, &found, &mut faults);
             }
         }
-        self.prove_objects(said, &mut faults).await?;
         let forgotten = self.forgotten(&ledger).await?;
         let forgotten = forgotten.only(|one| one.id == said.id);
+        let rule = forgotten.erasure_rule();
+        self.prove_objects(said, &rule, &mut faults).await?;
         let (lows, now) = (BTreeMap::new(), Timestamp::default());
         let scene = ErasureScene {
             id: said.id,
@@ -93,16 +96,17 @@ impl Lake {
         Ok(faults)
     }
 
-    /// What was replaced must be gone, and what took its place and still counts must be as it was
-    /// written.
+    /// What was replaced must be gone, or hold nothing of the subject, as a commit of which only dead
+    /// letters did; and what took its place and still counts must be as it was written.
     async fn prove_objects(
         &self,
         said: &ErasureCertificate,
+        rule: &Arc<ErasureRule>,
         faults: &mut Vec<String>,
     ) -> Result<(), Error> {
         let mut there = Vec::new();
         for path in said.before.keys() {
-            if self.size(path).await?.is_some() {
+            if self.size(path).await?.is_some() && self.holds_some(path, rule).await? {
                 there.push(path.as_str());
             }
         }

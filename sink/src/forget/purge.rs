@@ -51,7 +51,11 @@ impl Lake {
     }
 
     /// Returns true if an object holds some of what is taken. What is no object of ours is left.
-    async fn holds_some(&self, path: &str, rule: &Arc<ErasureRule>) -> Result<bool, Error> {
+    pub(super) async fn holds_some(
+        &self,
+        path: &str,
+        rule: &Arc<ErasureRule>,
+    ) -> Result<bool, Error> {
         for letters in [false, true] {
             match self.share_of(path, letters, rule, &BTreeMap::new()).await {
                 Ok(share) if share.objects > 0 => return Ok(true),

@@ -85,7 +85,11 @@ impl Lake {
         let mut at = 0;
         while at < size {
             let end = size.min(at + PIECE_BYTES);
-            let piece = self.store().get_range(&path, at..end).await?;
+            let piece = match self.store().get_range(&path, at..end).await {
+                Ok(piece) => piece,
+                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
             at += piece.len() as u64;
             if piece.is_empty() {
                 return Err(refused(&path, &"it is shorter than it was"));

@@ -244,7 +244,7 @@ async fn a_killed_erasure_is_completed_by_the_same_command_and_a_condition_finds
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_cluster_a_visitor_is_erased_while_others_click_and_returns() {
-    let Some(cluster) = Cluster::shared("forget").await else {
+    let Some(cluster) = Cluster::shared("forget-cluster").await else {
         return;
     };
     let cluster = cluster.with("SINK__MAX_AGE", "300ms");
