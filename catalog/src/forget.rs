@@ -27,14 +27,14 @@ impl Catalog {
         // A swap that takes rows out empties the rollups.
         self.crawl(true).await?;
         while self.fold().await? > 0 {}
-        self.give_back().await?;
+        self.give_back().await;
         for dataset in &inner.config.datasets {
             let run = self.refresh(&dataset.name).await?;
             if let Some(error) = run.error {
                 tracing::warn!(dataset = dataset.name, error, "a data set was not made");
             }
         }
-        self.give_back().await?;
+        self.give_back().await;
         self.publish_state(None, History::Expired).await
     }
 
@@ -43,35 +43,40 @@ impl Catalog {
         let names = inner.config.datasets.iter();
         let drops = names.map(|of| format!("DROP TABLE IF EXISTS {};", Ident(&of.name)));
         let drops: String = drops.collect();
-        let mut tries = 1;
-        loop {
+        let dropping = || {
             let drops = drops.clone();
             let work = move |session: &mut Session| Ok(session.connection.execute_batch(&drops)?);
-            match inner.engine.run(Mode::Write, STATEMENT_TIMEOUT, work).await {
-                // One of them is being made.
-                Err(Error::Unavailable(why)) if tries < MAX_TRIES => {
-                    tracing::debug!(why, "a data set cannot be dropped yet");
-                }
-                done => return done,
-            }
-            tries += 1;
-            sleep(PAUSE).await;
-        }
+            inner.engine.run(Mode::Write, STATEMENT_TIMEOUT, work)
+        };
+        // One of them may be being made.
+        until_free(dropping).await
     }
 
     /// Lets the file give back the blocks that hold nothing any more.
-    async fn give_back(&self) -> Result<(), Error> {
-        for _ in 0..MAX_TRIES {
+    async fn give_back(&self) {
+        let checkpoint = || {
             let engine = std::sync::Arc::clone(&self.inner.engine);
-            let done = tokio::task::spawn_blocking(move || engine.checkpoint()).await;
-            match done.expect("a checkpoint does not panic") {
-                Ok(()) => return Ok(()),
-                // Another transaction reads.
-                Err(error) => tracing::debug!(%error, "the file gives nothing back yet"),
-            }
-            sleep(PAUSE).await;
+            let done = tokio::task::spawn_blocking(move || engine.checkpoint());
+            async { done.await.expect("a checkpoint does not panic") }
+        };
+        // Another transaction may read.
+        if let Err(error) = until_free(checkpoint).await {
+            tracing::warn!(%error, "the catalog's file was busy all the time, and keeps its free blocks");
         }
-        tracing::warn!("the catalog's file was busy all the time, and keeps its free blocks");
-        Ok(())
     }
+}
+
+/// Tries until the file does it. The error is that of the last try.
+async fn until_free<W>(work: impl Fn() -> W) -> Result<(), Error>
+where
+    W: Future<Output = Result<(), Error>>,
+{
+    for _ in 1..MAX_TRIES {
+        match work().await {
+            Err(Error::Unavailable(why)) => tracing::debug!(why, "the catalog's file is busy"),
+            done => return done,
+        }
+        sleep(PAUSE).await;
+    }
+    work().await
 }
