@@ -59,8 +59,8 @@ impl Work for RepairLake {
             if hole.ranges.is_empty() {
                 repaired.left.push(format!(
                     "{named}: it is the newest of its partition, and does not say where it ends; \
-                     put it back from a copy; or end clickweir, delete it and the catalog, and \
-                     start again: its records are committed anew"
+                     put it back from a copy; or, if the topic still holds its records, end \
+                     clickweir, delete it and the catalog, and start again: they are committed anew"
                 ));
                 continue;
             }
