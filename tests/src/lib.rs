@@ -22,4 +22,5 @@ pub mod s3;
 pub mod season;
 pub mod sim;
 pub mod soak;
+pub mod tree;
 pub mod usage;

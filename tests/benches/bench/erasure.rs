@@ -41,7 +41,7 @@ pub(crate) async fn run(rows: u64, table: &mut Table) -> Result<()> {
             compact(&lake).await?;
         }
         let figures = erase(&lake, &keys, (number, of)).await?;
-        let mut entry = entry(who);
+        let mut entry = Entry::of_this_process("Erasure", who);
         entry.note(1, figures);
         table.entries.push(entry);
     }
@@ -123,16 +123,4 @@ async fn erase(lake: &Lake, keys: &LakeKeys, (number, of): (u64, Season)) -> Res
         figure(all / (tally.bytes as f64 / GIB), "s a GiB"),
         figure(usage::peak(me)? - before, "MB of growth"),
     ])
-}
-
-fn entry(who: &'static str) -> Entry {
-    Entry {
-        bench: "Erasure",
-        who,
-        counted: "this process, which does nothing else",
-        pinned: "nothing",
-        backend: "a folder",
-        acknowledged: "-",
-        runs: Vec::new(),
-    }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn run(days: u32, rows: u64, table: &mut Table) -> Result<()> {
     let peer = ideal(folder.path(), days)?;
     say("Month: it is compacted");
     for (who, figures) in compact(&lake, days, rows).await? {
-        let mut entry = entry(who);
+        let mut entry = Entry::of_this_process("Month", who);
         entry.note(1, figures);
         table.entries.push(entry);
     }
@@ -171,18 +171,6 @@ async fn compact(lake: &Lake, days: u32, rows: u64) -> Result<Vec<(&'static str,
         ("its days", days),
         ("its months", months),
     ])
-}
-
-fn entry(who: &'static str) -> Entry {
-    Entry {
-        bench: "Month",
-        who,
-        counted: "this process, which does nothing else",
-        pinned: "nothing",
-        backend: "a folder",
-        acknowledged: "-",
-        runs: Vec::new(),
-    }
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {

@@ -26,6 +26,19 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// What the bench's own process does with a lake in a folder.
+    pub(crate) const fn of_this_process(bench: &'static str, who: &'static str) -> Self {
+        Self {
+            bench,
+            who,
+            counted: "this process, which does nothing else",
+            pinned: "nothing",
+            backend: "a folder",
+            acknowledged: "-",
+            runs: Vec::new(),
+        }
+    }
+
     /// Keeps a run's figures and prints them.
     pub(crate) fn note(&mut self, turn: usize, run: Vec<Figure>) {
         let shown: Vec<String> = run

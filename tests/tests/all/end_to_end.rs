@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tests::clickweir::{Place, Process, binary};
 use tests::clients::post;
 use tests::real;
+use tests::tree::files;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -155,7 +156,7 @@ async fn invariant_6_a_deleted_catalog_is_rebuilt_equal() {
 async fn fault_28_a_flipped_byte_and_a_missing_object_are_found_and_named() {
     let place = Place::new().unwrap();
     place.must(&["up", "--visitors", "10", "--once"]).unwrap();
-    let objects = files(&place, "data/lake/clicks");
+    let objects = parquet_files(&place, "data/lake/clicks");
     let (flipped, missing) = (&objects[0], &objects[1]);
     let whole = fs::read(flipped).unwrap();
     let mut bytes = whole.clone();
@@ -200,7 +201,7 @@ async fn fault_28_what_is_damaged_or_missing_is_rebuilt_from_the_topic() {
         assert!(place.must(&["audit"]).unwrap().contains("clean"));
         assert_eq!(place.ask(count).unwrap(), *rows);
     };
-    let objects = files(&place, "data/lake/clicks");
+    let objects = parquet_files(&place, "data/lake/clicks");
     assert!(objects.len() >= 4, "{objects:?}");
     flip(&objects[0]);
     fs::remove_file(&objects[2]).unwrap();
@@ -208,11 +209,11 @@ async fn fault_28_what_is_damaged_or_missing_is_rebuilt_from_the_topic() {
     // The newest one says where it ends, and if its footer is damaged it does not.
     place.must(&["up", "--visitors", "3", "--once"]).unwrap();
     rows = place.ask(count).unwrap();
-    let newest = files(&place, "data/lake/clicks").pop().unwrap();
+    let newest = parquet_files(&place, "data/lake/clicks").pop().unwrap();
     flip(&newest);
     repaired(1, &rows);
     place.must(&["up", "--visitors", "3", "--once"]).unwrap();
-    let newest = files(&place, "data/lake/clicks").pop().unwrap();
+    let newest = parquet_files(&place, "data/lake/clicks").pop().unwrap();
     fs::write(&newest, "PAR1").unwrap();
     let told = place.run(&["repair"]).unwrap();
     let said = String::from_utf8_lossy(&told.stderr);
@@ -222,9 +223,12 @@ async fn fault_28_what_is_damaged_or_missing_is_rebuilt_from_the_topic() {
     place.must(&["up", "--visitors", "3", "--once"]).unwrap();
     rows = place.ask(count).unwrap();
     repaired(0, &rows);
-    flip(&files(&place, "data/lake/swaps")[0]);
+    flip(&parquet_files(&place, "data/lake/swaps")[0]);
     repaired(1, &rows);
-    assert_eq!(files(&place, "data/lake/replays"), Vec::<PathBuf>::new());
+    assert_eq!(
+        parquet_files(&place, "data/lake/replays"),
+        Vec::<PathBuf>::new()
+    );
     let told = place.must(&["repair"]).unwrap();
     assert!(told.contains("nothing is damaged"), "{told}");
 }
@@ -236,7 +240,7 @@ async fn fault_29_letters_that_no_object_names_count_for_nothing_and_are_swept()
     assert_eq!(post(&up.shop, r#"[{"visitor_id":"v"},42]"#).await.0, 202);
     place.settled().await.unwrap();
     assert!(up.process.end().unwrap());
-    let named = files(&place, "data/lake/dead_letters");
+    let named = parquet_files(&place, "data/lake/dead_letters");
     let [named] = named.as_slice() else {
         panic!("one object of letters: {named:?}")
     };
@@ -271,8 +275,8 @@ async fn input_25_what_a_client_says_is_never_part_of_a_path() {
     assert_eq!(said, json!(hostile.repeat(3)), "it is kept as it was");
     // The two may share a partition and a batch, or not.
     let (objects, letters) = (
-        files(&place, "data/lake/clicks"),
-        files(&place, "data/lake/dead_letters"),
+        parquet_files(&place, "data/lake/clicks"),
+        parquet_files(&place, "data/lake/dead_letters"),
     );
     assert!(!objects.is_empty() && letters.len() == 1, "{letters:?}");
     for path in objects.iter().chain(&letters) {
@@ -392,23 +396,10 @@ fn the_binary_runs_where_it_was_copied_to_with_its_lib() {
     assert!(output.status.success() && said.contains("42"), "{output:?}");
 }
 
-fn files(place: &Place, folder: &str) -> Vec<PathBuf> {
-    fn walk(folder: PathBuf, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(path, found);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "parquet")
-            {
-                found.push(path);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(place.path().join(folder), &mut found);
-    found.sort();
+/// The Parquet files below a folder of a place.
+fn parquet_files(place: &Place, folder: &str) -> Vec<PathBuf> {
+    let mut found = files(&place.path().join(folder));
+    found.retain(|path| path.extension().is_some_and(|ending| ending == "parquet"));
     found
 }
 

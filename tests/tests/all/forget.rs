@@ -15,6 +15,7 @@ use tests::clickweir::{Place, Process};
 use tests::clients::{Clients, post};
 use tests::cluster::Cluster;
 use tests::s3::{self, S3Server};
+use tests::tree::files;
 use tokio::time::sleep;
 
 /// Whom the lake is to forget.
@@ -46,15 +47,8 @@ async fn send(shop: &str, bodies: u64) -> (u64, u64) {
 
 /// The files below a folder that hold a text, in their bytes or in a column of Parquet.
 pub(super) fn mentions(folder: &path::Path, needle: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(mentions(&path, needle));
-        } else if holds(&std::fs::read(&path).unwrap(), needle) {
-            found.push(path);
-        }
-    }
+    let mut found = files(folder);
+    found.retain(|path| holds(&std::fs::read(path).unwrap(), needle));
     found
 }
 

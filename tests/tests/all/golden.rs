@@ -13,6 +13,7 @@ use tests::clickweir::Place;
 use tests::clients::post;
 use tests::landing::{aged_topic, land};
 use tests::real;
+use tests::tree::files;
 use topic::clock::{Clock, SystemClock};
 use topic::{Draft, Topic, Unit};
 
@@ -154,7 +155,7 @@ async fn write(place: &Place, checkpoint: bool) {
             lake.rollback(&name, now).await.unwrap();
         }
     }
-    let objects = objects(&folder.join("lake/clicks"));
+    let objects = files(&folder.join("lake/clicks"));
     let last = objects.last().unwrap();
     let mut bytes = fs::read(last).unwrap();
     let middle = bytes.len() / 3;
@@ -183,20 +184,6 @@ async fn write(place: &Place, checkpoint: bool) {
     swept.sweep_swapped(&ledger).await.unwrap();
 }
 
-/// The files below a folder, in order.
-fn objects(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(objects(&path)),
-            false => found.push(path),
-        }
-    }
-    found.sort();
-    found
-}
-
 fn answers(place: &Place) -> BTreeMap<String, Value> {
     let answer = |sql: &str| {
         let told = place.must(&["query", sql, "--format", "json"]).unwrap();
@@ -209,12 +196,12 @@ fn answers(place: &Place) -> BTreeMap<String, Value> {
 /// Every kind of entry that the ledger has, and of swap.
 fn kinds(place: &Place) -> BTreeSet<String> {
     let mut kinds = BTreeSet::new();
-    let mut files = objects(&place.path().join("data/lake/_ledger"));
-    files.retain(|path| {
+    let mut entries = files(&place.path().join("data/lake/_ledger"));
+    entries.retain(|path| {
         let name = path.file_stem().unwrap().to_str().unwrap();
         name.bytes().all(|letter| letter.is_ascii_digit())
     });
-    for path in files {
+    for path in entries {
         let entry: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
         let said = entry["by"].as_str().or_else(|| entry["kind"].as_str());
         kinds.extend(said.map(str::to_owned));
@@ -243,7 +230,7 @@ async fn go_on(place: &Place, expected: &BTreeMap<String, Value>) {
 }
 
 fn copy(from: &Path, to: &Path) {
-    for path in objects(from) {
+    for path in files(from) {
         let to = to.join(path.strip_prefix(from).unwrap());
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(path, to).unwrap();

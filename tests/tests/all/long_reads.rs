@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tests::clickweir::{Place, Up};
+use tests::tree::files;
 use tests::usage;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -42,12 +43,7 @@ fn let_a_day_go_by(folder: &Path) {
 
 /// How many objects of clicks are there, named or not.
 fn objects(folder: &Path) -> usize {
-    let entries = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    entries
-        .map(|path| if path.is_dir() { objects(&path) } else { 1 })
-        .sum()
+    files(folder).len()
 }
 
 /// A query of `clickweir query` whose process is stopped before it has read the clicks.

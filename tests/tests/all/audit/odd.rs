@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tests::clickweir::{Place, Up, make_pipe};
+use tests::tree::files;
 use tests::usage;
 use tokio::time::Instant;
 
@@ -30,23 +31,6 @@ async fn shop() -> (Place, Up, PathBuf) {
     place.settled().await.unwrap();
     let object = files(&place.path().join("data/lake/clicks")).remove(0);
     (place, up, object)
-}
-
-/// The Parquet files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => open.push(path),
-                false => found.push(path),
-            }
-        }
-    }
-    found.sort();
-    found
 }
 
 /// Runs both audits, each of which must find something, and returns what they print.

@@ -10,6 +10,7 @@ use sink::{Lake, ReplayName};
 use tests::clickweir::{Place, Process};
 use tests::clients::{Clients, post};
 use tests::cluster::Cluster;
+use tests::tree::files;
 use tokio::time::{Instant, sleep};
 
 mod beside;
@@ -75,20 +76,6 @@ async fn send(shop: &str, bodies: u64) -> [u64; 3] {
         assert_eq!(post(shop, bad.to_string()).await.0, 202);
     }
     [bodies * 10, bodies * 10, bodies]
-}
-
-/// The files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// Starts the replay and kills it after each few commits, until it is complete. Returns how often
