@@ -56,10 +56,8 @@ pub(crate) async fn expire_all(
     scene: &RetentionScene<'_>,
     progress: &(dyn Fn(&Expired) + Sync),
 ) -> Result<Expired, sink::Error> {
-    let mut lakes = vec![live.clone()];
-    lakes.extend(live.replays().await?.iter().map(|name| live.replay(name)));
     let mut done = Expired::default();
-    for lake in lakes {
+    for lake in live.with_replays().await? {
         let progress = |now: &Expired| {
             let mut all = done.clone();
             all.add(now);

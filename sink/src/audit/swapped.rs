@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use topic::Partition;
 
 use super::chain::Link;
-use super::finding::{Finding, restore};
+use super::finding::Finding;
 use super::inspect::heavy;
 use super::listing::Listing;
 use super::report::Audit;
@@ -26,6 +26,8 @@ const MAX_LETTERS_BYTES: u64 = 256 << 20;
 /// What to do about an object that is not as it was written.
 const PUT_BACK: &str = "`clickweir repair` rebuilds it from the topic, if that still holds its \
                         records; or put it back from a copy";
+/// … and about an entry that does not say what its objects, whose hashes fit, hold.
+const LEDGER_BACK: &str = "put the ledger back from a copy";
 
 impl Audit {
     /// Adds up what swaps cover: the ranges take their places in the chains of their partitions.
@@ -76,7 +78,7 @@ impl Audit {
                 .push(finding.range(partition, offset, offset.next()));
         }
         for covered in coverage.ranges() {
-            let link = self.covered(covered, &sums, reference);
+            let link = self.covered(covered, &sums);
             let chain = chains.entry(covered.range.partition).or_default();
             chain.push(link);
         }
@@ -91,7 +93,7 @@ impl Audit {
     }
 
     /// The range of a swap, whose rows should be those that the ledger says.
-    fn covered(&mut self, covered: &Covered, sums: &RangeSums, reference: &Reference<'_>) -> Link {
+    fn covered(&mut self, covered: &Covered, sums: &RangeSums) -> Link {
         let (range, path) = (&covered.range, entry_path(covered.number).to_string());
         let (digest, rows) = sums.sum(range.partition, range.first);
         let counted = range.counts.counts.rows + range.counts.mended;
@@ -101,9 +103,7 @@ impl Audit {
                 true => "its rows are not those that its swap has proved".to_owned(),
                 false => format!("its swap counts {counted} rows, its objects hold {rows}"),
             };
-            let marks = reference.watermarks.get(&range.partition);
-            let mend = restore(range.first, marks);
-            let finding = Finding::new(what, mend).object(&path);
+            let finding = Finding::new(what, LEDGER_BACK).object(&path);
             self.findings
                 .push(finding.range(range.partition, range.first, range.end));
         }
@@ -135,8 +135,7 @@ impl Audit {
                     "partition {partition}: its swaps count {ranges} dead letters, the objects \
                      that they name hold {named}"
                 );
-                let mend = "put the ledger back from a copy";
-                self.findings.push(Finding::new(what, mend));
+                self.findings.push(Finding::new(what, LEDGER_BACK));
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use topic::{Partition, Timestamp};
+use topic::{Offset, Partition, Timestamp};
 
 use super::period::{Period, PeriodLength};
 use super::scene::{CompactionLimits, CompactionScene, closes_at};
@@ -80,11 +80,16 @@ pub(super) fn waiting(
     periods
 }
 
-/// The names without each partition's newest.
+/// Where the newest of a partition's names begins.
+pub(super) fn newest(names: &[(ObjectName, u64)]) -> Option<Offset> {
+    names.iter().map(|(name, _)| name.first).max()
+}
+
+/// A partition's names without the newest.
 pub(super) fn without_newest(
     names: &[(ObjectName, u64)],
 ) -> impl Iterator<Item = (ObjectName, u64)> {
-    let newest = names.iter().map(|(name, _)| name.first).max();
+    let newest = newest(names);
     let older = names
         .iter()
         .filter(move |(name, _)| Some(name.first) != newest);

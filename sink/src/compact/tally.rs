@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::period::{Period, PeriodLength};
-use super::plan::{Closing, WaitingPeriod, swaps_within, waiting, without_newest};
+use super::plan::{Closing, WaitingPeriod, newest, swaps_within, waiting, without_newest};
 use super::scene::CompactionScene;
 use crate::object::names::SWAPS;
 use crate::{Error, Hour, Lake, Ledger};
@@ -116,7 +116,7 @@ impl Lake {
             }
         };
         for names in named.values() {
-            let newest = names.iter().map(|(name, _)| name.first).max();
+            let newest = newest(names);
             for (name, bytes) in names {
                 let within = PeriodLength::ALL.map(|length| Period::of(name.hour, length));
                 let is_waiting = Some(name.first) != newest

@@ -77,9 +77,7 @@ impl Lake {
             progress,
         };
         let mut share = SubjectShare::default();
-        let replays = self.replays().await?;
-        let replays = replays.iter().map(|name| self.replay(name));
-        for lake in std::iter::once(self.clone()).chain(replays) {
+        for lake in self.with_replays().await? {
             match lake.subject_share(&scene).await {
                 Ok(found) => share.add(&found),
                 Err(Error::Damaged { path, detail }) => faults.push(format!("{path}: {detail}")),
@@ -96,6 +94,18 @@ impl Lake {
         Ok(faults)
     }
 
+    /// Returns true if an object's bytes have that hash; `None` if it is not there.
+    async fn has_hash(&self, path: &str, hash: &str) -> Result<Option<bool>, Error> {
+        let object = match self.fetched(path).await {
+            Ok(Some(object)) => object,
+            Ok(None) => return Ok(None),
+            Err(Error::Damaged { .. }) => return Ok(Some(false)),
+            Err(error) => return Err(error),
+        };
+        let found = self.heavy(path, move || Ok(object.sha256())).await?;
+        Ok(Some(found.is_ok_and(|found| found == hash)))
+    }
+
     /// What was replaced must be gone, or hold nothing of the subject, as a commit of which only dead
     /// letters did; and what took its place and still counts must be as it was written.
     async fn prove_objects(
@@ -105,22 +115,20 @@ impl Lake {
         faults: &mut Vec<String>,
     ) -> Result<(), Error> {
         let mut there = Vec::new();
-        for path in said.before.keys() {
-            if self.size(path).await?.is_some() && self.holds_some(path, rule).await? {
+        for (path, hash) in &said.before {
+            let is_harmless = match self.has_hash(path, hash).await? {
+                None => true,
+                Some(fits) => fits && !self.holds_some(path, rule).await?,
+            };
+            if !is_harmless {
                 there.push(path.as_str());
             }
         }
         name(faults, "was replaced and is still there", &there);
         let reading = stream::iter(&said.after).map(|(path, hash)| async move {
-            let object = match self.fetched(path).await {
-                Ok(Some(object)) => object,
-                // Another swap may have replaced it since.
-                Ok(None) => return Ok((path, true)),
-                Err(Error::Damaged { .. }) => return Ok((path, false)),
-                Err(error) => return Err(error),
-            };
-            let found = self.heavy(path, move || Ok(object.sha256())).await?;
-            Ok::<_, Error>((path, found.is_ok_and(|found| found == *hash)))
+            // Another swap may have replaced it since.
+            let fits = self.has_hash(path, hash).await?.unwrap_or(true);
+            Ok::<_, Error>((path, fits))
         });
         let mut reading = reading.buffered(CONCURRENT_OBJECTS);
         let mut changed = Vec::new();

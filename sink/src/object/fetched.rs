@@ -68,7 +68,7 @@ impl ChunkReader for FetchedObject {
 
 impl Lake {
     /// An object whole; `None` if it is not there. What no writer of ours made is refused by its end
-    /// before anything else is read.
+    /// before anything else is read, and a large one by its hash.
     ///
     /// # Errors
     /// [`Error::Damaged`]; [`Error::Unfit`] if no file can be made for a large one; else the store's.

@@ -95,16 +95,10 @@ impl Lake {
     /// # Errors
     /// [`Error::Damaged`], else the store's.
     pub(crate) async fn whole(&self, path: &Path) -> Result<Option<Bytes>, Error> {
-        let Some(ending) = self.ending(path, plain()).await? else {
-            return Ok(None);
-        };
-        if ending.size > UNPROVEN_BYTES && self.hashes(path, &ending).await?.is_none() {
-            return Err(Error::Damaged {
-                path: path.to_string(),
-                detail: "its hash does not fit".into(),
-            });
+        match self.sound_size(path).await? {
+            Some(_) => self.read_if_there(path, MAX_OBJECT_BYTES).await,
+            None => Ok(None),
         }
-        self.read_if_there(path, MAX_OBJECT_BYTES).await
     }
 
     /// An object whole, which must be there.
@@ -117,9 +111,16 @@ impl Lake {
         object.ok_or_else(|| refused(&path, &"it is not there"))
     }
 
-    /// The size of an object whose end is that of one of ours; `None` if it is not there.
+    /// The size of an object whose end is that of one of ours, and whose hash fits if it is large;
+    /// `None` if it is not there.
     pub(super) async fn sound_size(&self, path: &Path) -> Result<Option<u64>, Error> {
-        Ok(self.ending(path, plain()).await?.map(|ending| ending.size))
+        let Some(ending) = self.ending(path, plain()).await? else {
+            return Ok(None);
+        };
+        if ending.size > UNPROVEN_BYTES && self.hashes(path, &ending).await?.is_none() {
+            return Err(refused(path, &"its hash does not fit"));
+        }
+        Ok(Some(ending.size))
     }
 
     /// As [`Lake::intact`]. Returns the XXH3 of the bytes of its columns, which a later reader of them

@@ -32,6 +32,16 @@ impl Lake {
         Ok(names)
     }
 
+    /// This lake and its replays.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn with_replays(&self) -> Result<Vec<Self>, Error> {
+        let names = self.replays().await?;
+        let replays = names.iter().map(|name| self.replay(name));
+        Ok(std::iter::once(self.clone()).chain(replays).collect())
+    }
+
     /// The ledger of a replay that was begun.
     ///
     /// # Errors

@@ -120,22 +120,18 @@ impl Compactor {
         for left in &done.left {
             tracing::warn!("left as it is: {left}");
         }
-        self.status.swept(swept?);
+        swept?;
         Ok(done)
     }
 
-    /// Deletes what was replaced in the lake and in its replays. Returns how many objects.
-    async fn sweep(&self) -> anyhow::Result<u64> {
-        let mut lakes = vec![self.lake.clone()];
-        let replays = self.lake.replays().await?;
-        lakes.extend(replays.iter().map(|name| self.lake.replay(name)));
-        let mut swept = 0;
-        for lake in lakes {
+    /// Deletes what was replaced in the lake and in its replays.
+    async fn sweep(&self) -> anyhow::Result<()> {
+        for lake in self.lake.with_replays().await? {
             if let Some(ledger) = lake.ledger().await? {
-                swept += lake.sweep_swapped(&ledger).await?;
+                self.status.swept(lake.sweep_swapped(&ledger).await?);
             }
         }
-        Ok(swept)
+        Ok(())
     }
 
     /// Takes out what the rules of retention keep no longer: what was too old when the day began, once

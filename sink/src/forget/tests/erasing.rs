@@ -1,11 +1,9 @@
 //! Erasures, beside compactions, late commits and replays; and certificates with forgeries.
 
-use std::collections::BTreeMap;
-
 use topic::{Offset, Partition};
 
 use super::shore::{LATER, SUBJECT, Shore};
-use crate::{ErasureScene, LakeKeys, Outcome, SignedCertificate};
+use crate::{LakeKeys, Outcome, SignedCertificate};
 
 /// Rows and letters of the subject in one object of 20 offsets.
 const TAKEN: u64 = 5;
@@ -217,17 +215,8 @@ async fn a_certificate_is_proved_after_a_replay_of_it_was_deleted() {
     below.commit(0, 0, 1).await;
     let forget = shore.ask(60).await;
     shore.lake.forget_in_replays(&forget).await.unwrap();
-    let live = shore.lake.ledger().await.unwrap().unwrap();
-    let forgotten = shore.lake.forgotten(&live).await.unwrap();
-    let scene = ErasureScene {
-        id: forget.id,
-        forgotten: &forgotten,
-        lows: &BTreeMap::new(),
-        now: LATER,
-        progress: &|_, _| {},
-    };
-    let number = shore.lake.erase(&scene).await.unwrap();
-    below.lake.erase(&scene).await.unwrap();
+    let number = shore.erase(&forget).await;
+    shore.erase_in(&below.lake, &forget).await;
     let signed = shore.certify(&forget, number).await;
     let names = signed.certificate.before.keys();
     assert!(names.filter(|path| path.starts_with("replays/")).count() > 0);

@@ -111,6 +111,11 @@ impl Shore {
 
     /// Erases, and returns the number of entries as of which it is done.
     pub(crate) async fn erase(&self, forget: &Forget) -> u64 {
+        self.erase_in(&self.lake, forget).await
+    }
+
+    /// … in the live lake or a replay.
+    pub(crate) async fn erase_in(&self, lake: &Lake, forget: &Forget) -> u64 {
         let ledger = self.lake.ledger().await.unwrap().unwrap();
         let forgotten = self.lake.forgotten(&ledger).await.unwrap();
         let forgotten = forgotten.only(|one| one.id == forget.id);
@@ -121,7 +126,7 @@ impl Shore {
             now: LATER,
             progress: &|_, _| {},
         };
-        self.lake.erase(&scene).await.unwrap()
+        lake.erase(&scene).await.unwrap()
     }
 
     /// Certifies a complete erasure.
