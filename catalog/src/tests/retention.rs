@@ -117,3 +117,18 @@ fn what_may_be_on_its_way_cannot_expire() {
     assert!(refused.to_string().contains("write 1day"), "{refused}");
     rule(Duration::from_hours(24), &[]).check().unwrap();
 }
+
+#[tokio::test]
+async fn the_newest_click_is_that_of_all_partitions_also_when_swaps_have_taken_the_others() {
+    let shore = shore().await;
+    let newest = async |of: &[u32]| {
+        let partitions = of.iter().copied().map(sink::Partition).collect();
+        shore.lake.newest_append(&partitions).await.unwrap()
+    };
+    let last = moment("2026-11-22T23:20:00Z");
+    for _ in 0..2 {
+        assert_eq!(newest(&[0, 1]).await, Some(last));
+        assert_eq!((newest(&[7]).await, newest(&[]).await), (None, None));
+        compact(&shore).await;
+    }
+}

@@ -85,7 +85,13 @@ pub(crate) async fn expire(settings: Settings, dry_run: bool) -> anyhow::Result<
     for left in &done.left {
         print::note(&format!("left as it is: {left}"));
     }
-    Ok(match done.left.is_empty() {
+    if done.touched > 0 {
+        print::note(&format!(
+            "{} hours or swaps were rewritten by others meanwhile: run it again",
+            done.touched
+        ));
+    }
+    Ok(match done.left.is_empty() && done.touched == 0 {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })

@@ -85,6 +85,23 @@ impl Lake {
         Ok(tips)
     }
 
+    /// When the topic took the newest record that this lake has of these partitions; `None` if it has
+    /// none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn newest_append(
+        &self,
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<Option<Timestamp>, Error> {
+        let Some(ledger) = self.ledger().await? else {
+            return Ok(None);
+        };
+        let tips = self.tips(ledger, partitions).await?;
+        let last = partitions.iter().filter_map(|of| tips.last(*of));
+        Ok(last.map(|(_, at)| at).max())
+    }
+
     async fn tip(&self, name: &ObjectName, ledger: &Ledger) -> Result<Footer, Error> {
         let footer = self.footer(name).await?.ok_or_else(|| {
             Error::Unavailable(format!("{name} was listed and is not there (yet)"))

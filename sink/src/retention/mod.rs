@@ -39,6 +39,7 @@ impl Lake {
             done.looked += 1;
             // Another maker may have been there since.
             if plan.touched(&ledger).is_some() {
+                done.touched += 1;
                 continue;
             }
             match self.expire_some(&ledger, plan, &rule, scene).await {
@@ -83,8 +84,9 @@ impl Lake {
         self.rewrite(&mut making, source, Vec::new(), limits)
             .await?;
         if let Made::Discarded(why) = making.finish().await? {
+            tracing::info!("nothing was taken out of an hour or a swap: {why}");
             found = Expired {
-                left: vec![why],
+                touched: 1,
                 ..Expired::default()
             };
         }

@@ -21,6 +21,8 @@ pub struct Expired {
     pub looked: u64,
     /// All of them.
     pub of: u64,
+    /// Those that another maker had touched meanwhile: the next run takes them.
+    pub touched: u64,
     /// What was left as it is, and why.
     pub left: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Expired {
         self.letters += other.letters;
         self.looked += other.looked;
         self.of += other.of;
+        self.touched += other.touched;
         self.left.extend(other.left.iter().cloned());
     }
 }

@@ -3,13 +3,15 @@
 
 mod status;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sink::{
-    Compacted, CompactionLimits, CompactionScene, CoreShare, Lake, Pool, RetentionScene, Timestamp,
+    Compacted, CompactionLimits, CompactionScene, CoreShare, Lake, Partition, Pool, RetentionScene,
+    Timestamp,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -114,7 +116,7 @@ impl Compactor {
         // None of them waits for another: what is swept makes room for what is merged.
         let swept = self.sweep().await;
         let done = self.lake.compact(&scene, &progress).await;
-        let expired = self.expire().await;
+        let expired = self.expire(watermarks.keys().copied().collect()).await;
         let mut done = done?;
         done.leave(expired?);
         for left in &done.left {
@@ -135,14 +137,20 @@ impl Compactor {
     }
 
     /// Takes out what the rules of retention keep no longer: what was too old when the day began, once
-    /// a day. Each turn would find some rows more, and rewrite large objects for them. Returns what
-    /// was left as it is.
-    async fn expire(&self) -> anyhow::Result<Vec<String>> {
+    /// a day. Each turn would find some rows more, and rewrite large objects for them. The day is that
+    /// of the newest click, so that a clock which runs ahead takes nothing out. Returns what was left
+    /// as it is.
+    async fn expire(&self, partitions: BTreeSet<Partition>) -> anyhow::Result<Vec<String>> {
         let rules = &self.node.settings.sections.retention;
-        let today = Timestamp::of_count(self.node.clock.now().micros() / DAY, topic::Unit::Day);
-        if rules.is_empty() || *self.expired.lock() == Some(today) {
+        if rules.is_empty() {
             return Ok(Vec::new());
         }
+        let newest = self.lake.newest_append(&partitions).await?;
+        let now = newest.map(|newest| newest.min(self.node.clock.now()));
+        let today = now.map(|now| Timestamp::of_count(now.micros() / DAY, topic::Unit::Day));
+        let Some(today) = today.filter(|today| *self.expired.lock() != Some(*today)) else {
+            return Ok(Vec::new());
+        };
         let scene = RetentionScene {
             rules,
             now: today,
@@ -154,7 +162,9 @@ impl Compactor {
             tracing::info!(rows, letters, objects, "what was too old was taken out");
         }
         self.status.expired(&done);
-        *self.expired.lock() = Some(today);
+        if done.touched == 0 {
+            *self.expired.lock() = Some(today);
+        }
         Ok(done.left)
     }
 }
