@@ -33,24 +33,18 @@ struct ObjectFault {
     end: Option<Offset>,
 }
 
-/// The damaged objects that follow one another, and where the last ends if it says so.
-#[derive(Default)]
-struct Damaged {
-    objects: Vec<String>,
-    why: Option<String>,
+/// The hole of damaged objects that follow one another, or of none.
+fn hole(
+    damaged: &[(ObjectName, ObjectFault)],
+    (partition, first): (Partition, Offset),
     end: Option<Offset>,
-}
-
-impl Damaged {
-    fn hole(self, partition: Partition, first: Offset, end: Option<Offset>) -> LakeHole {
-        LakeHole {
-            ranges: end.map(|end| (partition, first, end)).into_iter().collect(),
-            objects: self.objects,
-            swap: None,
-            why: self
-                .why
-                .unwrap_or_else(|| "no object holds them".to_owned()),
-        }
+) -> LakeHole {
+    let why = damaged.first().map(|(_, fault)| fault.detail.clone());
+    LakeHole {
+        ranges: end.map(|end| (partition, first, end)).into_iter().collect(),
+        objects: damaged.iter().map(|(name, _)| name.to_string()).collect(),
+        swap: None,
+        why: why.unwrap_or_else(|| "no object holds them".to_owned()),
     }
 }
 
@@ -79,7 +73,7 @@ impl Lake {
         for (partition, mut names) in named {
             names.sort_unstable_by_key(|(name, _)| name.first);
             let mut at = ledger.past(partition, ledger.first(partition));
-            let mut damaged = Damaged::default();
+            let mut damaged = Vec::new();
             for (name, _) in names {
                 tell();
                 let sound = self.sound(&name, ledger).await?;
@@ -91,21 +85,23 @@ impl Lake {
                     Ok(end) => {
                         if at < name.first {
                             let damaged = std::mem::take(&mut damaged);
-                            holes.push(damaged.hole(partition, at, Some(name.first)));
+                            holes.push(hole(&damaged, (partition, at), Some(name.first)));
                         }
                         at = ledger.past(partition, end);
                     }
-                    Err(fault) => {
-                        damaged.objects.push(name.to_string());
-                        damaged.why.get_or_insert(fault.detail);
-                        damaged.end = fault.end;
-                    }
+                    Err(fault) => damaged.push((name, fault)),
                 }
             }
-            if !damaged.objects.is_empty() {
-                let end = damaged.end;
-                holes.push(damaged.hole(partition, at, end));
+            // What is before a newest object that does not say where it ends, ends where that begins.
+            let newest = damaged.pop_if(|(_, fault)| fault.end.is_none());
+            let end = match &newest {
+                Some((name, _)) => Some(name.first),
+                None => damaged.last().and_then(|(_, fault)| fault.end),
+            };
+            if !damaged.is_empty() {
+                holes.push(hole(&damaged, (partition, at), end));
             }
+            holes.extend(newest.map(|newest| hole(&[newest], (partition, at), None)));
         }
         // The last first: what follows a hole was made before its swap, so it counts only as far as
         // the objects from there on reach.
@@ -248,5 +244,57 @@ impl Lake {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forget::tests::shore::Shore;
+
+    async fn holes(shore: &Shore) -> Vec<LakeHole> {
+        let ledger = shore.lake.ledger().await.unwrap().unwrap();
+        shore.lake.holes(&ledger, &|_, _| {}).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_sound_lake_has_no_holes_and_its_damaged_letters_are_one() {
+        let shore = Shore::new().await;
+        assert_eq!(holes(&shore).await, []);
+        assert!(shore.compact().await > 0);
+        assert_eq!(holes(&shore).await, []);
+        // Those of a commit stay where they were, under a part of their hash.
+        let ledger = shore.lake.ledger().await.unwrap().unwrap();
+        let letters = ledger.coverage.letters().next().unwrap().path.clone();
+        let mut flipped = shore.get(&letters).await;
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        shore.put(&letters, flipped).await;
+        let found = holes(&shore).await;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].objects, [letters]);
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_before_a_newest_object_without_an_end_ends_where_that_begins() {
+        let shore = Shore::new().await;
+        let named = shore
+            .lake
+            .commit_names(|name| name.partition == Partition(0));
+        let mut names = named.await.unwrap().remove(&Partition(0)).unwrap();
+        names.sort_unstable_by_key(|(name, _)| name.first);
+        let paths: Vec<String> = names.iter().map(|(name, _)| name.to_string()).collect();
+        let mut flipped = shore.get(&paths[1]).await;
+        flipped[100] ^= 1;
+        shore.put(&paths[1], flipped).await;
+        shore.put(&paths[2], b"PAR1".to_vec()).await;
+        let found = holes(&shore).await;
+        let found = found
+            .iter()
+            .map(|hole| (&hole.objects[..], &hole.ranges[..]));
+        let known = (Partition(0), Offset(20), Offset(40));
+        // The last is mended first.
+        let expected = [(&paths[2..], &[][..]), (&paths[1..2], &[known][..])];
+        assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 }
