@@ -2,6 +2,7 @@
 //! earlier swaps made of them and the commits that they left.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use topic::{Offset, Partition, Timestamp};
 
@@ -27,6 +28,18 @@ const PLANNED_OBJECTS: usize = 512;
 pub(super) struct PeriodPlan {
     pub(super) period: Period,
     pub(super) scope: Scope,
+}
+
+impl PeriodPlan {
+    /// As [`pays`].
+    fn pays(&self, ledger: &Ledger, length: PeriodLength, limits: &CompactionLimits) -> bool {
+        let swaps = self.scope.swaps.iter();
+        let swapped = swaps.flat_map(|number| ledger.coverage.parts(*number).objects);
+        let sizes = swapped.map(|object| object.bytes);
+        let sizes = sizes.chain(self.scope.commits.iter().map(|commit| commit.bytes));
+        let sizes: Vec<u64> = sizes.collect();
+        pays(length, &sizes, limits)
+    }
 }
 
 /// Returns true if objects of these sizes, of a period of that length, would become fewer.
@@ -147,40 +160,53 @@ impl<'a> Planning<'a> {
         let Some((&last, _)) = self.window().last() else {
             return Ok(None);
         };
-        let (mut read, most) = (0, self.closing.scene.limits.swap_objects.max(1));
+        let most = self.closing.scene.limits.swap_objects.max(1);
+        let later = (Bound::Excluded(last), Bound::Unbounded);
+        let mut held: usize = self.ahead.range(later).map(|(_, held)| held.len()).sum();
+        let mut read = 0;
         for (partition, chain) in &mut self.chains {
             // The position to resume from is read off the newest object.
             let newest = self.closing.tips.resume(*partition);
             let take = |commit: Commit| {
                 let period = Period::of(commit.name.hour, self.length);
                 if self.waiting.contains_key(&period) && commit.footer.end != newest {
-                    read += usize::from(period <= last);
+                    *(if period <= last { &mut read } else { &mut held }) += 1;
                     self.ahead.entry(period).or_default().push(commit);
                 }
-                read < most
+                read < most && held < most
             };
             chain.read(lake, ledger, last.last(), left, take).await?;
-            if read >= most {
+            if read >= most || held >= most {
                 break;
             }
+        }
+        let plan = |period, commits, swaps| {
+            let scope = Scope {
+                commits,
+                swaps,
+                ..Scope::default()
+            };
+            let plan = PeriodPlan { period, scope };
+            let limits = &self.closing.scene.limits;
+            plan.pays(ledger, self.length, limits).then_some(plan)
+        };
+        // Commits that are far out of the order of their hours are merged as they come.
+        if held >= most {
+            let out_of_order = self.ahead.extract_if(later, |_, _| true);
+            let plans =
+                out_of_order.filter_map(|(period, commits)| plan(period, commits, BTreeSet::new()));
+            return Ok(Some(plans.collect()));
         }
         let is_cut = read >= most;
         let mut plans = Vec::new();
         while let Some(mut entry) = self.waiting.first_entry().filter(|one| *one.key() <= last) {
             let period = *entry.key();
-            let scope = Scope {
-                commits: self.ahead.remove(&period).unwrap_or_default(),
-                swaps: std::mem::take(&mut entry.get_mut().swaps),
-                ..Scope::default()
-            };
-            let swaps = scope.swaps.iter();
-            let swapped = swaps.flat_map(|number| ledger.coverage.parts(*number).objects);
-            let sizes = swapped.map(|object| object.bytes);
-            let sizes = sizes.chain(scope.commits.iter().map(|commit| commit.bytes));
-            let sizes: Vec<u64> = sizes.collect();
-            if pays(self.length, &sizes, &self.closing.scene.limits) {
-                plans.push(PeriodPlan { period, scope });
-            }
+            let commits = self.ahead.remove(&period).unwrap_or_default();
+            plans.extend(plan(
+                period,
+                commits,
+                std::mem::take(&mut entry.get_mut().swaps),
+            ));
             // What is left of a period that is too large for one swap follows.
             if is_cut && period == last {
                 break;
