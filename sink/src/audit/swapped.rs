@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use object_store::path::Path;
-use sha2::{Digest, Sha256};
 use topic::Partition;
 
 use super::chain::Link;
@@ -17,12 +15,9 @@ use super::{Chains, READ_AHEAD_OBJECTS, Reference};
 use crate::ledger::entry::path as entry_path;
 use crate::object::contents::LetterRecord;
 use crate::object::fetched::FetchedObject;
-use crate::object::names::DIGEST_DIGITS;
 use crate::object::swapped::RangeSums;
-use crate::{Covered, Error, Lake, SwapLetters, SwapObject};
+use crate::{Covered, Error, Lake, SwapLetters};
 
-/// The largest object of dead letters that is read.
-const MAX_LETTERS_BYTES: u64 = 256 << 20;
 /// What to do about an object that is not as it was written.
 const PUT_BACK: &str = "`clickweir repair` rebuilds it from the topic, if that still holds its \
                         records; or put it back from a copy";
@@ -43,13 +38,16 @@ impl Audit {
                 .ranges()
                 .map(|Covered { range, .. }| ((range.partition, range.first), range.end)),
         );
-        let objects: Vec<SwapObject> = coverage.objects().cloned().collect();
-        let reading = stream::iter(objects.into_iter().map(|object| async move {
-            let read = whole(lake, &object).await?;
-            Ok::<_, Error>((object, read))
+        let paths = coverage.objects().map(|object| object.path().to_string());
+        let paths: Vec<String> = paths.collect();
+        let reading = stream::iter(paths.into_iter().map(|path| async move {
+            let read = whole(lake, &path).await?;
+            Ok::<_, Error>((path, read))
         }));
-        let mut reading = reading.buffered(READ_AHEAD_OBJECTS);
-        while let Some((object, read)) = reading.try_next().await? {
+        // As they come: one that was read keeps others from being read until it is added.
+        let mut reading = reading.buffer_unordered(READ_AHEAD_OBJECTS);
+        let mut damaged = BTreeMap::new();
+        while let Some((path, read)) = reading.try_next().await? {
             self.objects += 1;
             let added = match read {
                 Ok(fetched) => {
@@ -65,12 +63,13 @@ impl Audit {
             match added {
                 Ok(added) => sums = added,
                 Err(why) => {
-                    let finding = Finding::new(why, PUT_BACK);
-                    self.findings
-                        .push(finding.object(object.path().to_string()));
+                    damaged.insert(path, why);
                 }
             }
         }
+        let damaged = damaged.into_iter();
+        let damaged = damaged.map(|(path, why)| Finding::new(why, PUT_BACK).object(path));
+        self.findings.extend(damaged);
         if let Some((partition, offset)) = sums.stray() {
             let what = "an object of a swap holds this row, and no swap covers it";
             let finding = Finding::new(what, PUT_BACK);
@@ -167,47 +166,31 @@ impl Audit {
     }
 }
 
-/// An object of a swap, whose bytes must have the hash that names it; `Err` says what is wrong.
-async fn whole(lake: &Lake, object: &SwapObject) -> Result<Result<FetchedObject, String>, Error> {
-    let fetched = match lake.fetched(object.path().as_ref()).await {
-        Ok(Some(fetched)) => fetched,
-        Ok(None) => return Ok(Err("it is in the ledger and is not there".to_owned())),
-        Err(Error::Damaged { detail, .. }) => return Ok(Err(format!("it is damaged: {detail}"))),
-        Err(error) => return Err(error),
-    };
-    let (hash, fetched) = heavy(move || (fetched.sha256(), fetched)).await?;
-    Ok(match hash {
-        Ok(hash) if hash == object.hash => Ok(fetched),
-        Ok(_) => Err("it is damaged: its hash does not fit its name".to_owned()),
-        Err(error) => Err(format!("it cannot be read: {error}")),
-    })
+/// An object of a swap, whose bytes are those that were written; `Err` says what is wrong.
+async fn whole(lake: &Lake, path: &str) -> Result<Result<FetchedObject, String>, Error> {
+    match lake.fetched(path).await {
+        Ok(Some(fetched)) => Ok(Ok(fetched)),
+        Ok(None) => Ok(Err("a swap names it, and it is not there".to_owned())),
+        Err(Error::Damaged { detail, .. }) => Ok(Err(format!("it is damaged: {detail}"))),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is wrong with an object of dead letters. `None` if nothing is.
 async fn unsound(lake: &Lake, letters: &SwapLetters) -> Result<Option<String>, Error> {
-    let path = Path::from(letters.path.as_str());
-    let bytes = match lake.read_if_there(&path, MAX_LETTERS_BYTES).await {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(Some("a swap names it, and it is not there".to_owned())),
-        Err(Error::Damaged { detail, .. }) => return Ok(Some(format!("it is damaged: {detail}"))),
-        Err(error) => return Err(error),
+    let fetched = match whole(lake, &letters.path).await? {
+        Ok(fetched) => fetched,
+        Err(why) => return Ok(Some(why)),
     };
-    let digest = format!("{:x}", Sha256::digest(&bytes));
-    // Those that came with a commit are named by the first digits of their hash.
-    let digits = [digest.as_str(), &digest[..DIGEST_DIGITS]];
-    let mut named = digits.into_iter().map(|digits| format!("{digits}.parquet"));
-    if !named.any(|name| letters.path.ends_with(&name)) {
-        return Ok(Some(
-            "it is damaged: its hash does not fit its name".to_owned(),
-        ));
-    }
     let counted = letters.dead_letters;
-    Ok(match LetterRecord::read_all(bytes) {
-        Ok(there) if there.len() as u64 == counted => None,
-        Ok(there) => Some(format!(
-            "its swap counts {counted} dead letters, it holds {}",
-            there.len()
-        )),
-        Err(why) => Some(format!("it cannot be read: {why}")),
-    })
+    Ok(
+        match heavy(move || LetterRecord::read_all(fetched)).await? {
+            Ok(there) if there.len() as u64 == counted => None,
+            Ok(there) => Some(format!(
+                "its swap counts {counted} dead letters, it holds {}",
+                there.len()
+            )),
+            Err(why) => Some(format!("it cannot be read: {why}")),
+        },
+    )
 }

@@ -52,6 +52,7 @@ impl Lake {
             faults.push(format!("the ledger has no request {}", said.id));
             return Ok(faults);
         };
+        let mut kept = said.clone();
         match &asked.erased {
             None => faults.push("the ledger does not say that the erasure is complete".to_owned()),
             Some((number, erased)) => {
@@ -61,13 +62,14 @@ impl Lake {
                     ));
                 }
                 let found = self.certificate(said.id, erased.erased_at).await?;
-                compare(said, &found, &mut faults);
+                kept = without_deleted(said, &found);
+                compare(said, &kept, &found, &mut faults);
             }
         }
         let forgotten = self.forgotten(&ledger).await?;
         let forgotten = forgotten.only(|one| one.id == said.id);
         let rule = forgotten.erasure_rule();
-        self.prove_objects(said, &rule, &mut faults).await?;
+        self.prove_objects(&kept, &rule, &mut faults).await?;
         let (lows, now) = (BTreeMap::new(), Timestamp::default());
         let scene = ErasureScene {
             id: said.id,
@@ -171,9 +173,14 @@ fn replay_of(path: &str) -> Option<&str> {
     below.split('/').next()
 }
 
-/// What a certificate says and the ledgers do not.
-fn compare(whole: &ErasureCertificate, found: &ErasureCertificate, faults: &mut Vec<String>) {
-    let said = &without_deleted(whole, found);
+/// What a certificate says and the ledgers do not; `said` is the `whole` one without the replays that
+/// were deleted since.
+fn compare(
+    whole: &ErasureCertificate,
+    said: &ErasureCertificate,
+    found: &ErasureCertificate,
+    faults: &mut Vec<String>,
+) {
     let is_whole = said.entries.len() == whole.entries.len();
     let taken = match is_whole {
         true => said.taken == found.taken,

@@ -132,7 +132,8 @@ impl Lake {
                 Written::Piece
                 | Written::Wants(MergeStep::Rows(_) | MergeStep::Group(_) | MergeStep::End) => {}
                 Written::Wants(MergeStep::Open(object)) => {
-                    let metadata = object.lake.sorted_metadata(&object.path).await?;
+                    let metadata = object.lake.sorted_metadata(&object.path, object.proven);
+                    let metadata = metadata.await?;
                     writing.merge.open(metadata.into())?;
                 }
                 Written::Wants(MergeStep::Read(object, range)) => {
@@ -158,8 +159,9 @@ impl Lake {
         take: impl Fn(&mut T, &RecordBatch) -> Result<(), String> + Clone + Send + 'static,
     ) -> Result<T, Error> {
         let path = Path::from(object.path.as_str());
+        let metadata = self.sorted_metadata(&object.path, object.proven).await?;
         let mut run = ObjectRun::new(object);
-        run.open(self.sorted_metadata(path.as_ref()).await?.into())?;
+        run.open(metadata.into())?;
         loop {
             let take = take.clone();
             let work = move || {

@@ -84,7 +84,7 @@ impl RowRecords {
 
 impl LetterRecord {
     /// Reads an object of dead letters.
-    pub(crate) fn read_all(object: Bytes) -> Result<Vec<Self>, String> {
+    pub(crate) fn read_all<R: ChunkReader + 'static>(object: R) -> Result<Vec<Self>, String> {
         let mut letters = Vec::new();
         let names = ["partition", "offset", "event_id", "raw"];
         batches(object, &names, |batch| {

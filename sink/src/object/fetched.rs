@@ -10,17 +10,27 @@ use object_store::path::Path;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::read::{PIECE_BYTES, refused};
+use super::footer::ObjectHash;
+use super::proven::PIECE_BYTES;
+use super::read::{plain, refused};
 use crate::{Error, Lake};
 
 /// A larger object is in a file.
 const MEMORY_BYTES: u64 = 16 << 20;
+/// So many larger ones are on the disk at once: each may have half a gigabyte.
+static LARGE_OBJECTS: Semaphore = Semaphore::const_new(2);
+/// What is wrong with an object whose bytes are not those that were written.
+const NOT_PROVED: &str = "its hash does not fit";
 
 /// An object that was fetched whole.
 pub(crate) enum FetchedObject {
     Memory(Bytes),
-    File(File),
+    File {
+        file: File,
+        _room: SemaphorePermit<'static>,
+    },
 }
 
 impl FetchedObject {
@@ -29,7 +39,7 @@ impl FetchedObject {
         let mut hasher = Sha256::new();
         match self {
             Self::Memory(bytes) => hasher.update(bytes),
-            Self::File(file) => {
+            Self::File { file, .. } => {
                 let mut file = file;
                 file.rewind()?;
                 io::copy(&mut file, &mut hasher)?;
@@ -43,7 +53,7 @@ impl Length for FetchedObject {
     fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(file) => file.len(),
+            Self::File { file, .. } => file.len(),
         }
     }
 }
@@ -54,51 +64,80 @@ impl ChunkReader for FetchedObject {
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         Ok(match self {
             Self::Memory(bytes) => Box::new(bytes.get_read(start)?),
-            Self::File(file) => Box::new(file.get_read(start)?),
+            Self::File { file, .. } => Box::new(file.get_read(start)?),
         })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         match self {
             Self::Memory(bytes) => bytes.get_bytes(start, length),
-            Self::File(file) => file.get_bytes(start, length),
+            Self::File { file, .. } => file.get_bytes(start, length),
         }
     }
 }
 
 impl Lake {
-    /// An object whole; `None` if it is not there. What no writer of ours made is refused by its end
-    /// before anything else is read, and a large one by its hash.
+    /// An object whole, whose bytes are proved to be those that were written, by the hash in its name
+    /// or in its footer; `None` if it is not there. What no writer of ours made is refused by its end
+    /// before anything else is read.
     ///
     /// # Errors
     /// [`Error::Damaged`]; [`Error::Unfit`] if no file can be made for a large one; else the store's.
     pub(crate) async fn fetched(&self, path: &str) -> Result<Option<FetchedObject>, Error> {
         let path = Path::from(path);
-        let Some(size) = self.sound_size(&path).await? else {
+        let Some(ending) = self.ending(&path, plain()).await? else {
             return Ok(None);
         };
-        if size <= MEMORY_BYTES {
-            let bytes = self.read_if_there(&path, MEMORY_BYTES).await?;
-            return Ok(bytes.map(FetchedObject::Memory));
+        let hash = ObjectHash::of(&path, ending.size, &ending.tail);
+        let hash = hash.ok_or_else(|| refused(&path, &NOT_PROVED))?;
+        if ending.size > MEMORY_BYTES {
+            return self.spilled(&path, ending.size, hash).await;
         }
+        let bytes = match ending.tail.len() as u64 == ending.size {
+            true => Some(ending.tail),
+            false => self.read_if_there(&path, MEMORY_BYTES).await?,
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
+        let proving = move || match hash.take(&bytes).fits() {
+            true => Ok(Some(FetchedObject::Memory(bytes))),
+            false => Err(NOT_PROVED.to_owned()),
+        };
+        self.heavy(path.as_ref(), proving).await
+    }
+
+    /// A large object, in a file.
+    async fn spilled(
+        &self,
+        path: &Path,
+        size: u64,
+        mut hash: ObjectHash,
+    ) -> Result<Option<FetchedObject>, Error> {
+        let room = LARGE_OBJECTS.acquire().await;
+        let room = room.map_err(|error| Error::Unfit(error.to_string()))?;
         let mut file = self.spill().file()?;
         let mut at = 0;
         while at < size {
             let end = size.min(at + PIECE_BYTES);
-            let piece = match self.store().get_range(&path, at..end).await {
+            let piece = match self.store().get_range(path, at..end).await {
                 Ok(piece) => piece,
                 Err(object_store::Error::NotFound { .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
             at += piece.len() as u64;
             if piece.is_empty() {
-                return Err(refused(&path, &"it is shorter than it was"));
+                return Err(refused(path, &"it is shorter than it was"));
             }
-            let write = move || file.write_all(&piece).map(|()| file);
+            let write = move || {
+                file.write_all(&piece)?;
+                Ok((file, hash.take(&piece)))
+            };
             let written = self.pool().run(write).await;
             let written = written.unwrap_or_else(|error| Err(io::Error::other(error)));
-            file = written.map_err(|error| self.spill().failed(&error))?;
+            (file, hash) = written.map_err(|error| self.spill().failed(&error))?;
         }
-        Ok(Some(FetchedObject::File(file)))
+        match hash.fits() {
+            true => Ok(Some(FetchedObject::File { file, _room: room })),
+            false => Err(refused(path, &NOT_PROVED)),
+        }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use topic::{Identity, Offset, Partition, Timestamp};
 
+use super::names::named_digits;
 use crate::Error;
 
 /// The version of the lake's format that this code writes and reads. Version 1 was never released.
@@ -191,25 +192,25 @@ pub(crate) fn stamp_after(before: Sha256, tail: &mut [u8]) -> String {
     format!("{:x}", before.chain_update(tail).finalize())
 }
 
-/// Returns true if the object's bytes are those that were written.
+/// Returns true if the object's bytes are those that were written, by the hash in its footer.
 pub(crate) fn intact(object: &[u8]) -> bool {
-    let hash = FooterHash::of(object.len() as u64, object);
+    let hash = ObjectHash::in_footer(object.len() as u64, object);
     hash.is_some_and(|hash| hash.take(object).fits())
 }
 
-/// The hash of an object that is read piece by piece, beside the one in its footer.
-pub(crate) struct FooterHash {
+/// The hash of an object that is read piece by piece, beside the one that it was written with.
+pub(crate) struct ObjectHash {
     hasher: Sha256,
     /// How many bytes were taken.
     at: u64,
-    /// Where the footer's hash is, which counts as zeros.
+    /// Where the object's own hash is, which counts as zeros; empty if it is in its name.
     place: Range<u64>,
+    /// The first digits of the hash that it was written with.
     digits: Vec<u8>,
 }
 
-impl FooterHash {
-    /// The hash of an object of `size` bytes that ends with `tail`; `None` if there is none in it.
-    pub(crate) fn of(size: u64, tail: &[u8]) -> Option<Self> {
+impl ObjectHash {
+    fn in_footer(size: u64, tail: &[u8]) -> Option<Self> {
         let place = digits(tail)?;
         let before = size.checked_sub(tail.len() as u64)?;
         Some(Self {
@@ -218,6 +219,20 @@ impl FooterHash {
             digits: tail[place.clone()].to_vec(),
             place: before + place.start as u64..before + place.end as u64,
         })
+    }
+
+    /// The hash of an object that is named by it, else of one that has it in its footer; `None` if
+    /// there is none.
+    pub(crate) fn of(path: &Path, size: u64, tail: &[u8]) -> Option<Self> {
+        match named_digits(path.as_ref()) {
+            Some(digits) => Some(Self {
+                hasher: Sha256::new(),
+                at: 0,
+                place: 0..0,
+                digits: digits.as_bytes().to_vec(),
+            }),
+            None => Self::in_footer(size, tail),
+        }
     }
 
     /// Takes the next bytes.
@@ -236,7 +251,9 @@ impl FooterHash {
 
     /// Returns true if all that was taken is what was written.
     pub(crate) fn fits(self) -> bool {
-        format!("{:x}", self.hasher.finalize()).as_bytes() == self.digits
+        format!("{:x}", self.hasher.finalize())
+            .as_bytes()
+            .starts_with(&self.digits)
     }
 }
 
@@ -276,8 +293,8 @@ mod tests {
         // In pieces of any size it is the same.
         for piece in [1, 7, 64, 100, object.len()] {
             let tail = &object[object.len() / 4..];
-            let hash = FooterHash::of(object.len() as u64, tail).unwrap();
-            let hash = object.chunks(piece).fold(hash, FooterHash::take);
+            let hash = ObjectHash::in_footer(object.len() as u64, tail).unwrap();
+            let hash = object.chunks(piece).fold(hash, ObjectHash::take);
             assert!(hash.fits(), "{piece}");
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod identity;
 pub(crate) mod letters;
 pub(crate) mod names;
 pub(crate) mod pending_rows;
+pub(crate) mod proven;
 pub(crate) mod read;
 pub(crate) mod sort;
 pub(crate) mod swapped;

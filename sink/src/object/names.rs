@@ -99,6 +99,8 @@ pub(crate) const LEDGER: &str = "_ledger";
 
 /// How many digits of their hash the name of dead letters has.
 pub(crate) const DIGEST_DIGITS: usize = 32;
+/// How many digits the name of what a swap wrote has.
+const HASH_DIGITS: usize = 64;
 
 impl ObjectName {
     /// The object's path in the lake.
@@ -131,6 +133,19 @@ impl ObjectName {
     }
 }
 
+/// The digits of its hash that an object's name ends with: all of them for what a swap wrote, the
+/// first ones for the dead letters of a commit. `None` for a commit, which is named by its place.
+pub(crate) fn named_digits(path: &str) -> Option<&str> {
+    let stem = path.strip_suffix(".parquet")?;
+    let digits = stem.rsplit(['/', '-']).next()?;
+    let is_hash = matches!(digits.len(), DIGEST_DIGITS | HASH_DIGITS) && digits.bytes().all(is_hex);
+    is_hash.then_some(digits)
+}
+
+const fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
 /// Reads the path of dead letters: their partition, and where their range begins.
 pub(crate) fn parse_letters(path: &str) -> Option<(Partition, Offset)> {
     let (folder, file) = path
@@ -142,10 +157,7 @@ pub(crate) fn parse_letters(path: &str) -> Option<(Partition, Offset)> {
     let partition = digits(parts.next()?, 5)?.parse().ok()?;
     let first = digits(parts.next()?, 20)?.parse().ok()?;
     let digest = parts.next()?;
-    let is_digest = digest.len() == DIGEST_DIGITS
-        && digest
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_digest = digest.len() == DIGEST_DIGITS && digest.bytes().all(is_hex);
     is_digest.then_some((Partition(partition), Offset(first)))
 }
 

@@ -12,13 +12,12 @@ use object_store::{GetOptions, GetRange, ObjectStoreExt};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
-    ParquetStatisticsPolicy, RowGroupMetaData,
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+    RowGroupMetaData,
 };
 use parquet::schema::types::SchemaDescriptor;
-use xxhash_rust::xxh3::Xxh3;
 
-use super::footer::{FooterHash, intact};
+use super::footer::intact;
 use super::thrift::{END_BYTES, MAGIC, UnfitParquet, check_footer, footer_in, footer_length};
 use crate::{Error, Footer, Lake, ObjectName};
 
@@ -29,8 +28,6 @@ const TAIL_BYTES: u64 = 64 << 10;
 const MAX_OBJECT_BYTES: u64 = 4 << 30;
 /// How large an object is read whole before its hash is known to fit.
 const UNPROVEN_BYTES: u64 = 256 << 20;
-/// How much of an object is hashed at a time.
-pub(super) const PIECE_BYTES: u64 = 8 << 20;
 
 /// The Parquet schema of the objects that this program writes.
 static CURRENT: LazyLock<SchemaDescriptor> = LazyLock::new(|| {
@@ -79,15 +76,6 @@ impl Lake {
         Ok(metadata.map(|metadata| is_current(&metadata)))
     }
 
-    /// Returns true if the object's bytes are those that were written, by the hash in its footer.
-    /// It is read piece by piece, so one of any size takes little memory.
-    ///
-    /// # Errors
-    /// The store's; an object that is not there is [`Error::Damaged`].
-    pub async fn intact(&self, path: &str) -> Result<bool, Error> {
-        Ok(self.proven(path).await?.is_some())
-    }
-
     /// An object whole; `None` if it is not there. It takes as much memory as it is large, so what
     /// no writer of ours made is refused by its end before anything else is read, and a large one
     /// by its hash.
@@ -95,97 +83,13 @@ impl Lake {
     /// # Errors
     /// [`Error::Damaged`], else the store's.
     pub(crate) async fn whole(&self, path: &Path) -> Result<Option<Bytes>, Error> {
-        match self.sound_size(path).await? {
-            Some(_) => self.read_if_there(path, MAX_OBJECT_BYTES).await,
-            None => Ok(None),
-        }
-    }
-
-    /// An object whole, which must be there.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`], also if it is not there; else the store's.
-    pub(crate) async fn present(&self, path: &str) -> Result<Bytes, Error> {
-        let path = Path::from(path);
-        let object = self.whole(&path).await?;
-        object.ok_or_else(|| refused(&path, &"it is not there"))
-    }
-
-    /// The size of an object whose end is that of one of ours, and whose hash fits if it is large;
-    /// `None` if it is not there.
-    pub(super) async fn sound_size(&self, path: &Path) -> Result<Option<u64>, Error> {
         let Some(ending) = self.ending(path, plain()).await? else {
             return Ok(None);
         };
         if ending.size > UNPROVEN_BYTES && self.hashes(path, &ending).await?.is_none() {
             return Err(refused(path, &"its hash does not fit"));
         }
-        Ok(Some(ending.size))
-    }
-
-    /// As [`Lake::intact`]. Returns the XXH3 of the bytes of its columns, which a later reader of them
-    /// compares; `None` if the object's hash does not fit.
-    pub(crate) async fn proven(&self, path: &str) -> Result<Option<u128>, Error> {
-        let path = Path::from(path);
-        match self.ending(&path, plain()).await {
-            Ok(Some(ending)) => self.hashes(&path, &ending).await,
-            Ok(None) => Err(refused(&path, &"it is not there")),
-            Err(Error::Damaged { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Hashes an object piece by piece, as [`Lake::proven`] says.
-    async fn hashes(&self, path: &Path, ending: &ObjectEnd) -> Result<Option<u128>, Error> {
-        let Some(mut proof) = FooterHash::of(ending.size, &ending.tail) else {
-            return Ok(None);
-        };
-        let (columns, mut hash, mut at) = (ending.columns(), Xxh3::new(), 0);
-        while at < ending.size {
-            let end = ending.size.min(at + PIECE_BYTES);
-            let piece = self.store().get_range(path, at..end).await?;
-            if piece.is_empty() {
-                return Ok(None);
-            }
-            let within = |place: u64| {
-                let place = usize::try_from(place.saturating_sub(at)).unwrap_or(usize::MAX);
-                place.min(piece.len())
-            };
-            let columns = within(columns.start)..within(columns.end);
-            at += piece.len() as u64;
-            let work = move || {
-                hash.update(&piece[columns]);
-                (proof.take(&piece), hash)
-            };
-            let hashed = self.pool().run(work).await;
-            (proof, hash) =
-                hashed.map_err(|error| Error::Unfit(format!("hashing failed: {error}")))?;
-        }
-        Ok(proof.fits().then(|| hash.digest128()))
-    }
-
-    /// All metadata of an object of a swap, with the indexes of its pages. The caller knows its hash
-    /// to fit.
-    pub(crate) async fn sorted_metadata(&self, path: &str) -> Result<ParquetMetaData, Error> {
-        let path = Path::from(path);
-        let all = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
-        let ending = self.ending(&path, all).await?;
-        let ending = ending.ok_or_else(|| refused(&path, &"it is not there"))?;
-        let (size, indexed) = (ending.size, ending.columns().end);
-        let tail = match indexed < size - ending.tail.len() as u64 {
-            true => self.store().get_range(&path, indexed..size).await?,
-            false => ending.tail,
-        };
-        let reading = move || {
-            let mut reader = ParquetMetaDataReader::new_with_metadata(ending.metadata)
-                .with_page_index_policy(PageIndexPolicy::Optional);
-            decoded(&path, || {
-                reader.read_page_indexes_sized(&tail, size)?;
-                reader.finish()
-            })
-        };
-        let read = self.pool().run(reading).await;
-        read.map_err(|error| Error::Unfit(format!("reading failed: {error}")))?
+        self.read_if_there(path, MAX_OBJECT_BYTES).await
     }
 
     async fn metadata(&self, path: &Path) -> Result<Option<ParquetMetaData>, Error> {
@@ -194,7 +98,7 @@ impl Lake {
     }
 
     /// The end of an object: its metadata, which account for every byte of it.
-    async fn ending(
+    pub(super) async fn ending(
         &self,
         path: &Path,
         options: ParquetMetaDataOptions,
@@ -292,7 +196,10 @@ fn metadata(
 }
 
 /// What is decoded of an object: the decoder is not ours, and the bytes may be anybody's.
-fn decoded<T>(path: &Path, decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Error> {
+pub(super) fn decoded<T>(
+    path: &Path,
+    decode: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(decoded) => {
             decoded.map_err(|error| refused(path, &format!("it is no Parquet file: {error}")))
@@ -302,19 +209,19 @@ fn decoded<T>(path: &Path, decode: impl FnOnce() -> Result<T, ParquetError>) -> 
 }
 
 /// The end of an object.
-struct ObjectEnd {
-    metadata: ParquetMetaData,
+pub(super) struct ObjectEnd {
+    pub(super) metadata: ParquetMetaData,
     /// The length of the footer that holds them.
     length: u64,
     /// The size of the whole object.
-    size: u64,
+    pub(super) size: u64,
     /// The object's last bytes, with all of its metadata.
-    tail: Bytes,
+    pub(super) tail: Bytes,
 }
 
 impl ObjectEnd {
     /// Where its columns are.
-    fn columns(&self) -> Range<u64> {
+    pub(super) fn columns(&self) -> Range<u64> {
         let groups = self.metadata.row_groups().iter().map(extent);
         let all = groups.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end));
         all.unwrap_or(0..0)
@@ -357,7 +264,7 @@ pub(crate) fn extent(group: &RowGroupMetaData) -> Range<u64> {
 }
 
 /// No statistics: they are most of an object's metadata, and only a merge reads them.
-fn plain() -> ParquetMetaDataOptions {
+pub(super) fn plain() -> ParquetMetaDataOptions {
     let none = ParquetStatisticsPolicy::SkipAll;
     ParquetMetaDataOptions::new()
         .with_column_stats_policy(none.clone())

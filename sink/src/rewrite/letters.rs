@@ -2,7 +2,7 @@
 //! of the others what stays is written anew.
 
 use arrow::compute::concat_batches;
-use sha2::{Digest, Sha256};
+use parquet::file::reader::Length;
 
 use super::part::RewriteParts;
 use super::rows::kept;
@@ -35,12 +35,15 @@ impl RewriteSource<'_> {
                 staying.push(object);
                 continue;
             }
-            let bytes = self.lake.present(&object.path).await?;
-            let (choice, read) = (self.choice.clone(), bytes.clone());
+            let fetched = self.lake.fetched(&object.path).await?;
+            let fetched = fetched.ok_or_else(|| missing(&object.path))?;
+            let choice = self.choice.clone();
             let work = move || {
+                let hash = fetched.sha256().map_err(|error| error.to_string())?;
+                let bytes = fetched.len();
                 let names: Vec<&str> = LETTER_COLUMNS.iter().map(|column| column.name).collect();
                 let (mut before, mut after) = (0, Vec::new());
-                batches(read, &names, |batch| {
+                batches(fetched, &names, |batch| {
                     let mask = choice.letters(batch)?;
                     parts.take_letters(batch, mask.as_ref())?;
                     before += batch.num_rows();
@@ -48,17 +51,22 @@ impl RewriteSource<'_> {
                     Ok(())
                 })?;
                 let after = concat_batches(&letters::schema(), &after);
-                Ok((parts, before, after.map_err(|error| error.to_string())?))
+                let after = after.map_err(|error| error.to_string())?;
+                Ok((parts, before, after, (hash, bytes)))
             };
-            let (before, after);
-            (parts, before, after) = self.lake.heavy(&object.path, work).await?;
+            let (before, after, (hash, bytes));
+            (parts, before, after, (hash, bytes)) = self.lake.heavy(&object.path, work).await?;
             let count = after.num_rows();
             if is_own && count == before {
                 staying.push(object);
                 continue;
             }
             if is_own {
-                making.replace(replaced(&object, &bytes));
+                making.replace(ReplacedObject {
+                    path: object.path.clone(),
+                    bytes,
+                    hash,
+                });
             }
             if count > 0 {
                 // Letters of two makers are two objects, so that no sweep of what one of them left
@@ -93,14 +101,6 @@ impl RewriteSource<'_> {
             objects.extend(letters.map(|letters| (letters, stays)));
         }
         objects
-    }
-}
-
-fn replaced(letters: &SwapLetters, bytes: &[u8]) -> ReplacedObject {
-    ReplacedObject {
-        path: letters.path.clone(),
-        bytes: bytes.len() as u64,
-        hash: format!("{:x}", Sha256::digest(bytes)),
     }
 }
 

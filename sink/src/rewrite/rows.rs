@@ -17,6 +17,7 @@ use super::source::RewriteSource;
 use crate::lake::sorted::SortedWriting;
 use crate::object::decode::ObjectRows;
 use crate::object::footer;
+use crate::object::proven::ProvenHashes;
 use crate::object::sort::limits::SortLimits;
 use crate::object::sort::object_run::{RowFilter, SortedObject};
 use crate::object::sort::sorter::RowSorter;
@@ -160,7 +161,7 @@ impl RewriteSource<'_> {
     }
 
     /// A sorted object, as it is merged.
-    fn sorted(&self, input: &Input, proven: u128) -> SortedObject {
+    fn sorted(&self, input: &Input, proven: ProvenHashes) -> SortedObject {
         let choice = self.choice.clone();
         let filter: RowFilter = Arc::new(move |rows| {
             let mask = choice.rows(&rows)?;

@@ -223,10 +223,51 @@ async fn a_certificate_is_proved_after_a_replay_of_it_was_deleted() {
     assert_eq!(shore.proves(&signed).await, Vec::<String>::new());
     shore.lake.delete_replay(&name).await.unwrap();
     assert_eq!(shore.proves(&signed).await, Vec::<String>::new());
+    // Another one of that name has objects at the same paths.
+    let live = shore.lake.ledger().await.unwrap().unwrap();
+    let begun = below.lake.begin_replay(&name, &live, &ranges, "a", LATER);
+    begun.await.unwrap();
+    below.commit_of(0, 0, u64::MAX, "v-1").await;
+    assert_eq!(shore.proves(&signed).await, Vec::<String>::new());
     // What it says of the live lake is compared as before.
     let mut forged = signed.clone();
     forged.certificate.before.pop_first().unwrap();
     let forged = SignedCertificate::sign(forged.certificate, &shore.keys().await.signing_key());
     let faults = shore.proves(&forged).await.join("; ");
     assert!(faults.contains("objects before"), "{faults}");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_hides_nobody_from_an_erasure() {
+    for is_compacted in [false, true] {
+        let shore = Shore::new().await;
+        if is_compacted {
+            shore.compact().await;
+        }
+        let forget = shore.ask(60).await;
+        let whole = shore.share(&forget).await.unwrap();
+        assert_eq!(whole.rows + whole.letters, 6 * TAKEN);
+        let mut counted = shore.mentions(SUBJECT).await;
+        if is_compacted {
+            // What was replaced is looked at no more.
+            let ledger = shore.lake.ledger().await.unwrap().unwrap();
+            let objects = ledger.coverage.objects().map(|one| one.path().to_string());
+            let letters = ledger.coverage.letters().map(|one| one.path.clone());
+            counted = objects.chain(letters).collect();
+        }
+        assert!(counted.iter().any(|path| path.starts_with("dead_letters/")));
+        for path in counted {
+            let sound = shore.get(&path).await;
+            for part in [2, 3, 5] {
+                let mut flipped = sound.clone();
+                flipped[sound.len() / part] ^= 1;
+                shore.put(&path, flipped).await;
+                let share = shore.share(&forget).await;
+                let said = share.expect_err(&path).to_string();
+                assert!(said.contains(&path), "{said}");
+            }
+            shore.put(&path, sound).await;
+        }
+        assert_eq!(shore.share(&forget).await.unwrap(), whole);
+    }
 }

@@ -15,8 +15,9 @@ use topic::{Identity, Offset, Partition, Timestamp, Watermarks};
 
 use crate::audit::{Audit, Reference, Survey, audit};
 use crate::{
-    Batch, CompactionLimits, CompactionScene, DeadLetter, ErasureScene, Forget, ForgetId, Hour,
-    Lake, LakeId, LakeKeys, Location, Outcome, Reason, Row, SignedCertificate, Subject,
+    Batch, CompactionLimits, CompactionScene, DeadLetter, ErasureScene, Error, Forget, ForgetId,
+    Forgotten, Hour, Lake, LakeId, LakeKeys, Location, Outcome, Reason, Row, SignedCertificate,
+    Subject, SubjectShare,
 };
 
 /// Whom the lake is to forget.
@@ -58,6 +59,17 @@ impl Shore {
 
     /// Commits 20 offsets from `first` on, its maker having read so many entries.
     pub(crate) async fn commit(&self, partition: u32, first: u64, read: u64) -> Outcome {
+        self.commit_of(partition, first, read, SUBJECT).await
+    }
+
+    /// … in which the subject's are another visitor's.
+    pub(crate) async fn commit_of(
+        &self,
+        partition: u32,
+        first: u64,
+        read: u64,
+        subject: &'static str,
+    ) -> Outcome {
         let hour = Hour((BEGIN / HOUR) + i64::try_from(first / 20).unwrap());
         let of = Partition(partition);
         let mut batch = Batch::new(topic(), "a".into(), of, Offset(first), hour, false);
@@ -65,11 +77,11 @@ impl Shore {
             let at = BEGIN + i64::try_from(offset).unwrap() * HOUR / 20;
             let appended_at = Timestamp::from_micros(at);
             let visitor = match offset % 5 {
-                0 => SUBJECT,
+                0 => subject,
                 _ => "v-1",
             };
             if offset % 20 >= 18 {
-                let name = ["v-1", SUBJECT][usize::from(offset % 20 == 18)];
+                let name = ["v-1", subject][usize::from(offset % 20 == 18)];
                 batch.reject(letter(Offset(offset), appended_at, name));
             } else {
                 batch.push(&row(partition, offset, appended_at, visitor));
@@ -116,17 +128,20 @@ impl Shore {
 
     /// … in the live lake or a replay.
     pub(crate) async fn erase_in(&self, lake: &Lake, forget: &Forget) -> u64 {
+        let forgotten = self.forgotten(forget).await;
+        lake.erase(&scene(forget, &forgotten)).await.unwrap()
+    }
+
+    /// How much of the live lake is the subject's.
+    pub(crate) async fn share(&self, forget: &Forget) -> Result<SubjectShare, Error> {
+        let forgotten = self.forgotten(forget).await;
+        self.lake.subject_share(&scene(forget, &forgotten)).await
+    }
+
+    async fn forgotten(&self, forget: &Forget) -> Forgotten {
         let ledger = self.lake.ledger().await.unwrap().unwrap();
         let forgotten = self.lake.forgotten(&ledger).await.unwrap();
-        let forgotten = forgotten.only(|one| one.id == forget.id);
-        let scene = ErasureScene {
-            id: forget.id,
-            forgotten: &forgotten,
-            lows: &BTreeMap::new(),
-            now: LATER,
-            progress: &|_, _| {},
-        };
-        lake.erase(&scene).await.unwrap()
+        forgotten.only(|one| one.id == forget.id)
     }
 
     /// Certifies a complete erasure.
@@ -177,6 +192,17 @@ impl Shore {
     pub(crate) async fn get(&self, path: &str) -> Vec<u8> {
         let object = self.store.get(&Path::from(path)).await.unwrap();
         object.bytes().await.unwrap().to_vec()
+    }
+}
+
+fn scene<'a>(forget: &Forget, forgotten: &'a Forgotten) -> ErasureScene<'a> {
+    const NOWHERE: &BTreeMap<Partition, Offset> = &BTreeMap::new();
+    ErasureScene {
+        id: forget.id,
+        forgotten,
+        lows: NOWHERE,
+        now: LATER,
+        progress: &|_, _| {},
     }
 }
 

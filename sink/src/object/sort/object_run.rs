@@ -18,6 +18,7 @@ use super::limits::SortLimits;
 use super::row_group::{RowGroupCopy, copied_times};
 use super::window::ObjectWindow;
 use crate::object::decode::{completed, decoded_rows};
+use crate::object::proven::{CHANGED, ProvenHashes};
 use crate::object::read::{extent, is_current};
 use crate::{Error, Lake};
 
@@ -32,8 +33,8 @@ pub(crate) struct SortedObject {
     pub(crate) path: String,
     /// The least `occurred_at` of its rows.
     pub(crate) least: Timestamp,
-    /// The XXH3 of the bytes of its columns when the object's hash was proved.
-    pub(crate) proven: u128,
+    /// The hashes of its parts when its own was proved.
+    pub(crate) proven: ProvenHashes,
     /// The only columns that are read; `None` if all are.
     pub(crate) columns: Option<&'static [&'static str]>,
     /// `None` if all rows are merged.
@@ -107,8 +108,8 @@ impl ObjectRun {
         }
         match self.next_group() {
             Some(group) => Ok(Pulled::Wants(extent(group))),
-            None if self.read.digest128() == self.of.proven => Ok(Pulled::End),
-            None => Err(self.damaged("it changed after its hash was proved")),
+            None if self.read.digest128() == self.of.proven.columns => Ok(Pulled::End),
+            None => Err(self.damaged(CHANGED)),
         }
     }
 

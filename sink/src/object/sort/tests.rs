@@ -23,6 +23,7 @@ use super::order::RowKey;
 use super::sorter::RowSorter;
 use super::spill::SpillFolder;
 use crate::object::footer::intact;
+use crate::object::proven::ProvenHashes;
 use crate::object::read::extent;
 use crate::object::swapped::{RangeSums, SwappedFooter};
 use crate::{COLUMNS, Lake, S3, Type};
@@ -178,12 +179,15 @@ pub(super) fn bytes(file: ObjectFile) -> Bytes {
 pub(super) fn object(folder: &Path, path: &str, least: i64, whole: &Bytes) -> SortedObject {
     let groups = metadata(whole);
     let ends = groups.row_groups().iter().map(|group| extent(group).end);
-    let columns = 4..usize::try_from(ends.max().unwrap()).unwrap();
+    let end = usize::try_from(ends.max().unwrap()).unwrap();
     SortedObject {
         lake: Lake::open(&S3::in_folder(folder)).unwrap(),
         path: path.to_owned(),
         least: Timestamp::from_micros(least),
-        proven: xxh3_128(&whole[columns]),
+        proven: ProvenHashes {
+            columns: xxh3_128(&whole[4..end]),
+            ending: xxh3_128(&whole[end..]),
+        },
         columns: None,
         filter: None,
     }
@@ -289,6 +293,36 @@ fn sorted_objects_are_opened_when_their_time_comes_and_few_at_once_hold_a_row_gr
             "{path} was opened after {after} rows of {before}"
         );
     }
+}
+
+#[tokio::test]
+async fn metadata_that_changed_after_the_proof_are_not_believed() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = SpillFolder::at(place.path().to_owned());
+    let mut file = ObjectFile::begin(&folder, &said(), SortLimits::default()).unwrap();
+    file.write(&rows((0..99).map(|at| (7, 0, at)))).unwrap();
+    let whole = bytes(file);
+    let path = "swaps/x.parquet";
+    let SortedObject { lake, proven, .. } = object(place.path(), path, 7, &whole);
+    let write = |bytes: &[u8]| {
+        std::fs::create_dir_all(place.path().join("swaps")).unwrap();
+        std::fs::write(place.path().join(path), bytes).unwrap();
+    };
+    write(&whole);
+    assert_eq!(lake.proven(path).await.unwrap(), Some(proven));
+    assert!(lake.sorted_metadata(path, proven).await.is_ok());
+    // What the page index says of the first page.
+    let groups = metadata(&whole);
+    let at = groups.row_group(0).column(0).column_index_offset().unwrap();
+    let mut changed = whole.to_vec();
+    changed[usize::try_from(at).unwrap() + 9] ^= 1;
+    write(&changed);
+    let said = lake
+        .sorted_metadata(path, proven)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("changed after its hash was proved"), "{said}");
 }
 
 #[test]
