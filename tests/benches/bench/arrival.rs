@@ -1,17 +1,22 @@
 //! Arrival: from the moment a client sends a click to the moment SQL sees its row, in one
 //! process on the embedded topic, and what that process weighs before and after. Once in
 //! `clicks`, with batches and crawls of a second and no other clicks; and once (L1) in
-//! `clicks_live`, with the defaults, while many others come.
+//! `clicks_live`, with the defaults, while many others come. Beside a compaction: the latter, over a
+//! lake whose closed hours are merged meanwhile, and over the same when nothing is.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use sink::{Lake, S3};
 use tests::clickweir::Place;
+use tests::landing::{aged_topic, land};
 use tests::usage;
 use tokio::time::{Instant, interval, sleep};
+use topic::{Draft, Unit, clock};
 
+use crate::clicks::Clicks;
 use crate::others::{Others, taken};
 use crate::table::{Entry, Figure, Table};
 
@@ -33,7 +38,15 @@ struct Way {
     age: &'static str,
     /// Other clicks a second.
     rate: u64,
+    /// How often the lake's closed hours are merged; `None` if it has none.
+    compaction: Option<&'static str>,
 }
+
+/// Clicks came so many hours ago, and the lake has many small objects of each.
+const OLD_HOURS: std::ops::Range<i64> = 3..43;
+const OLD_RECORDS: u64 = 4_000;
+const OLD_OBJECT_ROWS: &str = "20";
+const LANDING_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Sends so many clicks in each run, both ways.
 pub(crate) async fn run(clicks: u32, rate: u64, runs: usize, table: &mut Table) -> Result<()> {
@@ -43,6 +56,7 @@ pub(crate) async fn run(clicks: u32, rate: u64, runs: usize, table: &mut Table) 
         table: "clicks",
         age: "1s",
         rate: 0,
+        compaction: None,
     };
     let live = Way {
         bench: "L1",
@@ -50,27 +64,88 @@ pub(crate) async fn run(clicks: u32, rate: u64, runs: usize, table: &mut Table) 
         table: "clicks_live",
         age: "10s",
         rate,
+        compaction: None,
     };
-    for way in [lake, live] {
-        let mut entry = Entry {
-            bench: way.bench,
-            who: "clickweir up",
-            counted: "none",
-            pinned: "nothing",
-            backend: way.backend,
-            acknowledged: "202 after a group-committed fsync",
-            runs: Vec::new(),
-        };
-        for turn in 1..=runs {
-            entry.note(turn, once(clicks, &way).await?);
+    each([lake, live], clicks, runs, table).await
+}
+
+/// The same beside a compaction, and without one.
+pub(crate) async fn beside(clicks: u32, rate: u64, runs: usize, table: &mut Table) -> Result<()> {
+    let way = |backend, every| Way {
+        bench: "L1",
+        backend,
+        table: "clicks_live",
+        age: "10s",
+        rate,
+        compaction: Some(every),
+    };
+    let still = way("embedded topic, a folder; nothing is compacted", "1day");
+    let busy = way("embedded topic, a folder; closed hours are compacted", "1s");
+    each([still, busy], clicks, runs, table).await
+}
+
+async fn each(ways: [Way; 2], clicks: u32, runs: usize, table: &mut Table) -> Result<()> {
+    let mut entries = ways.each_ref().map(|way| Entry {
+        bench: way.bench,
+        who: "clickweir up",
+        counted: "none",
+        pinned: "nothing",
+        backend: way.backend,
+        acknowledged: "202 after a group-committed fsync",
+        runs: Vec::new(),
+    });
+    for turn in 1..=runs {
+        for (way, entry) in ways.iter().zip(&mut entries) {
+            entry.note(turn, once(clicks, way).await?);
         }
-        table.entries.push(entry);
     }
+    table.entries.extend(entries);
     Ok(())
 }
 
+/// A place whose lake has small objects of hours that have closed.
+async fn old_place() -> Result<Place> {
+    let place = Place::new()?;
+    let data = place.path().join("data");
+    let clicks = Clicks::new(OLD_RECORDS, clock::system().now());
+    let draft = |hour: i64, number: u64| {
+        let click = clicks
+            .click(hour.cast_unsigned() * OLD_RECORDS + number)
+            .json;
+        let value = format!(
+            r#"{{"v":1,"id":"{}","received_at":{},"format":"native","source":"old","click":{click}}}"#,
+            &click[7..43],
+            clock::system().now().micros() - hour * Unit::Hour.micros()
+        );
+        Draft {
+            key: number.to_string().into(),
+            value: value.into(),
+        }
+    };
+    let hours: Vec<i64> = OLD_HOURS.rev().collect();
+    let drafts = |hour| (0..OLD_RECORDS).map(|number| draft(hour, number)).collect();
+    let topic = aged_topic(&data.join("topic"), &hours, drafts).await?;
+    let lake = Lake::open(&S3::in_folder(&data.join("lake")))?;
+    let sink = [("max_rows", OLD_OBJECT_ROWS), ("max_age", "1s")];
+    land(&topic, &lake, "old", &sink, LANDING_TIMEOUT).await?;
+    Ok(place)
+}
+
+/// How many small objects the compactor of that process has replaced.
+async fn compacted(client: &reqwest::Client, dashboard: &str) -> Result<f64> {
+    let metrics = client.get(format!("{dashboard}/metrics")).send().await?;
+    let metrics = metrics.text().await?;
+    let name = "clickweir_compactor_replaced_objects_total ";
+    let found = metrics.lines().find_map(|line| line.strip_prefix(name));
+    Ok(found.context("the compactor counts")?.trim().parse()?)
+}
+
 async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
-    let place = Place::new()?
+    let place = match way.compaction {
+        Some(every) => old_place().await?.with("COMPACTION__EVERY", every),
+        None => Place::new()?,
+    };
+    let place = place
         .with("SINK__MAX_AGE", way.age)
         .with("CATALOG__EVERY", way.age);
     let up = place.up(&[])?;
@@ -78,6 +153,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     let idle = usage::memory(up.process.id())?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let others = Others::start(&client, &up.shop, way.rate);
+    let before = compacted(&client, &up.dashboard).await?;
     let sending = tokio::spawn(send(client.clone(), up.shop.clone(), clicks));
 
     let mut seen: HashMap<String, Instant> = HashMap::new();
@@ -105,38 +181,56 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
         sleep(LOOK).await;
     }
     let sent = sending.await??;
+    let merged = compacted(&client, &up.dashboard).await? - before;
     let after = usage::memory(up.process.id())?;
     let others = others.end().await?;
-    let mut took: Vec<f64> = sent
-        .iter()
-        .map(|(id, at)| seen[id].duration_since(*at).as_secs_f64())
-        .collect();
-    took.sort_by(f64::total_cmp);
-    let at = |share: usize| took[(took.len() * share / 100).min(took.len() - 1)];
+    let answered = sent.iter().map(|click| click.answered - click.at);
+    let shown = sent.iter().map(|click| seen[&click.id] - click.at);
+    let (answered, shown) = (sorted(answered), sorted(shown));
     let of = |value, of| Figure { value, of };
     Ok(vec![
-        of(at(50) * 1e3, "ms p50"),
-        of(at(99) * 1e3, "ms p99"),
+        of(at(&shown, 50) * 1e3, "ms p50"),
+        of(at(&shown, 99) * 1e3, "ms p99"),
+        of(at(&answered, 50) * 1e3, "ms p50 to the answer"),
+        of(at(&answered, 99) * 1e3, "ms p99 to the answer"),
+        of(merged, "small objects compacted meanwhile"),
         of(others.rate, "other clicks/s"),
         of(idle, "MB resident when idle"),
         of(after, "MB after"),
     ])
 }
 
-/// Sends clicks, and returns when each was sent.
-async fn send(
-    client: reqwest::Client,
-    shop: String,
-    clicks: u32,
-) -> Result<Vec<(String, Instant)>> {
+/// A click that was sent.
+struct SentClick {
+    id: String,
+    at: Instant,
+    answered: Instant,
+}
+
+/// Seconds, the least first.
+fn sorted(took: impl Iterator<Item = Duration>) -> Vec<f64> {
+    let mut took: Vec<f64> = took.map(|one| one.as_secs_f64()).collect();
+    took.sort_by(f64::total_cmp);
+    took
+}
+
+/// What so many of a hundred are below.
+fn at(took: &[f64], share: usize) -> f64 {
+    took[(took.len() * share / 100).min(took.len() - 1)]
+}
+
+/// Sends clicks, and returns when each was sent and answered.
+async fn send(client: reqwest::Client, shop: String, clicks: u32) -> Result<Vec<SentClick>> {
     let mut sent = Vec::new();
     let mut turns = interval(EVERY);
     for number in 0..clicks {
         turns.tick().await;
         let id = format!("00000000-0000-4000-8000-{number:012}");
         let click = json!({ "id": id, "action": "probe", "visitor_id": format!("v{number}") });
-        sent.push((id, Instant::now()));
+        let at = Instant::now();
         taken(client.post(format!("{shop}/v1/events")).json(&click)).await?;
+        let answered = Instant::now();
+        sent.push(SentClick { id, at, answered });
     }
     Ok(sent)
 }

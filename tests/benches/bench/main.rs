@@ -100,6 +100,8 @@ enum Which {
     E2,
     /// From a click to its row in SQL; with it L1, while others come
     Arrival,
+    /// L1 while closed hours are compacted, and while nothing is
+    Beside,
     /// From a click to the dashboard's pixel, and how soon its pages paint
     L2,
     /// The memory of one process while clicks come
@@ -144,6 +146,7 @@ impl Bench {
             (Which::E1, e1),
             (Which::E2, e2),
             (Which::Arrival, arrival),
+            (Which::Beside, runs * (80 + 2 * u64::from(self.clicks) / 10)),
             (Which::L2, runs * 60),
             (Which::M1, m1),
             (Which::Audit, audit),
@@ -191,6 +194,9 @@ async fn main() -> Result<ExitCode> {
     }
     if bench.asked(Which::Arrival) {
         arrival::run(bench.clicks, bench.rate, bench.runs.into(), &mut table).await?;
+    }
+    if bench.asked(Which::Beside) {
+        arrival::beside(bench.clicks, bench.rate, bench.runs.into(), &mut table).await?;
     }
     if bench.asked(Which::L2) {
         l2::run(bench.runs.into(), &mut table).await?;
