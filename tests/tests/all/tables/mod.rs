@@ -9,11 +9,12 @@ pub(crate) mod scene;
 mod swapped;
 mod watch;
 
+use serde_json::Value;
 use tests::clickweir::{Place, Up};
 use tests::s3;
 use tokio::time::Instant;
 
-use reader::{Engine, Found, Published, Reader, engines, expected};
+use reader::{Engine, Found, Published, Reader, bucket_keys, engines, expected};
 use scene::aged;
 
 const TABLES: [&str; 4] = [
@@ -28,20 +29,31 @@ const TOKEN: &str = "a-token-of-the-dashboard";
 
 /// Checks that each engine finds in each table what the lake holds.
 fn check(place: &Place, engines: &[Engine], at: &Published) {
-    let expect = TABLES.map(|table| expected(place, table));
-    assert_eq!(expect[0], expect[2], "the replay is of all");
-    let hours = expect[0].as_array().unwrap();
+    let found = find(place, engines, at, &TABLES);
+    assert_eq!(found[0], found[2], "the replay is of all");
+    let hours = found[0].as_array().unwrap();
     let hours = hours.iter().filter(|row| !row[1].is_null());
     assert!(hours.count() > HOURS.len(), "those and this one");
+}
+
+/// What the lake holds in each table, which is what each engine finds there.
+pub(crate) fn find(
+    place: &Place,
+    engines: &[Engine],
+    at: &Published,
+    tables: &[&str],
+) -> Vec<Value> {
+    let expect: Vec<Value> = tables.iter().map(|table| expected(place, table)).collect();
     for engine in at.read_by(engines) {
         let begun = Instant::now();
-        let found = Reader::start(engine, at).find(&TABLES);
+        let found = Reader::start(engine, at).find(tables);
         let found = found.unwrap_or_else(|error| panic!("{}: {error}", engine.name));
         let found: Vec<_> = found.into_iter().map(|Found { rows, .. }| rows).collect();
         assert_eq!(found, expect, "{}", engine.name);
         let took = begun.elapsed().as_secs_f64();
         println!("{}: {took:.1} s", engine.name);
     }
+    expect
 }
 
 /// A place whose lake has clicks of some days, and a replay of them.
@@ -81,7 +93,6 @@ async fn engines_read_the_published_tables_of_a_bucket_with_the_keys_of_the_cata
         return;
     };
     let bucket = s3.lake(&format!("tables-{}", std::process::id()));
-    let (access_key, secret_key) = s3.keys();
     let place = Place::new()
         .unwrap()
         .with_lake(&bucket)
@@ -97,11 +108,7 @@ async fn engines_read_the_published_tables_of_a_bucket_with_the_keys_of_the_cata
     let keyless = |engine: &&Engine| ["pyiceberg", "spark", "flink"].contains(&engine.name);
     let keyless: Vec<_> = engines.iter().filter(keyless).copied().collect();
     check(&place, &keyless, &at);
-    at.environment = vec![
-        ("CLICKWEIR_S3_ENDPOINT", bucket.endpoint.clone()),
-        ("CLICKWEIR_S3_ACCESS_KEY", access_key.to_owned()),
-        ("CLICKWEIR_S3_SECRET_KEY", secret_key.to_owned()),
-    ];
+    at.environment = bucket_keys(&bucket, s3.keys());
     check(&place, &engines, &at);
     assert!(up.process.end().unwrap());
 }

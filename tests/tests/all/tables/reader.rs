@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
+use sink::S3;
 use tests::clickweir::Place;
 use tests::real;
 
@@ -81,6 +82,18 @@ pub(crate) struct Published {
     pub(crate) catalog: String,
     /// The catalog's token and the bucket's keys, if the engines are to be given them.
     pub(crate) environment: Vec<(&'static str, String)>,
+}
+
+/// What engines are told of a bucket.
+pub(crate) fn bucket_keys(
+    bucket: &S3,
+    (access_key, secret_key): (&str, &str),
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("CLICKWEIR_S3_ENDPOINT", bucket.endpoint.clone()),
+        ("CLICKWEIR_S3_ACCESS_KEY", access_key.to_owned()),
+        ("CLICKWEIR_S3_SECRET_KEY", secret_key.to_owned()),
+    ]
 }
 
 impl Published {
