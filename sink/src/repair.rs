@@ -10,7 +10,7 @@ use crate::object::sort::limits::SortLimits;
 use crate::rewrite::choice::Choice;
 use crate::rewrite::scope::{Scope, joined};
 use crate::rewrite::source::RewriteSource;
-use crate::{Entry, Error, Lake, Ledger, Made, Making, ObjectName, ReplayName, SwapMaker};
+use crate::{Error, Lake, Ledger, Made, Making, ObjectName, ReplayName, SwapMaker};
 
 /// Ranges whose object is damaged or missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,7 +217,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Refused`] for what swaps cover, which would be lost with what is sound beside it.
-    pub async fn give_up(&self, hole: &LakeHole, now: Timestamp) -> Result<(), Error> {
+    pub async fn give_up_hole(&self, hole: &LakeHole, now: Timestamp) -> Result<(), Error> {
         if let Some(number) = hole.swap {
             return Err(Error::Refused(format!(
                 "the objects of entry {number} of the ledger hold the rows of many hours: put {} \
@@ -226,22 +226,7 @@ impl Lake {
             )));
         }
         for &(partition, first, end) in &hole.ranges {
-            loop {
-                let ledger = self.ledger().await?;
-                let ledger = ledger.ok_or_else(|| Error::Unfit("it has no ledger".to_owned()))?;
-                if ledger.gives_up(partition, first) {
-                    break;
-                }
-                let gap = Entry::Gap {
-                    partition,
-                    first,
-                    end,
-                    accepted_at: now,
-                };
-                if self.write_entry(ledger.next, &gap).await? {
-                    break;
-                }
-            }
+            self.give_up(partition, (first, end), now).await?;
         }
         Ok(())
     }

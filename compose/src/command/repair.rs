@@ -74,7 +74,7 @@ impl Work for RepairLake {
                     Made::Discarded(why) => repaired.left.push(format!("{named}: {why}")),
                 }
             } else if self.give_up {
-                lake.give_up(&hole, node.clock.now()).await?;
+                lake.give_up_hole(&hole, node.clock.now()).await?;
                 repaired.given_up.push(named);
             } else {
                 repaired.left.push(format!(

@@ -1,5 +1,6 @@
 //! `clickweir restore`: makes the lake of a backup.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::HumanCount;
 use sink::{Backup, BackupStore, Lake, RestoreScene, Restored};
-use topic::{Offset, Open, clock};
+use topic::{Identity, Offset, Open, Partition, clock};
 
 use super::backup::{bar, list, note_lacks, show, size};
 use super::owner::Target;
@@ -28,7 +29,8 @@ pub(crate) struct RestoreArgs {
     /// its ledger can still be read
     #[arg(long, value_name = "URL")]
     erasures_of: Vec<String>,
-    /// The topic is lost, too: makes a new one at topic.url, which begins where the lake ends
+    /// The topic is lost, too: makes a new one at topic.url, which begins where the lake ends, or where
+    /// an erasure that is not complete does
     #[arg(long)]
     new_topic: bool,
     /// Only lists the backups that are there
@@ -71,14 +73,16 @@ pub(crate) async fn restore(settings: Settings, args: RestoreArgs) -> anyhow::Re
     settings.make_folder()?;
     backup.claim(&into).await?;
     // Before the lake is there: a restore that was cut off goes on until both are.
+    let mut beginnings = None;
     if let Some(folder) = &topic {
-        make_topic(&settings, folder, backup).await?;
+        let begins = beginnings.insert(store.beginnings(backup, &erasures_of).await?);
+        make_topic(&settings, folder, (&backup.topic, begins)).await?;
     }
     let bar = bar()?;
     let scene = RestoreScene {
         now: clock::system().now(),
         erasures_of: &erasures_of,
-        topic_is_lost: args.new_topic,
+        beginnings: beginnings.as_ref(),
         progress: &|progress| show(&bar, progress),
         erasing: &|done, all| bar.set_message(format!("erasing: {done} of {all} objects")),
     };
@@ -129,7 +133,11 @@ fn topic_folder(settings: &Settings) -> anyhow::Result<PathBuf> {
 }
 
 /// Makes the topic under another name first: what is cut off is no topic.
-async fn make_topic(settings: &Settings, folder: &Path, backup: &Backup) -> anyhow::Result<()> {
+async fn make_topic(
+    settings: &Settings,
+    folder: &Path,
+    (identity, begins): (&Identity, &BTreeMap<Partition, Offset>),
+) -> anyhow::Result<()> {
     let config = &settings.sections.topic;
     if topic::embedded::has_topic(folder) {
         let with = Open {
@@ -138,11 +146,11 @@ async fn make_topic(settings: &Settings, folder: &Path, backup: &Backup) -> anyh
         };
         let topic = topic::open(config, with).await?;
         let marks = topic.watermarks().await?;
-        let begins = |(of, end): (_, &Offset)| {
+        let fits = |(of, begin): (_, &Offset)| {
             let marks = marks.get(of);
-            marks.is_some_and(|marks| marks.low == *end && marks.high == *end)
+            marks.is_some_and(|marks| marks.low == *begin && marks.high == *begin)
         };
-        if *topic.identity() == backup.topic && backup.ends.iter().all(begins) {
+        if topic.identity() == identity && begins.iter().all(fits) {
             return Ok(());
         }
         bail!(
@@ -155,7 +163,7 @@ async fn make_topic(settings: &Settings, folder: &Path, backup: &Backup) -> anyh
         if fresh.exists() {
             fs::remove_dir_all(&fresh)?;
         }
-        topic::embedded::begin(config, &fresh, &backup.topic, &backup.ends).await?;
+        topic::embedded::begin(config, &fresh, identity, begins).await?;
         fs::rename(&fresh, folder)?;
         anyhow::Ok(())
     };

@@ -6,11 +6,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
-use topic::Timestamp;
+use topic::{Offset, Partition, Timestamp};
 
 use super::manifest::{Backup, BackupObject};
 use super::restoring::{RESTORING, RestoringStore, ledger_path};
-use super::reviving::Reviving;
+use super::reviving::{Reviving, beginnings};
 use super::store::{BackupStore, content_path};
 use super::take::{CONCURRENT_OBJECTS, CopyProgress};
 use super::transfer::{Transfer, TransferError, Transferred};
@@ -32,9 +32,9 @@ pub struct RestoreScene<'a> {
     pub now: Timestamp,
     /// Other states of the lake, whose erasures are carried out too.
     pub erasures_of: &'a [Lake],
-    /// True if the topic is lost: what it held beyond the backup will not come, and a topic that
-    /// begins there has other records.
-    pub topic_is_lost: bool,
+    /// Where a topic begins that takes the place of a lost one, as [`BackupStore::beginnings`] says: what
+    /// the lost one held beyond the backup is given up. `None` if it is not lost.
+    pub beginnings: Option<&'a BTreeMap<Partition, Offset>>,
     /// Gets how far the copying is.
     pub progress: &'a (dyn Fn(&CopyProgress) + Sync),
     /// Gets the number of objects in which subjects were looked for, and of all.
@@ -149,16 +149,16 @@ impl BackupStore {
         if !ledger.as_ref().is_some_and(is_whole) {
             return Err(self.broken(backup, "its ledger is not whole"));
         }
-        let newer = self.backups().await?.pop();
-        let newer = newer.filter(|newest| newest.number > backup.number);
-        let mut sources = scene.erasures_of.to_vec();
-        if let Some(newest) = newer {
-            sources.push(self.view(&newest).await?);
+        for (partition, begin) in scene.beginnings.into_iter().flatten() {
+            let end = backup.ends.get(partition).copied().unwrap_or_default();
+            if end < *begin {
+                hidden.give_up(*partition, (end, *begin), scene.now).await?;
+            }
         }
+        let sources = self.erasing(backup, scene.erasures_of).await?;
         let reviving = Reviving {
             lake: &hidden,
             ends: &backup.ends,
-            is_all: scene.topic_is_lost,
             now: scene.now,
             progress: scene.erasing,
         };
@@ -166,6 +166,30 @@ impl BackupStore {
         into.reveal().await?;
         into.tidy().await?;
         Ok(restored)
+    }
+
+    /// Where a topic begins that takes the place of the one that was lost.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn beginnings(
+        &self,
+        backup: &Backup,
+        erasures_of: &[Lake],
+    ) -> Result<BTreeMap<Partition, Offset>, Error> {
+        let mut ledgers = self.erasing(backup, erasures_of).await?;
+        ledgers.push(self.view(backup).await?);
+        beginnings(&backup.ends, &ledgers).await
+    }
+
+    /// The states of the lake whose erasures are carried out in what is made of a backup.
+    async fn erasing(&self, backup: &Backup, erasures_of: &[Lake]) -> Result<Vec<Lake>, Error> {
+        let mut states = erasures_of.to_vec();
+        let newest = self.backups().await?.pop();
+        if let Some(newest) = newest.filter(|newest| newest.number > backup.number) {
+            states.push(self.view(&newest).await?);
+        }
+        Ok(states)
     }
 
     fn broken(&self, backup: &Backup, why: &str) -> Error {

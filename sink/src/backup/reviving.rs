@@ -31,14 +31,31 @@ impl BackupStore {
     }
 }
 
+/// Where a topic begins that takes the place of the lost one of this lake, whose ledgers these are:
+/// where the lake ends, or further on. Requests reach as far as the lost topic did, and what comes
+/// to the new one came later.
+pub(super) async fn beginnings(
+    ends: &BTreeMap<Partition, Offset>,
+    ledgers: &[Lake],
+) -> Result<BTreeMap<Partition, Offset>, Error> {
+    let mut begins = ends.clone();
+    for lake in ledgers {
+        let ledger = lake.ledger().await?;
+        let asked = ledger.into_iter().flat_map(|ledger| ledger.forgets);
+        for (of, until) in asked.flat_map(|asked| asked.forget.until) {
+            let begin = begins.entry(of).or_default();
+            *begin = until.max(*begin);
+        }
+    }
+    Ok(begins)
+}
+
 /// With what erasures are carried out in a lake that is restored.
 pub(super) struct Reviving<'a> {
     /// The lake, which nobody else sees.
     pub(super) lake: &'a Lake,
     /// Where it ends.
     pub(super) ends: &'a BTreeMap<Partition, Offset>,
-    /// True if nothing beyond that will come: other records take those offsets then.
-    pub(super) is_all: bool,
     pub(super) now: Timestamp,
     /// Gets the number of objects that were looked at, and of all.
     pub(super) progress: &'a (dyn Fn(u64, u64) + Sync),
@@ -89,11 +106,7 @@ impl Reviving<'_> {
                 let list = source.stored_records(named).await?;
                 self.lake.store_records(&list, named.condition).await?;
             }
-            let mut forget = asked.forget.clone();
-            if self.is_all {
-                forget.until = self.within(&forget);
-            }
-            self.lake.forget(&forget).await?;
+            self.lake.forget(&asked.forget).await?;
         }
         Ok(())
     }

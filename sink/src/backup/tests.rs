@@ -13,7 +13,7 @@ use super::restoring::RESTORING;
 use super::run::{BackedUp, BackupScene};
 use super::store::BackupStore;
 use crate::forget::tests::shore::{LATER, SUBJECT, Shore, holds};
-use crate::{Error, Lake, Location, ObjectName, RestoreScene, Restored};
+use crate::{Backup, Error, Lake, Location, ObjectName, RestoreScene, Restored};
 
 /// A place for backups, and its store.
 struct Attic {
@@ -53,17 +53,42 @@ impl Attic {
         into: &Lake,
         erasures_of: &[Lake],
     ) -> Result<Restored, Error> {
-        let backups = self.store.backups().await.unwrap();
-        let backup = backups.iter().find(|backup| backup.number == number);
+        let backup = self.backup(number).await;
         let scene = RestoreScene {
             now: LATER,
             erasures_of,
-            topic_is_lost: false,
+            beginnings: None,
             progress: &|_| {},
             erasing: &|_, _| {},
         };
-        let backup = backup.expect("a backup of that number");
-        self.store.restore(backup, into, &scene).await
+        self.store.restore(&backup, into, &scene).await
+    }
+
+    /// Restores a backup whose topic is lost, and returns where a new one begins.
+    async fn restore_without_topic(
+        &self,
+        number: u64,
+        erasures_of: &[Lake],
+    ) -> (Shore, BTreeMap<Partition, Offset>) {
+        let into = Shore::over(Arc::new(InMemory::new()));
+        let backup = self.backup(number).await;
+        let begins = self.store.beginnings(&backup, erasures_of).await.unwrap();
+        let scene = RestoreScene {
+            now: LATER,
+            erasures_of,
+            beginnings: Some(&begins),
+            progress: &|_| {},
+            erasing: &|_, _| {},
+        };
+        let restored = self.store.restore(&backup, &into.lake, &scene).await;
+        restored.unwrap();
+        (into, begins)
+    }
+
+    async fn backup(&self, number: u64) -> Backup {
+        let mut backups = self.store.backups().await.unwrap().into_iter();
+        let found = backups.find(|backup| backup.number == number);
+        found.expect("a backup of that number")
     }
 
     /// The paths of its contents.
@@ -252,6 +277,44 @@ async fn an_erasure_that_waits_in_the_backup_is_completed_and_another_lakes_is_r
 }
 
 #[tokio::test]
+async fn a_topic_that_takes_the_place_of_a_lost_one_begins_beyond_every_request() {
+    for is_in_backup in [true, false] {
+        let (shore, attic) = (Shore::new().await, Attic::new());
+        if !is_in_backup {
+            attic.back_up(&shore.lake, None).await.unwrap();
+        }
+        // The lake ends at 60, and the topic was further on when the request came.
+        let forget = shore.ask(80).await;
+        if is_in_backup {
+            attic.back_up(&shore.lake, None).await.unwrap();
+        }
+        let newer = [shore.lake.clone()];
+        let (restored, begins) = attic.restore_without_topic(1, &newer).await;
+        assert_eq!(begins, forget.until);
+        assert_eq!(restored.mentions(SUBJECT).await, Vec::<String>::new());
+        let ledger = restored.lake.ledger().await.unwrap().unwrap();
+        let both = begins.keys().copied().collect();
+        let tips = restored.lake.tips(ledger.clone(), &both).await.unwrap();
+        let forgotten = restored.lake.forgotten(&ledger).await.unwrap();
+        for (partition, begin) in begins {
+            assert_eq!(tips.resume(partition), begin);
+            // What comes to the new topic came after the request.
+            assert!(forgotten.rule(partition, begin).is_none());
+            let committed = restored.commit(partition.0, begin.0, ledger.next).await;
+            assert!(matches!(committed, crate::Outcome::Committed(_)));
+        }
+        // Two partitions have a commit and its letters.
+        assert_eq!(restored.mentions(SUBJECT).await.len(), 4);
+    }
+    // Without a request it begins where the lake ends, and nothing is given up.
+    let (shore, attic) = (Shore::new().await, Attic::new());
+    let made = attic.back_up(&shore.lake, None).await.unwrap();
+    let (restored, begins) = attic.restore_without_topic(1, &[]).await;
+    assert_eq!(begins, made.backup.ends);
+    assert_eq!(all(&restored.store).await.len() as u64, made.backup.objects);
+}
+
+#[tokio::test]
 async fn old_backups_go_with_what_only_they_needed() {
     let (shore, attic) = (Shore::new().await, Attic::new());
     for _ in 0..2 {
@@ -398,4 +461,28 @@ fn a_place_that_meets_the_lake_is_known() {
     check(bucket("b", "lake"), bucket("b", "lake-2"), false);
     check(bucket("b", "lake"), bucket("c", "lake"), false);
     check(bucket("b", "lake"), folder("/lake"), false);
+}
+
+#[tokio::test]
+async fn a_promotion_is_rolled_back_in_the_restored_lake() {
+    let (shore, attic) = (Shore::new().await, Attic::new());
+    let name = crate::ReplayName::parse("again").unwrap();
+    shore.replayed(&name, "v-1").await;
+    shore.lake.promote(&name, LATER).await.unwrap();
+    attic.back_up(&shore.lake, None).await.unwrap();
+    let (restored, _) = attic.restore(1).await;
+    let counted = async |shore: &Shore| {
+        let ledger = shore.lake.ledger().await.unwrap().unwrap();
+        let replaced = ledger.coverage.ranges().count();
+        (replaced, shore.audit().await.rows)
+    };
+    assert_eq!(counted(&restored).await, counted(&shore).await);
+    restored.lake.rollback(&name, LATER).await.unwrap();
+    let audit = restored.audit().await;
+    assert!(audit.clean(), "{:?}", audit.findings);
+    assert_eq!(audit.rows, 120 - 6 * 2);
+    // The rows that the promotion had replaced count again.
+    let forget = restored.ask(60).await;
+    let share = restored.share(&forget).await.unwrap();
+    assert_eq!(share.rows + share.letters, 30);
 }

@@ -48,6 +48,31 @@ impl Lake {
         }
     }
 
+    /// Gives up a range, whose records are lost; again, nothing happens.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if the lake has no ledger, else the store's.
+    pub(crate) async fn give_up(
+        &self,
+        partition: Partition,
+        (first, end): (Offset, Offset),
+        accepted_at: Timestamp,
+    ) -> Result<(), Error> {
+        let gap = Entry::Gap {
+            partition,
+            first,
+            end,
+            accepted_at,
+        };
+        loop {
+            let ledger = self.ledger().await?;
+            let ledger = ledger.ok_or_else(|| Error::Unfit("it has no ledger".to_owned()))?;
+            if ledger.gives_up(partition, first) || self.write_entry(ledger.next, &gap).await? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Where a partition continues, even if lists lag. The records that would give the next object's
     /// hour are gone, so every hour since the tip's is asked for it.
     async fn beyond(&self, tips: &Tips, partition: Partition, now: Hour) -> Result<Offset, Error> {

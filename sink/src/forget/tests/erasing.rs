@@ -203,16 +203,7 @@ async fn a_certificate_of_another_lake_or_of_an_unfinished_erasure_proves_nothin
 async fn a_certificate_is_proved_after_a_replay_of_it_was_deleted() {
     let shore = Shore::new().await;
     let name = crate::ReplayName::parse("again").unwrap();
-    let replay = shore.lake.replay(&name);
-    let live = shore.lake.ledger().await.unwrap().unwrap();
-    let ranges = [(Partition(0), (Offset(0), Offset(20)))].into();
-    let begun = replay.begin_replay(&name, &live, &ranges, "a", LATER);
-    begun.await.unwrap();
-    let below = Shore {
-        store: shore.store.clone(),
-        lake: replay,
-    };
-    below.commit(0, 0, 1).await;
+    let below = shore.replayed(&name, SUBJECT).await;
     let forget = shore.ask(60).await;
     shore.lake.forget_in_replays(&forget).await.unwrap();
     let number = shore.erase(&forget).await;
@@ -224,10 +215,7 @@ async fn a_certificate_is_proved_after_a_replay_of_it_was_deleted() {
     shore.lake.delete_replay(&name).await.unwrap();
     assert_eq!(shore.proves(&signed).await, Vec::<String>::new());
     // Another one of that name has objects at the same paths.
-    let live = shore.lake.ledger().await.unwrap().unwrap();
-    let begun = below.lake.begin_replay(&name, &live, &ranges, "a", LATER);
-    begun.await.unwrap();
-    below.commit_of(0, 0, u64::MAX, "v-1").await;
+    shore.replayed(&name, "v-1").await;
     assert_eq!(shore.proves(&signed).await, Vec::<String>::new());
     // What it says of the live lake is compared as before.
     let mut forged = signed.clone();

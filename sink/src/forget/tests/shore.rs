@@ -16,8 +16,8 @@ use topic::{Identity, Offset, Partition, Timestamp, Watermarks};
 use crate::audit::{Audit, Reference, Survey, audit};
 use crate::{
     Batch, CompactionLimits, CompactionScene, DeadLetter, ErasureScene, Error, Forget, ForgetId,
-    Forgotten, Hour, Lake, LakeId, LakeKeys, Location, Outcome, Reason, Row, SignedCertificate,
-    Subject, SubjectShare,
+    Forgotten, Hour, Lake, LakeId, LakeKeys, Location, Outcome, Reason, ReplayName, Row,
+    SignedCertificate, Subject, SubjectShare,
 };
 
 /// Whom the lake is to forget.
@@ -89,6 +89,21 @@ impl Shore {
         }
         let commit = self.lake.commit(batch.seal(), read, Duration::from_secs(9));
         commit.await.unwrap()
+    }
+
+    /// A finished replay of the first object's range, in which the subject's are another visitor's.
+    pub(crate) async fn replayed(&self, name: &ReplayName, subject: &'static str) -> Self {
+        let lake = self.lake.replay(name);
+        let live = self.lake.ledger().await.unwrap().unwrap();
+        let ranges = [(Partition(0), (Offset(0), Offset(20)))].into();
+        let begun = lake.begin_replay(name, &live, &ranges, "a", LATER);
+        begun.await.unwrap();
+        let replay = Self {
+            store: self.store.clone(),
+            lake,
+        };
+        replay.commit_of(0, 0, live.next, subject).await;
+        replay
     }
 
     /// Merges the closed hours.
