@@ -9,15 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sink::{Lake, S3};
 use tests::clickweir::Place;
-use tests::landing::{aged_topic, land};
+use tests::season::Season;
 use tests::usage;
 use tokio::time::{Instant, interval, sleep};
-use topic::{Draft, Unit, clock};
 
-use crate::clicks::Clicks;
 use crate::others::{Others, taken};
+use crate::past::past;
 use crate::table::{Entry, Figure, Table};
 
 /// One click every so often; not a whole fraction of a second, so that they come at every
@@ -42,11 +40,15 @@ struct Way {
     compaction: Option<&'static str>,
 }
 
-/// Clicks came so many hours ago, and the lake has many small objects of each.
-const OLD_HOURS: std::ops::Range<i64> = 3..43;
-const OLD_RECORDS: u64 = 4_000;
-const OLD_OBJECT_ROWS: &str = "20";
-const LANDING_TIMEOUT: Duration = Duration::from_secs(300);
+/// What is compacted: ten days with an object every two minutes of each of two partitions.
+const SEASON: Season = Season {
+    days: 10,
+    rows: 2_880_000,
+    hourly: 30,
+};
+/// A compactor that looks so often begins after that time; so long the catalog takes in the season.
+const FIRST_TURN: &str = "30s";
+const SEASON_REST: Duration = Duration::from_secs(31);
 
 /// Sends so many clicks in each run, both ways.
 pub(crate) async fn run(clicks: u32, rate: u64, runs: usize, table: &mut Table) -> Result<()> {
@@ -80,7 +82,10 @@ pub(crate) async fn beside(clicks: u32, rate: u64, runs: usize, table: &mut Tabl
         compaction: Some(every),
     };
     let still = way("embedded topic, a folder; nothing is compacted", "1day");
-    let busy = way("embedded topic, a folder; closed hours are compacted", "1s");
+    let busy = way(
+        "embedded topic, a folder; closed hours are compacted",
+        FIRST_TURN,
+    );
     each([still, busy], clicks, runs, table).await
 }
 
@@ -103,34 +108,6 @@ async fn each(ways: [Way; 2], clicks: u32, runs: usize, table: &mut Table) -> Re
     Ok(())
 }
 
-/// A place whose lake has small objects of hours that have closed.
-async fn old_place() -> Result<Place> {
-    let place = Place::new()?;
-    let data = place.path().join("data");
-    let clicks = Clicks::new(OLD_RECORDS, clock::system().now());
-    let draft = |hour: i64, number: u64| {
-        let click = clicks
-            .click(hour.cast_unsigned() * OLD_RECORDS + number)
-            .json;
-        let value = format!(
-            r#"{{"v":1,"id":"{}","received_at":{},"format":"native","source":"old","click":{click}}}"#,
-            &click[7..43],
-            clock::system().now().micros() - hour * Unit::Hour.micros()
-        );
-        Draft {
-            key: number.to_string().into(),
-            value: value.into(),
-        }
-    };
-    let hours: Vec<i64> = OLD_HOURS.rev().collect();
-    let drafts = |hour| (0..OLD_RECORDS).map(|number| draft(hour, number)).collect();
-    let topic = aged_topic(&data.join("topic"), &hours, drafts).await?;
-    let lake = Lake::open(&S3::in_folder(&data.join("lake")))?;
-    let sink = [("max_rows", OLD_OBJECT_ROWS), ("max_age", "1s")];
-    land(&topic, &lake, "old", &sink, LANDING_TIMEOUT).await?;
-    Ok(place)
-}
-
 /// How many small objects the compactor of that process has replaced.
 async fn compacted(client: &reqwest::Client, dashboard: &str) -> Result<f64> {
     let metrics = client.get(format!("{dashboard}/metrics")).send().await?;
@@ -142,14 +119,14 @@ async fn compacted(client: &reqwest::Client, dashboard: &str) -> Result<f64> {
 
 async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     let place = match way.compaction {
-        Some(every) => old_place().await?.with("COMPACTION__EVERY", every),
+        Some(every) => past(SEASON).await?.0.with("COMPACTION__EVERY", every),
         None => Place::new()?,
     };
     let place = place
         .with("SINK__MAX_AGE", way.age)
         .with("CATALOG__EVERY", way.age);
     let up = place.up(&[])?;
-    sleep(REST).await;
+    sleep(way.compaction.map_or(REST, |_| SEASON_REST)).await;
     let idle = usage::memory(up.process.id())?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let others = Others::start(&client, &up.shop, way.rate);

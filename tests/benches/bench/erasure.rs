@@ -1,5 +1,5 @@
-//! Erasure: one visitor is taken out of many objects, and another out of the same rows compacted. It
-//! runs in this process, over a folder.
+//! Erasure: one visitor is taken out of many objects, and another out of the same rows compacted, over a
+//! folder; the lake's part in this process, and then one visitor more by the command.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use sink::{
     CompactionLimits, CompactionScene, ErasureScene, Forget, ForgetId, Forgotten, Lake, LakeKeys,
     Subject,
 };
+use tests::clickweir::Place;
 use tests::season::{self, Season};
 use tests::usage;
 use tokio::time::Instant;
-use topic::{Offset, Partition, Timestamp, Unit, Watermarks};
+use topic::{Partition, Timestamp, Unit, Watermarks};
 
-use crate::audit::lake_in;
-use crate::q1::write;
+use crate::past::{ends, past};
 use crate::table::{Entry, Figure, Table};
 use crate::terminal::say;
 
@@ -22,30 +22,45 @@ use crate::terminal::say;
 const DAYS: u32 = 21;
 const GIB: f64 = (1 << 30) as f64;
 
-/// Writes so many rows, and takes two visitors out of them.
+/// Writes so many rows, and takes visitors out of them.
 pub(crate) async fn run(rows: u64, table: &mut Table) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let s3 = lake_in(&folder.path().join("lake"))?;
-    let lake = Lake::open(&s3)?.with_spill(folder.path().join("spill"));
     let of = Season {
         days: DAYS,
         rows,
         hourly: 1,
     };
     say("Erasure: its lake is written");
-    write(&lake, of).await?;
+    let (place, lake) = past(of).await?;
     let keys = lake.make_keys(&LakeKeys::new([1; 32], [2; 32])).await?;
     for (number, who) in [(1, "an object an hour"), (2, "the same rows compacted")] {
         if number == 2 {
             say("Erasure: it is compacted");
             compact(&lake).await?;
         }
-        let figures = erase(&lake, &keys, (number, of)).await?;
+        let mut figures = erase(&lake, &keys, (number, of)).await?;
+        figures.extend(by_command(&place, &season::visitor(of, 100 * number + 50))?);
         let mut entry = Entry::of_this_process("Erasure", who);
         entry.note(1, figures);
         table.entries.push(entry);
     }
     Ok(())
+}
+
+/// `clickweir forget`, over a catalog that knows the lake.
+fn by_command(place: &Place, who: &str) -> Result<Vec<Figure>> {
+    place.must(&["query", "SELECT count(*) FROM clicks"])?;
+    say(&format!("Erasure: {who} is taken out by the command"));
+    let begun = Instant::now();
+    let told = place.must(&["forget", "--visitor", who, "--yes"])?;
+    let all = begun.elapsed().as_secs_f64();
+    ensure!(told.contains("certificate"), "{told}");
+    let count = format!("SELECT count(*) FROM clicks WHERE visitor_id = '{who}'");
+    let left = place.ask(&count)?;
+    ensure!(left == 0, "{left} rows are left");
+    Ok(vec![Figure {
+        value: all,
+        of: "s of the command, for another visitor",
+    }])
 }
 
 fn later() -> Timestamp {
@@ -70,11 +85,10 @@ async fn compact(lake: &Lake) -> Result<()> {
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and bytes")]
 async fn erase(lake: &Lake, keys: &LakeKeys, (number, of): (u64, Season)) -> Result<Vec<Figure>> {
     let who = season::visitor(of, 100 * number);
-    let end = Offset(of.rows / 2);
     let forget = Forget {
         id: ForgetId::new(number.into()),
         subject: Subject::Visitor(keys.subjects().hash(&who)),
-        until: [(Partition(0), end), (Partition(1), end)].into(),
+        until: ends(of),
         asked_at: later(),
     };
     let (watermarks, rows) = (BTreeMap::new(), BTreeMap::new());

@@ -18,6 +18,7 @@ mod load;
 mod m1;
 mod month;
 mod others;
+mod past;
 mod peers;
 mod q1;
 mod s1;
@@ -146,7 +147,7 @@ impl Bench {
             (Which::E1, e1),
             (Which::E2, e2),
             (Which::Arrival, arrival),
-            (Which::Beside, runs * (80 + 2 * u64::from(self.clicks) / 10)),
+            (Which::Beside, runs * (90 + 2 * u64::from(self.clicks) / 10)),
             (Which::L2, runs * 60),
             (Which::M1, m1),
             (Which::Audit, audit),
