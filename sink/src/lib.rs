@@ -84,6 +84,7 @@ pub use object::identity::row_identity;
 pub use object::letters::{DeadLetter, LETTER_COLUMNS, Reason, schema as letters_schema};
 pub use object::names::{Hour, ObjectName};
 pub use object::pending_rows::PendingRows;
+pub use object::read::ColumnSet;
 pub use object::thrift::{UnfitParquet, check_parquet};
 pub use repair::LakeHole;
 pub use retention::rule::RetentionRule;

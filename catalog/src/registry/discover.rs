@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::stream::{self, StreamExt};
-use sink::{Footer, Lake, Ledger, ObjectName};
+use sink::{ColumnSet, Footer, Lake, Ledger, ObjectName};
 
 use crate::error::Error;
 use crate::registry::state::{CrawlState, Discovered, HASH_MISMATCH};
@@ -117,12 +117,12 @@ impl CrawlState {
         while let Some(read) = footers.next().await {
             let (Unread { name, bytes, .. }, read) = read.expect("reading a footer does not panic");
             match read {
-                Ok(Some((footer, current))) => self.hold(
+                Ok(Some((footer, columns))) => self.hold(
                     Discovered {
                         name,
                         bytes,
                         footer,
-                        current,
+                        current: columns == ColumnSet::Current,
                     },
                     ledger,
                 ),
@@ -193,9 +193,12 @@ impl CrawlState {
     }
 }
 
-/// Reads an object's footer, and whether its columns are exactly those that this program writes.
+/// Reads an object's footer, and which columns it has.
 /// An object that was refused before is read whole: its footer may be sound and its rows damaged.
-async fn read_footer(lake: &Lake, object: &Unread) -> Result<Option<(Footer, bool)>, sink::Error> {
+async fn read_footer(
+    lake: &Lake,
+    object: &Unread,
+) -> Result<Option<(Footer, ColumnSet)>, sink::Error> {
     let path = object.name.path();
     if object.again && !lake.intact(path.as_ref()).await? {
         return Err(sink::Error::Damaged {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use duckdb::{Connection, params};
-use sink::{Coverage, Lake, Ledger, Partition, ReplayName, Timestamp};
+use sink::{ColumnSet, Coverage, Lake, Ledger, Partition, ReplayName, Timestamp};
 
 use crate::db::engine::Session;
 use crate::error::Error;
@@ -56,14 +56,14 @@ impl RegistryWriter {
         for object in coverage.objects() {
             let path = object.path().to_string();
             if !listed.contains(&format!("{folder}{path}")) {
-                let known = lake.is_current(&path).await?;
+                let known = lake.columns_of(&path).await?;
                 let known = known.ok_or_else(|| {
                     Error::Unavailable(format!(
                         "{path} is in the ledger and is not there; if that stays so, `clickweir \
                          repair` rebuilds it from the topic"
                     ))
                 })?;
-                current.insert(path, known);
+                current.insert(path, known == ColumnSet::Current);
             }
         }
         let moved = state.pass(ledger);

@@ -306,7 +306,7 @@ pub(super) fn writer_options(columns: &[Column], metadata: Vec<KeyValue>) -> Arr
 }
 
 /// One Parquet file of one row group.
-pub(super) fn parquet(
+pub(crate) fn parquet(
     columns: &[Column],
     pieces: impl IntoIterator<Item = RecordBatch>,
     metadata: Vec<KeyValue>,

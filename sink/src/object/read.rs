@@ -36,10 +36,33 @@ static CURRENT: LazyLock<SchemaDescriptor> = LazyLock::new(|| {
         .expect("the lake's Arrow schema has a Parquet one: objects are written by it")
 });
 
-/// Returns true if the columns are exactly those that this program writes.
-pub(crate) fn is_current(metadata: &ParquetMetaData) -> bool {
-    let columns = metadata.file_metadata().schema_descr().root_schema();
-    *columns == *CURRENT.root_schema()
+/// How the columns of an object compare with those that this program writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnSet {
+    /// They are those.
+    Current,
+    /// They are some of those, and among them all that no row leaves out: an older program wrote it, and
+    /// the others are NULL.
+    Older,
+    /// There are others, or of other types: a newer program wrote it.
+    Other,
+}
+
+impl ColumnSet {
+    pub(crate) fn of(metadata: &ParquetMetaData) -> Self {
+        let columns = metadata.file_metadata().schema_descr().root_schema();
+        let (theirs, ours) = (columns.get_fields(), CURRENT.root_schema().get_fields());
+        if theirs == ours {
+            return Self::Current;
+        }
+        let is_kept = |column| theirs.contains(column);
+        let mut left_out = ours.iter().filter(|column| !is_kept(column));
+        let may_be_null = left_out.all(|column| column.is_optional());
+        match may_be_null && theirs.iter().all(|column| ours.contains(column)) {
+            true => Self::Older,
+            false => Self::Other,
+        }
+    }
 }
 
 impl Lake {
@@ -52,28 +75,26 @@ impl Lake {
         Ok(self.described(name).await?.map(|(footer, _)| footer))
     }
 
-    /// As [`Lake::footer`], and whether the object's columns are exactly those that this
-    /// program writes, so that it can be read together with others of them.
+    /// As [`Lake::footer`], and which columns the object has.
     ///
     /// # Errors
     /// [`Error::Damaged`] for what is not an object of ours, else the store's.
-    pub async fn described(&self, name: &ObjectName) -> Result<Option<(Footer, bool)>, Error> {
+    pub async fn described(&self, name: &ObjectName) -> Result<Option<(Footer, ColumnSet)>, Error> {
         let path = name.path();
         let Some(metadata) = self.metadata(&path).await? else {
             return Ok(None);
         };
         let footer = named(name, Footer::read(&path, &metadata)?)?;
-        Ok(Some((footer, is_current(&metadata))))
+        Ok(Some((footer, ColumnSet::of(&metadata))))
     }
 
-    /// Returns true if the columns of an object of a swap are exactly those that this program
-    /// writes; `None` if it is not there.
+    /// Which columns an object of a swap has; `None` if it is not there.
     ///
     /// # Errors
     /// [`Error::Damaged`] for what is no Parquet file, else the store's.
-    pub async fn is_current(&self, path: &str) -> Result<Option<bool>, Error> {
+    pub async fn columns_of(&self, path: &str) -> Result<Option<ColumnSet>, Error> {
         let metadata = self.metadata(&Path::from(path)).await?;
-        Ok(metadata.map(|metadata| is_current(&metadata)))
+        Ok(metadata.map(|metadata| ColumnSet::of(&metadata)))
     }
 
     /// An object whole; `None` if it is not there. It takes as much memory as it is large, so what

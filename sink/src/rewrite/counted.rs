@@ -7,6 +7,7 @@ use object_store::path::Path;
 use topic::{Offset, Partition};
 
 use crate::object::names::CLICKS;
+use crate::object::read::ColumnSet;
 use crate::{Error, Footer, Hour, Lake, Ledger, ObjectName};
 
 /// How many footers are read at once.
@@ -92,8 +93,7 @@ impl Chain {
 
     /// Gives `take` those that count, in their order, until it returns false or all of that hour and
     /// of earlier ones were read. It ends at the first that cannot be read or does not continue the one
-    /// before it; `left` gets why. An object of another version of clickweir counts and is not
-    /// given.
+    /// before it; `left` gets why. An object of a newer clickweir counts and is not given.
     ///
     /// # Errors
     /// The store's.
@@ -137,10 +137,10 @@ impl Chain {
                 Ok(Some((footer, _))) if footer.first > expected => {
                     format!("the objects from {expected} on are missing before it")
                 }
-                Ok(Some((footer, current))) => {
+                Ok(Some((footer, columns))) => {
                     self.at = Some(footer.end);
-                    if !current {
-                        left.push(format!("{name}: another version of clickweir wrote it"));
+                    if columns == ColumnSet::Other {
+                        left.push(format!("{name}: a newer clickweir wrote it"));
                     } else if !take(Commit {
                         name,
                         bytes,

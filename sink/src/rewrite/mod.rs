@@ -10,6 +10,8 @@ mod part;
 mod rows;
 pub(crate) mod scope;
 pub(crate) mod source;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,7 @@ use tests::clickweir::Place;
 use tests::season::Season;
 use tests::usage;
 use tokio::time::{Instant, interval, sleep};
+use topic::clock;
 
 use crate::others::{Others, taken};
 use crate::past::past;
@@ -36,8 +37,8 @@ struct Way {
     age: &'static str,
     /// Other clicks a second.
     rate: u64,
-    /// How often the lake's closed hours are merged; `None` if it has none.
-    compaction: Option<&'static str>,
+    /// Whether the lake's closed hours are merged meanwhile; `None` if it has none.
+    compaction: Option<bool>,
 }
 
 /// What is compacted: ten days with an object every two minutes of each of two partitions.
@@ -73,19 +74,16 @@ pub(crate) async fn run(clicks: u32, rate: u64, runs: usize, table: &mut Table) 
 
 /// The same beside a compaction, and without one.
 pub(crate) async fn beside(clicks: u32, rate: u64, runs: usize, table: &mut Table) -> Result<()> {
-    let way = |backend, every| Way {
+    let way = |backend, is_compacted| Way {
         bench: "L1",
         backend,
         table: "clicks_live",
         age: "10s",
         rate,
-        compaction: Some(every),
+        compaction: Some(is_compacted),
     };
-    let still = way("embedded topic, a folder; nothing is compacted", "1day");
-    let busy = way(
-        "embedded topic, a folder; closed hours are compacted",
-        FIRST_TURN,
-    );
+    let still = way("embedded topic, a folder; nothing is compacted", false);
+    let busy = way("embedded topic, a folder; closed hours are compacted", true);
     each([still, busy], clicks, runs, table).await
 }
 
@@ -119,7 +117,12 @@ async fn compacted(client: &reqwest::Client, dashboard: &str) -> Result<f64> {
 
 async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     let place = match way.compaction {
-        Some(every) => past(SEASON).await?.0.with("COMPACTION__EVERY", every),
+        Some(is_compacted) => {
+            let (place, _) = past(SEASON).await?;
+            place
+                .with("COMPACTION__EVERY", FIRST_TURN)
+                .with("COMPACTION__ENABLED", &is_compacted.to_string())
+        }
         None => Place::new()?,
     };
     let place = place
@@ -130,13 +133,19 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     let idle = usage::memory(up.process.id())?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let others = Others::start(&client, &up.shop, way.rate);
-    let before = compacted(&client, &up.dashboard).await?;
+    let is_compacted = way.compaction != Some(false);
+    let before = match is_compacted {
+        true => compacted(&client, &up.dashboard).await?,
+        false => 0.0,
+    };
     let sending = tokio::spawn(send(client.clone(), up.shop.clone(), clicks));
 
     let mut seen: HashMap<String, Instant> = HashMap::new();
     let question = json!({ "sql": format!(
-        "SELECT event_id::VARCHAR FROM {} WHERE action = 'probe' ORDER BY received_at DESC LIMIT 200",
-        way.table
+        "SELECT event_id::VARCHAR FROM {} WHERE action = 'probe' AND occurred_at >= '{}'
+         ORDER BY received_at DESC LIMIT 200",
+        way.table,
+        clock::system().now()
     ) });
     let begun = Instant::now();
     while seen.len() < clicks as usize {
@@ -158,7 +167,10 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
         sleep(LOOK).await;
     }
     let sent = sending.await??;
-    let merged = compacted(&client, &up.dashboard).await? - before;
+    let merged = match is_compacted {
+        true => compacted(&client, &up.dashboard).await? - before,
+        false => 0.0,
+    };
     let after = usage::memory(up.process.id())?;
     let others = others.end().await?;
     let answered = sent.iter().map(|click| click.answered - click.at);

@@ -19,7 +19,7 @@ use super::row_group::{RowGroupCopy, copied_times};
 use super::window::ObjectWindow;
 use crate::object::decode::{completed, decoded_rows};
 use crate::object::proven::{CHANGED, ProvenHashes};
-use crate::object::read::{extent, is_current};
+use crate::object::read::{ColumnSet, extent};
 use crate::{Error, Lake};
 
 /// What becomes of the rows of an object before they are merged.
@@ -84,7 +84,8 @@ impl ObjectRun {
     /// Takes what the object's footer says.
     pub(crate) fn open(&mut self, metadata: Arc<ParquetMetaData>) -> Result<(), Error> {
         let whole = self.of.columns.is_none() && self.of.filter.is_none();
-        self.is_copied = whole && is_current(&metadata) && metadata.offset_index().is_some();
+        let is_current = ColumnSet::of(&metadata) == ColumnSet::Current;
+        self.is_copied = whole && is_current && metadata.offset_index().is_some();
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let read = ArrowReaderMetadata::try_new(metadata, options);
         self.metadata = Some(read.map_err(|error| self.damaged(&error.to_string()))?);
