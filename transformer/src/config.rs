@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sink::audit::WindowRule;
 
-use crate::row::crawlers;
+use crate::row::{agent, crawlers};
 
 /// The keys of `[transformer]`; `compose/default.toml` has the defaults and their reasons.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,8 +30,9 @@ impl Config {
     #[must_use]
     pub fn configuration(&self) -> String {
         let mut text = format!(
-            "{} crawlers={} window={} window_records={}",
+            "{} agents={} crawlers={} window={} window_records={}",
             env!("CARGO_PKG_VERSION"),
+            agent::version(),
             crawlers::version(),
             self.window.as_micros(),
             self.window_records

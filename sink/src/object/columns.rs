@@ -154,7 +154,7 @@ impl<'r> Append<Option<Cow<'r, str>>> for StringBuilder {
 }
 
 /// Rows that a builder has room for when it is made; it doubles as it must. Few, since a batch
-/// is open for each of many partitions, and 40 columns' room for Arrow's own 1,024 rows is 200 kB.
+/// is open for each of many partitions, and 43 columns' room for Arrow's own 1,024 rows is 200 kB.
 const ROOM_ROWS: usize = 64;
 
 /// An empty builder.
@@ -315,7 +315,7 @@ columns! {
     33 os: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the operating system";
     34 device: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
-        "pc, smartphone, mobilephone, appliance or crawler";
+        "pc, smartphone, tablet, appliance or crawler";
     35 is_bot: bool, Bool, false, Dictionary, BooleanBuilder,
         "whether the user agent is empty or a crawler's";
     36 ip: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
@@ -328,6 +328,12 @@ columns! {
         "the city";
     40 properties: Option<Cow<'r, str>>, Text, true, Plain, StringBuilder,
         "everything else that the client sent, as a JSON object";
+    41 browser_version: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "the browser's version, as it says it";
+    42 os_version: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "the operating system's version";
+    43 device_model: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "the device's maker and model";
 }
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema_of(COLUMNS));
@@ -354,7 +360,8 @@ mod tests {
         18 currency, 19 order_id, 20 visitor_id, 21 session_id, 22 user_id, 23 url, \
         24 path, 25 referrer, 26 utm_source, 27 utm_medium, 28 utm_campaign, 29 utm_term, \
         30 utm_content, 31 user_agent, 32 browser, 33 os, 34 device, 35 is_bot, 36 ip, \
-        37 country, 38 region, 39 city, 40 properties";
+        37 country, 38 region, 39 city, 40 properties, 41 browser_version, 42 os_version, \
+        43 device_model";
     const LETTER_IDS: &str = "\
         1 partition, 2 offset, 3 appended_at, 4 event_id, 5 item, 6 reason, 7 detail, 8 raw";
 

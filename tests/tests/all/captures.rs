@@ -26,10 +26,15 @@ async fn what_is_captured_of_a_request_is_in_its_row_and_secrets_are_not() {
         .header("user-agent", CHROME)
         .header("accept-language", "de")
         .header("sec-ch-ua-platform", "\"Windows\"")
-        .header("sec-ch-ua-platform-version", "\"15.0.0\"");
+        .header("sec-ch-ua-platform-version", "\"15.0.0\"")
+        .header(
+            "sec-ch-ua-full-version-list",
+            "\"Google Chrome\";v=\"124.0.6367.91\"",
+        )
+        .header("sec-ch-ua-model", "\"\"");
     assert_eq!(sent.send().await.unwrap().status(), 202);
     place.settled().await.unwrap();
-    let asked = "SELECT json_array(url, os, browser, properties->'$.redacted',
+    let asked = "SELECT json_array(url, os || ' ' || os_version, browser || ' ' || browser_version, properties->'$.redacted',
         properties->>'$.request.\"accept-language\"', properties->>'$.request.\"query.utm_source\"',
         properties->>'$.request.address', properties::VARCHAR LIKE '%SECRET%')::VARCHAR FROM clicks";
     let said = place.ask(asked).unwrap();
@@ -38,7 +43,7 @@ async fn what_is_captured_of_a_request_is_in_its_row_and_secrets_are_not() {
     let expect = json!([
         url,
         "Windows 11",
-        "Chrome",
+        "Chrome 124.0.6367.91",
         true,
         "de",
         "mail",

@@ -46,7 +46,7 @@ fn every_column(received_at: i64) -> Value {
         "v": 1, "id": "every-column", "id_generated": true, "item": 1, "retried": true,
         "sample_rate": 0.5, "received_at": received_at, "format": "native", "source": "test",
         "ip": "203.0.113.0",
-        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0",
+        "user_agent": "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
         "click": {
             "action": "buy", "occurred_at": "2026-11-22T21:00:00Z", "order_id": "order-1",
             "visitor_id": "v1", "session_id": "s1", "user_id": "u1",
@@ -211,7 +211,13 @@ fn kinds(place: &Place) -> BTreeSet<String> {
 
 /// Proves what a place holds, and goes on with it: however old it is.
 async fn go_on(place: &Place, expected: &BTreeMap<String, Value>) {
-    assert_eq!(answers(place), *expected);
+    let mut found = answers(place);
+    // A column that came later is behind those of then.
+    let cells = expected[ASKED[0]][0].as_array().unwrap().len();
+    let row = found.get_mut(ASKED[0]).unwrap()[0].as_array_mut().unwrap();
+    assert!(row.len() >= cells);
+    row.truncate(cells);
+    assert_eq!(found, *expected);
     let certificate = place.path().join("data/certificate.json");
     let proved = place.must(&["certificate", "verify", certificate.to_str().unwrap()]);
     assert!(proved.unwrap().starts_with("proved: "));

@@ -8,6 +8,7 @@
 )]
 
 mod access_logs;
+mod agents;
 mod asking;
 mod attacks;
 mod audit;

@@ -1,7 +1,7 @@
 //! How a record becomes a row. No clock, no chance and no state decides it.
 
 mod address;
-mod agent;
+pub(crate) mod agent;
 pub(crate) mod crawlers;
 pub(crate) mod defect;
 mod format;

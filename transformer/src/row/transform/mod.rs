@@ -9,7 +9,7 @@ use sink::{Reason, Row, row_identity};
 use topic::{Envelope, MAX_ID_BYTES, Partition, Record, Timestamp, Unit, id_key, id_text};
 
 use crate::row::address::Address;
-use crate::row::agent::{Agent, Agents};
+use crate::row::agent::Agents;
 use crate::row::defect::Defect;
 use crate::row::format;
 use crate::row::hints::ClientHints;
@@ -197,12 +197,6 @@ fn build<'r>(
     if let Some(hints) = hints {
         hints.refine(&mut agent);
     }
-    let Agent {
-        browser,
-        os,
-        device,
-        is_bot,
-    } = agent;
     let address = Address::of(text("url", click.url)?, &mut click.properties);
     let [source, medium, campaign, term, content] = address.campaign;
     Ok(Row {
@@ -240,10 +234,13 @@ fn build<'r>(
         url: address.text,
         referrer: text("referrer", click.referrer)?,
         user_agent,
-        browser: browser.map(Cow::Owned),
-        os: os.map(Cow::Owned),
-        device: device.map(Cow::Owned),
-        is_bot,
+        browser: agent.browser.map(Cow::Owned),
+        browser_version: agent.browser_version.map(Cow::Owned),
+        os: agent.os.map(Cow::Owned),
+        os_version: agent.os_version.map(Cow::Owned),
+        device: agent.device.map(Cow::Owned),
+        device_model: agent.device_model.map(Cow::Owned),
+        is_bot: agent.is_bot,
         ip: envelope.ip.clone(),
         country: text("country", click.country)?,
         region: text("region", click.region)?,

@@ -162,7 +162,7 @@ fn input_26_a_row_says_that_a_secret_was_taken_out() {
 #[test]
 fn a_row_has_what_was_captured_of_its_request_and_what_hints_say() {
     let request = r#""request":{"method":"POST","sec-ch-ua-platform":"Windows","sec-ch-ua-platform-version":"15.0.0"},"click""#;
-    let check = |click: &str, os: Option<&str>| {
+    let check = |click: &str, os: Option<(&str, &str)>| {
         let value = record(click, "019aab11-0000-7000-8000-000000000001").value;
         let value = String::from_utf8(value.unwrap().to_vec()).unwrap();
         let value = value.replacen(r#""click""#, request, 1);
@@ -173,9 +173,10 @@ fn a_row_has_what_was_captured_of_its_request_and_what_hints_say() {
         let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
         let properties = row.properties.unwrap();
         let expect = r#"{"request":{"method":"POST","sec-ch-ua-platform":"Windows","sec-ch-ua-platform-version":"15.0.0"}}"#;
-        assert_eq!((&*properties, row.os.as_deref()), (expect, os));
+        let found = row.os.as_deref().zip(row.os_version.as_deref());
+        assert_eq!((&*properties, found), (expect, os));
     };
-    check("{}", Some("Windows 11"));
+    check("{}", Some(("Windows", "11")));
     check(r#"{"user_agent":"wget/1.21"}"#, None);
 }
 
