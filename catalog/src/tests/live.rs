@@ -141,7 +141,7 @@ async fn a_catalog_that_nobody_feeds_shows_the_lake_and_says_so() {
 async fn a_full_tail_keeps_the_newest_says_from_when_it_is_complete_and_heals() {
     let shore = Shore::new().await;
     let config = Config {
-        tail_memory: ByteSize::kib(256),
+        tail_memory: ByteSize::kib(352),
         ..shore.config()
     };
     let catalog = shore.open(config).await.unwrap();

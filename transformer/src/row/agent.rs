@@ -12,8 +12,10 @@ use super::crawlers;
 
 /// The expressions, and the version of the package that has them.
 const LIST: &str = include_str!("../../agents/regexes.json");
-/// How many user agents are remembered: some 400 bytes each, 4 MB at most.
+/// How many user agents are remembered: some 400 bytes each, 15 MB at most.
 const REMEMBERED: usize = 10_000;
+/// How much of a user agent is read. A longer one is no browser's, and takes time and memory.
+const MAX_AGENT_BYTES: usize = 1_024;
 /// What an expression calls what it does not know.
 const OTHER: &str = "Other";
 
@@ -49,6 +51,7 @@ impl Agents {
                 ..Agent::default()
             };
         };
+        let text = &text[..text.floor_char_boundary(MAX_AGENT_BYTES)];
         if let Some(agent) = self.known.lock().get(text) {
             return agent.clone();
         }
@@ -303,5 +306,11 @@ mod tests {
         }
         assert!(agents.read(None).is_bot);
         assert!(agents.read(Some("")).is_bot);
+        // What is too long to be a browser's is read as far as one would be.
+        let (text, expect, _) = CASES[0];
+        let long = format!("{text} {}", "é".repeat(64 << 10));
+        assert_eq!(agents.read(Some(&long)).browser.as_deref(), expect[0]);
+        let known = agents.known.lock();
+        assert!(known.keys().all(|text| text.len() <= MAX_AGENT_BYTES));
     }
 }
