@@ -12,11 +12,11 @@ use topic::{Offset, Partition};
 use super::erase::ErasureScene;
 use super::erasure_rule::ErasureRule;
 use super::rule::Forgotten;
-use crate::object::names::{CLICKS, DEAD_LETTERS, SWAPS, parse_letters};
+use crate::object::names::{CLICKS, DEAD_LETTERS, SWAPS, named_digits, parse_letters};
 use crate::{Error, Lake, Ledger, ObjectName};
 
 impl Lake {
-    /// Deletes the objects that do not count and hold some of what is taken. Nobody who knows the
+    /// Deletes the objects that do not count and hold some of what is taken, or are damaged. Nobody who knows the
     /// ledger reads them; who still holds an old list meets an object that is gone, and fails.
     /// Returns false if the ledger has moved, so that others may count now.
     pub(super) async fn purge(
@@ -37,7 +37,15 @@ impl Lake {
                 if counting.contains(&path) || self.is_beyond(&path, scene) {
                     continue;
                 }
-                if self.holds_some(&path, &rule).await? {
+                let is_to_go = match self.intact(&path).await {
+                    Ok(true) => self.holds_some(&path, &rule).await?,
+                    // Nobody reads it, and what it held cannot be told any more.
+                    Ok(false) => is_own(&path),
+                    // It was deleted meanwhile.
+                    Err(Error::Damaged { .. }) => false,
+                    Err(error) => return Err(error),
+                };
+                if is_to_go {
                     self.store().delete(&meta.location).await?;
                 }
             }
@@ -99,6 +107,11 @@ impl Lake {
         counting.extend(coverage.letters().map(|letters| letters.path.clone()));
         Ok(counting)
     }
+}
+
+/// Returns true if a path is one that this program gives to objects.
+fn is_own(path: &str) -> bool {
+    ObjectName::parse(path).is_some() || named_digits(path).is_some()
 }
 
 impl Forgotten {

@@ -97,6 +97,25 @@ async fn what_earlier_swaps_replaced_and_what_lands_late_is_deleted_too() {
 }
 
 #[tokio::test]
+async fn what_counts_no_more_is_deleted_also_if_it_is_damaged_and_what_is_not_ours_is_left() {
+    let shore = Shore::new().await;
+    shore.compact().await;
+    let replaced = shore.mentions(SUBJECT).await;
+    let is_commit = |path: &&String| path.starts_with("clicks/");
+    let path = replaced.iter().find(is_commit).unwrap();
+    let mut flipped = shore.get(path).await;
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    shore.put(path, flipped.clone()).await;
+    shore.put("swaps/of-others.parquet", flipped).await;
+    let forget = shore.ask(60).await;
+    shore.erase(&forget).await;
+    let is_there = async |path: &str| shore.lake.size(path).await.unwrap().is_some();
+    assert!(!is_there(path).await);
+    assert!(is_there("swaps/of-others.parquet").await);
+}
+
+#[tokio::test]
 async fn a_certificate_proves_and_each_of_ten_forgeries_is_found() {
     let shore = Shore::new().await;
     let forget = shore.ask(60).await;
