@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::Shore;
 use super::swaps::{COUNTS, audited, compact, shore};
 
-/// Plants a fault, and expects these words of the audit.
-async fn plant(expect: &str, fault: impl FnOnce(&Shore)) {
+/// Plants a fault, and expects these words of the audit, of which all are returned.
+async fn plant(expect: &str, fault: impl FnOnce(&Shore)) -> String {
     let shore = shore().await;
     compact(&shore).await;
     let catalog = shore.catalog().await;
@@ -19,6 +19,7 @@ async fn plant(expect: &str, fault: impl FnOnce(&Shore)) {
         found.iter().any(|one| one.contains(expect)),
         "{expect}: {found:?}"
     );
+    found.join("\n")
 }
 
 /// An object of a swap.
@@ -56,11 +57,12 @@ fn flip(path: PathBuf, part: usize) {
 
 #[tokio::test]
 async fn the_audit_finds_what_is_wrong_with_a_swaps_object() {
-    plant("is not there", |shore| {
-        std::fs::remove_file(object(shore)).unwrap();
-    })
-    .await;
-    plant("damaged", |shore| flip(object(shore), 3)).await;
+    // The ledger is sound, so none of it is to be put back.
+    let remove = |shore: &Shore| std::fs::remove_file(object(shore)).unwrap();
+    let found = plant("is not there", remove).await;
+    assert!(!found.contains("put the ledger back"), "{found}");
+    let found = plant("damaged", |shore| flip(object(shore), 3)).await;
+    assert!(!found.contains("put the ledger back"), "{found}");
     plant("its hash does not fit", |shore| {
         let path = object(shore);
         let mut others = std::fs::read_dir(shore.path("swaps")).unwrap();
@@ -94,12 +96,12 @@ async fn the_audit_finds_what_is_wrong_with_a_swaps_entry() {
         change(entry(shore), COUNTS, others);
     })
     .await;
-    plant("no swap covers it", |shore| {
+    let found = plant("no swap covers it", |shore| {
         change(entry(shore), "\"end\": 10,", "\"end\": 8,");
         let fewer = "\"rows\": 7,\n      \"dead_letters\": 1,";
         change(entry(shore), COUNTS, fewer);
-    })
-    .await;
+    });
+    assert!(found.await.contains("put the ledger back"));
 }
 
 #[tokio::test]

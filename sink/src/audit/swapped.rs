@@ -67,17 +67,27 @@ impl Audit {
                 }
             }
         }
-        let damaged = damaged.into_iter();
-        let damaged = damaged.map(|(path, why)| Finding::new(why, PUT_BACK).object(path));
-        self.findings.extend(damaged);
+        let findings = damaged.iter();
+        let findings =
+            findings.map(|(path, why)| Finding::new(why.as_str(), PUT_BACK).object(path));
+        self.findings.extend(findings);
         if let Some((partition, offset)) = sums.stray() {
             let what = "an object of a swap holds this row, and no swap covers it";
-            let finding = Finding::new(what, PUT_BACK);
+            let finding = Finding::new(what, LEDGER_BACK);
             self.findings
                 .push(finding.range(partition, offset, offset.next()));
         }
+        let has_damaged = |number| {
+            let objects = coverage.parts(number).objects;
+            let mut paths = objects.iter().map(|object| object.path());
+            paths.any(|path| damaged.contains_key(path.as_ref()))
+        };
         for covered in coverage.ranges() {
-            let link = self.covered(covered, &sums);
+            let mend = match !damaged.is_empty() && has_damaged(covered.number) {
+                true => PUT_BACK,
+                false => LEDGER_BACK,
+            };
+            let link = self.covered(covered, &sums, mend);
             let chain = chains.entry(covered.range.partition).or_default();
             chain.push(link);
         }
@@ -91,8 +101,9 @@ impl Audit {
         Ok(())
     }
 
-    /// The range of a swap, whose rows should be those that the ledger says.
-    fn covered(&mut self, covered: &Covered, sums: &RangeSums) -> Link {
+    /// The range of a swap, whose rows should be those that the ledger says; `mend` says what to do if
+    /// they are not.
+    fn covered(&mut self, covered: &Covered, sums: &RangeSums, mend: &'static str) -> Link {
         let (range, path) = (&covered.range, entry_path(covered.number).to_string());
         let (digest, rows) = sums.sum(range.partition, range.first);
         let counted = range.counts.counts.rows + range.counts.mended;
@@ -102,7 +113,7 @@ impl Audit {
                 true => "its rows are not those that its swap has proved".to_owned(),
                 false => format!("its swap counts {counted} rows, its objects hold {rows}"),
             };
-            let finding = Finding::new(what, LEDGER_BACK).object(&path);
+            let finding = Finding::new(what, mend).object(&path);
             self.findings
                 .push(finding.range(range.partition, range.first, range.end));
         }
