@@ -29,8 +29,8 @@ pub(crate) struct RestoreArgs {
     /// its ledger can still be read
     #[arg(long, value_name = "URL")]
     erasures_of: Vec<String>,
-    /// The topic is lost, too: makes a new one at topic.url, which begins where the lake ends, or where
-    /// an erasure that is not complete does
+    /// The topic is lost, too: makes a new one at topic.url, which begins where the lake ends, or
+    /// further on, where a request for an erasure ends
     #[arg(long)]
     new_topic: bool,
     /// Only lists the backups that are there

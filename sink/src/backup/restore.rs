@@ -171,15 +171,15 @@ impl BackupStore {
     /// Where a topic begins that takes the place of the one that was lost.
     ///
     /// # Errors
-    /// The store's.
+    /// [`Error::Refused`] if `erasures_of` has another lake, else the store's.
     pub async fn beginnings(
         &self,
         backup: &Backup,
         erasures_of: &[Lake],
     ) -> Result<BTreeMap<Partition, Offset>, Error> {
-        let mut ledgers = self.erasing(backup, erasures_of).await?;
-        ledgers.push(self.view(backup).await?);
-        beginnings(&backup.ends, &ledgers).await
+        let mut states = self.erasing(backup, erasures_of).await?;
+        states.push(self.view(backup).await?);
+        beginnings(backup, &states).await
     }
 
     /// The states of the lake whose erasures are carried out in what is made of a backup.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use topic::{Offset, Partition, Timestamp};
 
+use super::manifest::Backup;
 use super::store::BackupStore;
 use crate::{
-    ErasureScene, Error, Forget, ForgetId, Forgotten, Lake, Ledger, RecordList, S3, Subject,
+    ErasureScene, Error, Forget, ForgetId, Forgotten, Lake, LakeId, Ledger, RecordList, S3, Subject,
 };
 
 impl BackupStore {
@@ -31,23 +32,41 @@ impl BackupStore {
     }
 }
 
-/// Where a topic begins that takes the place of the lost one of this lake, whose ledgers these are:
+/// Where a topic begins that takes the place of the lost one of a backup's lake, of which these are states:
 /// where the lake ends, or further on. Requests reach as far as the lost topic did, and what comes
 /// to the new one came later.
 pub(super) async fn beginnings(
-    ends: &BTreeMap<Partition, Offset>,
-    ledgers: &[Lake],
+    backup: &Backup,
+    states: &[Lake],
 ) -> Result<BTreeMap<Partition, Offset>, Error> {
-    let mut begins = ends.clone();
-    for lake in ledgers {
-        let ledger = lake.ledger().await?;
-        let asked = ledger.into_iter().flat_map(|ledger| ledger.forgets);
-        for (of, until) in asked.flat_map(|asked| asked.forget.until) {
+    let mut begins = backup.ends.clone();
+    for state in states {
+        let Some(ledger) = state.ledger().await? else {
+            continue;
+        };
+        check_same(state, &ledger, backup.lake)?;
+        for (of, until) in ledger
+            .forgets
+            .into_iter()
+            .flat_map(|asked| asked.forget.until)
+        {
             let begin = begins.entry(of).or_default();
             *begin = until.max(*begin);
         }
     }
     Ok(begins)
+}
+
+/// Refuses another lake's state.
+fn check_same(state: &Lake, theirs: &Ledger, ours: LakeId) -> Result<(), Error> {
+    match theirs.lake == ours {
+        true => Ok(()),
+        false => Err(Error::Refused(format!(
+            "the erasures of {} are another lake's ({}, the backup is of {ours})",
+            state.location(),
+            theirs.lake
+        ))),
+    }
 }
 
 /// With what erasures are carried out in a lake that is restored.
@@ -87,14 +106,7 @@ impl Reviving<'_> {
     async fn ask(&self, source: &Lake) -> Result<(), Error> {
         let (ours, theirs) = (self.ledger().await?, source.ledger().await?);
         let Some(theirs) = theirs else { return Ok(()) };
-        if theirs.lake != ours.lake {
-            return Err(Error::Refused(format!(
-                "the erasures of {} are another lake's ({}, the backup is of {})",
-                source.location(),
-                theirs.lake,
-                ours.lake
-            )));
-        }
+        check_same(source, &theirs, ours.lake)?;
         for asked in &theirs.forgets {
             if ours.forgetting(asked.forget.id).is_some() {
                 continue;

@@ -270,9 +270,14 @@ async fn an_erasure_that_waits_in_the_backup_is_completed_and_another_lakes_is_r
     let topic = restored.lake.ledger().await.unwrap().unwrap().topic;
     stranger.found(&topic, BTreeMap::new(), id).await.unwrap();
     let into = Shore::over(Arc::new(InMemory::new()));
-    let refused = attic.restore_into(1, &into.lake, &[stranger]).await;
-    let refused = refused.unwrap_err().to_string();
-    assert!(refused.contains("are another lake's"), "{refused}");
+    let stranger = [stranger];
+    let refused = attic.restore_into(1, &into.lake, &stranger).await;
+    let backup = attic.backup(1).await;
+    let beginnings = attic.store.beginnings(&backup, &stranger).await;
+    for refused in [refused.map(drop), beginnings.map(drop)] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("are another lake's"), "{refused}");
+    }
     assert_eq!(into.lake.ledger().await.unwrap(), None);
 }
 
