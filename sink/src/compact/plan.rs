@@ -162,9 +162,13 @@ impl<'a> Planning<'a> {
         };
         let most = self.closing.scene.limits.swap_objects.max(1);
         let later = (Bound::Excluded(last), Bound::Unbounded);
-        let mut held: usize = self.ahead.range(later).map(|(_, held)| held.len()).sum();
-        let mut read = 0;
+        let count = |(_, commits): (_, &Vec<Commit>)| commits.len();
+        let mut held: usize = self.ahead.range(later).map(count).sum();
+        let mut read: usize = self.ahead.range(..=last).map(count).sum();
         for (partition, chain) in &mut self.chains {
+            if read >= most || held >= most {
+                break;
+            }
             // The position to resume from is read off the newest object.
             let newest = self.closing.tips.resume(*partition);
             let take = |commit: Commit| {
@@ -176,9 +180,6 @@ impl<'a> Planning<'a> {
                 read < most && held < most
             };
             chain.read(lake, ledger, last.last(), left, take).await?;
-            if read >= most || held >= most {
-                break;
-            }
         }
         let plan = |period, commits, swaps| {
             let scope = Scope {

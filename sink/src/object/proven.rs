@@ -104,7 +104,14 @@ impl Lake {
             Some(at) => ending
                 .tail
                 .slice(usize::try_from(at).unwrap_or(usize::MAX)..),
-            None => self.store().get_range(&path, indexed..size).await?,
+            None => {
+                let tail = self.store().get_range(&path, indexed..size).await?;
+                // The metadata were decoded of what came first.
+                if !tail.ends_with(&ending.tail) {
+                    return Err(refused(&path, &CHANGED));
+                }
+                tail
+            }
         };
         let reading = move || {
             if xxh3_128(&tail) != proven.ending {

@@ -138,7 +138,7 @@ impl Compactor {
 
     /// Takes out what the rules of retention keep no longer: what was too old when the day began, once
     /// a day. Each turn would find some rows more, and rewrite large objects for them. The day is that
-    /// of the newest click, so that a clock which runs ahead takes nothing out. Returns what was left
+    /// of the newest click, so that a clock which runs ahead of the topic's takes nothing out. Returns what was left
     /// as it is.
     async fn expire(&self, partitions: BTreeSet<Partition>) -> anyhow::Result<Vec<String>> {
         let rules = &self.node.settings.sections.retention;
