@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use topic::{Offset, Partition, Timestamp};
 
+use crate::object::read::NOT_PROVED;
 use crate::object::sort::limits::SortLimits;
 use crate::rewrite::choice::Choice;
 use crate::rewrite::scope::{Scope, joined};
@@ -153,7 +154,7 @@ impl Lake {
         };
         match self.intact(name.path().as_ref()).await? {
             true => Ok(Ok(footer.end)),
-            false => fault("its hash does not fit".to_owned(), Some(footer.end)),
+            false => fault(NOT_PROVED.to_owned(), Some(footer.end)),
         }
     }
 
@@ -251,10 +252,7 @@ mod tests {
         // Those of a commit stay where they were, under a part of their hash.
         let ledger = shore.lake.ledger().await.unwrap().unwrap();
         let letters = ledger.coverage.letters().next().unwrap().path.clone();
-        let mut flipped = shore.get(&letters).await;
-        let middle = flipped.len() / 2;
-        flipped[middle] ^= 1;
-        shore.put(&letters, flipped).await;
+        shore.flip(&letters).await;
         let found = holes(&shore).await;
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].objects, [letters]);
@@ -269,6 +267,7 @@ mod tests {
         let mut names = named.await.unwrap().remove(&Partition(0)).unwrap();
         names.sort_unstable_by_key(|(name, _)| name.first);
         let paths: Vec<String> = names.iter().map(|(name, _)| name.to_string()).collect();
+        // In the columns; its footer says where it ends.
         let mut flipped = shore.get(&paths[1]).await;
         flipped[100] ^= 1;
         shore.put(&paths[1], flipped).await;

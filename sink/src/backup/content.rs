@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::manifest::BackupObject;
-use crate::object::names::DIGEST_DIGITS;
+use crate::object::names::named_digits;
 use crate::object::read::footer_of;
 use crate::{Error, ObjectName};
 
@@ -71,14 +71,9 @@ impl CountedObject {
                 listed.rows = footer.counts.rows;
                 listed.end = Some(footer.end);
             }
-            ContentKind::Letters => {
-                let named = format!("-{}.parquet", &listed.hash[..DIGEST_DIGITS]);
-                if !self.path.ends_with(&named) {
-                    return Err("its hash does not fit its name".to_owned());
-                }
-            }
-            ContentKind::Swapped(named) => {
-                if listed.hash != *named {
+            ContentKind::Letters | ContentKind::Swapped(_) => {
+                let named = named_digits(&self.path);
+                if !named.is_some_and(|digits| listed.hash.starts_with(digits)) {
                     return Err("its hash does not fit its name".to_owned());
                 }
             }

@@ -14,15 +14,13 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::footer::ObjectHash;
 use super::proven::PIECE_BYTES;
-use super::read::{plain, refused};
+use super::read::{NOT_PROVED, plain, refused};
 use crate::{Error, Lake};
 
 /// A larger object is in a file.
 const MEMORY_BYTES: u64 = 16 << 20;
 /// So many larger ones are on the disk at once: each may have half a gigabyte.
 static LARGE_OBJECTS: Semaphore = Semaphore::const_new(2);
-/// What is wrong with an object whose bytes are not those that were written.
-const NOT_PROVED: &str = "its hash does not fit";
 
 /// An object that was fetched whole.
 pub(crate) enum FetchedObject {
@@ -103,6 +101,15 @@ impl Lake {
             false => Err(NOT_PROVED.to_owned()),
         };
         self.heavy(path.as_ref(), proving).await
+    }
+
+    /// As [`Lake::fetched`], for an object that must be there.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], also if it is not there; else as [`Lake::fetched`].
+    pub(crate) async fn present(&self, path: &str) -> Result<FetchedObject, Error> {
+        let fetched = self.fetched(path).await?;
+        fetched.ok_or_else(|| refused(&Path::from(path), &"it is not there"))
     }
 
     /// A large object, in a file.

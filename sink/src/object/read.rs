@@ -26,6 +26,8 @@ use crate::{Error, Footer, Lake, ObjectName};
 const TAIL_BYTES: u64 = 64 << 10;
 /// The largest object that is read: four times the most that `sink.max_bytes` may be.
 const MAX_OBJECT_BYTES: u64 = 4 << 30;
+/// What is wrong with an object whose bytes are not those that were written.
+pub(crate) const NOT_PROVED: &str = "its hash does not fit";
 /// How large an object is read whole before its hash is known to fit.
 const UNPROVEN_BYTES: u64 = 256 << 20;
 
@@ -108,7 +110,7 @@ impl Lake {
             return Ok(None);
         };
         if ending.size > UNPROVEN_BYTES && self.hashes(path, &ending).await?.is_none() {
-            return Err(refused(path, &"its hash does not fit"));
+            return Err(refused(path, &NOT_PROVED));
         }
         self.read_if_there(path, MAX_OBJECT_BYTES).await
     }
@@ -183,7 +185,7 @@ impl Lake {
 pub(crate) fn footer_of(name: &ObjectName, object: &Bytes) -> Result<Footer, Error> {
     let (path, size) = (name.path(), object.len() as u64);
     if !intact(object) {
-        return Err(refused(&path, &"its hash does not fit"));
+        return Err(refused(&path, &NOT_PROVED));
     }
     let length = footer_length(size, object).map_err(|unfit| refused(&path, &unfit))?;
     let bytes =

@@ -35,8 +35,7 @@ impl RewriteSource<'_> {
                 staying.push(object);
                 continue;
             }
-            let fetched = self.lake.fetched(&object.path).await?;
-            let fetched = fetched.ok_or_else(|| missing(&object.path))?;
+            let fetched = self.lake.present(&object.path).await?;
             let choice = self.choice.clone();
             let work = move || {
                 let hash = fetched.sha256().map_err(|error| error.to_string())?;

@@ -30,10 +30,7 @@ impl Lake {
         rule: Arc<dyn RowRule>,
         lows: &BTreeMap<Partition, Offset>,
     ) -> Result<TakenRows, Error> {
-        let object = self.fetched(path).await?.ok_or_else(|| Error::Damaged {
-            path: path.to_owned(),
-            detail: "it is not there".to_owned(),
-        })?;
+        let object = self.present(path).await?;
         let lows = lows.clone();
         let work = move || {
             let names: Vec<&str> = match is_letters {

@@ -18,6 +18,7 @@ use crate::lake::sorted::SortedWriting;
 use crate::object::decode::ObjectRows;
 use crate::object::footer;
 use crate::object::proven::ProvenHashes;
+use crate::object::read::NOT_PROVED;
 use crate::object::sort::limits::SortLimits;
 use crate::object::sort::object_run::{RowFilter, SortedObject};
 use crate::object::sort::sorter::RowSorter;
@@ -144,7 +145,7 @@ impl RewriteSource<'_> {
         for input in swapped {
             if input.stays {
                 let proven = self.lake.proven(&input.path).await?;
-                let proven = proven.ok_or_else(|| input.damaged("its hash does not fit"))?;
+                let proven = proven.ok_or_else(|| input.damaged(NOT_PROVED))?;
                 let object = self.sorted(&input, proven);
                 if self.choice.chooses() {
                     parts = self.read_sorted(object.clone(), parts).await?;
@@ -255,7 +256,7 @@ fn take(
     rows: &mut SortedRows,
 ) -> Result<(), NotTaken> {
     if !footer::intact(object) {
-        return Err(NotTaken::Damaged("its hash does not fit".to_owned()));
+        return Err(NotTaken::Damaged(NOT_PROVED.to_owned()));
     }
     for batch in ObjectRows::of(object).map_err(NotTaken::Damaged)? {
         let batch = batch.map_err(NotTaken::Damaged)?;

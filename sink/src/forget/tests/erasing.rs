@@ -103,10 +103,8 @@ async fn what_counts_no_more_is_deleted_also_if_it_is_damaged_and_what_is_not_ou
     let replaced = shore.mentions(SUBJECT).await;
     let is_commit = |path: &&String| path.starts_with("clicks/");
     let path = replaced.iter().find(is_commit).unwrap();
-    let mut flipped = shore.get(path).await;
-    let middle = flipped.len() / 2;
-    flipped[middle] ^= 1;
-    shore.put(path, flipped.clone()).await;
+    shore.flip(path).await;
+    let flipped = shore.get(path).await;
     shore.put("swaps/of-others.parquet", flipped).await;
     let forget = shore.ask(60).await;
     shore.erase(&forget).await;

@@ -204,6 +204,14 @@ impl Shore {
         self.store.put(&path, bytes.into()).await.unwrap();
     }
 
+    /// Flips a bit in the middle of an object.
+    pub(crate) async fn flip(&self, path: &str) {
+        let mut bytes = self.get(path).await;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        self.put(path, bytes).await;
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Vec<u8> {
         let object = self.store.get(&Path::from(path)).await.unwrap();
         object.bytes().await.unwrap().to_vec()
