@@ -66,13 +66,15 @@ impl Agents {
 }
 
 /// The version of the expressions, as `202610`.
-pub(crate) fn version() -> String {
+pub(crate) fn version() -> &'static str {
     #[derive(Deserialize)]
     struct Head {
         version: String,
     }
-    let head: Head = serde_json::from_str(LIST).expect("the list is compiled in");
-    head.version
+    static HEAD: LazyLock<Head> = LazyLock::new(|| {
+        serde_json::from_str(LIST).expect("the list is compiled in, and a test reads it")
+    });
+    &HEAD.version
 }
 
 fn parse(text: &str) -> Agent {
@@ -91,10 +93,9 @@ fn parse(text: &str) -> Agent {
     let system = os.as_ref().map(|os| os.os.as_ref());
     Agent {
         device: device_class(system, text, is_bot).map(str::to_owned),
-        browser_version: browser.as_ref().and_then(|browser| {
-            let [major, minor, patch] = [browser.major, browser.minor, browser.patch];
-            joined([major, minor, patch])
-        }),
+        browser_version: browser
+            .as_ref()
+            .and_then(|browser| joined([browser.major, browser.minor, browser.patch])),
         browser: browser.map(|browser| browser.family.into_owned()),
         os_version: os.as_ref().and_then(|os| {
             joined([
@@ -103,13 +104,9 @@ fn parse(text: &str) -> Agent {
                 os.patch.as_deref(),
             ])
         }),
-        os: system.map(|system| {
-            if system == "Mac OS X" {
-                "macOS"
-            } else {
-                system
-            }
-            .to_owned()
+        os: system.map(|system| match system {
+            "Mac OS X" => "macOS".to_owned(),
+            system => system.to_owned(),
         }),
         device_model: model.map(|device| device.device.into_owned()),
         is_bot,
