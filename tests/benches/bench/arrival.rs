@@ -106,8 +106,11 @@ async fn each(ways: [Way; 2], clicks: u32, runs: usize, table: &mut Table) -> Re
     Ok(())
 }
 
-/// How many small objects the compactor of that process has replaced.
-async fn compacted(client: &reqwest::Client, dashboard: &str) -> Result<f64> {
+/// How many small objects the compactor of that process has replaced, if it has one.
+async fn compacted(client: &reqwest::Client, dashboard: &str, way: &Way) -> Result<f64> {
+    if way.compaction == Some(false) {
+        return Ok(0.0);
+    }
     let metrics = client.get(format!("{dashboard}/metrics")).send().await?;
     let metrics = metrics.text().await?;
     let name = "clickweir_compactor_replaced_objects_total ";
@@ -133,11 +136,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     let idle = usage::memory(up.process.id())?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let others = Others::start(&client, &up.shop, way.rate);
-    let is_compacted = way.compaction != Some(false);
-    let before = match is_compacted {
-        true => compacted(&client, &up.dashboard).await?,
-        false => 0.0,
-    };
+    let before = compacted(&client, &up.dashboard, way).await?;
     let sending = tokio::spawn(send(client.clone(), up.shop.clone(), clicks));
 
     let mut seen: HashMap<String, Instant> = HashMap::new();
@@ -167,10 +166,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
         sleep(LOOK).await;
     }
     let sent = sending.await??;
-    let merged = match is_compacted {
-        true => compacted(&client, &up.dashboard).await? - before,
-        false => 0.0,
-    };
+    let merged = compacted(&client, &up.dashboard, way).await? - before;
     let after = usage::memory(up.process.id())?;
     let others = others.end().await?;
     let answered = sent.iter().map(|click| click.answered - click.at);
