@@ -147,8 +147,8 @@ impl Lake {
         }
     }
 
-    /// Reads a sorted object one row group at a time, and gives its rows to `take`. Its hash must be
-    /// known to fit.
+    /// Reads a sorted object one row group at a time, and gives its rows to `take`, with the number of
+    /// their row group. Its hash must be known to fit.
     ///
     /// # Errors
     /// [`Error::Damaged`], also with what `take` finds wrong, else the store's.
@@ -156,7 +156,7 @@ impl Lake {
         &self,
         object: SortedObject,
         mut state: T,
-        take: impl Fn(&mut T, &RecordBatch) -> Result<(), String> + Clone + Send + 'static,
+        take: impl Fn(&mut T, &RecordBatch, usize) -> Result<(), String> + Clone + Send + 'static,
     ) -> Result<T, Error> {
         let path = Path::from(object.path.as_str());
         let metadata = self.sorted_metadata(&object.path, object.proven).await?;
@@ -168,7 +168,8 @@ impl Lake {
                 let wanted = loop {
                     match run.pull()? {
                         Pulled::Rows(rows) => {
-                            take(&mut state, &rows).map_err(|why| run.damaged(&why))?;
+                            let taken = take(&mut state, &rows, run.last_group());
+                            taken.map_err(|why| run.damaged(&why))?;
                         }
                         Pulled::Wants(range) => break Some(range),
                         Pulled::End => break None,

@@ -51,6 +51,14 @@ impl Choice {
         }
     }
 
+    /// The columns that decide, beside those that say which record a row is.
+    pub(super) fn columns(&self) -> &'static [&'static str] {
+        match self {
+            Self::Ruled(rule, _) => rule.columns(),
+            Self::All | Self::Nothing | Self::Inside(_) | Self::Outside(_) => &[],
+        }
+    }
+
     /// Returns true if dead letters may go.
     pub(super) const fn chooses(&self) -> bool {
         !matches!(self, Self::All)

@@ -1,6 +1,7 @@
 //! Rows on their way: the objects of a source are read, and what stays of their rows is sorted in
 //! memory of a bounded size, written, and read back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -17,7 +18,6 @@ use super::source::RewriteSource;
 use crate::lake::sorted::SortedWriting;
 use crate::object::decode::ObjectRows;
 use crate::object::footer;
-use crate::object::proven::ProvenHashes;
 use crate::object::read::NOT_PROVED;
 use crate::object::sort::limits::SortLimits;
 use crate::object::sort::object_run::{RowFilter, SortedObject};
@@ -146,9 +146,18 @@ impl RewriteSource<'_> {
             if input.stays {
                 let proven = self.lake.proven(&input.path).await?;
                 let proven = proven.ok_or_else(|| input.damaged(NOT_PROVED))?;
-                let object = self.sorted(&input, proven);
+                let mut object = SortedObject {
+                    lake: self.lake.clone(),
+                    path: input.path.clone(),
+                    least: input.moment,
+                    proven,
+                    columns: None,
+                    filter: None,
+                };
                 if self.choice.chooses() {
-                    parts = self.read_sorted(object.clone(), parts).await?;
+                    let groups;
+                    (parts, groups) = self.read_sorted(object.clone(), parts).await?;
+                    object.filter = Some(self.filter(groups));
                 }
                 rows.sorter.take_object(object);
             }
@@ -161,40 +170,37 @@ impl RewriteSource<'_> {
         Ok((replaced, parts, rows))
     }
 
-    /// A sorted object, as it is merged.
-    fn sorted(&self, input: &Input, proven: ProvenHashes) -> SortedObject {
+    /// Lets those rows of a sorted object stay that are chosen; only these row groups have others.
+    fn filter(&self, groups: BTreeSet<usize>) -> RowFilter {
         let choice = self.choice.clone();
-        let filter: RowFilter = Arc::new(move |rows| {
-            let mask = choice.rows(&rows)?;
-            kept(rows, mask.as_ref())
-        });
-        SortedObject {
-            lake: self.lake.clone(),
-            path: input.path.clone(),
-            least: input.moment,
-            proven,
-            columns: None,
-            filter: self.choice.chooses().then_some(filter),
+        RowFilter {
+            keep: Arc::new(move |rows| {
+                let mask = choice.rows(&rows)?;
+                kept(rows, mask.as_ref())
+            }),
+            groups: Arc::new(groups),
         }
     }
 
-    /// Looks at all rows of a sorted object. The merge reads it again, when its time comes; what it
-    /// writes is held against what was read here.
+    /// Looks at all rows of a sorted object. Returns the row groups of which not all stay. The merge
+    /// reads it again, when its time comes; what it writes is held against what was read here.
     async fn read_sorted(
         &self,
         mut object: SortedObject,
         parts: RewriteParts,
-    ) -> Result<RewriteParts, Error> {
-        object.filter = None;
-        if self.choice.removal().is_none() {
-            object.columns = Some(KEY_COLUMNS);
-        }
+    ) -> Result<(RewriteParts, BTreeSet<usize>), Error> {
+        object.columns = Some([KEY_COLUMNS, self.choice.columns()].concat().into());
         let choice = self.choice.clone();
-        let take = move |parts: &mut RewriteParts, batch: &RecordBatch| {
+        type Looked = (RewriteParts, BTreeSet<usize>);
+        let take = move |(parts, groups): &mut Looked, batch: &RecordBatch, group: usize| {
             let mask = choice.rows(batch)?;
+            if mask.is_some() {
+                groups.insert(group);
+            }
             parts.take_rows(batch, mask.as_ref())
         };
-        self.lake.scan_sorted(object, parts, take).await
+        let looked = (parts, BTreeSet::new());
+        self.lake.scan_sorted(object, looked, take).await
     }
 
     /// All objects of rows.

@@ -1,5 +1,6 @@
 //! A sorted object of a swap as a run: it is read from the store one row group at a time.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -23,7 +24,12 @@ use crate::object::read::{ColumnSet, extent};
 use crate::{Error, Lake};
 
 /// What becomes of the rows of an object before they are merged.
-pub(crate) type RowFilter = Arc<dyn Fn(RecordBatch) -> Result<RecordBatch, String> + Send + Sync>;
+#[derive(Clone)]
+pub(crate) struct RowFilter {
+    pub(crate) keep: Arc<dyn Fn(RecordBatch) -> Result<RecordBatch, String> + Send + Sync>,
+    /// The row groups of which it takes rows; the others pass as they are.
+    pub(crate) groups: Arc<BTreeSet<usize>>,
+}
 
 /// A sorted object of a swap, and what of it is merged.
 #[derive(Clone)]
@@ -36,7 +42,7 @@ pub(crate) struct SortedObject {
     /// The hashes of its parts when its own was proved.
     pub(crate) proven: ProvenHashes,
     /// The only columns that are read; `None` if all are.
-    pub(crate) columns: Option<&'static [&'static str]>,
+    pub(crate) columns: Option<Arc<[&'static str]>>,
     /// `None` if all rows are merged.
     pub(crate) filter: Option<RowFilter>,
 }
@@ -45,7 +51,7 @@ pub(crate) struct SortedObject {
 pub(crate) struct ObjectRun {
     pub(crate) of: SortedObject,
     metadata: Option<ArrowReaderMetadata>,
-    /// True if its row groups may be copied as they are.
+    /// True if its row groups may be copied as they are, but for those that the filter changes.
     is_copied: bool,
     /// The row group that is read next.
     group: usize,
@@ -83,9 +89,9 @@ impl ObjectRun {
 
     /// Takes what the object's footer says.
     pub(crate) fn open(&mut self, metadata: Arc<ParquetMetaData>) -> Result<(), Error> {
-        let whole = self.of.columns.is_none() && self.of.filter.is_none();
         let is_current = ColumnSet::of(&metadata) == ColumnSet::Current;
-        self.is_copied = whole && is_current && metadata.offset_index().is_some();
+        let has_all = is_current && self.of.columns.is_none();
+        self.is_copied = has_all && metadata.offset_index().is_some();
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let read = ArrowReaderMetadata::try_new(metadata, options);
         self.metadata = Some(read.map_err(|error| self.damaged(&error.to_string()))?);
@@ -114,6 +120,11 @@ impl ObjectRun {
         }
     }
 
+    /// The number of the row group that the last rows are of.
+    pub(crate) const fn last_group(&self) -> usize {
+        self.group.saturating_sub(1)
+    }
+
     /// The row group that is read next.
     fn next_group(&self) -> Option<&RowGroupMetaData> {
         let groups = self.metadata.as_ref()?.metadata().row_groups();
@@ -139,7 +150,9 @@ impl ObjectRun {
     /// The least and the greatest time of the next row group, if its bytes are here and it may be
     /// copied as it is.
     pub(super) fn copied_times(&self, limits: SortLimits) -> Option<(i64, i64)> {
-        let is_next = self.is_copied && self.bytes.is_some();
+        let filter = self.of.filter.as_ref();
+        let is_whole = !filter.is_some_and(|filter| filter.groups.contains(&self.group));
+        let is_next = self.is_copied && is_whole && self.bytes.is_some();
         let group = self.next_group().filter(|_| is_next)?;
         copied_times(group, limits)
     }
@@ -162,7 +175,7 @@ impl ObjectRun {
             return Ok(());
         };
         let step = decoded_rows(group.num_rows(), group.total_byte_size());
-        let mask = match self.of.columns {
+        let mask = match &self.of.columns {
             Some(names) => {
                 ProjectionMask::columns(metadata.parquet_schema(), names.iter().copied())
             }
@@ -194,7 +207,7 @@ impl SortedObject {
             None => completed(&rows)?,
         };
         match &self.filter {
-            Some(filter) => filter(rows),
+            Some(filter) => (filter.keep)(rows),
             None => Ok(rows),
         }
     }

@@ -79,6 +79,7 @@ mod tests {
     use crate::object::decode::completed;
     use crate::object::sort::merge::{MergeStep, RunMerge};
     use crate::object::sort::object_file::ObjectFile;
+    use crate::object::sort::object_run::RowFilter;
     use crate::object::sort::sorter::RowSorter;
     use crate::object::sort::spill::SpillFolder;
     use crate::object::sort::tests::{bytes, metadata, object, rows, said, written};
@@ -258,10 +259,14 @@ mod tests {
         let whole = sorted(&folder, &all);
         let mut sorter = RowSorter::new(folder.clone(), LIMITS);
         let mut filtered = object(place.path(), "swaps/0.parquet", 0, &whole);
-        filtered.filter = Some(Arc::new(|rows: RecordBatch| Ok(rows.slice(0, 0))));
+        filtered.filter = Some(RowFilter {
+            keep: Arc::new(|rows: RecordBatch| Ok(rows.slice(0, 0))),
+            groups: Arc::new([0, 2].into()),
+        });
         sorter.take_object(filtered);
         let (files, course) = written(sorter.merge(), &folder, LIMITS, &named(whole));
-        assert_eq!((files.len(), course.copied), (0, 0));
+        assert_eq!((files.len(), course.copied), (1, 1));
+        assert!(read(&files[0]) == all.slice(1_000, 1_000));
         // One of an older version, before the newest column that may be NULL.
         let newest = COLUMNS.iter().rposition(|column| column.nullable).unwrap();
         let mut columns = COLUMNS.to_vec();
