@@ -42,6 +42,7 @@ pub use config::Config;
 pub use error::Error;
 pub use plain::{PlainRule, PlainTopic};
 pub use row::defect::Defect;
+pub use row::format::mapping_tables;
 pub use row::native::FIELDS;
 pub use row::transform::{Enrichment, transform};
 pub use status::{PartitionStatus, Status, Stopped};

@@ -102,19 +102,15 @@ impl Library {
         let none = json!([null, null, null, null, null, null]);
         match self.kind {
             Kind::Order => json!([
+                row("buy", json!("o-1"), json!([0, "mug", "Mug", 2, 2.5, "EUR"])),
                 row(
-                    "Order Completed",
-                    json!("o-1"),
-                    json!([0, "mug", "Mug", 2, 2.5, "EUR"])
-                ),
-                row(
-                    "Order Completed",
+                    "buy",
                     json!("o-1"),
                     json!([1, "tea", null, null, 4.0, "EUR"])
                 ),
             ]),
-            Kind::View => json!([row("pv", Value::Null, none)]),
-            Kind::Capture => json!([row("order completed", json!("o-1"), none)]),
+            Kind::View => json!([row("page", Value::Null, none)]),
+            Kind::Capture => json!([row("buy", json!("o-1"), none)]),
         }
     }
 
@@ -237,7 +233,7 @@ async fn analytics_js_in_the_shop_asks_and_tells_the_edge_alone() {
     let said: Value = serde_json::from_str(said.as_str().unwrap()).unwrap();
     let expect = json!([
         ["Clicked", "u-1", null, null, null, null],
-        ["Order Completed", "u-1", 0, "mug", 2.5, "o-1"],
+        ["buy", "u-1", 0, "mug", 2.5, "o-1"],
         ["identify", "u-1", null, null, null, null],
         ["page", null, null, null, null, null],
     ]);

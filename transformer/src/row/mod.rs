@@ -4,7 +4,7 @@ mod address;
 pub(crate) mod agent;
 pub(crate) mod crawlers;
 pub(crate) mod defect;
-mod format;
+pub(crate) mod format;
 mod hints;
 mod moment;
 pub(crate) mod native;

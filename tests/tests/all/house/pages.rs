@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use sink::COLUMNS;
+use tests::real;
 
 use super::{none, read, root, table};
 
@@ -150,6 +151,18 @@ fn every_configuration_key_of_the_pages_exists() {
         .iter()
         .flat_map(|page| unknown_keys(page, &read(page), &defaults));
     none("no such key", &found.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_page_on_mapping_has_the_tables_of_the_code() {
+    const PAGE: &str = "docs/mapping.md";
+    let page = read(PAGE);
+    let end = page.find("-->").expect("a comment says where they begin") + "-->\n\n".len();
+    let made = format!("{}{}", &page[..end], transformer::mapping_tables());
+    if real::env("CLICKWEIR_DOCS").as_deref() == Some("write") {
+        std::fs::write(root().join(PAGE), &made).expect("the page can be written");
+    }
+    assert_eq!(read(PAGE), made, "CLICKWEIR_DOCS=write makes it anew");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use topic::Envelope;
 
+use super::actions;
 use super::epoch::{EpochUnit, moment};
 use super::items::nth;
 use crate::row::native::{NativeClick, Scalar};
@@ -22,6 +23,8 @@ pub(super) struct Mapping {
     pub(super) moments: &'static [(&'static str, EpochUnit)],
     /// Paths that say what was done by being there, where no field says it.
     pub(super) kinds: &'static [(&'static str, &'static str)],
+    /// Actions of this format alone, each with the lake's word for it.
+    pub(super) words: &'static [(&'static str, &'static str)],
     /// The key of the object whose entries become properties of the row. Other keys that no path
     /// names become properties themselves.
     pub(super) properties: &'static str,
@@ -36,6 +39,7 @@ pub(super) const UNMAPPED: Mapping = Mapping {
     fields: &[],
     moments: &[],
     kinds: &[],
+    words: &[],
     properties: "",
     items: "",
     item_fields: &[],
@@ -53,7 +57,8 @@ pub(super) fn read<'r>(
     let fields = entries(envelope.click)?;
     let mut click = NativeClick::default();
     let mut taken = take(&mut click, mapping.fields, &fields)?;
-    taken.extend(take_moment(&mut click, mapping.moments, &fields));
+    let moment = take_moment(&mut click, mapping.moments, &fields);
+    taken.extend(moment.map(|path| (path, "occurred_at")));
     if let Some(shared) = envelope.shared {
         let shared = entries(shared)?;
         take(&mut click, mapping.fields, &shared)?;
@@ -64,12 +69,20 @@ pub(super) fn read<'r>(
         let kind = kinds.find(|(path, _)| find(&fields, path).is_some());
         click.action = kind.map_or(Scalar::Null, |(_, kind)| Scalar::Text((*kind).into()));
     }
+    if let Scalar::Text(action) = &click.action
+        && let Some(word) = actions::word(action, mapping.words)
+        && *action != word
+    {
+        // The client's own word stays where it was written.
+        taken.retain(|(_, field)| *field != "action");
+        click.action = Scalar::Text(word.into());
+    }
     let item = envelope.item.and_then(|item| {
         let items = find(&fields, mapping.items)?;
         nth(items, item)
     });
     for (key, value) in fields {
-        if taken.contains(&&*key) {
+        if taken.iter().any(|(path, _)| *path == key) {
             continue;
         }
         let is_nested = key == mapping.properties && click.properties.nest(value).is_ok();
@@ -81,7 +94,7 @@ pub(super) fn read<'r>(
         let below = path.strip_prefix(mapping.properties)?;
         below.strip_prefix('.')
     };
-    for key in taken.into_iter().filter_map(properties) {
+    for key in taken.into_iter().filter_map(|(path, _)| properties(path)) {
         click.properties.remove(key);
     }
     if let Some(item) = item {
@@ -90,7 +103,20 @@ pub(super) fn read<'r>(
         click.properties.remove(list);
         click.overlay(line(mapping, item)?);
     }
+    if matches!(&click.action, Scalar::Text(action) if action == actions::CANCEL) {
+        give_back(&mut click);
+    }
     Ok(click)
+}
+
+/// What is given back counts against what was bought: its quantity is negative. Other trackers write how
+/// many are given back.
+fn give_back(click: &mut NativeClick<'_>) {
+    match whole("quantity", &click.quantity) {
+        Ok(None) => click.quantity = Scalar::Signed(-1),
+        Ok(Some(many)) if many > 0 => click.quantity = Scalar::Signed(-many),
+        Ok(_) | Err(_) => {}
+    }
 }
 
 /// Reads an item of an event.
@@ -99,19 +125,19 @@ fn line<'r>(mapping: &Mapping, item: &'r RawValue) -> Result<NativeClick<'r>, se
     let mut line = NativeClick::default();
     let taken = take(&mut line, mapping.item_fields, &fields)?;
     for (key, value) in fields {
-        if !taken.contains(&&*key) {
+        if !taken.iter().any(|(path, _)| *path == key) {
             line.properties.insert(key, value);
         }
     }
     Ok(line)
 }
 
-/// Copies the values that have a path into the click. Returns the paths.
+/// Copies the values that have a path into the click. Returns the paths, each with its field.
 fn take<'r>(
     click: &mut NativeClick<'r>,
-    paths: &[(&'static str, &str)],
+    paths: &'static [(&'static str, &'static str)],
     fields: &Entries<'r>,
-) -> Result<Vec<&'static str>, serde_json::Error> {
+) -> Result<Vec<(&'static str, &'static str)>, serde_json::Error> {
     let mut taken = Vec::new();
     for (path, name) in paths {
         let Some(value) = find(fields, path) else {
@@ -123,7 +149,7 @@ fn take<'r>(
         let place = click.field(name).expect("a mapping names native fields");
         if !value.is_blank() && place.is_blank() {
             *place = value;
-            taken.push(*path);
+            taken.push((*path, *name));
         }
     }
     Ok(taken)

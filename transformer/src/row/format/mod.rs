@@ -1,15 +1,18 @@
 //! The wire formats: how the fields of each client's click become those of a native one.
 
+mod actions;
 mod cloudevents;
 mod epoch;
 mod foreign;
 mod google;
 mod items;
 mod kinesis;
+mod mapped;
 mod matomo;
 mod posthog;
 mod segment;
 mod snowplow;
+mod table;
 
 use serde::de::IgnoredAny;
 use sink::Reason;
@@ -19,6 +22,9 @@ use super::defect::Defect;
 use super::native::{self, NativeClick};
 use foreign::Mapping;
 use items::native_click;
+use mapped::MAPPED;
+
+pub use table::mapping_tables;
 
 /// How the clicks of a wire format are read.
 enum FormatReader {
@@ -34,14 +40,10 @@ impl FormatReader {
         match format {
             "native" | "pixel" | "import" => Some(Self::Native),
             "kinesis" => Some(Self::Kinesis),
-            "segment" => Some(Self::Mapped(&segment::MAPPING)),
-            "snowplow" => Some(Self::Mapped(&snowplow::MAPPING)),
-            "posthog" => Some(Self::Mapped(&posthog::MAPPING)),
-            "ga4" => Some(Self::Mapped(&google::MEASUREMENT_PROTOCOL)),
-            "gtag" => Some(Self::Mapped(&google::TAG)),
-            "matomo" => Some(Self::Mapped(&matomo::MAPPING)),
-            "cloudevents" => Some(Self::Mapped(&cloudevents::MAPPING)),
-            _ => None,
+            _ => {
+                let mapped = MAPPED.iter().find(|(name, ..)| *name == format);
+                mapped.map(|(.., mapping)| Self::Mapped(mapping))
+            }
         }
     }
 }

@@ -29,5 +29,12 @@ pub(super) const MAPPING: Mapping = Mapping {
         ("ti_pr", "price"),
         ("ti_qu", "quantity"),
     ],
+    // Each line of a transaction is an event of its own, and counts.
+    words: &[
+        ("pv", "page"),
+        ("ti", "buy"),
+        ("tr", "order"),
+        ("pp", "ping"),
+    ],
     ..UNMAPPED
 };

@@ -63,7 +63,7 @@ fn segment() {
         ),
         &[
             "id=m",
-            "action=Product Viewed",
+            "action=view",
             "user_id=7",
             "occurred_at=2026-11-22T21:41:44.830+00:00",
             "session_id=12.50",
@@ -72,7 +72,7 @@ fn segment() {
             "product_id=a",
             "price=2.55",
         ],
-        r#"{"type":"track","anonymousId":null,"context":{"sessionId":12.50,"campaign":{"source":"s","name":"n"}},"name":"Tea","quantity":"many","currency":["EUR"]}"#,
+        r#"{"type":"track","event":"Product Viewed","anonymousId":null,"context":{"sessionId":12.50,"campaign":{"source":"s","name":"n"}},"name":"Tea","quantity":"many","currency":["EUR"]}"#,
     );
     // The path of the request says the call, and the body when it was sent.
     let page = Envelope {
@@ -98,7 +98,7 @@ fn snowplow() {
         ),
         &[
             "id=i",
-            "action=pv",
+            "action=page",
             "url=https://e.x/p",
             "referrer=https://r.x/",
             "user_id=u1",
@@ -106,7 +106,7 @@ fn snowplow() {
             "session_id=s",
             "occurred_at=1795383123000",
         ],
-        r#"{"page":"P","nuid":"n","dtm":"1795383123377","stm":"1795383123379"}"#,
+        r#"{"e":"pv","page":"P","nuid":"n","dtm":"1795383123377","stm":"1795383123379"}"#,
     );
     let line = Envelope {
         shared: Some(r#"{"nuid":"cookie"}"#),
@@ -118,7 +118,7 @@ fn snowplow() {
     check(
         &line,
         &[
-            "action=ti",
+            "action=buy",
             "visitor_id=cookie",
             "order_id=o",
             "product_id=a",
@@ -128,7 +128,7 @@ fn snowplow() {
             "quantity=2",
             "currency=EUR",
         ],
-        "",
+        r#"{"e":"ti"}"#,
     );
     check(
         &of("snowplow", r#"{"e":"se","se_ca":"shop","se_ac":"add"}"#),
@@ -146,7 +146,7 @@ fn posthog() {
         ),
         &[
             "id=i",
-            "action=$pageview",
+            "action=page",
             "occurred_at=2026-11-22T21:41:44.215Z",
             "visitor_id=d",
             "session_id=s",
@@ -154,7 +154,7 @@ fn posthog() {
             "url=https://e.x/",
             "referrer=$direct",
         ],
-        r#"{"$lib":"web"}"#,
+        r#"{"event":"$pageview","$lib":"web"}"#,
     );
 }
 
@@ -172,7 +172,7 @@ fn google_analytics_4() {
     check(
         &purchase,
         &[
-            "action=purchase",
+            "action=buy",
             "visitor_id=c.1",
             "user_id=u",
             "occurred_at=1795383123043.217",
@@ -184,7 +184,7 @@ fn google_analytics_4() {
             "quantity=2",
             "price=1.5",
         ],
-        r#"{"value":12.5,"index":1}"#,
+        r#"{"name":"purchase","value":12.5,"index":1}"#,
     );
     let late = Envelope {
         shared: Some(shared),
@@ -214,7 +214,7 @@ fn google_analytics_4() {
     check(
         &hit,
         &[
-            "action=purchase",
+            "action=buy",
             "visitor_id=1.2",
             "session_id=17",
             "url=https://e.x/done",
@@ -225,7 +225,7 @@ fn google_analytics_4() {
             "price=9.99",
             "quantity=1",
         ],
-        r#"{"value":9.99,"br":"w"}"#,
+        r#"{"en":"purchase","value":9.99,"br":"w"}"#,
     );
 }
 
@@ -237,7 +237,7 @@ fn matomo() {
             r#"{"idsite":"1","rec":"1","action_name":"Home","url":"https://e.x/","urlref":"https://r.x/","_id":"v","uid":"u","cdt":"1795383123"}"#,
         ),
         &[
-            "action=pageview",
+            "action=page",
             "url=https://e.x/",
             "referrer=https://r.x/",
             "visitor_id=v",
@@ -256,7 +256,7 @@ fn matomo() {
     check(
         &order,
         &[
-            "action=order",
+            "action=buy",
             "visitor_id=u",
             "user_id=u",
             "occurred_at=2026-11-22 21:32:03",
@@ -276,6 +276,43 @@ fn matomo() {
 }
 
 #[test]
+fn a_view_of_a_product_and_what_is_given_back() {
+    check(
+        &of(
+            "matomo",
+            r#"{"action_name":"Tea","url":"https://e.x/tea","_pks":"a","_pkn":"Tea","_pkc":"[\"x\"]","_pkp":"1.5"}"#,
+        ),
+        &[
+            "action=view",
+            "url=https://e.x/tea",
+            "product_id=a",
+            "product_name=Tea",
+            "category=[\"x\"]",
+            "price=1.5",
+        ],
+        r#"{"action_name":"Tea"}"#,
+    );
+    for (quantity, expect) in [
+        (r#","quantity":2"#, "quantity=-2"),
+        (r#","quantity":"3""#, "quantity=-3"),
+        (r#","quantity":-2"#, "quantity=-2"),
+        ("", "quantity=-1"),
+    ] {
+        let click = format!(
+            r#"{{"name":"refund","params":{{"items":[{{"item_id":"a","price":1.5{quantity}}}]}}}}"#
+        );
+        let refund = Envelope {
+            format: "ga4".into(),
+            item: Some(0),
+            click: &click,
+            ..PLAIN
+        };
+        let fields = ["action=cancel", "product_id=a", "price=1.5", expect];
+        check(&refund, &fields, r#"{"name":"refund"}"#);
+    }
+}
+
+#[test]
 fn cloud_events() {
     check(
         &of(
@@ -283,13 +320,13 @@ fn cloud_events() {
             r#"{"specversion":"1.0","id":"1","source":"/shop","type":"shop.buy","time":"2026-11-22T21:32:03Z","data":{"visitor_id":"v","price":1.5,"order_id":"o","colour":"red"}}"#,
         ),
         &[
-            "action=shop.buy",
+            "action=buy",
             "occurred_at=2026-11-22T21:32:03Z",
             "visitor_id=v",
             "price=1.5",
             "order_id=o",
         ],
-        r#"{"specversion":"1.0","id":"1","source":"/shop","colour":"red"}"#,
+        r#"{"specversion":"1.0","id":"1","source":"/shop","type":"shop.buy","colour":"red"}"#,
     );
     for data in [r#""text""#, "[1]", "7", "null"] {
         let click = format!(r#"{{"type":"t","data":{data}}}"#);
@@ -312,8 +349,8 @@ fn input_23_24_a_moment_that_cannot_be_is_judged_and_a_value_of_another_type_is_
         r#"{"e":"ti","dtm":"yesterday","ti_pr":"dear","ti_qu":{"a":1},"ti_nm":[1],"ti_id":1e999}"#;
     check(
         &of("snowplow", odd),
-        &["action=ti", "occurred_at=yesterday"],
-        r#"{"ti_pr":"dear","ti_qu":{"a":1},"ti_nm":[1],"ti_id":1e999}"#,
+        &["action=buy", "occurred_at=yesterday"],
+        r#"{"e":"ti","ti_pr":"dear","ti_qu":{"a":1},"ti_nm":[1],"ti_id":1e999}"#,
     );
     let beyond = parse(&of("ga4", r#"{"timestamp_micros":1e999}"#)).unwrap();
     assert_eq!(beyond.occurred_at, Scalar::Text("1e999".into()));
