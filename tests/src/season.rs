@@ -103,7 +103,8 @@ async fn partition_of(
 ) -> Result<()> {
     let rows = season.rows / u64::from(PARTITIONS);
     let length = HOUR / i64::from(season.hourly);
-    let configuration = section::<transformer::Config>("transformer", &[])?.configuration();
+    let configuration =
+        section::<transformer::Config>("transformer", &[])?.configuration(&Enrichment::default());
     let enrichment = Enrichment::default();
     let texts = Texts::new();
     let slots = u64::from(season.days * 24 * season.hourly);

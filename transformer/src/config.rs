@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sink::audit::WindowRule;
 
-use crate::row::{agent, crawlers};
+use crate::Enrichment;
 
 /// The keys of `[transformer]`; `compose/default.toml` has the defaults and their reasons.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,21 +26,26 @@ pub struct Config {
 }
 
 impl Config {
-    /// The hash of all that decides rows, as in an object's footer.
+    /// The hash of all that decides rows, as in an object's footer: of what decides what is in one, and,
+    /// after a dot, of the rule that says which records are duplicates.
     #[must_use]
-    pub fn configuration(&self) -> String {
-        let mut text = format!(
-            "{} agents={} crawlers={} window={} window_records={}",
-            env!("CARGO_PKG_VERSION"),
-            agent::version(),
-            crawlers::version(),
-            self.window.as_micros(),
-            self.window_records
-        );
+    pub fn configuration(&self, enrichment: &Enrichment) -> String {
+        let mut text = env!("CARGO_PKG_VERSION").to_owned();
+        for (name, version) in enrichment.versions() {
+            text.push_str(&format!(" {name}={version}"));
+        }
         if !self.plain.is_empty() {
             text.push_str(&format!(" {}", self.plain));
         }
-        format!("{:x}", Sha256::digest(text))[..16].to_owned()
+        format!("{}.{}", hash(&text), self.window_hash())
+    }
+
+    fn window_hash(&self) -> String {
+        hash(&format!(
+            "window={} window_records={}",
+            self.window.as_micros(),
+            self.window_records
+        ))
     }
 
     /// The rule of the window, for an audit of what was decided by it.
@@ -49,7 +54,12 @@ impl Config {
         WindowRule {
             within: self.window,
             records: self.window_records,
-            configuration: self.configuration(),
+            hash: self.window_hash(),
         }
     }
+}
+
+/// The first digits of a text's SHA-256.
+fn hash(text: &str) -> String {
+    format!("{:x}", Sha256::digest(text))[..16].to_owned()
 }

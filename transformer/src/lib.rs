@@ -27,6 +27,7 @@
 
 mod config;
 pub mod deep;
+mod enrichment;
 mod error;
 mod partition;
 mod plain;
@@ -39,11 +40,14 @@ mod window;
 mod worker;
 
 pub use config::Config;
+pub use enrichment::{EnrichConfig, Enrichment, EnrichmentFeed, EnrichmentParts};
 pub use error::Error;
 pub use plain::{PlainRule, PlainTopic};
 pub use row::defect::Defect;
 pub use row::format::mapping_tables;
+pub use row::mapping::{MappingError, MappingFile};
 pub use row::native::FIELDS;
-pub use row::transform::{Enrichment, transform};
+pub use row::places::{PlaceError, PlaceFile};
+pub use row::transform::transform;
 pub use status::{PartitionStatus, Status, Stopped};
 pub use worker::{Components, run};

@@ -11,14 +11,25 @@ use tokio::time::Instant;
 use topic::{Identity, Offset, Partition, Record};
 
 use crate::resume::ResumePoint;
-use crate::row::transform::{self, Enrichment, Read};
+use crate::row::transform::{self, Read};
 use crate::window::{DuplicateWindow, Seam, Sighting};
+use crate::{Config, Enrichment};
 
 /// What every partition of a worker shares.
 pub(crate) struct BatchContext {
     pub(crate) topic: Identity,
     pub(crate) configuration: String,
-    pub(crate) enrichment: Enrichment,
+    pub(crate) enrichment: Arc<Enrichment>,
+}
+
+impl BatchContext {
+    pub(crate) fn of(config: &Config, topic: &Identity, enrichment: Arc<Enrichment>) -> Self {
+        Self {
+            topic: topic.clone(),
+            configuration: config.configuration(&enrichment),
+            enrichment,
+        }
+    }
 }
 
 /// When an open batch is sealed, whatever the hour.
@@ -205,7 +216,8 @@ impl Active {
                 self.next,
                 hour,
                 self.window_cut,
-            );
+            )
+            .with_versions(context.enrichment.versions());
             (batch, Instant::now())
         });
         batch
@@ -274,7 +286,7 @@ mod tests {
         let context = BatchContext {
             topic,
             configuration: "c".into(),
-            enrichment: Enrichment::default(),
+            enrichment: Arc::default(),
         };
         (Active::new(Partition(1), position, window), context)
     }

@@ -262,6 +262,7 @@ mod tests {
             occurred: None,
             window_cut: false,
             configuration: String::new(),
+            versions: BTreeMap::new(),
             ledger: 1,
         };
         Discovered {

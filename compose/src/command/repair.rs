@@ -6,7 +6,6 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sink::{LakeHole, Ledger, Made, Pool, ReplayName};
-use transformer::Enrichment;
 use transformer::replay::{self, Parts, ReplaySpan};
 
 use super::owner::Target;
@@ -102,6 +101,7 @@ async fn rebuild(
 ) -> anyhow::Result<Made> {
     let (topic, lake) = (node.topic().await?, node.lake().await?);
     let sections = &node.settings.sections;
+    let enrichment = node.enrichment().await?.newest();
     let mut names = Vec::new();
     for &(partition, first, end) in &hole.ranges {
         let name = ReplayName::parse(&format!("repair_{partition}_{first}_{end}"))?;
@@ -113,10 +113,11 @@ async fn rebuild(
             first,
             end,
         });
-        let begun = replay::begin(topic.as_ref(), &lake, config, &name, span, now).await?;
+        let hash = config.configuration(&enrichment);
+        let begun = replay::begin(topic.as_ref(), &lake, &hash, &name, span, now).await?;
         let parts = Parts {
             topic: topic.clone(),
-            enrichment: Enrichment::default(),
+            enrichment: enrichment.clone(),
             pool: Pool::default(),
             progress: Box::new(|_, _| {}),
             stop: job.stop.clone(),

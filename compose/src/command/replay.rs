@@ -9,7 +9,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sink::{Pool, ReplayName};
 use topic::{Offset, Partition, Timestamp};
-use transformer::Enrichment;
 use transformer::replay::{self, Parts, ReplayReport, ReplaySpan};
 
 use super::owner::Target;
@@ -69,11 +68,13 @@ impl Work for ReplayRange {
         let name = ReplayName::parse(&self.into)?;
         let (topic, lake) = (node.topic().await?, node.lake().await?);
         let (config, span, now) = (self.transformer, span(&self.range)?, node.clock.now());
-        let replay = replay::begin(topic.as_ref(), &lake, &config, &name, span, now).await?;
+        let enrichment = node.enrichment().await?.newest();
+        let hash = config.configuration(&enrichment);
+        let replay = replay::begin(topic.as_ref(), &lake, &hash, &name, span, now).await?;
         let stop = job.stop.clone();
         let parts = Parts {
             topic,
-            enrichment: Enrichment::default(),
+            enrichment,
             pool: Pool::default(),
             progress: Box::new(move |committed, total| {
                 job.update(|progress| {

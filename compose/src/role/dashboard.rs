@@ -18,7 +18,7 @@ use topic::Topic;
 use super::listener::bind;
 use super::supervisor::Stages;
 use super::telemetry::Telemetry;
-use super::{crawl, tail};
+use super::{crawl, enrichment, tail};
 use crate::command::claim::Ownership;
 use crate::command::objects::{TallyBy, states, tally};
 use crate::command::registry;
@@ -155,6 +155,7 @@ pub(crate) async fn dashboard(settings: Settings) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr()?;
     let starting = stages.signals().unless_stopped(async {
         node.probe_catalog().await?;
+        enrichment::start(&mut stages, &node).await?;
         tail::start(&mut stages, &node).await?;
         crawl::start(&mut stages, &node, Arc::default()).await?;
         let edge = EdgePanel {

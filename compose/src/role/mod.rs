@@ -5,6 +5,7 @@ pub(crate) mod compactor;
 pub(crate) mod crawl;
 pub(crate) mod dashboard;
 mod demo;
+mod enrichment;
 pub(crate) mod health;
 mod listener;
 pub(crate) mod log;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytesize::ByteSize;
 use topic::{Offset, Partition};
-use transformer::Enrichment;
 use transformer::tail::{RowSink, TailComponents};
 
 use super::supervisor::Stages;
@@ -42,7 +41,7 @@ pub(super) async fn start(stages: &mut Stages, node: &Node) -> anyhow::Result<()
         reader: topic.reader(&group)?,
         topic,
         lake: node.lake().await?,
-        enrichment: Enrichment::default(),
+        enrichment: node.enrichment().await?.feed(),
         rows: Arc::new(CatalogTail(catalog.tail().clone())),
     };
     let config = node.settings.sections.transformer.clone();

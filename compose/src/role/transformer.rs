@@ -7,9 +7,10 @@ use std::time::Duration;
 use sink::LakeId;
 use tokio::time::timeout;
 use topic::Topic;
-use transformer::{Components, Enrichment, Status};
+use transformer::{Components, Status};
 
 use super::Role;
+use super::enrichment;
 use super::health;
 use super::supervisor::Stages;
 use super::telemetry::Telemetry;
@@ -37,7 +38,7 @@ pub(super) async fn start(
         topic,
         lake: node.lake().await?,
         new_lake: LakeId::new(rand::random()),
-        enrichment: Enrichment::default(),
+        enrichment: node.enrichment().await?.feed(),
         status,
         pulse: Box::new(pulse),
     };
@@ -70,6 +71,7 @@ pub(crate) async fn transformer(settings: Settings) -> anyhow::Result<ExitCode> 
     let node = Node::new(settings);
     let places = stages.signals().unless_stopped(async {
         node.probe().await?;
+        enrichment::start(&mut stages, &node).await?;
         start(&mut stages, &node, Arc::default()).await?;
         let topic = node.topic().await?.identity().to_string();
         Ok((topic, node.lake().await?.location().clone()))

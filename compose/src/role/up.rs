@@ -13,7 +13,7 @@ use super::dashboard::EdgePanel;
 use super::listener::bind_near;
 use super::log::ProcessLog;
 use super::supervisor::Stages;
-use super::{compactor, crawl, dashboard, demo, producer, rules, tail, transformer};
+use super::{compactor, crawl, dashboard, demo, enrichment, producer, rules, tail, transformer};
 use crate::command::claim::Ownership;
 use crate::node::Node;
 use crate::print;
@@ -64,6 +64,7 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
         pages: page_listener.local_addr()?,
     };
     node.settings.make_folder()?;
+    node.enrichment().await?;
     // Refused early if others write the topic.
     node.topic().await?.writer()?;
     let lake = node.lake().await?;
@@ -78,6 +79,7 @@ async fn start(stages: &mut Stages, node: &Arc<Node>) -> anyhow::Result<(Address
         rules: watch.firewall.map_or(EdgeRules::Absent, rules::of),
         warning: Arc::new(move || watch.proxies.warning()),
     };
+    enrichment::start(stages, node).await?;
     transformer::start(stages, node, status.clone()).await?;
     tail::start(stages, node).await?;
     crawl::start(stages, node, status.landed()).await?;

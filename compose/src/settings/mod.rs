@@ -32,6 +32,7 @@ pub(crate) struct Sections {
     pub(crate) sink: sink::Config,
     pub(crate) compaction: sink::CompactionConfig,
     pub(crate) transformer: transformer::Config,
+    pub(crate) enrich: transformer::EnrichConfig,
     pub(crate) producer: producer::Config,
     pub(crate) import: ImportConfig,
     pub(crate) catalog: catalog::Config,

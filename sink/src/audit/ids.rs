@@ -18,9 +18,9 @@ pub struct WindowRule {
     pub within: Duration,
     /// … and within this many offsets is a duplicate.
     pub records: u64,
-    /// The configuration that holds this rule: other objects were decided by another, which
-    /// is not known any more.
-    pub configuration: String,
+    /// What the footers of objects call this rule: others were decided by another one, which is not
+    /// known any more.
+    pub hash: String,
 }
 
 /// The ids of one partition's last range of records.
@@ -116,7 +116,7 @@ impl Ids {
             self.partition = Some(footer.partition);
             self.recent = RecentIds::new(&self.window);
         }
-        let judged = footer.configuration == self.window.configuration;
+        let judged = footer.window_hash() == self.window.hash;
         let (mut repeated, mut told) = (0, None);
         let columns = rows.ids.iter().zip(&rows.offsets).zip(&rows.appended);
         for ((&id, &offset), &appended_at) in columns {

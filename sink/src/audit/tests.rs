@@ -148,7 +148,7 @@ async fn an_object_that_is_gone_does_not_end_the_comparison_of_ids() {
         watermarks: &BTreeMap::from([(PARTITION, Watermarks { low, high })]),
         catalog: Some(&listing),
         window: Some(WindowRule {
-            configuration: "another".into(),
+            hash: "another".into(),
             ..WindowRule::default()
         }),
     };
@@ -163,7 +163,7 @@ fn ids_are_distinct_within_the_window_and_may_come_again_beyond_it() {
     let window = WindowRule {
         within: std::time::Duration::from_secs(60),
         records: 1_000,
-        configuration: "conf".into(),
+        hash: "conf".into(),
     };
     // Id, offset, second; and the offset of the twin that is near.
     let check = |records: &[(u8, u64, i64, Option<u64>)]| {

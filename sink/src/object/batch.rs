@@ -63,6 +63,7 @@ impl Batch {
             occurred: None,
             window_cut,
             configuration,
+            versions: BTreeMap::new(),
             ledger: 0,
         };
         Self {
@@ -73,6 +74,13 @@ impl Batch {
             letters: Vec::new(),
             bytes: 0,
         }
+    }
+
+    /// Says in the object of what versions its rows were enriched from, by name.
+    #[must_use]
+    pub fn with_versions(mut self, versions: &BTreeMap<String, String>) -> Self {
+        self.footer.versions.clone_from(versions);
+        self
     }
 
     /// The batch's hour.

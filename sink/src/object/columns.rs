@@ -334,6 +334,18 @@ columns! {
         "the operating system's version";
     43 device_model: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
         "the device's maker and model";
+    44 bot: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "the program's name, if it is a bot";
+    45 bot_class: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "what the bot is for";
+    46 click_id: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "the id that an advertiser's site gave the click";
+    47 click_id_kind: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "the parameter that had it";
+    48 channel: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "the kind of way by which the visitor came to the page";
+    49 channel_source: Option<Cow<'r, str>>, Text, true, Dictionary, StringBuilder,
+        "the site or campaign that the visitor came from";
 }
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema_of(COLUMNS));
@@ -361,7 +373,8 @@ mod tests {
         24 path, 25 referrer, 26 utm_source, 27 utm_medium, 28 utm_campaign, 29 utm_term, \
         30 utm_content, 31 user_agent, 32 browser, 33 os, 34 device, 35 is_bot, 36 ip, \
         37 country, 38 region, 39 city, 40 properties, 41 browser_version, 42 os_version, \
-        43 device_model";
+        43 device_model, 44 bot, 45 bot_class, 46 click_id, 47 click_id_kind, 48 channel, \
+        49 channel_source";
     const LETTER_IDS: &str = "\
         1 partition, 2 offset, 3 appended_at, 4 event_id, 5 item, 6 reason, 7 detail, 8 raw";
 

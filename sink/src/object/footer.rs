@@ -4,6 +4,7 @@
 //! can show it. The hash covers the object with the hash's own digits as zeros.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use object_store::path::Path;
@@ -82,8 +83,12 @@ pub struct Footer {
     /// True if retention had cut the range in which duplicates are looked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub window_cut: bool,
-    /// The hash of the configuration that decided the rows.
+    /// The hash of the configuration that decided the rows; after a dot, that of the rule that said which
+    /// records are duplicates.
     pub configuration: String,
+    /// The versions of what the rows were enriched from, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, String>,
     /// How many entries of the ledger its maker had read. The first objects did not say it,
     /// and none of them was made beside a gap.
     #[serde(default = "all_entries")]
@@ -100,6 +105,13 @@ impl Footer {
     pub(crate) fn metadata(&self) -> Vec<KeyValue> {
         let json = serde_json::to_string(self).expect("a footer is plain text and numbers");
         vec![KeyValue::new(FOOTER_KEY.to_owned(), json), hash_place()]
+    }
+
+    /// The hash of the rule that said which records are duplicates.
+    #[must_use]
+    pub fn window_hash(&self) -> &str {
+        let hash = self.configuration.rsplit_once('.');
+        hash.map_or(&self.configuration, |(_, window)| window)
     }
 
     /// Reads the footer out of an object's Parquet metadata; its counts make up its range.

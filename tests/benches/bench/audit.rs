@@ -158,7 +158,8 @@ async fn build(lake: &Lake, identity: &Identity, rows: u64) -> Result<()> {
         "audit: a lake of {} rows is written",
         number(rows as f64)
     ));
-    let configuration = section::<transformer::Config>("transformer", &[])?.configuration();
+    let configuration =
+        section::<transformer::Config>("transformer", &[])?.configuration(&Enrichment::default());
     let partitions = (0..PARTITIONS).map(|partition| {
         let (lake, identity, configuration) =
             (lake.clone(), identity.clone(), configuration.clone());

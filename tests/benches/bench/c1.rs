@@ -201,7 +201,8 @@ async fn build(lake: &Lake, objects: u64) -> Result<()> {
     };
     lake.found(&identity, BTreeMap::new(), LakeId::new(7))
         .await?;
-    let configuration = section::<transformer::Config>("transformer", &[])?.configuration();
+    let configuration =
+        section::<transformer::Config>("transformer", &[])?.configuration(&Enrichment::default());
     let clicks = Clicks::new(ROWS, Timestamp::from_micros(BEGIN));
     let enrichment = Enrichment::default();
     let records: Vec<_> = (0..ROWS)

@@ -313,6 +313,7 @@ impl Verdict {
                     // The objects said it, and they are gone.
                     window_cut: true,
                     configuration: String::new(),
+                    versions: BTreeMap::new(),
                     ledger: u64::MAX,
                 },
                 rows: rows

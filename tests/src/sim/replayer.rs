@@ -137,7 +137,8 @@ impl Replayer {
             None => Some(self.span(live).await?),
         };
         let now = Timestamp::default();
-        let mut begun = replay::begin(&*topic, live, config, name, span, now).await?;
+        let hash = config.configuration(&Enrichment::default());
+        let mut begun = replay::begin(&*topic, live, &hash, name, span, now).await?;
         if *bug == Some(Bug::ReplayRemembers) {
             // A lake of which nobody asked anything.
             let location = Location::Folder("/another".into());
@@ -145,7 +146,7 @@ impl Replayer {
         }
         let parts = Parts {
             topic,
-            enrichment: Enrichment::default(),
+            enrichment: Arc::default(),
             pool: Pool::Inline,
             progress: Box::new(|_, _| {}),
             stop: CancellationToken::new(),

@@ -118,7 +118,7 @@ impl Workers {
             topic,
             lake: lake(&self.bucket, process, self.bug),
             new_lake: LakeId::new(8),
-            enrichment: Enrichment::default(),
+            enrichment: Enrichment::default().alone(),
             status: worker.status.clone(),
             pulse: Box::new(|| {}),
         };

@@ -107,7 +107,7 @@ fn worker_of(
         reader: topic.reader(group).unwrap(),
         lake: lake.clone(),
         new_lake: LakeId::new(7),
-        enrichment: Enrichment::default(),
+        enrichment: Enrichment::default().alone(),
         status: status.clone(),
         pulse: Box::new(|| {}),
     };

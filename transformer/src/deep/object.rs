@@ -213,7 +213,7 @@ impl<'a> Check<'a> {
     /// A record that is in the lake must not be a duplicate.
     fn unseen(&mut self, record: &Record, seen: Option<Twin>) {
         let footer = &self.contents.footer;
-        let judged = footer.configuration == self.judge.window.configuration;
+        let judged = footer.window_hash() == self.judge.window.hash;
         // If retention had cut the range, the worker could not see earlier objects.
         if let Some(twin) = seen
             && judged
@@ -232,7 +232,7 @@ impl<'a> Check<'a> {
             && records
                 .since()
                 .is_some_and(|since| record.appended_at.since(since) <= window.within);
-        (self.judge.cut && near) || footer.configuration != window.configuration
+        (self.judge.cut && near) || footer.window_hash() != window.hash
     }
 
     /// Returns true if somebody asked to be erased, and is named in the record's key or in one of

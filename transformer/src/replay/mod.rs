@@ -32,7 +32,7 @@ pub struct Parts {
     /// The topic.
     pub topic: Arc<dyn Topic>,
     /// What clicks are enriched from.
-    pub enrichment: Enrichment,
+    pub enrichment: Arc<Enrichment>,
     /// Where records become rows: it has work for whole seconds.
     pub pool: Pool,
     /// Called with the number of offsets that are committed, and of all.
@@ -66,11 +66,8 @@ pub async fn run(
     replay: Replay,
     parts: Parts,
 ) -> Result<ReplayReport, Error> {
-    let context = Arc::new(BatchContext {
-        topic: parts.topic.identity().clone(),
-        configuration: config.configuration(),
-        enrichment: parts.enrichment,
-    });
+    let identity = parts.topic.identity();
+    let context = Arc::new(BatchContext::of(&config, identity, parts.enrichment));
     let total = replay.ranges.values().map(|(a, b)| a.distance(*b)).sum();
     let job = Job {
         config,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sink::{Lake, Ledger, Ranges, ReplayName};
 use topic::{Offset, Partition, Timestamp, Topic};
 
-use crate::{Config, Error};
+use crate::Error;
 
 /// What is to be replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,8 @@ pub struct Replay {
 }
 
 /// Begins a replay into `name`, or finds the one that was begun: then `span` may be left out,
-/// else it must come to the same ranges. `now` is noted with one that is begun.
+/// else it must come to the same ranges. `configuration` is the hash of all that decides rows;
+/// `now` is noted with one that is begun.
 ///
 /// # Errors
 /// [`sink::Error::Refused`] for a range that the topic does not retain or the lake has not
@@ -51,7 +52,7 @@ pub struct Replay {
 pub async fn begin(
     topic: &dyn Topic,
     live: &Lake,
-    config: &Config,
+    configuration: &str,
     name: &ReplayName,
     span: Option<ReplaySpan>,
     now: Timestamp,
@@ -73,8 +74,7 @@ pub async fn begin(
             ranges
         }
     };
-    let configuration = config.configuration();
-    lake.begin_replay(name, &ledger, &ranges, &configuration, now)
+    lake.begin_replay(name, &ledger, &ranges, configuration, now)
         .await?;
     let origins = ranges.keys().map(|&p| (p, ledger.first(p))).collect();
     Ok(Replay {

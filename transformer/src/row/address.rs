@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use url::{Url, form_urlencoded};
 
+use super::channel;
 use super::properties::Properties;
 
 /// The keys that have columns, in any case: `utm_source`, `utm_medium` and so on, in this order.
@@ -19,14 +20,21 @@ const UTM: [&str; 5] = [
     "utm_content",
 ];
 
-/// The campaign's five texts, in the order of [`UTM`].
-pub(crate) type Campaign<'r> = [Option<Cow<'r, str>>; 5];
+/// What an address says of the campaign.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Campaign<'r> {
+    /// Its five texts, in the order of [`UTM`].
+    pub(crate) texts: [Option<Cow<'r, str>>; 5],
+    /// The first id of a click on another site, and the parameter that has it.
+    pub(crate) click_id: Option<(&'static str, Cow<'r, str>)>,
+}
 
 /// A page's address: its text, and its parts if it can be taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Address<'r> {
     pub(crate) text: Option<Cow<'r, str>>,
     pub(crate) path: Option<Cow<'r, str>>,
+    pub(crate) host: Option<Cow<'r, str>>,
     pub(crate) campaign: Campaign<'r>,
 }
 
@@ -37,11 +45,12 @@ impl<'r> Address<'r> {
             return Self::default();
         };
         if let Cow::Borrowed(plain) = raw
-            && let Some((path, query, fragment)) = parts(plain)
+            && let Some((host, path, query, fragment)) = parts(plain)
         {
             return Self {
                 text: Some(raw),
                 path: Some(Cow::Borrowed(path)),
+                host: Some(Cow::Borrowed(host)),
                 campaign: campaign(query, fragment),
             };
         }
@@ -54,7 +63,6 @@ impl<'r> Address<'r> {
         };
         let has_user = !url.username().is_empty() || url.password().is_some();
         let stripped = has_user && url.set_username("").is_ok() && url.set_password(None).is_ok();
-        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         let [query, fragment] = [url.query(), url.fragment()].map(Option::unwrap_or_default);
         Self {
             text: Some(if stripped {
@@ -63,7 +71,24 @@ impl<'r> Address<'r> {
                 raw
             }),
             path: Some(Cow::Owned(url.path().to_owned())),
-            campaign: campaign(query, fragment).map(|value| value.map(owned)),
+            host: url
+                .host_str()
+                .filter(|host| *host != NO_HOST)
+                .map(|host| Cow::Owned(host.to_owned())),
+            campaign: campaign(query, fragment).owned(),
+        }
+    }
+}
+
+/// The host of an address that has none.
+const NO_HOST: &str = "host.invalid";
+
+impl Campaign<'_> {
+    fn owned<'o>(self) -> Campaign<'o> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Campaign {
+            texts: self.texts.map(|text| text.map(owned)),
+            click_id: self.click_id.map(|(kind, id)| (kind, owned(id))),
         }
     }
 }
@@ -72,14 +97,17 @@ impl<'r> Address<'r> {
 /// host that nobody sees.
 fn parsed(raw: &str) -> Option<Url> {
     match raw.starts_with('/') && !raw.starts_with("//") && !raw.starts_with("/\\") {
-        true => Url::parse("http://host.invalid").ok()?.join(raw).ok(),
+        true => {
+            let base = Url::parse(&format!("http://{NO_HOST}")).ok()?;
+            base.join(raw).ok()
+        }
         false => Url::parse(raw).ok(),
     }
 }
 
-/// Path, query and fragment of an address that the URL standard leaves as it is written: a
+/// Host, path, query and fragment of an address that the URL standard leaves as it is written: a
 /// lowercase host that is a name, no port, no dot segments, nothing to encode.
-fn parts(text: &str) -> Option<(&str, &str, &str)> {
+fn parts(text: &str) -> Option<(&str, &str, &str, &str)> {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))?;
@@ -98,26 +126,33 @@ fn parts(text: &str) -> Option<(&str, &str, &str)> {
         && !path.contains("/.")
         && query.bytes().all(|byte| byte.is_ascii_graphic())
         && fragment.bytes().all(|byte| byte.is_ascii_graphic());
-    plain.then_some((if path.is_empty() { "/" } else { path }, query, fragment))
+    let path = if path.is_empty() { "/" } else { path };
+    plain.then_some((host, path, query, fragment))
 }
 
 /// The first value of each key, of the query before the fragment; an empty one is none.
 fn campaign<'u>(query: &'u str, fragment: &'u str) -> Campaign<'u> {
-    let mut found: Campaign<'_> = Default::default();
+    let mut found = Campaign::default();
     // A page that routes by its fragment has a path in it, and then a query.
     let routed = fragment
         .rsplit_once('?')
         .map_or(fragment, |(_, query)| query);
     for part in [query, routed].into_iter().filter(|part| !part.is_empty()) {
         for (key, value) in form_urlencoded::parse(part.as_bytes()) {
-            if let Some(place) = UTM.iter().position(|name| is_named(&key, name))
-                && found[place].is_none()
+            if let Some(place) = UTM.iter().position(|name| is_named(&key, name)) {
+                found.texts[place].get_or_insert(value);
+            } else if found.click_id.is_none()
+                && !value.is_empty()
+                && let Some(kind) = channel::click_ids().find(|kind| is_named(&key, kind))
             {
-                found[place] = Some(value);
+                found.click_id = Some((kind, value));
             }
         }
     }
-    found.map(|value| value.filter(|value| !value.is_empty()))
+    for text in &mut found.texts {
+        *text = text.take().filter(|text| !text.is_empty());
+    }
+    found
 }
 
 /// Returns true if a key has this name, in any case, behind what is left of an ampersand that HTML
@@ -149,7 +184,7 @@ mod tests {
         let short = Address::of(Some(Cow::Borrowed(text)), short);
         assert_eq!(short, Address::of(Some(Cow::Owned(text.to_owned())), long));
         assert_eq!(short.path.as_deref(), path, "{text}");
-        assert_eq!(short.campaign[0].as_deref(), source, "{text}");
+        assert_eq!(short.campaign.texts[0].as_deref(), source, "{text}");
         let [short, long] = properties.map(|properties| properties.json());
         assert_eq!(short, long, "{text}");
         assert_eq!(short.is_some(), path.is_none(), "{text}");
@@ -197,6 +232,31 @@ mod tests {
         check("/\\shop.example/a", None, None);
         check("a/b", None, None);
         check("", None, None);
+    }
+
+    #[test]
+    fn the_id_of_a_click_on_another_site_is_found_with_its_kind() {
+        for (end, expect) in [
+            ("?gclid=A-b_1&utm_source=x", Some(("gclid", "A-b_1"))),
+            ("?a=1&amp;FBCLID=z%20y", Some(("fbclid", "z y"))),
+            ("?gclid=&msclkid=m&gclid=g", Some(("msclkid", "m"))),
+            ("#/a?li_fat_id=l", Some(("li_fat_id", "l"))),
+            ("?clid=1&xgclid=2", None),
+        ] {
+            let text = format!("https://shop.example/a{end}");
+            for text in [Cow::Borrowed(&*text), Cow::Owned(text.clone())] {
+                let address = Address::of(Some(text), &mut Properties::default());
+                let found = address.campaign.click_id;
+                let found = found.as_ref().map(|(kind, id)| (*kind, &**id));
+                assert_eq!(found, expect, "{end}");
+                assert_eq!(address.host.as_deref(), Some("shop.example"));
+            }
+        }
+        let path = Address::of(
+            Some(Cow::Borrowed("/a?gclid=1")),
+            &mut Properties::default(),
+        );
+        assert_eq!((path.host, path.campaign.click_id.is_some()), (None, true));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a user agent says about browser, system and device, by the expressions of the project
 //! uap-core, which are compiled in; cached, since few differ.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use ua_parser::{Extractor, Regexes};
 
-use super::crawlers;
+use super::crawlers::{self, Bot};
 
 /// The expressions, and the version of the package that has them.
 const LIST: &str = include_str!("../../agents/regexes.json");
@@ -34,6 +35,8 @@ pub(crate) struct Agent {
     pub(crate) os_version: Option<String>,
     pub(crate) device: Option<String>,
     pub(crate) device_model: Option<String>,
+    /// The program's name and what it is for, if it is a bot.
+    pub(crate) bot: Option<(Cow<'static, str>, &'static str)>,
     pub(crate) is_bot: bool,
 }
 
@@ -85,7 +88,11 @@ fn parse(text: &str) -> Agent {
     let is_spider = device
         .as_ref()
         .is_some_and(|found| found.device == "Spider");
-    let is_bot = is_spider || crawlers::is_crawler(text);
+    let bot = crawlers::crawler(text).or_else(|| {
+        let family = browser.as_ref().map(|browser| browser.family.as_ref());
+        is_spider.then(|| Bot::unlisted(family))
+    });
+    let is_bot = bot.is_some();
     let model = device.filter(|device| {
         let is_class = device.device.starts_with("Generic ") || device.device == "Spider";
         !is_class && device.brand.as_deref() != Some("Generic")
@@ -109,6 +116,7 @@ fn parse(text: &str) -> Agent {
             system => system.to_owned(),
         }),
         device_model: model.map(|device| device.device.into_owned()),
+        bot: bot.map(|bot| (bot.name, bot.class)),
         is_bot,
     }
 }

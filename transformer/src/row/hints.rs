@@ -121,7 +121,7 @@ mod tests {
                 os_version: Some("10".into()),
                 device: Some(device.into()),
                 device_model: Some("-".into()),
-                is_bot: false,
+                ..Agent::default()
             };
             if let Some(hints) = ClientHints::of(hints) {
                 hints.refine(&mut agent);

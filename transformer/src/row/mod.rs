@@ -2,12 +2,15 @@
 
 mod address;
 pub(crate) mod agent;
+pub(crate) mod channel;
 pub(crate) mod crawlers;
 pub(crate) mod defect;
 pub(crate) mod format;
 mod hints;
+pub(crate) mod mapping;
 mod moment;
 pub(crate) mod native;
+pub(crate) mod places;
 mod properties;
 pub(crate) mod transform;
 mod value;

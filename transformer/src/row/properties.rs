@@ -58,6 +58,11 @@ impl<'r> Properties<'r> {
         }
     }
 
+    /// Drops the entries that do not stay.
+    pub(crate) fn keep(&mut self, stays: impl Fn(&str) -> bool) {
+        self.entries.retain(|(known, _)| stays(known));
+    }
+
     /// Drops the entry of a key.
     pub(crate) fn remove(&mut self, key: &str) {
         self.entries.retain(|(known, _)| known != key);

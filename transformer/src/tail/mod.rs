@@ -18,7 +18,7 @@ use crate::partition::{Active, BatchContext, SealLimits};
 use crate::resume::{self, ResumePoint, Start};
 use crate::window::DuplicateWindow;
 use crate::worker::RETRY_EVERY;
-use crate::{Config, Enrichment, Error};
+use crate::{Config, EnrichmentFeed, Error};
 
 /// How long a row waits for others, so that a burst is handed over in few pieces.
 const SEAL_AGE: Duration = Duration::from_millis(25);
@@ -54,7 +54,7 @@ pub struct TailComponents {
     /// The lake, whose ledger says where the partitions begin.
     pub lake: Lake,
     /// What clicks are enriched from.
-    pub enrichment: Enrichment,
+    pub enrichment: EnrichmentFeed,
     /// Where the rows go.
     pub rows: Arc<dyn RowSink>,
 }
@@ -69,17 +69,16 @@ pub async fn run(
     components: TailComponents,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let context = BatchContext {
-        topic: components.topic.identity().clone(),
-        configuration: config.configuration(),
-        enrichment: components.enrichment,
-    };
+    let mut enrichment = components.enrichment;
+    let newest = enrichment.borrow_and_update().clone();
+    let context = BatchContext::of(&config, components.topic.identity(), newest);
     let mut tail = TailLoop {
         config,
         topic: components.topic,
         reader: components.reader,
         lake: components.lake,
         rows: components.rows,
+        enrichment,
         context,
         partitions: BTreeMap::new(),
     };
@@ -103,6 +102,7 @@ struct TailLoop {
     reader: Box<dyn Reader>,
     lake: Lake,
     rows: Arc<dyn RowSink>,
+    enrichment: EnrichmentFeed,
     context: BatchContext,
     partitions: BTreeMap<Partition, Following>,
 }
@@ -117,6 +117,10 @@ impl TailLoop {
                     Ok(event) => self.event(event),
                     Err(error) => self.read_error(error)?,
                 },
+                Ok(()) = self.enrichment.changed() => {
+                    let newest = self.enrichment.borrow_and_update().clone();
+                    self.context = BatchContext::of(&self.config, self.topic.identity(), newest);
+                }
             }
             self.turn().await?;
         }

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use topic::{AppendError, Identity, Timestamp, Writer};
 
 use super::*;
+use crate::Enrichment;
 
 const P: Partition = Partition(0);
 
@@ -177,7 +178,7 @@ async fn run_over(
         topic: written,
         reader: Box::new(reader),
         lake,
-        enrichment: Enrichment::default(),
+        enrichment: Enrichment::default().alone(),
         rows: kept.clone(),
     };
     let config = Config {

@@ -15,7 +15,7 @@ use topic::{Event, Partition, ReadError, Reader, Record, Revocation, Topic};
 use crate::partition::{Active, BatchContext, SealLimits};
 use crate::resume::{self, ResumePoints};
 use crate::status::CommitCosts;
-use crate::{Config, Enrichment, Error, Status};
+use crate::{Config, EnrichmentFeed, Error, Status};
 
 /// How often a stopped partition or a silent lake is asked again.
 pub(crate) const RETRY_EVERY: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub struct Components {
     /// The lake's identity, made at random, if this worker is the one that founds it.
     pub new_lake: LakeId,
     /// What clicks are enriched from.
-    pub enrichment: Enrichment,
+    pub enrichment: EnrichmentFeed,
     /// Where the worker publishes its state.
     pub status: Arc<Status>,
     /// Called about every second while the worker makes progress.
@@ -58,15 +58,12 @@ pub async fn run(
         reader,
         lake,
         new_lake,
-        enrichment,
+        mut enrichment,
         status,
         pulse,
     } = components;
-    let context = BatchContext {
-        topic: topic.identity().clone(),
-        configuration: config.configuration(),
-        enrichment,
-    };
+    let newest = enrichment.borrow_and_update().clone();
+    let context = BatchContext::of(&config, topic.identity(), newest);
     let mut worker = Worker {
         config,
         sink,
@@ -74,6 +71,7 @@ pub async fn run(
         reader,
         lake,
         new_lake,
+        enrichment,
         context,
         status,
         partitions: BTreeMap::new(),
@@ -93,6 +91,7 @@ pub async fn run(
                 Ok(event) => worker.event(event).await?,
                 Err(error) => worker.read_error(error)?,
             },
+            Ok(()) = worker.enrichment.changed() => worker.renew(),
             () = sleep_until(deadline) => {}
         }
         worker.turn();
@@ -140,6 +139,7 @@ struct Worker {
     reader: Box<dyn Reader>,
     lake: Lake,
     new_lake: LakeId,
+    enrichment: EnrichmentFeed,
     context: BatchContext,
     status: Arc<Status>,
     partitions: BTreeMap<Partition, Assignment>,
@@ -255,6 +255,16 @@ impl Worker {
         {
             task.abort();
         }
+    }
+
+    /// Goes on with what clicks are enriched from now. An object has rows of one enrichment alone.
+    fn renew(&mut self) {
+        for active in self.partitions.values_mut().filter_map(Assignment::active) {
+            active.seal();
+        }
+        let newest = self.enrichment.borrow_and_update().clone();
+        tracing::info!(versions = ?newest.versions(), "clicks are enriched from other versions");
+        self.context = BatchContext::of(&self.config, self.topic.identity(), newest);
     }
 
     fn take(&mut self, partition: Partition, records: &[Record]) {

@@ -93,7 +93,7 @@ async fn landed(topic: &Arc<dyn Topic>, lake: &Lake) -> (Rows, Vec<(Partition, O
         reader: topic.reader("g").unwrap(),
         lake: lake.clone(),
         new_lake: LakeId::new(7),
-        enrichment: Enrichment::default(),
+        enrichment: Enrichment::default().alone(),
         status,
         pulse: Box::new(|| {}),
     };
@@ -164,7 +164,7 @@ async fn invariant_5_wherever_the_tail_begins_its_rows_are_those_that_the_lake_g
             topic: topic.clone(),
             reader: topic.reader(&format!("tail-{number}")).unwrap(),
             lake: lake.clone(),
-            enrichment: Enrichment::default(),
+            enrichment: Enrichment::default().alone(),
             rows: noted.clone(),
         };
         let stop = CancellationToken::new();

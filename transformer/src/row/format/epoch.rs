@@ -4,14 +4,14 @@ use serde_json::value::RawValue;
 
 /// What the number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EpochUnit {
+pub(in crate::row) enum EpochUnit {
     Seconds,
     Micros,
 }
 
 /// The moment as a native click has it: a text of milliseconds. A text that is no number stays as
 /// it is, to be read as any other moment. `None` if there is no value.
-pub(super) fn moment(written: &RawValue, unit: EpochUnit) -> Option<String> {
+pub(in crate::row) fn moment(written: &RawValue, unit: EpochUnit) -> Option<String> {
     let text = match serde_json::from_str::<String>(written.get()) {
         Ok(text) => text.trim().to_owned(),
         Err(_) if written.get() == "null" => return None,

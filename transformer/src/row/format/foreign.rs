@@ -46,7 +46,7 @@ pub(super) const UNMAPPED: Mapping = Mapping {
 };
 
 /// An object's entries, in their order.
-type Entries<'r> = Vec<(Cow<'r, str>, &'r RawValue)>;
+pub(in crate::row) type Entries<'r> = Vec<(Cow<'r, str>, &'r RawValue)>;
 
 /// Reads a click by its format's mapping. What the body says once for all its clicks holds where
 /// the click itself is silent.
@@ -174,7 +174,10 @@ fn take_moment(
 
 /// A value as its field's column takes it; `None` if it takes no such value. The moment is judged
 /// later, for all clicks alike.
-fn fitting<'r>(name: &str, written: &'r RawValue) -> Result<Option<Scalar<'r>>, serde_json::Error> {
+pub(in crate::row) fn fitting<'r>(
+    name: &str,
+    written: &'r RawValue,
+) -> Result<Option<Scalar<'r>>, serde_json::Error> {
     let read = serde_json::from_str::<Scalar<'r>>(written.get());
     let value = match (name, read) {
         ("occurred_at", read) => return read.map(Some),
@@ -197,7 +200,7 @@ fn fitting<'r>(name: &str, written: &'r RawValue) -> Result<Option<Scalar<'r>>, 
 }
 
 /// The value at a path; of equal keys the last one.
-fn find<'r>(fields: &Entries<'r>, path: &str) -> Option<&'r RawValue> {
+pub(in crate::row) fn find<'r>(fields: &Entries<'r>, path: &str) -> Option<&'r RawValue> {
     let (key, rest) = match path.split_once('.') {
         Some((key, rest)) => (key, Some(rest)),
         None => (path, None),

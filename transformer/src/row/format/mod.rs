@@ -15,16 +15,48 @@ mod snowplow;
 mod table;
 
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use sink::Reason;
 use topic::Envelope;
 
 use super::defect::Defect;
 use super::native::{self, NativeClick};
 use foreign::Mapping;
-use items::native_click;
+use items::{native_click, nth};
 use mapped::MAPPED;
 
+pub(super) use epoch::{EpochUnit, moment};
+pub(super) use foreign::{Entries, find, fitting};
 pub use table::mapping_tables;
+
+/// Where a format has what is not in a click's own fields.
+pub(super) struct Layout {
+    /// The path of the object whose entries are properties.
+    pub(super) properties: &'static str,
+    items: &'static str,
+}
+
+impl Layout {
+    /// An item of a click that holds several.
+    pub(super) fn item<'r>(&self, fields: &Entries<'r>, item: u32) -> Option<&'r RawValue> {
+        nth(find(fields, self.items)?, item)
+    }
+}
+
+/// The layout of a format's clicks.
+pub(super) fn layout(format: &str) -> Layout {
+    let (properties, items) = match FormatReader::of(format) {
+        Some(FormatReader::Mapped(mapping)) => (mapping.properties, mapping.items),
+        Some(FormatReader::Kinesis) => ("data", "data.items"),
+        Some(FormatReader::Native) | None => ("properties", "items"),
+    };
+    Layout { properties, items }
+}
+
+/// Returns true if clicks may have that format.
+pub(super) fn is_known(format: &str) -> bool {
+    FormatReader::of(format).is_some()
+}
 
 /// How the clicks of a wire format are read.
 enum FormatReader {

@@ -8,20 +8,16 @@ use serde::de::IgnoredAny;
 use sink::{Reason, Row, row_identity};
 use topic::{Envelope, MAX_ID_BYTES, Partition, Record, Timestamp, Unit, id_key, id_text};
 
+use crate::enrichment::Enrichment;
 use crate::row::address::Address;
-use crate::row::agent::Agents;
+use crate::row::agent::Agent;
+use crate::row::channel::Visit;
 use crate::row::defect::Defect;
 use crate::row::format;
 use crate::row::hints::ClientHints;
 use crate::row::moment;
-use crate::row::native::Scalar;
+use crate::row::native::{NativeClick, Scalar};
 use crate::row::value::{Texts, number, whole, wrong_type};
-
-/// What a click is enriched from.
-#[derive(Default)]
-pub struct Enrichment {
-    agents: Agents,
-}
 
 /// The first moment that a click may have occurred at: 2000-01-01.
 const EARLIEST: Timestamp = Timestamp::from_millis(946_684_800_000);
@@ -170,16 +166,7 @@ fn build<'r>(
             format!("id: {id_bytes} bytes, and an id has at most {MAX_ID_BYTES}"),
         ));
     }
-    let mut click = format::parse(envelope)?;
-    if envelope.replaced {
-        click.properties.insert_text("text_defect", "not Unicode");
-    }
-    if envelope.redacted {
-        click.properties.insert_true("redacted");
-    }
-    if let Some(request) = envelope.request {
-        click.properties.insert_object("request", request);
-    }
+    let mut click = click(envelope, enrichment)?;
     let texts = Texts {
         click: envelope.click,
     };
@@ -187,18 +174,29 @@ fn build<'r>(
     let received_at = Timestamp::from_micros(envelope.received_at);
     let given = moment(click.occurred_at, received_at)?;
     let user_agent = text("user_agent", click.user_agent)?.or_else(|| envelope.user_agent.clone());
-    // What a server sends for its visitor came with the server's own hints.
-    let is_own = user_agent == envelope.user_agent;
-    let hints = envelope
-        .request
-        .filter(|_| is_own)
-        .and_then(ClientHints::of);
-    let mut agent = enrichment.agents.read(user_agent.as_deref());
-    if let Some(hints) = hints {
-        hints.refine(&mut agent);
-    }
+    let agent = agent(envelope, user_agent.as_deref(), enrichment);
     let address = Address::of(text("url", click.url)?, &mut click.properties);
-    let [source, medium, campaign, term, content] = address.campaign;
+    let [source, medium, campaign, term, content] = address.campaign.texts;
+    let utm_source = text("utm_source", click.utm_source)?.or(source);
+    let utm_medium = text("utm_medium", click.utm_medium)?.or(medium);
+    let referrer = text("referrer", click.referrer)?;
+    let (click_id_kind, click_id) = address.campaign.click_id.unzip();
+    // What says nothing of a page came from nowhere: a server sent it.
+    let is_of_page = address.text.is_some() || referrer.is_some() || utm_source.is_some();
+    let visit = Visit {
+        own_host: address.host.as_deref(),
+        referrer: referrer.as_deref(),
+        utm_source: utm_source.as_deref(),
+        utm_medium: utm_medium.as_deref(),
+        click_id: click_id_kind,
+        ..Visit::default()
+    };
+    let came = is_of_page.then(|| enrichment.source(&visit));
+    let (channel, channel_source) = came.flatten().unzip();
+    let (bot, bot_class) = agent.bot.unzip();
+    let country = text("country", click.country)?;
+    // A click that names its country is not placed elsewhere.
+    let place = enrichment.place(envelope.ip.as_deref().filter(|_| country.is_none()));
     Ok(Row {
         event_id: opened.event_id.clone(),
         id_generated: envelope.id_generated,
@@ -225,14 +223,14 @@ fn build<'r>(
         },
         session_id: text("session_id", click.session_id)?,
         user_id: text("user_id", click.user_id)?,
-        utm_source: text("utm_source", click.utm_source)?.or(source),
-        utm_medium: text("utm_medium", click.utm_medium)?.or(medium),
+        utm_source,
+        utm_medium,
         utm_campaign: text("utm_campaign", click.utm_campaign)?.or(campaign),
         utm_term: text("utm_term", click.utm_term)?.or(term),
         utm_content: text("utm_content", click.utm_content)?.or(content),
         path: address.path,
         url: address.text,
-        referrer: text("referrer", click.referrer)?,
+        referrer,
         user_agent,
         browser: agent.browser.map(Cow::Owned),
         browser_version: agent.browser_version.map(Cow::Owned),
@@ -240,13 +238,51 @@ fn build<'r>(
         os_version: agent.os_version.map(Cow::Owned),
         device: agent.device.map(Cow::Owned),
         device_model: agent.device_model.map(Cow::Owned),
+        bot,
+        bot_class: bot_class.map(Cow::Borrowed),
         is_bot: agent.is_bot,
+        click_id,
+        click_id_kind: click_id_kind.map(Cow::Borrowed),
+        channel: channel.map(Cow::Borrowed),
+        channel_source: channel_source.flatten().map(Cow::Owned),
         ip: envelope.ip.clone(),
-        country: text("country", click.country)?,
-        region: text("region", click.region)?,
-        city: text("city", click.city)?,
+        country: country.or(place.country.map(Cow::Owned)),
+        region: text("region", click.region)?.or(place.region.map(Cow::Owned)),
+        city: text("city", click.city)?.or(place.city.map(Cow::Owned)),
         properties: click.properties.json().map(Cow::Owned),
     })
+}
+
+/// The click as its format and the owner's mapping say, with what the edge says of it.
+fn click<'r>(envelope: &Envelope<'r>, enrichment: &Enrichment) -> Result<NativeClick<'r>, Defect> {
+    let mut click = format::parse(envelope)?;
+    if let Some(mapping) = enrichment.mapping() {
+        let applied = mapping.apply(envelope, &mut click);
+        applied.map_err(|error| Defect::new(Reason::WrongType, error.to_string()))?;
+    }
+    if envelope.replaced {
+        click.properties.insert_text("text_defect", "not Unicode");
+    }
+    if envelope.redacted {
+        click.properties.insert_true("redacted");
+    }
+    if let Some(request) = envelope.request {
+        click.properties.insert_object("request", request);
+    }
+    Ok(click)
+}
+
+/// What the user agent says, and the hints that came with it.
+fn agent(envelope: &Envelope<'_>, user_agent: Option<&str>, enrichment: &Enrichment) -> Agent {
+    let mut agent = enrichment.agent(user_agent);
+    // What a server sends for its visitor came with the server's own hints.
+    let is_own = user_agent == envelope.user_agent.as_deref();
+    let is_read = is_own && enrichment.reads_agents();
+    let request = envelope.request.filter(|_| is_read);
+    if let Some(hints) = request.and_then(ClientHints::of) {
+        hints.refine(&mut agent);
+    }
+    agent
 }
 
 /// `occurred_at`: ISO 8601 or milliseconds since 1970, from 2000 to an hour after the receipt.

@@ -1,4 +1,5 @@
 mod ids;
+mod ways;
 
 use bytes::Bytes;
 use topic::Offset;
@@ -404,7 +405,7 @@ fn an_event_of_segment_becomes_a_row() {
     let read = |item: &str| {
         let record = enveloped("segment", item, r#","shared":{"sentAt":"s"}"#, click);
         let row = transform(Partition(0), &record, &Enrichment::default()).unwrap();
-        assert_eq!(row.action, "Order Completed");
+        assert_eq!(row.action, "buy");
         assert_eq!(row.visitor_id.as_deref(), Some("an"));
         assert_eq!(row.user_id.as_deref(), Some("u"));
         assert_eq!(row.order_id.as_deref(), Some("o"));

@@ -1,0 +1,116 @@
+//! The mappings of a file: the first that is for a click's format and source holds.
+
+use serde_json::value::RawValue;
+use topic::Envelope;
+
+use super::rule::{FieldRule, FieldSources, ITEM};
+use crate::row::format;
+use crate::row::native::NativeClick;
+use crate::row::properties::entries;
+
+/// The mappings of a file.
+#[derive(Debug)]
+pub struct MappingFile {
+    pub(super) mappings: Vec<OwnMapping>,
+    pub(super) version: String,
+}
+
+/// The mapping of a format's and a source's clicks.
+#[derive(Debug)]
+pub(super) struct OwnMapping {
+    /// `None` means every one.
+    pub(super) format: Option<String>,
+    pub(super) source: Option<NamePattern>,
+    pub(super) fields: Vec<FieldRule>,
+    /// Which properties stay; `None` means all that are not dropped.
+    pub(super) keep: Option<Vec<NamePattern>>,
+    pub(super) drop: Vec<NamePattern>,
+}
+
+/// A name, or the beginning of names with a star behind it.
+#[derive(Debug)]
+pub(super) struct NamePattern(pub(super) String);
+
+impl NamePattern {
+    fn fits(&self, name: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(begin) => name.starts_with(begin),
+            None => name == self.0,
+        }
+    }
+}
+
+impl MappingFile {
+    /// Digits of the file's SHA-256.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Lays the mapping of a click over what its format made of it.
+    ///
+    /// # Errors
+    /// If the click is no JSON, which its format's reader has found before.
+    pub(crate) fn apply<'r>(
+        &self,
+        envelope: &Envelope<'r>,
+        click: &mut NativeClick<'r>,
+    ) -> Result<(), serde_json::Error> {
+        let mut all = self.mappings.iter();
+        match all.find(|mapping| mapping.is_for(envelope)) {
+            Some(mapping) => mapping.apply(envelope, click),
+            None => Ok(()),
+        }
+    }
+}
+
+impl OwnMapping {
+    fn is_for(&self, envelope: &Envelope<'_>) -> bool {
+        let is_format = self.format.as_ref().is_none_or(|of| *of == envelope.format);
+        let source = self.source.as_ref();
+        is_format && source.is_none_or(|source| source.fits(&envelope.source))
+    }
+
+    fn apply<'r>(
+        &self,
+        envelope: &Envelope<'r>,
+        click: &mut NativeClick<'r>,
+    ) -> Result<(), serde_json::Error> {
+        let layout = format::layout(&envelope.format);
+        let own = entries(envelope.click)?;
+        let item = envelope
+            .item
+            .and_then(|item| layout.item(&own, item))
+            .map(|item: &'r RawValue| entries(item.get()))
+            .transpose()?;
+        let shared = envelope.shared.map(entries).transpose()?;
+        let fields = FieldSources { own, item, shared };
+        for rule in &self.fields {
+            let Some((value, path)) = rule.value(&fields) else {
+                continue;
+            };
+            let place = click
+                .field(rule.field())
+                .expect("a rule names a native field");
+            *place = value;
+            // What has a column is no property. A property that a test looked at stays.
+            let Some(path) = path else { continue };
+            let name = path.strip_prefix(ITEM).unwrap_or(path);
+            let below = name.strip_prefix(layout.properties);
+            let name = below
+                .and_then(|name| name.strip_prefix('.'))
+                .unwrap_or(name);
+            click.properties.remove(name);
+        }
+        let stays = |name: &str| {
+            let is_kept = self.keep.as_ref().is_none_or(|keep| any(keep, name));
+            is_kept && !any(&self.drop, name)
+        };
+        click.properties.keep(stays);
+        Ok(())
+    }
+}
+
+fn any(patterns: &[NamePattern], name: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.fits(name))
+}
