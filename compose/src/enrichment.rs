@@ -1,10 +1,11 @@
 //! What clicks are enriched from, and the files that it is read from: at the start, and again when one of
 //! them changes.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
@@ -28,8 +29,9 @@ const MAX_PLACES_BYTES: u64 = 512 << 20;
 /// A file of mappings is written by hand.
 const MAX_MAPPING_BYTES: u64 = 1 << 20;
 
-/// How a file looks from outside: what changes with its content.
-type FileLook = (u64, SystemTime);
+/// How a file looks from outside: its bytes, and when its content and what else is known of it changed, in
+/// nanoseconds.
+type FileLook = (u64, i128, i128);
 
 /// The files that a configuration names.
 #[derive(Debug, Clone, Default)]
@@ -122,7 +124,12 @@ impl NamedFiles {
 
 fn look(file: &Path) -> Option<FileLook> {
     let known = std::fs::metadata(file).ok()?;
-    Some((known.len(), known.modified().ok()?))
+    let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    Some((
+        known.len(),
+        nanos(known.mtime(), known.mtime_nsec()),
+        nanos(known.ctime(), known.ctime_nsec()),
+    ))
 }
 
 fn named(key: &str, file: &str) -> anyhow::Result<PathBuf> {

@@ -41,10 +41,12 @@ impl Config {
     }
 
     fn window_hash(&self) -> String {
+        // What others write has its ids where the topic's configuration says.
         hash(&format!(
-            "window={} window_records={}",
+            "window={} window_records={} {}",
             self.window.as_micros(),
-            self.window_records
+            self.window_records,
+            self.plain
         ))
     }
 

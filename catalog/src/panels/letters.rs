@@ -1,4 +1,4 @@
-//! The dead letters: how many each reason has, and the newest as samples.
+//! The dead letters: how many each reason and source has, and the newest as samples.
 
 use serde::Serialize;
 use sink::{Location, Offset, Partition, Timestamp};
@@ -13,11 +13,13 @@ const MAX_OBJECTS: usize = 500;
 /// How many bytes of the record a sample has.
 const SAMPLE_BYTES: usize = 400;
 
-/// The dead letters of one reason.
+/// The dead letters of one reason and one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Letters {
     /// The reason, of a closed list.
     pub reason: String,
+    /// Who sent them, as their envelopes say; empty for records that are no envelopes.
+    pub source: String,
     /// How many there are.
     pub count: u64,
     /// The newest of them, newest first.
@@ -39,8 +41,8 @@ pub struct Letter {
     pub raw: String,
 }
 
-/// The dead letters of the newest objects that have some, by reason, most frequent first, with
-/// `samples` of each. The flag is true if older objects have dead letters that are not counted.
+/// The dead letters of the newest objects that have some, by reason and source, most frequent first,
+/// with `samples` of each. The flag is true if older objects have dead letters that are not counted.
 pub(crate) fn letters(
     session: &Session,
     location: &Location,
@@ -60,32 +62,35 @@ pub(crate) fn letters(
     let pieces = select::pieces(session, Table::Letters, "", &condition)?;
     let rows = Table::Letters.of(&pieces, location);
     let mut statement = session.connection.prepare(&format!(
-        "SELECT reason, count(*) OVER (PARTITION BY reason)::UBIGINT AS letters,
+        "SELECT reason, source, count(*) OVER (PARTITION BY reason, source)::UBIGINT AS letters,
             \"partition\", \"offset\", epoch_us(appended_at), detail, raw[1:{SAMPLE_BYTES}]
-         FROM {rows}
+         FROM (SELECT *, coalesce(TRY(json_extract_string(decode(raw), '$.source')), '') AS source
+            FROM {rows})
          QUALIFY row_number() OVER (
-            PARTITION BY reason ORDER BY appended_at DESC, \"partition\", \"offset\" DESC
+            PARTITION BY reason, source ORDER BY appended_at DESC, \"partition\", \"offset\" DESC
          ) <= {}
-         ORDER BY letters DESC, reason, appended_at DESC, \"partition\", \"offset\" DESC",
+         ORDER BY letters DESC, reason, source, appended_at DESC, \"partition\", \"offset\" DESC",
         samples.max(1)
     ))?;
     let mut found = statement.query([])?;
     let mut reasons: Vec<Letters> = Vec::new();
     while let Some(row) = found.next()? {
-        let (reason, count) = (row.get(0)?, row.get(1)?);
-        if reasons.last().is_none_or(|last| last.reason != reason) {
+        let (reason, source, count) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let is_of = |last: &Letters| last.reason == reason && last.source == source;
+        if !reasons.last().is_some_and(is_of) {
             reasons.push(Letters {
                 reason,
+                source,
                 count,
                 samples: Vec::new(),
             });
         }
-        let raw: Option<Vec<u8>> = row.get(6)?;
+        let raw: Option<Vec<u8>> = row.get(7)?;
         let letter = Letter {
-            partition: Partition(row.get(2)?),
-            offset: Offset(row.get(3)?),
-            appended_at: Timestamp::from_micros(row.get(4)?),
-            detail: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+            partition: Partition(row.get(3)?),
+            offset: Offset(row.get(4)?),
+            appended_at: Timestamp::from_micros(row.get(5)?),
+            detail: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
             raw: String::from_utf8_lossy(&raw.unwrap_or_default()).into_owned(),
         };
         if let Some(last) = reasons.last_mut() {

@@ -9,6 +9,7 @@ mod formats;
 mod funnels;
 mod hostile;
 mod ids;
+mod letters;
 mod live;
 mod misfits;
 mod panels;

@@ -383,27 +383,3 @@ async fn every_dimension_is_rolled_up_as_the_rows_have_it() {
         .collect();
     assert_eq!(hosts, [Some("news.example"), Some("mail.example")]);
 }
-
-#[tokio::test]
-async fn dead_letters_are_told_by_reason_with_samples() {
-    let shore = Shore::new().await;
-    shore.commit_at(super::ARRIVAL, 0, 0, &[VIEW], 3).await;
-    shore.commit_at(super::ARRIVAL, 1, 0, &[], 2).await;
-    let catalog = shore.catalog().await;
-    assert_eq!(catalog.letters(2).await.unwrap(), (vec![], false));
-    catalog.crawl(false).await.unwrap();
-    let (reasons, cut) = catalog.letters(2).await.unwrap();
-    assert_eq!(
-        (reasons.len(), reasons[0].count, cut),
-        (1, 5, false),
-        "{reasons:?}"
-    );
-    let samples = &reasons[0].samples;
-    let offsets: Vec<_> = samples
-        .iter()
-        .map(|one| (one.partition.0, one.offset.0))
-        .collect();
-    assert_eq!(offsets, [(0, 3), (0, 2)]);
-    assert_eq!(samples[0].detail, "price is text");
-    assert_eq!(samples[0].raw, "{\"price\":\"x\"}");
-}

@@ -3,12 +3,14 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use producer::import::{HeldAs, HeldRecord, Judge, LineDefect, Lookup, LookupError};
 use topic::{Draft, Envelope, Offset, Partition, Record, Timestamp, id_key};
 use transformer::{Enrichment, transform};
 
+use crate::enrichment::EnrichmentFiles;
 use crate::node::Node;
 
 /// How many records are read from the topic at a time.
@@ -64,7 +66,7 @@ async fn read_pending(
 #[async_trait]
 impl Lookup for Node {
     async fn held(&self, ranges: &[RangeInclusive<Id>]) -> Result<Vec<HeldRecord>, LookupError> {
-        let enrichment = Enrichment::default();
+        let enrichment = self.enrichment().await?.newest();
         let mut held = Vec::new();
         // A record on its way becomes what the transformer says: it decides by the record alone.
         read_pending(self, |partition, record, envelope| {
@@ -91,9 +93,16 @@ fn held_record(id: Id, item: Option<u32>, is_row: bool) -> HeldRecord {
 }
 
 /// What the transformer will make of a record.
-#[derive(Default)]
 pub(crate) struct Foresight {
-    enrichment: Enrichment,
+    enrichment: Arc<Enrichment>,
+}
+
+impl Foresight {
+    /// By these files.
+    pub(crate) fn of(files: &EnrichmentFiles) -> Arc<Self> {
+        let enrichment = files.newest();
+        Arc::new(Self { enrichment })
+    }
 }
 
 impl Judge for Foresight {

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use sink::{Pool, ReplayName};
 use topic::{Offset, Partition, Timestamp};
+use transformer::EnrichConfig;
 use transformer::replay::{self, Parts, ReplayReport, ReplaySpan};
 
 use super::owner::Target;
@@ -48,6 +49,8 @@ pub(crate) struct ReplayRange {
     pub(crate) range: TopicRange,
     /// The configuration of the shell that asks, which the replay goes by.
     pub(crate) transformer: transformer::Config,
+    /// What it enriches clicks from, which must be what the process that has the topic does.
+    pub(crate) enrich: EnrichConfig,
 }
 
 /// How many offsets are committed, of how many.
@@ -67,7 +70,16 @@ impl Work for ReplayRange {
     async fn run(self, node: Arc<Node>, job: Arc<JobOf<Self>>) -> anyhow::Result<ReplayReport> {
         let name = ReplayName::parse(&self.into)?;
         let (topic, lake) = (node.topic().await?, node.lake().await?);
-        let (config, span, now) = (self.transformer, span(&self.range)?, node.clock.now());
+        let sections = &node.settings.sections;
+        if self.enrich != sections.enrich {
+            bail!(
+                "[enrich] is another one here than in the process that has the topic: change it there, \
+                 in its file of settings"
+            );
+        }
+        let mut config = self.transformer;
+        config.plain.clone_from(&sections.transformer.plain);
+        let (span, now) = (span(&self.range)?, node.clock.now());
         let enrichment = node.enrichment().await?.newest();
         let hash = config.configuration(&enrichment);
         let replay = replay::begin(topic.as_ref(), &lake, &hash, &name, span, now).await?;
@@ -128,6 +140,7 @@ pub(crate) async fn replay(
         into: into.to_owned(),
         range,
         transformer: settings.sections.transformer.clone(),
+        enrich: settings.sections.enrich.clone(),
     };
     let target = Target::find(settings).await?;
     let bar = ProgressBar::new(0);

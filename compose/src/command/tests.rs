@@ -221,6 +221,7 @@ fn every_job_and_its_states_arrive_as_they_were_sent() {
                 ..TopicRange::default()
             },
             transformer: settings.sections.transformer,
+            enrich: settings.sections.enrich,
         },
         ReplayProgress::default(),
         transformer::replay::ReplayReport {

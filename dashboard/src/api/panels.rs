@@ -131,7 +131,11 @@ pub(crate) const PANELS: [Panel; 19] = [
         "how fast records come in and are committed",
         throughput
     ),
-    panel!("letters", "dead letters by reason, with samples", letters),
+    panel!(
+        "letters",
+        "dead letters by reason and source, with samples",
+        letters
+    ),
     panel!(
         "objects",
         "the newest objects of the lake",

@@ -99,7 +99,7 @@ async fn every_panel_is_json_and_csv() {
     .await;
     check(
         "letters",
-        "reason,letters,partition,offset,appended_at,detail,record",
+        "reason,source,letters,partition,offset,appended_at,detail,record",
     )
     .await;
     check(

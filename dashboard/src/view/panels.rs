@@ -72,6 +72,7 @@ pub(crate) fn letters(letters: &[Letters]) -> Grid {
         reason.samples.iter().map(|letter| {
             vec![
                 Cell::Text(reason.reason.clone()),
+                Cell::Text(reason.source.clone()),
                 Cell::Count(reason.count),
                 Cell::Count(letter.partition.0.into()),
                 Cell::Count(letter.offset.0),
@@ -83,6 +84,7 @@ pub(crate) fn letters(letters: &[Letters]) -> Grid {
     });
     let columns = [
         "reason",
+        "source",
         "letters",
         "partition",
         "offset",

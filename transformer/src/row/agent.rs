@@ -2,9 +2,9 @@
 //! uap-core, which are compiled in; cached, since few differ.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use ua_parser::{Extractor, Regexes};

@@ -33,6 +33,18 @@ impl Scalar<'_> {
         }
     }
 
+    /// As JSON; `None` if it is blank or was not read.
+    pub(crate) fn json(&self) -> Option<String> {
+        match self {
+            Self::Text(text) if !self.is_blank() => serde_json::to_string(text).ok(),
+            Self::Signed(number) => Some(number.to_string()),
+            Self::Unsigned(number) => Some(number.to_string()),
+            Self::Float(number) => Some(number.to_string()),
+            Self::Bool(truth) => Some(truth.to_string()),
+            Self::Null | Self::Text(_) | Self::Nested => None,
+        }
+    }
+
     /// What this is, for a defect's sentence.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {

@@ -63,6 +63,17 @@ impl<'r> Properties<'r> {
         self.entries.retain(|(known, _)| stays(known));
     }
 
+    /// Takes JSON of ours.
+    pub(crate) fn insert_json(&mut self, key: &'static str, json: String) {
+        self.put(Cow::Borrowed(key), Cow::Owned(json));
+    }
+
+    /// Drops the entry that has this very value of the client's text.
+    pub(crate) fn remove_value(&mut self, value: &'r RawValue) {
+        let is_it = |known: &str| std::ptr::eq(known, value.get());
+        self.entries.retain(|(_, known)| !is_it(known));
+    }
+
     /// Drops the entry of a key.
     pub(crate) fn remove(&mut self, key: &str) {
         self.entries.retain(|(known, _)| known != key);

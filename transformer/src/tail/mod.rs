@@ -113,14 +113,14 @@ impl TailLoop {
             tokio::select! {
                 biased;
                 () = sleep_until(self.deadline()) => {}
-                event = self.reader.next() => match event {
-                    Ok(event) => self.event(event),
-                    Err(error) => self.read_error(error)?,
-                },
                 Ok(()) = self.enrichment.changed() => {
                     let newest = self.enrichment.borrow_and_update().clone();
                     self.context = BatchContext::of(&self.config, self.topic.identity(), newest);
                 }
+                event = self.reader.next() => match event {
+                    Ok(event) => self.event(event),
+                    Err(error) => self.read_error(error)?,
+                },
             }
             self.turn().await?;
         }

@@ -87,11 +87,11 @@ pub async fn run(
             biased;
             () = shutdown.cancelled() => break,
             Some(step) = worker.tasks.join_next() => worker.step(step.ok())?,
+            Ok(()) = worker.enrichment.changed() => worker.renew(),
             event = worker.reader.next() => match event {
                 Ok(event) => worker.event(event).await?,
                 Err(error) => worker.read_error(error)?,
             },
-            Ok(()) = worker.enrichment.changed() => worker.renew(),
             () = sleep_until(deadline) => {}
         }
         worker.turn();

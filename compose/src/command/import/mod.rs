@@ -21,6 +21,7 @@ use input::ReadableInput;
 use super::lookup::Foresight;
 use super::owner::Target;
 use super::work::{JobOf, Work, watch};
+use crate::enrichment::EnrichmentFiles;
 use crate::node::Node;
 use crate::print;
 use crate::settings::{FileFormat, Settings};
@@ -83,7 +84,7 @@ impl Work for ImportFile {
         let edge = Edge::new(config, node.topic().await?.writer()?, node.clock.clone());
         let stop = job.stop.clone();
         let mut progress = |now| job.update(|progress| *progress = now);
-        let (edge, judge) = (Arc::new(edge), Arc::new(Foresight::default()));
+        let (edge, judge) = (Arc::new(edge), Foresight::of(node.enrichment().await?));
         let lookup = node.as_ref();
         Ok(producer::import::run(import, edge, judge, lookup, stop, &mut progress).await?)
     }
@@ -122,7 +123,7 @@ pub(crate) async fn import(settings: Settings, args: ImportArgs) -> anyhow::Resu
     };
     let report = if args.check {
         let config = &settings.sections.producer;
-        let judge = Arc::new(Foresight::default());
+        let judge = Foresight::of(&EnrichmentFiles::open(&settings.sections.enrich).await?);
         let import = work.read(&settings)?;
         let mut progress = |now| show(&bar, &now);
         let checked =

@@ -3,9 +3,10 @@
 //! decides a row. A shortener counts as the network that runs it; links are not followed.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::Ipv6Addr;
 use std::sync::LazyLock;
+
+use hashbrown::HashMap;
 
 /// The first line says the version; each other line is a host, its channel and its name, parted by
 /// tabs. `google.*` matches `google.de` and `google.co.uk`. A word without a dot is another name,
@@ -283,7 +284,9 @@ fn referrer_host(text: &str) -> Option<Cow<'_, str>> {
     };
     let host = without_www(host.strip_suffix('.').unwrap_or(host));
     let letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_');
-    let label = |label: &str| !label.is_empty() && label.chars().all(letter);
+    let byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let label =
+        |label: &str| !label.is_empty() && (label.bytes().all(byte) || label.chars().all(letter));
     let in_brackets = host.strip_prefix('[').and_then(|six| six.strip_suffix(']'));
     let is_host = match in_brackets {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
@@ -308,9 +311,13 @@ fn without_www(host: &str) -> &str {
 }
 
 fn lower(text: &str) -> Cow<'_, str> {
-    match text.chars().any(char::is_uppercase) {
-        true => Cow::Owned(text.to_lowercase()),
-        false => Cow::Borrowed(text),
+    let is_lower = match text.is_ascii() {
+        true => !text.bytes().any(|byte| byte.is_ascii_uppercase()),
+        false => !text.chars().any(char::is_uppercase),
+    };
+    match is_lower {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.to_lowercase()),
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) struct Mapping {
     pub(super) moments: &'static [(&'static str, EpochUnit)],
     /// Paths that say what was done by being there, where no field says it.
     pub(super) kinds: &'static [(&'static str, &'static str)],
-    /// Actions of this format alone, each with the lake's word for it.
-    pub(super) words: &'static [(&'static str, &'static str)],
+    /// A path, and the actions that are the format's own there, each with the lake's word for it.
+    pub(super) words: (&'static str, &'static [(&'static str, &'static str)]),
     /// The key of the object whose entries become properties of the row. Other keys that no path
     /// names become properties themselves.
     pub(super) properties: &'static str,
@@ -39,7 +39,7 @@ pub(super) const UNMAPPED: Mapping = Mapping {
     fields: &[],
     moments: &[],
     kinds: &[],
-    words: &[],
+    words: ("", &[]),
     properties: "",
     items: "",
     item_fields: &[],
@@ -69,8 +69,10 @@ pub(super) fn read<'r>(
         let kind = kinds.find(|(path, _)| find(&fields, path).is_some());
         click.action = kind.map_or(Scalar::Null, |(_, kind)| Scalar::Text((*kind).into()));
     }
+    let (path, own) = mapping.words;
+    let is_own = taken.contains(&(path, "action"));
     if let Scalar::Text(action) = &click.action
-        && let Some(word) = actions::word(action, mapping.words)
+        && let Some(word) = actions::word(action, if is_own { own } else { &[] })
         && *action != word
     {
         // The client's own word stays where it was written.
@@ -103,15 +105,15 @@ pub(super) fn read<'r>(
         click.properties.remove(list);
         click.overlay(line(mapping, item)?);
     }
-    if matches!(&click.action, Scalar::Text(action) if action == actions::CANCEL) {
-        give_back(&mut click);
-    }
     Ok(click)
 }
 
 /// What is given back counts against what was bought: its quantity is negative. Other trackers write how
 /// many are given back.
-fn give_back(click: &mut NativeClick<'_>) {
+pub(in crate::row) fn give_back(click: &mut NativeClick<'_>) {
+    if !matches!(&click.action, Scalar::Text(action) if action == actions::CANCEL) {
+        return;
+    }
     match whole("quantity", &click.quantity) {
         Ok(None) => click.quantity = Scalar::Signed(-1),
         Ok(Some(many)) if many > 0 => click.quantity = Scalar::Signed(-many),

@@ -26,13 +26,11 @@ use items::{native_click, nth};
 use mapped::MAPPED;
 
 pub(super) use epoch::{EpochUnit, moment};
-pub(super) use foreign::{Entries, find, fitting};
+pub(super) use foreign::{Entries, find, fitting, give_back};
 pub use table::mapping_tables;
 
 /// Where a format has what is not in a click's own fields.
 pub(super) struct Layout {
-    /// The path of the object whose entries are properties.
-    pub(super) properties: &'static str,
     items: &'static str,
 }
 
@@ -45,17 +43,22 @@ impl Layout {
 
 /// The layout of a format's clicks.
 pub(super) fn layout(format: &str) -> Layout {
-    let (properties, items) = match FormatReader::of(format) {
-        Some(FormatReader::Mapped(mapping)) => (mapping.properties, mapping.items),
-        Some(FormatReader::Kinesis) => ("data", "data.items"),
-        Some(FormatReader::Native) | None => ("properties", "items"),
+    let items = match FormatReader::of(format) {
+        Some(FormatReader::Mapped(mapping)) => mapping.items,
+        Some(FormatReader::Kinesis) => "data.items",
+        Some(FormatReader::Native) | None => "items",
     };
-    Layout { properties, items }
+    Layout { items }
 }
 
-/// Returns true if clicks may have that format.
+/// Returns true if clicks may have that format. Those of files are native ones.
 pub(super) fn is_known(format: &str) -> bool {
-    FormatReader::of(format).is_some()
+    format != "import" && FormatReader::of(format).is_some()
+}
+
+/// Returns true if the clicks of a format are another tracker's.
+pub(super) fn is_foreign(format: &str) -> bool {
+    matches!(FormatReader::of(format), Some(FormatReader::Mapped(_)))
 }
 
 /// How the clicks of a wire format are read.

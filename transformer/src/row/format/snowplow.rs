@@ -30,11 +30,14 @@ pub(super) const MAPPING: Mapping = Mapping {
         ("ti_qu", "quantity"),
     ],
     // Each line of a transaction is an event of its own, and counts.
-    words: &[
-        ("pv", "page"),
-        ("ti", "buy"),
-        ("tr", "order"),
-        ("pp", "ping"),
-    ],
+    words: (
+        "e",
+        &[
+            ("pv", "page"),
+            ("ti", "buy"),
+            ("tr", "order"),
+            ("pp", "ping"),
+        ],
+    ),
     ..UNMAPPED
 };

@@ -45,8 +45,9 @@ fn columns(mapping: &Mapping) -> Vec<(String, String)> {
     for (path, kind) in mapping.kinds {
         add("action", format!("`{kind}` if there is `{path}`"));
     }
-    for (theirs, word) in mapping.words {
-        add("action", format!("`{word}` for `{theirs}`"));
+    let (path, words) = mapping.words;
+    for (theirs, word) in words {
+        add("action", format!("`{word}` if `{path}` is `{theirs}`"));
     }
     for (key, field) in mapping.item_fields {
         add(named(field), format!("`{key}` of an item"));

@@ -8,14 +8,18 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::own::{MappingFile, NamePattern, OwnMapping};
-use super::rule::{FieldRule, FieldTest};
+use super::rule::{FieldRule, FieldTest, is_fitting};
 use crate::row::format::{EpochUnit, is_known};
-use crate::row::native::FIELDS;
+use crate::row::native::{FIELDS, Scalar};
 
 /// The most memory that a regular expression may take.
 const MAX_REGEX_BYTES: usize = 1 << 20;
-/// How many mappings a file may have, and how many rules one of them.
+/// How many mappings a file may have, and how many paths or tests a field.
 const MAX_RULES: usize = 200;
+
+/// Fields that no mapping may change: duplicates are recognised by the id before any mapping, and erasures
+/// find people by the others, also in what a replay makes by another mapping.
+const UNMAPPED: [&str; 3] = ["id", "visitor_id", "user_id"];
 
 /// Why a file is not used. The message names the file and the line.
 #[derive(Debug, thiserror::Error)]
@@ -146,13 +150,6 @@ impl MappingFields {
                 "no click has the format {format:?}"
             )));
         }
-        if self.fields.len() > MAX_RULES {
-            let why = format!(
-                "it has {} fields, and may have {MAX_RULES}",
-                self.fields.len()
-            );
-            return Err(MappingFault::Mapping(why));
-        }
         let mut fields = Vec::new();
         for (name, rule) in self.fields {
             let span = rule.span();
@@ -172,12 +169,11 @@ impl MappingFields {
 
 impl FieldRuleFields {
     fn read(self, name: &str) -> Result<FieldRule, String> {
-        // An id is what duplicates are told by, before any mapping.
-        let mut fields = FIELDS.iter().filter(|field| **field != "id");
+        let mut fields = FIELDS.iter().filter(|field| !UNMAPPED.contains(field));
         let field = fields.find(|field| **field == name).ok_or_else(|| {
             format!(
                 "{name} is no field: write one of {}",
-                FIELDS[1..].join(", ")
+                fields_that_may().join(", ")
             )
         })?;
         let from = match self.from {
@@ -198,6 +194,16 @@ impl FieldRuleFields {
         }
         if self.unit.is_some() && name != "occurred_at" {
             return Err(format!("{name} is no moment: unit is for occurred_at"));
+        }
+        if from.len().max(self.when.len()) > MAX_RULES {
+            return Err(format!("{name} has more than {MAX_RULES} paths or tests"));
+        }
+        let then = self.when.iter().map(|test| &test.then);
+        let ours = then.chain(self.words.values()).chain(&self.constant);
+        for text in ours {
+            if !is_fitting(name, &Scalar::Text(text.into())) {
+                return Err(format!("{name} cannot be {text:?}"));
+            }
         }
         let tests = self.when.into_iter().map(|test| {
             Ok(FieldTest {
@@ -220,6 +226,11 @@ impl FieldRuleFields {
             constant: self.constant,
         })
     }
+}
+
+fn fields_that_may() -> Vec<&'static str> {
+    let fields = FIELDS.iter().copied();
+    fields.filter(|field| !UNMAPPED.contains(field)).collect()
 }
 
 fn expression(pattern: &str) -> Result<Regex, String> {

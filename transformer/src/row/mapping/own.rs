@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 use topic::Envelope;
 
-use super::rule::{FieldRule, FieldSources, ITEM};
+use super::rule::{FieldRule, FieldSources, RuledValue};
 use crate::row::format;
 use crate::row::native::NativeClick;
 use crate::row::properties::entries;
@@ -47,7 +47,7 @@ impl MappingFile {
         &self.version
     }
 
-    /// Lays the mapping of a click over what its format made of it.
+    /// Lays the mapping of a click over what its format made of it. Returns true if there is one.
     ///
     /// # Errors
     /// If the click is no JSON, which its format's reader has found before.
@@ -55,11 +55,11 @@ impl MappingFile {
         &self,
         envelope: &Envelope<'r>,
         click: &mut NativeClick<'r>,
-    ) -> Result<(), serde_json::Error> {
+    ) -> Result<bool, serde_json::Error> {
         let mut all = self.mappings.iter();
         match all.find(|mapping| mapping.is_for(envelope)) {
-            Some(mapping) => mapping.apply(envelope, click),
-            None => Ok(()),
+            Some(mapping) => mapping.apply(envelope, click).map(|()| true),
+            None => Ok(false),
         }
     }
 }
@@ -86,21 +86,26 @@ impl OwnMapping {
         let shared = envelope.shared.map(entries).transpose()?;
         let fields = FieldSources { own, item, shared };
         for rule in &self.fields {
-            let Some((value, path)) = rule.value(&fields) else {
+            let place = click
+                .field(rule.field)
+                .expect("a rule names a native field");
+            let Some(RuledValue { value, taken }) = rule.value(&fields) else {
+                if place.is_blank() {
+                    *place = rule.default().unwrap_or_default();
+                }
                 continue;
             };
-            let place = click
-                .field(rule.field())
-                .expect("a rule names a native field");
-            *place = value;
-            // What has a column is no property. A property that a test looked at stays.
-            let Some(path) = path else { continue };
-            let name = path.strip_prefix(ITEM).unwrap_or(path);
-            let below = name.strip_prefix(layout.properties);
-            let name = below
-                .and_then(|name| name.strip_prefix('.'))
-                .unwrap_or(name);
-            click.properties.remove(name);
+            let replaced = std::mem::replace(place, value);
+            let now = place.json();
+            if let Some(taken) = taken {
+                click.properties.remove_value(taken);
+            }
+            // What the format found is not lost.
+            if let Some(json) = replaced.json()
+                && now.is_none_or(|now| now.trim_matches('"') != json.trim_matches('"'))
+            {
+                click.properties.insert_json(rule.field, json);
+            }
         }
         let stays = |name: &str| {
             let is_kept = self.keep.as_ref().is_none_or(|keep| any(keep, name));

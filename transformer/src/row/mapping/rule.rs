@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use regex::Regex;
+use serde_json::value::RawValue;
 
 use crate::row::format::{Entries, EpochUnit, find, fitting, moment};
+use crate::row::moment::parse as parsed;
 use crate::row::native::Scalar;
-use crate::row::value::number;
+use crate::row::value::{number, whole};
 
 /// The beginning of a path within an item of a click.
-pub(super) const ITEM: &str = "item.";
+const ITEM: &str = "item.";
 
 /// The objects in which a path is looked for.
 pub(super) struct FieldSources<'r> {
@@ -20,13 +22,17 @@ pub(super) struct FieldSources<'r> {
 }
 
 impl<'r> FieldSources<'r> {
-    /// The value at a path, if it is not null: of the item, of the click, or of what its body says of all
-    /// its clicks.
-    fn find(&self, path: &str) -> Option<&'r serde_json::value::RawValue> {
+    /// The values at a path that are not null: of the item, or of the click and then of what its body says
+    /// of all its clicks.
+    fn all(&self, path: &str) -> impl Iterator<Item = &'r RawValue> {
         let found = match path.strip_prefix(ITEM) {
-            Some(path) => find(self.item.as_ref()?, path),
-            None => find(&self.own, path).or_else(|| find(self.shared.as_ref()?, path)),
+            Some(path) => [self.item.as_ref().and_then(|item| find(item, path)), None],
+            None => [
+                find(&self.own, path),
+                self.shared.as_ref().and_then(|shared| find(shared, path)),
+            ],
         };
+        let found = found.into_iter().flatten();
         found.filter(|found| found.get() != "null")
     }
 }
@@ -39,8 +45,8 @@ pub(super) struct FieldTest {
     pub(super) then: String,
 }
 
-/// Where a field's value comes from: the first test that holds, else the first path that has a value, else
-/// the constant. Without any of them what the format says stays.
+/// Where a field's value comes from: the first test that holds, else the first path that has a value that
+/// fits, else what the format says, else the constant.
 #[derive(Debug)]
 pub(super) struct FieldRule {
     pub(super) field: &'static str,
@@ -57,70 +63,91 @@ pub(super) struct FieldRule {
     pub(super) constant: Option<String>,
 }
 
-impl FieldRule {
-    /// The name of the native field.
-    pub(super) const fn field(&self) -> &'static str {
-        self.field
-    }
+/// What a rule makes of a click.
+pub(super) struct RuledValue<'r> {
+    pub(super) value: Scalar<'r>,
+    /// The value that it was taken from as it is.
+    pub(super) taken: Option<&'r RawValue>,
+}
 
-    /// The value, and the path that has it if it is taken from one.
-    pub(super) fn value<'r>(
-        &self,
-        fields: &FieldSources<'r>,
-    ) -> Option<(Scalar<'r>, Option<&str>)> {
+impl<'r> RuledValue<'r> {
+    fn made(text: &str) -> Self {
+        Self {
+            value: Scalar::Text(Cow::Owned(text.to_owned())),
+            taken: None,
+        }
+    }
+}
+
+impl FieldRule {
+    /// The value by a test or a path.
+    pub(super) fn value<'r>(&self, fields: &FieldSources<'r>) -> Option<RuledValue<'r>> {
         let holds = |test: &&FieldTest| {
-            let found = fields.find(&test.path);
-            found.is_some_and(|found| test.pattern.is_match(&plain(found.get())))
+            let mut found = fields.all(&test.path);
+            found.any(|found| test.pattern.is_match(&plain(found)))
         };
         if let Some(test) = self.when.iter().find(holds) {
-            return Some((text(&test.then), None));
+            return Some(RuledValue::made(&test.then));
         }
-        let taken = self.from.iter().find_map(|path| {
-            let value = self.taken(fields.find(path)?)?;
-            Some((value, Some(path.as_str())))
-        });
-        taken.or_else(|| Some((text(self.constant.as_ref()?), None)))
+        let mut found = self.from.iter().flat_map(|path| fields.all(path));
+        found.find_map(|found| self.taken(found))
     }
 
-    /// What becomes of a value; `None` if the field's column takes no such value.
-    fn taken<'r>(&self, found: &'r serde_json::value::RawValue) -> Option<Scalar<'r>> {
+    /// The value of a click that has none.
+    pub(super) fn default<'r>(&self) -> Option<Scalar<'r>> {
+        let text = self.constant.clone()?;
+        Some(Scalar::Text(Cow::Owned(text)))
+    }
+
+    /// What becomes of a value; `None` if there is none, or the field's column takes no such value.
+    fn taken<'r>(&self, found: &'r RawValue) -> Option<RuledValue<'r>> {
         if let Some(unit) = self.unit {
-            return moment(found, unit).map(|moment| Scalar::Text(moment.into()));
+            return Some(RuledValue::made(&moment(found, unit)?)).filter(|made| self.holds(made));
         }
-        let value = match &self.pattern {
-            None => fitting(self.field, found).ok()??,
+        let whole = plain(found);
+        let text = match &self.pattern {
+            None => whole.as_ref(),
             Some(pattern) => {
-                let whole = plain(found.get());
                 let found = pattern.captures(&whole)?;
-                text(found.get(1).or_else(|| found.get(0))?.as_str())
+                found.get(1).or_else(|| found.get(0))?.as_str()
             }
         };
-        let value = match &value {
-            Scalar::Text(known) => self.words.get(known.as_ref()).map(|word| text(word)),
-            _ => None,
+        let mut made = match self.words.get(text) {
+            Some(word) => RuledValue::made(word),
+            None if self.pattern.is_some() => RuledValue::made(text),
+            None => RuledValue {
+                value: fitting(self.field, found).ok()??,
+                taken: Some(found),
+            },
+        };
+        if let Some(by) = self.divide {
+            let number = number(self.field, &made.value).ok()??;
+            (made.value, made.taken) = (Scalar::Float(number / by), None);
         }
-        .unwrap_or(value);
-        if value.is_blank() {
-            return None;
-        }
-        match self.divide {
-            None => Some(value),
-            Some(by) => number(self.field, &value)
-                .ok()?
-                .map(|number| Scalar::Float(number / by)),
-        }
+        Some(made).filter(|made| self.holds(made))
+    }
+
+    fn holds(&self, made: &RuledValue<'_>) -> bool {
+        !made.value.is_blank() && is_fitting(self.field, &made.value)
+    }
+}
+
+/// Returns true if a field's column takes a value.
+pub(super) fn is_fitting(field: &str, value: &Scalar<'_>) -> bool {
+    match (field, value) {
+        ("quantity", value) => whole(field, value).is_ok(),
+        ("price", value) => number(field, value).is_ok(),
+        ("occurred_at", Scalar::Text(text)) => parsed(text.trim()).is_some(),
+        ("occurred_at", Scalar::Signed(_) | Scalar::Float(_)) => true,
+        ("occurred_at", _) | (_, Scalar::Nested | Scalar::Bool(_)) => false,
+        _ => true,
     }
 }
 
 /// A value as a text: a JSON text without its quotes, or any other value as it was written.
-fn plain(json: &str) -> Cow<'_, str> {
-    match serde_json::from_str::<Scalar<'_>>(json) {
+fn plain(value: &RawValue) -> Cow<'_, str> {
+    match serde_json::from_str::<Scalar<'_>>(value.get()) {
         Ok(Scalar::Text(text)) => text,
-        _ => Cow::Borrowed(json),
+        _ => Cow::Borrowed(value.get()),
     }
-}
-
-/// A value of ours.
-fn text<'r>(text: &str) -> Scalar<'r> {
-    Scalar::Text(Cow::Owned(text.to_owned()))
 }

@@ -67,7 +67,7 @@ fn a_field_comes_from_paths_a_constant_or_a_test_and_is_converted() {
         words = { "Tee gekauft" = "buy" }
         [mapping.fields.category]
         when = [{ path = "context.page.url", match = "/tea/", then = "tea" }]
-        [mapping.fields.user_id]
+        [mapping.fields.session_id]
         from = "properties.absent"
         [mapping.fields.occurred_at]
         from = "properties.at"
@@ -87,7 +87,7 @@ fn a_field_comes_from_paths_a_constant_or_a_test_and_is_converted() {
             "url=https://e.x/tea/1",
             "user_id=u",
         ],
-        r#"{"context":{"page":{"url":"https://e.x/tea/1"}},"colour":"red"}"#,
+        r#"{"context":{"page":{"url":"https://e.x/tea/1"}},"code":"sku-7","cents":255,"at":1795383123,"colour":"red","action":"Tee gekauft"}"#,
     );
 }
 
@@ -117,7 +117,7 @@ fn the_first_mapping_of_a_format_and_source_counts_and_others_are_left() {
         mapping,
         &envelope("kinesis", "web", put),
         &["action=buy", "product_id=a"],
-        r#"{"n":1,"stream":"s"}"#,
+        r#"{"evt":"sold","n":1,"stream":"s"}"#,
     );
 }
 
@@ -166,8 +166,80 @@ fn what_a_column_cannot_hold_stays_a_property() {
         mapping,
         &envelope("native", "web", click),
         &["price=1.99"],
-        r#"{"dear":"very","list":[1]}"#,
+        r#"{"dear":"very","cents":"199","list":[1],"price":7}"#,
     );
+    let mapping = r#"
+        [[mapping]]
+        [mapping.fields.price]
+        from = "price"
+        match = "([0-9.,]+)"
+        [mapping.fields.quantity]
+        from = "grams"
+        divide = 1000
+        [mapping.fields.occurred_at]
+        from = "at"
+    "#;
+    let click = r#"{"price":3,"grams":1500,"at":{}}"#;
+    check(
+        mapping,
+        &envelope("native", "web", click),
+        &["price=3"],
+        r#"{"grams":1500,"at":{}}"#,
+    );
+}
+
+#[test]
+fn a_constant_is_for_what_is_missing_and_what_is_replaced_is_kept() {
+    let mapping = r#"
+        [[mapping]]
+        [mapping.fields.currency]
+        constant = "EUR"
+        [mapping.fields.product_id]
+        from = "properties.code"
+        [mapping.fields.category]
+        from = "item.name"
+        [mapping.fields.action]
+        from = "kind"
+        words = { 1 = "view", true = "cancel" }
+    "#;
+    let click =
+        r#"{"event":"e","kind":1,"properties":{"code":"C1","product_id":"P1","currency":"USD"}}"#;
+    check(
+        mapping,
+        &envelope("segment", "web", click),
+        &["action=view", "currency=USD", "product_id=C1"],
+        r#"{"kind":1,"action":"e","product_id":"P1"}"#,
+    );
+    // What the event says of all its items stays, though an item has a value of that name.
+    let click = r#"{"event":"e","kind":true,"properties":{"name":"Sale","products":[{"sku":"a","name":"Tea"}]}}"#;
+    let item = Envelope {
+        item: Some(0),
+        ..envelope("segment", "web", click)
+    };
+    check(
+        mapping,
+        &item,
+        &[
+            "action=cancel",
+            "category=Tea",
+            "currency=EUR",
+            "product_id=a",
+            "product_name=Tea",
+        ],
+        r#"{"kind":true,"name":"Sale","action":"e"}"#,
+    );
+}
+
+#[test]
+fn what_the_body_says_holds_where_the_click_is_silent() {
+    let mapping = "[[mapping]]\n[mapping.fields.category]\nfrom = \"tier\"\n";
+    let click = r#"{"name":"a","tier":null}"#;
+    let told = Envelope {
+        shared: Some(r#"{"client_id":"c","tier":"gold"}"#),
+        ..envelope("ga4", "web", click)
+    };
+    let fields = ["action=a", "category=gold", "visitor_id=c"];
+    check(mapping, &told, &fields, r#"{"tier":null}"#);
 }
 
 #[test]
@@ -184,6 +256,14 @@ fn a_file_that_is_wrong_is_refused_with_its_line() {
         (
             "[[mapping]]\n[mapping.fields.colour]\nconstant = \"1\"\n",
             "colour is no field",
+        ),
+        (
+            "[[mapping]]\n[mapping.fields.visitor_id]\nconstant = \"1\"\n",
+            "visitor_id is no field",
+        ),
+        (
+            "[[mapping]]\n[mapping.fields.price]\nconstant = \"free\"\n",
+            "price cannot be \"free\"",
         ),
         (
             "[[mapping]]\n[mapping.fields.price]\n",

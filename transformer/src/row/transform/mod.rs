@@ -256,9 +256,12 @@ fn build<'r>(
 /// The click as its format and the owner's mapping say, with what the edge says of it.
 fn click<'r>(envelope: &Envelope<'r>, enrichment: &Enrichment) -> Result<NativeClick<'r>, Defect> {
     let mut click = format::parse(envelope)?;
-    if let Some(mapping) = enrichment.mapping() {
+    let mapped = enrichment.mapping().map_or(Ok(false), |mapping| {
         let applied = mapping.apply(envelope, &mut click);
-        applied.map_err(|error| Defect::new(Reason::WrongType, error.to_string()))?;
+        applied.map_err(|error| Defect::new(Reason::WrongType, error.to_string()))
+    });
+    if mapped? || format::is_foreign(&envelope.format) {
+        format::give_back(&mut click);
     }
     if envelope.replaced {
         click.properties.insert_text("text_defect", "not Unicode");
