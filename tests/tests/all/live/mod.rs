@@ -10,6 +10,7 @@ use tests::clients::{Clients, post};
 use tests::cluster::{Cluster, Role};
 use tests::{kafka, real, s3};
 use tokio::time::{Instant, sleep};
+use topic::clock;
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How late a row may be on a busy machine; the page promises a second.
@@ -97,6 +98,7 @@ async fn crosses(edge: &str, dashboard: &str, clicks: usize) {
 /// How long a click takes to SQL among others; the lake has none of them yet.
 async fn arrives(edge: &str, dashboard: &str) -> Duration {
     let mut took = Vec::new();
+    let hour = clock::system().now().hour();
     for number in 0..9 {
         let id = format!("0190cccc-0000-7000-8000-{number:012}");
         let count = format!("SELECT count(*) FROM clicks_live WHERE event_id = '{id}'");
@@ -107,7 +109,10 @@ async fn arrives(edge: &str, dashboard: &str) -> Duration {
         took.push(since.elapsed());
     }
     let lake = numbers(dashboard, "SELECT count(*) FROM clicks").await[0];
-    assert_eq!(lake, 0, "the lake takes its time");
+    // A new hour is a new object, so that the one before is committed.
+    if clock::system().now().hour() == hour {
+        assert_eq!(lake, 0, "the lake takes its time");
+    }
     took.sort_unstable();
     println!("from the click to SQL: {took:?}");
     took[took.len() / 2]
