@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const MAX_PLACES_BYTES: u64 = 512 << 20;
 /// A file of mappings is written by hand.
 const MAX_MAPPING_BYTES: u64 = 1 << 20;
+
+/// The shortest key of hashes.
+const MIN_KEY_BYTES: usize = 32;
 
 /// How a file looks from outside: its bytes, and when its content and what else is known of it changed, in
 /// nanoseconds.
@@ -62,11 +66,13 @@ impl EnrichmentFiles {
             mapping: mapping.map(|file| named("mapping", file)).transpose()?,
         };
         let seen = files.looks();
-        let enrichment = read(config.clone(), files.clone()).await?;
+        let enrichment = Arc::new(read(config.clone(), files.clone()).await?);
+        let prepared = enrichment.clone();
+        drop(tokio::task::spawn_blocking(move || prepared.prepare()));
         Ok(Self {
             config: config.clone(),
             files,
-            newest: watch::Sender::new(Arc::new(enrichment)),
+            newest: watch::Sender::new(enrichment),
             seen: Mutex::new(seen),
             stale: Gauge::default(),
         })
@@ -167,6 +173,7 @@ async fn read(config: EnrichConfig, files: NamedFiles) -> anyhow::Result<Enrichm
     let reading = tokio::task::spawn_blocking(move || {
         let places = files.places.as_deref().map(read_places).transpose()?;
         let mapping = files.mapping.as_deref().map(read_mapping).transpose()?;
+        check_key(&config, mapping.as_ref())?;
         let parts = EnrichmentParts { places, mapping };
         Ok(Enrichment::new(config, parts))
     });
@@ -186,6 +193,19 @@ fn read_mapping(file: &Path) -> anyhow::Result<MappingFile> {
     let text = String::from_utf8(content)
         .with_context(|| format!("enrich.mapping: {name} is no text of UTF-8"))?;
     MappingFile::parse(&text, &name.to_string()).context("enrich.mapping")
+}
+
+/// Checks that what is to be hashed has a key that cannot be guessed.
+fn check_key(config: &EnrichConfig, mapping: Option<&MappingFile>) -> anyhow::Result<()> {
+    let key = config.hash_key.expose_secret();
+    let remedy = "`openssl rand -hex 32` makes one";
+    if !key.is_empty() && key.len() < MIN_KEY_BYTES {
+        bail!("enrich.hash_key has fewer than {MIN_KEY_BYTES} letters: {remedy}");
+    }
+    if key.is_empty() && mapping.is_some_and(MappingFile::hashes) {
+        bail!("enrich.mapping hashes properties, and enrich.hash_key is empty: {remedy}");
+    }
+    Ok(())
 }
 
 /// A file's content, if it is not too large for the file of that key.

@@ -4,17 +4,19 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::row::agent::{self, Agent, Agents};
 use crate::row::channel::{self, Visit, VisitSource};
 use crate::row::crawlers;
+use crate::row::field_key::FieldKey;
 use crate::row::mapping::MappingFile;
 use crate::row::places::{PlaceFile, PlaceOfAddress};
 
 /// The keys of `[enrich]`; `compose/default.toml` has the defaults and their reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnrichConfig {
     /// Browser, system, device and bot, by the user agent and the client's hints.
@@ -27,6 +29,25 @@ pub struct EnrichConfig {
     pub own_hosts: Vec<String>,
     /// The file of mappings; empty means none.
     pub mapping: String,
+    /// The key of the hashes that a mapping makes.
+    #[serde(default, skip_serializing)]
+    pub hash_key: SecretString,
+}
+
+impl EnrichConfig {
+    /// Returns true if another one says the same, but for its key, which leaves no process.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let said = |of: &Self| {
+            (
+                of.agents,
+                of.channels,
+                of.places.clone(),
+                of.mapping.clone(),
+            )
+        };
+        said(self) == said(other) && self.own_hosts == other.own_hosts
+    }
 }
 
 /// What the files hold that `[enrich]` names.
@@ -46,6 +67,7 @@ impl Default for EnrichConfig {
             channels: true,
             own_hosts: Vec::new(),
             mapping: String::new(),
+            hash_key: String::new().into(),
         }
     }
 }
@@ -55,6 +77,7 @@ pub struct Enrichment {
     config: EnrichConfig,
     agents: Agents,
     parts: EnrichmentParts,
+    hash_key: Option<FieldKey>,
     versions: BTreeMap<String, String>,
 }
 
@@ -91,10 +114,15 @@ impl Enrichment {
         if let Some(mapping) = &parts.mapping {
             say("mapping", mapping.version());
         }
+        let hash_key = FieldKey::of(config.hash_key.expose_secret());
+        if let Some(key) = &hash_key {
+            say("hash_key", &key.fingerprint());
+        }
         Self {
             config,
             agents: Agents::default(),
             parts,
+            hash_key,
             versions,
         }
     }
@@ -111,9 +139,20 @@ impl Enrichment {
         watch::Sender::new(Arc::new(self)).subscribe()
     }
 
+    /// Compiles the expressions for user agents, which takes some tenths of a second of a core, so that no
+    /// click waits for them.
+    pub fn prepare(&self) {
+        drop(self.agent(Some("-")));
+    }
+
     /// The owner's mappings.
     pub(crate) const fn mapping(&self) -> Option<&MappingFile> {
         self.parts.mapping.as_ref()
+    }
+
+    /// The key of the hashes that a mapping makes.
+    pub(crate) const fn hash_key(&self) -> Option<&FieldKey> {
+        self.hash_key.as_ref()
     }
 
     /// What a user agent says.

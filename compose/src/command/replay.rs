@@ -71,7 +71,7 @@ impl Work for ReplayRange {
         let name = ReplayName::parse(&self.into)?;
         let (topic, lake) = (node.topic().await?, node.lake().await?);
         let sections = &node.settings.sections;
-        if self.enrich != sections.enrich {
+        if !self.enrich.is_like(&sections.enrich) {
             bail!(
                 "[enrich] is another one here than in the process that has the topic: change it there, \
                  in its file of settings"

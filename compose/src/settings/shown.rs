@@ -4,10 +4,11 @@ use figment::value::Value;
 use figment::{Figment, Metadata};
 
 /// Keys whose values are never shown.
-pub(super) const SECRETS: [&str; 4] = [
+pub(super) const SECRETS: [&str; 5] = [
     "topic.sasl_password",
     "lake.secret_key",
     "backup.secret_key",
+    "enrich.hash_key",
     "dashboard.token",
 ];
 /// The key of an external table that is never shown.

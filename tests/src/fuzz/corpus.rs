@@ -129,12 +129,16 @@ const FILES: [&str; 8] = [
 ];
 
 /// Files of rules, of keys, and mappings.
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 5] = [
     include_str!("../../../producer/rules/starter.toml"),
     "inspect = \"64KiB\"\n[[rule]]\nname = \"a\"\naction = \"sample\"\nshare = 0.1\nby = \"address\"\norders = true\npath = \"/v1/*\"\naddresses = [\"10.0.0.0/8\", \"::1\"]\nmethods = [\"POST\"]\nheaders = [{ name = \"referer\", matches = \"^http\" }]\nrate = { requests = 5, per = \"10s\" }\npatterns = [\"sqli\"]\nparts = [\"body\"]\n",
     "[[key]]\nname = \"a\"\nhashes = [\"sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"]\norigins = [\"https://x\"]\nformats = [\"native\"]\nshare = 0.5\naws = [{ id = \"i\", secret = \"s\" }]\n",
     include_str!("../../../producer/maps/online_retail.toml"),
+    MAPPING,
 ];
+
+/// A file of mappings that has every key.
+pub(super) const MAPPING: &str = "[[mapping]]\nformat = \"native\"\nsource = \"*\"\n[mapping.fields.product_id]\nfrom = [\"item.sku\", \"a.b\"]\nmatch = \"^(.+)$\"\n[mapping.fields.price]\nfrom = \"price\"\ndivide = 100\n[mapping.fields.occurred_at]\nfrom = \"occurred_at\"\nunit = \"seconds\"\n[mapping.fields.action]\nfrom = \"action\"\nwords = { view = \"buy\" }\nconstant = \"x\"\nwhen = [{ path = \"url\", match = \"/p/\", then = \"view\" }]\n[mapping.properties]\nkeep = [\"*\"]\ndrop = [\"a*\"]\n";
 
 /// Words that the formats are made of.
 const WORDS: &[&[u8]] = &[

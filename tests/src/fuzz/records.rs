@@ -1,11 +1,24 @@
 //! Records of the topic.
 
+use std::sync::LazyLock;
+
 use anyhow::{Context, Result, ensure};
 use serde::de::IgnoredAny;
 use topic::Envelope;
-use transformer::Enrichment;
+use transformer::{EnrichConfig, Enrichment, EnrichmentParts, MappingFile};
 
+use super::corpus;
 use super::outcome::check_row;
+
+/// With an owner's mapping over what each format says.
+static MAPPED: LazyLock<Enrichment> = LazyLock::new(|| {
+    let mapping = MappingFile::parse(corpus::MAPPING, "mapping.toml");
+    let parts = EnrichmentParts {
+        mapping: Some(mapping.expect("it is one of the corpus")),
+        places: None,
+    };
+    Enrichment::new(EnrichConfig::default(), parts)
+});
 
 /// Fails if both ways to read an envelope disagree, or if its row cannot be made or refused. The
 /// quick way takes the click to be the last field: if that is no JSON then, the other way decides.
@@ -19,5 +32,5 @@ pub(super) fn check(value: &[u8]) -> Result<()> {
             "{decoded:?} is not {parsed:?}"
         );
     }
-    check_row(value.to_vec().into(), &Enrichment::default())
+    check_row(value.to_vec().into(), &MAPPED)
 }

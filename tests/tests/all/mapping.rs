@@ -16,6 +16,9 @@ const LOG: &str = "\
 192.0.2.7 - - [22/Nov/2026:21:41:45 +0000] \"GET /about HTTP/1.1\" 200 1 \"-\" \"Mozilla/5.0\"
 ";
 
+/// The HMAC of the telephone number by the key.
+const PHONE: &str = "hmac:5dee956f8ae57375e5a914f9403dfdae";
+
 /// The example of the page.
 fn example() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -30,12 +33,20 @@ async fn the_example_of_the_page_maps_an_event_and_a_log_and_a_wrong_file_leaves
     let file = place.path().join("mapping.toml");
     fs::write(&file, example()).unwrap();
     fs::write(place.path().join("access.log"), LOG).unwrap();
-    let place = place.with("ENRICH__MAPPING", "mapping.toml");
+    let keyless = place
+        .run(&["--set", "enrich.mapping=mapping.toml", "up"])
+        .unwrap();
+    let said = String::from_utf8_lossy(&keyless.stderr).into_owned();
+    assert!(said.contains("enrich.hash_key is empty"), "{said}");
+    let place = place
+        .with("ENRICH__MAPPING", "mapping.toml")
+        .with("ENRICH__HASH_KEY", "0123456789abcdef0123456789abcdef");
     let up = place.up(&[]).unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
     let event = async |id: &str| {
         let event = json!({ "messageId": id, "event": "Tee gekauft", "properties": {
             "code": "sku-7", "cents": 255, "quantity": 2, "email": "a@b", "secret_1": 1, "colour": "red",
+            "phone": "+49 30 1",
         }});
         let sent = client.post(format!("{}/v1/track", up.shop)).json(&event);
         let answer = sent.send().await.unwrap();
@@ -66,15 +77,15 @@ async fn the_example_of_the_page_maps_an_event_and_a_log_and_a_wrong_file_leaves
     assert!(up.process.end().unwrap());
 
     let rows = "SELECT to_json(list(json_array(action, product_id, price, quantity, currency, properties->>'$.colour', \
-        properties->>'$.email', properties->>'$.secret_1') ORDER BY action, product_id, event_id))::VARCHAR FROM clicks";
+        properties->>'$.email', properties->>'$.secret_1', properties->>'$.phone') ORDER BY action, product_id, event_id))::VARCHAR FROM clicks";
     let rows = place.ask(rows).unwrap();
     let rows: Value = serde_json::from_str(rows.as_str().unwrap()).unwrap();
-    let bought = json!(["buy", "7", 2.55, 2, "EUR", "red", null, null]);
+    let bought = json!(["buy", "7", 2.55, 2, "EUR", "red", null, null, PHONE]);
     let expect = json!([
         bought,
         bought,
-        ["request", null, null, null, null, null, null, null],
-        ["view", "tea-7", null, null, null, null, null, null],
+        ["request", null, null, null, null, null, null, null, null],
+        ["view", "tea-7", null, null, null, null, null, null, null],
     ]);
     assert_eq!(rows, expect);
     place.must(&["audit", "--deep"]).unwrap();

@@ -5,6 +5,7 @@ pub(crate) mod agent;
 pub(crate) mod channel;
 pub(crate) mod crawlers;
 pub(crate) mod defect;
+pub(crate) mod field_key;
 pub(crate) mod format;
 mod hints;
 pub(crate) mod mapping;

@@ -63,6 +63,22 @@ impl<'r> Properties<'r> {
         self.entries.retain(|(known, _)| stays(known));
     }
 
+    /// Gives these entries a text of ours, made of theirs: of a JSON text without its quotes, or of any
+    /// other value as it was written. Null stays null.
+    pub(crate) fn replace(
+        &mut self,
+        is_meant: impl Fn(&str) -> bool,
+        made: impl Fn(&str) -> String,
+    ) {
+        for (key, value) in &mut self.entries {
+            if is_meant(key) && value != "null" {
+                let text = serde_json::from_str::<String>(value);
+                let text = made(text.as_deref().unwrap_or(value));
+                *value = Cow::Owned(serde_json::to_string(&text).expect("text is JSON"));
+            }
+        }
+    }
+
     /// Takes JSON of ours.
     pub(crate) fn insert_json(&mut self, key: &'static str, json: String) {
         self.put(Cow::Borrowed(key), Cow::Owned(json));

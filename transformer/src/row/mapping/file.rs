@@ -55,6 +55,8 @@ struct PropertyFields {
     keep: Option<Vec<String>>,
     #[serde(default)]
     drop: Vec<String>,
+    #[serde(default)]
+    hash: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -163,6 +165,7 @@ impl MappingFields {
             fields,
             keep: self.properties.keep.map(names),
             drop: names(self.properties.drop),
+            hash: names(self.properties.hash),
         })
     }
 }

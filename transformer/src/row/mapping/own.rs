@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use topic::Envelope;
 
 use super::rule::{FieldRule, FieldSources, RuledValue};
+use crate::row::field_key::FieldKey;
 use crate::row::format;
 use crate::row::native::NativeClick;
 use crate::row::properties::entries;
@@ -25,6 +26,8 @@ pub(super) struct OwnMapping {
     /// Which properties stay; `None` means all that are not dropped.
     pub(super) keep: Option<Vec<NamePattern>>,
     pub(super) drop: Vec<NamePattern>,
+    /// Which are kept as hashes alone.
+    pub(super) hash: Vec<NamePattern>,
 }
 
 /// A name, or the beginning of names with a star behind it.
@@ -47,6 +50,12 @@ impl MappingFile {
         &self.version
     }
 
+    /// Returns true if some properties are kept as hashes.
+    #[must_use]
+    pub fn hashes(&self) -> bool {
+        self.mappings.iter().any(|mapping| !mapping.hash.is_empty())
+    }
+
     /// Lays the mapping of a click over what its format made of it. Returns true if there is one.
     ///
     /// # Errors
@@ -55,10 +64,11 @@ impl MappingFile {
         &self,
         envelope: &Envelope<'r>,
         click: &mut NativeClick<'r>,
+        key: Option<&FieldKey>,
     ) -> Result<bool, serde_json::Error> {
         let mut all = self.mappings.iter();
         match all.find(|mapping| mapping.is_for(envelope)) {
-            Some(mapping) => mapping.apply(envelope, click).map(|()| true),
+            Some(mapping) => mapping.apply(envelope, click, key).map(|()| true),
             None => Ok(false),
         }
     }
@@ -75,6 +85,7 @@ impl OwnMapping {
         &self,
         envelope: &Envelope<'r>,
         click: &mut NativeClick<'r>,
+        key: Option<&FieldKey>,
     ) -> Result<(), serde_json::Error> {
         let layout = format::layout(&envelope.format);
         let own = entries(envelope.click)?;
@@ -112,6 +123,12 @@ impl OwnMapping {
             is_kept && !any(&self.drop, name)
         };
         click.properties.keep(stays);
+        let hashed = |name: &str| any(&self.hash, name);
+        match key {
+            Some(key) => click.properties.replace(hashed, |value| key.hash(value)),
+            // What should be a hash is not kept without one.
+            None => click.properties.keep(|name| !hashed(name)),
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use topic::Envelope;
 
 use super::*;
+use crate::row::field_key::FieldKey;
 use crate::row::format;
 use crate::row::native::{FIELDS, Scalar};
 
@@ -32,7 +33,9 @@ fn envelope<'r>(format: &'r str, source: &'r str, click: &'r str) -> Envelope<'r
 fn check(mapping: &str, envelope: &Envelope<'_>, fields: &[&str], properties: &str) {
     let mapping = MappingFile::parse(mapping, "mapping.toml").unwrap();
     let mut click = format::parse(envelope).unwrap();
-    mapping.apply(envelope, &mut click).unwrap();
+    mapping
+        .apply(envelope, &mut click, FieldKey::of("key").as_ref())
+        .unwrap();
     let found = FIELDS.iter().filter_map(|name| {
         Some(match click.field(name)? {
             Scalar::Text(text) => format!("{name}={text}"),
@@ -149,6 +152,25 @@ fn items_have_paths_of_their_own_and_properties_are_kept_or_dropped() {
     let click = r#"{"a":1,"b":2,"bc":3,"bd":4,"c":5}"#;
     let expect = r#"{"a":1,"b":2,"bd":4}"#;
     check(keep, &envelope("native", "web", click), &[], expect);
+}
+
+#[test]
+fn a_hashed_property_is_its_hash_and_nothing_without_a_key() {
+    let hash = "[[mapping]]\n[mapping.properties]\nhash = [\"a*\"]\n";
+    let key = FieldKey::of("key").unwrap();
+    let click = r#"{"a":"\u0041","ab":1.50,"ac":null,"b":"A"}"#;
+    let expect = format!(
+        r#"{{"a":"{}","ab":"{}","ac":null,"b":"A"}}"#,
+        key.hash("A"),
+        key.hash("1.50")
+    );
+    let envelope = envelope("native", "web", click);
+    check(hash, &envelope, &[], &expect);
+    let mapping = MappingFile::parse(hash, "m.toml").unwrap();
+    assert!(mapping.hashes());
+    let mut click = format::parse(&envelope).unwrap();
+    mapping.apply(&envelope, &mut click, None).unwrap();
+    assert_eq!(click.properties.json().unwrap(), r#"{"b":"A"}"#);
 }
 
 #[test]

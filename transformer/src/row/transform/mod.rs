@@ -257,7 +257,7 @@ fn build<'r>(
 fn click<'r>(envelope: &Envelope<'r>, enrichment: &Enrichment) -> Result<NativeClick<'r>, Defect> {
     let mut click = format::parse(envelope)?;
     let mapped = enrichment.mapping().map_or(Ok(false), |mapping| {
-        let applied = mapping.apply(envelope, &mut click);
+        let applied = mapping.apply(envelope, &mut click, enrichment.hash_key());
         applied.map_err(|error| Defect::new(Reason::WrongType, error.to_string()))
     });
     if mapped? || format::is_foreign(&envelope.format) {
