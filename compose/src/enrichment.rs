@@ -67,8 +67,6 @@ impl EnrichmentFiles {
         };
         let seen = files.looks();
         let enrichment = Arc::new(read(config.clone(), files.clone()).await?);
-        let prepared = enrichment.clone();
-        drop(tokio::task::spawn_blocking(move || prepared.prepare()));
         Ok(Self {
             config: config.clone(),
             files,

@@ -139,12 +139,6 @@ impl Enrichment {
         watch::Sender::new(Arc::new(self)).subscribe()
     }
 
-    /// Compiles the expressions for user agents, which takes some tenths of a second of a core, so that no
-    /// click waits for them.
-    pub fn prepare(&self) {
-        drop(self.agent(Some("-")));
-    }
-
     /// The owner's mappings.
     pub(crate) const fn mapping(&self) -> Option<&MappingFile> {
         self.parts.mapping.as_ref()
