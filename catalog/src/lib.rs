@@ -49,6 +49,7 @@ mod tail;
 pub use catalog::Catalog;
 pub use config::{Changes, Config, Dataset, External, WorkerCommand};
 pub use dataset::{DatasetRun, DatasetState};
+pub use db::access::shipped_folders;
 pub use error::Error;
 pub use external::adoption::{Adoption, Quarantined};
 pub use iceberg::IcebergTable;

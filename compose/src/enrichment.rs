@@ -148,13 +148,7 @@ fn place_file(config: &EnrichConfig) -> anyhow::Result<Option<PathBuf>> {
         "" => {}
         file => return named("places", file).map(Some),
     }
-    let program = std::env::current_exe().unwrap_or_default();
-    let mut folders = Vec::new();
-    for above in program.ancestors().skip(2).take(3) {
-        folders.push(above.join("lib"));
-        folders.push(above.join("vendor/places"));
-    }
-    folders.push(PathBuf::from("vendor/places"));
+    let folders = catalog::shipped_folders("vendor/places");
     let mut files = folders.iter().map(|folder| folder.join(SHIPPED));
     let found = files.find(|file| file.is_file());
     if found.is_none() {

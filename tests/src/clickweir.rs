@@ -234,6 +234,21 @@ impl Place {
     }
 }
 
+impl Up {
+    /// The value of a metric that has no labels.
+    ///
+    /// # Errors
+    /// If the process does not answer, or has no such metric.
+    pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let metrics = reqwest::get(format!("{}/metrics", self.dashboard)).await?;
+        let metrics = metrics.text().await?;
+        let begin = format!("{name} ");
+        let found = metrics.lines().find_map(|line| line.strip_prefix(&begin));
+        let found = found.with_context(|| format!("{name} is not in {metrics}"))?;
+        Ok(found.trim().parse()?)
+    }
+}
+
 /// Makes a named pipe.
 ///
 /// # Panics

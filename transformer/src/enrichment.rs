@@ -12,6 +12,7 @@ use crate::row::agent::{self, Agent, Agents};
 use crate::row::channel::{self, Visit, VisitSource};
 use crate::row::crawlers;
 use crate::row::field_key::FieldKey;
+use crate::row::hints::ClientHints;
 use crate::row::mapping::MappingFile;
 use crate::row::places::{PlaceFile, PlaceOfAddress};
 
@@ -38,15 +39,18 @@ impl EnrichConfig {
     /// Returns true if another one says the same, but for its key, which leaves no process.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        let said = |of: &Self| {
-            (
-                of.agents,
-                of.channels,
-                of.places.clone(),
-                of.mapping.clone(),
-            )
-        };
-        said(self) == said(other) && self.own_hosts == other.own_hosts
+        let Self {
+            agents,
+            places,
+            channels,
+            own_hosts,
+            mapping,
+            hash_key: _,
+        } = other;
+        (self.agents, self.channels) == (*agents, *channels)
+            && self.places == *places
+            && self.own_hosts == *own_hosts
+            && self.mapping == *mapping
     }
 }
 
@@ -149,17 +153,16 @@ impl Enrichment {
         self.hash_key.as_ref()
     }
 
-    /// What a user agent says.
-    pub(crate) fn agent(&self, user_agent: Option<&str>) -> Agent {
-        match self.config.agents {
-            true => self.agents.read(user_agent),
-            false => Agent::default(),
+    /// What a user agent says, and the hints among what was kept of its request.
+    pub(crate) fn agent(&self, user_agent: Option<&str>, request: Option<&str>) -> Agent {
+        if !self.config.agents {
+            return Agent::default();
         }
-    }
-
-    /// Returns true if user agents and hints are read.
-    pub(crate) const fn reads_agents(&self) -> bool {
-        self.config.agents
+        let mut agent = self.agents.read(user_agent);
+        if let Some(hints) = request.and_then(ClientHints::of) {
+            hints.refine(&mut agent);
+        }
+        agent
     }
 
     /// Where an address is. Nothing of it is known without a file of places.

@@ -13,7 +13,7 @@ use topic::{Identity, Offset, Partition, Record};
 use crate::resume::ResumePoint;
 use crate::row::transform::{self, Read};
 use crate::window::{DuplicateWindow, Seam, Sighting};
-use crate::{Config, Enrichment};
+use crate::{Config, Enrichment, EnrichmentFeed};
 
 /// What every partition of a worker shares.
 pub(crate) struct BatchContext {
@@ -23,6 +23,12 @@ pub(crate) struct BatchContext {
 }
 
 impl BatchContext {
+    /// With what clicks are enriched from now.
+    pub(crate) fn newest(config: &Config, topic: &Identity, feed: &mut EnrichmentFeed) -> Self {
+        let newest = feed.borrow_and_update().clone();
+        Self::of(config, topic, newest)
+    }
+
     pub(crate) fn of(config: &Config, topic: &Identity, enrichment: Arc<Enrichment>) -> Self {
         Self {
             topic: topic.clone(),

@@ -158,17 +158,10 @@ pub(crate) fn load(name: &str, folder: &Path) -> Result<String, Error> {
 fn extension(name: &str, folder: &Path) -> Result<PathBuf, Error> {
     // DuckDB takes the extension's name from the file's.
     let file = format!("{name}.duckdb_extension");
-    let mut folders = Vec::new();
-    if folder.as_os_str().is_empty() {
-        let program = std::env::current_exe().unwrap_or_default();
-        for above in program.ancestors().skip(2).take(3) {
-            folders.push(above.join("lib"));
-            folders.push(above.join("vendor/extensions"));
-        }
-        folders.push(PathBuf::from("vendor/extensions"));
-    } else {
-        folders.push(folder.to_owned());
-    }
+    let folders = match folder.as_os_str().is_empty() {
+        true => shipped_folders("vendor/extensions"),
+        false => vec![folder.to_owned()],
+    };
     let places: Vec<PathBuf> = folders.iter().map(|folder| folder.join(&file)).collect();
     match places.iter().find(|place| place.is_file()) {
         Some(place) => Ok(place.clone()),
@@ -177,6 +170,19 @@ fn extension(name: &str, folder: &Path) -> Result<PathBuf, Error> {
             joined(places.iter().map(|place| place.display()), ", ")
         ))),
     }
+}
+
+/// The folders in which a file may be that comes with the program: beside its libraries, or in that folder
+/// of a checkout.
+#[must_use]
+pub fn shipped_folders(of_checkout: &str) -> Vec<PathBuf> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let above = program.ancestors().skip(2).take(3);
+    let mut folders: Vec<PathBuf> = above
+        .flat_map(|above| [above.join("lib"), above.join(of_checkout)])
+        .collect();
+    folders.push(PathBuf::from(of_checkout));
+    folders
 }
 
 /// SQL of the secret for what is below `scope`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::clickweir::Place;
+use tests::clickweir::{Place, Up};
 use tests::season::Season;
 use tests::usage;
 use tokio::time::{Instant, interval, sleep};
@@ -108,15 +108,14 @@ async fn each(ways: [Way; 2], clicks: u32, runs: usize, table: &mut Table) -> Re
 }
 
 /// How many small objects the compactor of that process has replaced, if it has one.
-async fn compacted(client: &reqwest::Client, dashboard: &str, way: &Way) -> Result<f64> {
-    if way.compaction == Some(false) {
-        return Ok(0.0);
+async fn compacted(up: &Up, way: &Way) -> Result<f64> {
+    match way.compaction {
+        Some(false) => Ok(0.0),
+        _ => {
+            up.metric("clickweir_compactor_replaced_objects_total")
+                .await
+        }
     }
-    let metrics = client.get(format!("{dashboard}/metrics")).send().await?;
-    let metrics = metrics.text().await?;
-    let name = "clickweir_compactor_replaced_objects_total ";
-    let found = metrics.lines().find_map(|line| line.strip_prefix(name));
-    Ok(found.context("the compactor counts")?.trim().parse()?)
 }
 
 async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
@@ -137,7 +136,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
     let idle = usage::memory(up.process.id())?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let others = Others::start(&client, &up.shop, way.rate);
-    let before = compacted(&client, &up.dashboard, way).await?;
+    let before = compacted(&up, way).await?;
     let sending = tokio::spawn(send(client.clone(), up.shop.clone(), clicks));
 
     let mut seen: HashMap<String, Instant> = HashMap::new();
@@ -167,7 +166,7 @@ async fn once(clicks: u32, way: &Way) -> Result<Vec<Figure>> {
         sleep(LOOK).await;
     }
     let sent = sending.await??;
-    let merged = compacted(&client, &up.dashboard, way).await? - before;
+    let merged = compacted(&up, way).await? - before;
     let after = usage::memory(up.process.id())?;
     let others = others.end().await?;
     let answered = sent.iter().map(|click| click.answered - click.at);

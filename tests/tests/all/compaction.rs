@@ -90,11 +90,9 @@ async fn up_merges_what_has_closed_by_itself() {
 
 /// A metric of the compactor.
 async fn metric(up: &Up, name: &str) -> f64 {
-    let metrics = reqwest::get(format!("{}/metrics", up.dashboard)).await;
-    let metrics = metrics.unwrap().text().await.unwrap();
-    let name = format!("clickweir_compactor_{name} ");
-    let found = metrics.lines().find_map(|line| line.strip_prefix(&name));
-    found.unwrap_or(&metrics).trim().parse().unwrap()
+    up.metric(&format!("clickweir_compactor_{name}"))
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

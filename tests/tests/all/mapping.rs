@@ -59,17 +59,7 @@ async fn the_example_of_the_page_maps_an_event_and_a_log_and_a_wrong_file_leaves
     let wrong = example().replace("divide = 100", "divide = 0");
     fs::write(&file, wrong).unwrap();
     let since = Instant::now();
-    loop {
-        let metrics = client.get(format!("{}/metrics", up.dashboard)).send().await;
-        if metrics
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
-            .contains("\nclickweir_enrichment_stale 1\n")
-        {
-            break;
-        }
+    while up.metric("clickweir_enrichment_stale").await.unwrap() != 1.0 {
         assert!(since.elapsed() < CHANGE_TIMEOUT, "the file was never read");
         sleep(Duration::from_millis(100)).await;
     }

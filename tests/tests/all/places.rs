@@ -30,14 +30,9 @@ fn put(file: &Path, content: &Path) {
 }
 
 /// Waits until the metrics say whether an older file is in force.
-async fn until(client: &Client, up: &Up, stale: &str) {
+async fn until(up: &Up, stale: f64) {
     let since = Instant::now();
-    loop {
-        let metrics = client.get(format!("{}/metrics", up.dashboard)).send().await;
-        let metrics = metrics.unwrap().text().await.unwrap();
-        if metrics.contains(&format!("\nclickweir_enrichment_stale {stale}\n")) {
-            return;
-        }
+    while up.metric("clickweir_enrichment_stale").await.unwrap() != stale {
         assert!(since.elapsed() < CHANGE_TIMEOUT, "stale {stale} never came");
         sleep(Duration::from_millis(100)).await;
     }
@@ -73,10 +68,10 @@ async fn fault_46_a_damaged_file_of_places_leaves_the_older_one_and_a_whole_one_
     let client = Client::builder().no_proxy().build().unwrap();
     click(&client, &up, "a").await;
     put(&file, &damaged);
-    until(&client, &up, "1").await;
+    until(&up, 1.0).await;
     click(&client, &up, "b").await;
     put(&file, &countries);
-    until(&client, &up, "0").await;
+    until(&up, 0.0).await;
     // It is in force a moment after it was read.
     let mut clicks = 2;
     let since = Instant::now();

@@ -7,7 +7,7 @@ pub(crate) mod crawlers;
 pub(crate) mod defect;
 pub(crate) mod field_key;
 pub(crate) mod format;
-mod hints;
+pub(crate) mod hints;
 pub(crate) mod mapping;
 mod moment;
 pub(crate) mod native;

@@ -70,8 +70,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let mut enrichment = components.enrichment;
-    let newest = enrichment.borrow_and_update().clone();
-    let context = BatchContext::of(&config, components.topic.identity(), newest);
+    let identity = components.topic.identity();
+    let context = BatchContext::newest(&config, identity, &mut enrichment);
     let mut tail = TailLoop {
         config,
         topic: components.topic,
@@ -114,8 +114,8 @@ impl TailLoop {
                 biased;
                 () = sleep_until(self.deadline()) => {}
                 Ok(()) = self.enrichment.changed() => {
-                    let newest = self.enrichment.borrow_and_update().clone();
-                    self.context = BatchContext::of(&self.config, self.topic.identity(), newest);
+                    let identity = self.topic.identity();
+                    self.context = BatchContext::newest(&self.config, identity, &mut self.enrichment);
                 }
                 event = self.reader.next() => match event {
                     Ok(event) => self.event(event),

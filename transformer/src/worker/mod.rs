@@ -62,8 +62,7 @@ pub async fn run(
         status,
         pulse,
     } = components;
-    let newest = enrichment.borrow_and_update().clone();
-    let context = BatchContext::of(&config, topic.identity(), newest);
+    let context = BatchContext::newest(&config, topic.identity(), &mut enrichment);
     let mut worker = Worker {
         config,
         sink,
@@ -262,9 +261,10 @@ impl Worker {
         for active in self.partitions.values_mut().filter_map(Assignment::active) {
             active.seal();
         }
-        let newest = self.enrichment.borrow_and_update().clone();
-        tracing::info!(versions = ?newest.versions(), "clicks are enriched from other versions");
-        self.context = BatchContext::of(&self.config, self.topic.identity(), newest);
+        let identity = self.topic.identity();
+        self.context = BatchContext::newest(&self.config, identity, &mut self.enrichment);
+        let versions = self.context.enrichment.versions();
+        tracing::info!(?versions, "clicks are enriched from other versions");
     }
 
     fn take(&mut self, partition: Partition, records: &[Record]) {

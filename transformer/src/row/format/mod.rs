@@ -29,26 +29,14 @@ pub(super) use epoch::{EpochUnit, moment};
 pub(super) use foreign::{Entries, find, fitting, give_back};
 pub use table::mapping_tables;
 
-/// Where a format has what is not in a click's own fields.
-pub(super) struct Layout {
-    items: &'static str,
-}
-
-impl Layout {
-    /// An item of a click that holds several.
-    pub(super) fn item<'r>(&self, fields: &Entries<'r>, item: u32) -> Option<&'r RawValue> {
-        nth(find(fields, self.items)?, item)
-    }
-}
-
-/// The layout of a format's clicks.
-pub(super) fn layout(format: &str) -> Layout {
-    let items = match FormatReader::of(format) {
-        Some(FormatReader::Mapped(mapping)) => mapping.items,
-        Some(FormatReader::Kinesis) => "data.items",
-        Some(FormatReader::Native) | None => "items",
+/// An item of a click of that format that holds several.
+pub(super) fn item<'r>(format: &str, click: &Entries<'r>, item: u32) -> Option<&'r RawValue> {
+    let items = match FormatReader::of(format)? {
+        FormatReader::Mapped(mapping) => mapping.items,
+        FormatReader::Kinesis => "data.items",
+        FormatReader::Native => "items",
     };
-    Layout { items }
+    nth(find(click, items)?, item)
 }
 
 /// Returns true if clicks may have that format. Those of files are native ones.
@@ -113,4 +101,4 @@ pub(super) fn parse<'r>(envelope: &Envelope<'r>) -> Result<NativeClick<'r>, Defe
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

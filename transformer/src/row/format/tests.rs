@@ -6,7 +6,7 @@ use super::*;
 use crate::row::native::Scalar;
 use crate::row::value::whole;
 
-const PLAIN: Envelope<'_> = Envelope {
+pub(in crate::row) const PLAIN: Envelope<'_> = Envelope {
     v: 1,
     id: std::borrow::Cow::Borrowed("x"),
     id_generated: false,
@@ -29,6 +29,16 @@ const PLAIN: Envelope<'_> = Envelope {
 /// Checks the fields of a click, each as `name=value`, and its properties.
 fn check(envelope: &Envelope<'_>, fields: &[&str], properties: &str) {
     let mut click = parse(envelope).unwrap();
+    check_click(&mut click, envelope, fields, properties);
+}
+
+/// Checks what became of an envelope's click.
+pub(in crate::row) fn check_click(
+    click: &mut NativeClick<'_>,
+    envelope: &Envelope<'_>,
+    fields: &[&str],
+    properties: &str,
+) {
     let mut found = Vec::new();
     for name in native::FIELDS {
         let value = match click.field(name).unwrap() {

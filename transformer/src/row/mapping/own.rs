@@ -1,6 +1,5 @@
 //! The mappings of a file: the first that is for a click's format and source holds.
 
-use serde_json::value::RawValue;
 use topic::Envelope;
 
 use super::rule::{FieldRule, FieldSources, RuledValue};
@@ -87,12 +86,11 @@ impl OwnMapping {
         click: &mut NativeClick<'r>,
         key: Option<&FieldKey>,
     ) -> Result<(), serde_json::Error> {
-        let layout = format::layout(&envelope.format);
         let own = entries(envelope.click)?;
         let item = envelope
             .item
-            .and_then(|item| layout.item(&own, item))
-            .map(|item: &'r RawValue| entries(item.get()))
+            .and_then(|item| format::item(&envelope.format, &own, item))
+            .map(|item| entries(item.get()))
             .transpose()?;
         let shared = envelope.shared.map(entries).transpose()?;
         let fields = FieldSources { own, item, shared };

@@ -5,27 +5,14 @@ use topic::Envelope;
 use super::*;
 use crate::row::field_key::FieldKey;
 use crate::row::format;
-use crate::row::native::{FIELDS, Scalar};
+use crate::row::format::tests::{PLAIN, check_click};
 
 fn envelope<'r>(format: &'r str, source: &'r str, click: &'r str) -> Envelope<'r> {
     Envelope {
-        v: 1,
-        id: "x".into(),
-        id_generated: false,
-        item: None,
-        retried: false,
-        replaced: false,
-        redacted: false,
-        sample_rate: None,
-        received_at: 1,
         format: format.into(),
         source: source.into(),
-        ip: None,
-        user_agent: None,
-        visitor: None,
-        request: None,
-        shared: None,
         click,
+        ..PLAIN
     }
 }
 
@@ -36,20 +23,7 @@ fn check(mapping: &str, envelope: &Envelope<'_>, fields: &[&str], properties: &s
     mapping
         .apply(envelope, &mut click, FieldKey::of("key").as_ref())
         .unwrap();
-    let found = FIELDS.iter().filter_map(|name| {
-        Some(match click.field(name)? {
-            Scalar::Text(text) => format!("{name}={text}"),
-            Scalar::Signed(number) => format!("{name}={number}"),
-            Scalar::Float(number) => format!("{name}={number}"),
-            _ => return None,
-        })
-    });
-    let mut found: Vec<String> = found.collect();
-    let mut fields = fields.to_vec();
-    found.sort();
-    fields.sort_unstable();
-    assert_eq!(found, fields, "{}", envelope.click);
-    assert_eq!(click.properties.json().unwrap_or_default(), properties);
+    check_click(&mut click, envelope, fields, properties);
 }
 
 #[test]

@@ -14,7 +14,6 @@ use crate::row::agent::Agent;
 use crate::row::channel::Visit;
 use crate::row::defect::Defect;
 use crate::row::format;
-use crate::row::hints::ClientHints;
 use crate::row::moment;
 use crate::row::native::{NativeClick, Scalar};
 use crate::row::value::{Texts, number, whole, wrong_type};
@@ -277,15 +276,9 @@ fn click<'r>(envelope: &Envelope<'r>, enrichment: &Enrichment) -> Result<NativeC
 
 /// What the user agent says, and the hints that came with it.
 fn agent(envelope: &Envelope<'_>, user_agent: Option<&str>, enrichment: &Enrichment) -> Agent {
-    let mut agent = enrichment.agent(user_agent);
     // What a server sends for its visitor came with the server's own hints.
     let is_own = user_agent == envelope.user_agent.as_deref();
-    let is_read = is_own && enrichment.reads_agents();
-    let request = envelope.request.filter(|_| is_read);
-    if let Some(hints) = request.and_then(ClientHints::of) {
-        hints.refine(&mut agent);
-    }
-    agent
+    enrichment.agent(user_agent, envelope.request.filter(|_| is_own))
 }
 
 /// `occurred_at`: ISO 8601 or milliseconds since 1970, from 2000 to an hour after the receipt.
